@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""House rules as a test: which source folder may include which, and how long files and functions may be."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FILE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 70
+
+# folder -> the folders whose headers it may include (itself always). The longest matching prefix decides.
+ALLOWED = {
+    "base": [],
+    "protocol": ["base"],
+    "log": ["base", "protocol"],
+    "zk/proto": ["base"],
+    "zk/tree": ["base", "zk/proto"],
+    "zk/client": ["base", "zk/proto"],
+    "zk/server": ["base", "zk/proto", "zk/tree"],
+    "broker/config": ["base", "protocol", "log"],
+    "broker/metadata": ["base", "protocol", "broker/config"],
+    "broker/partition": ["base", "protocol", "log", "broker/config", "broker/metadata"],
+    "broker/controller": ["base", "protocol", "log", "zk/client", "zk/proto", "broker/config", "broker/metadata",
+                          "broker/partition"],
+    "broker/group": ["base", "protocol", "broker/config", "broker/metadata"],
+    "broker/api": ["base", "protocol", "log", "broker/config", "broker/metadata", "broker/partition",
+                   "broker/controller", "broker/group"],
+    "broker/net": ["base", "protocol", "broker/config", "broker/api"],
+    "broker": ["base", "protocol", "log", "zk", "broker"],
+}
+
+# Files that may be longer, each with its reason.
+LONG_FILES = {}
+LONG_FUNCTIONS = {
+    "src/protocol/error.cpp:std::string_view name_of(ErrorCode code) {": "one line for each error code",
+}
+
+
+def folder_of(path):
+    names = [name for name in ALLOWED if path == name or path.startswith(name + "/")]
+    return max(names, key=len) if names else None
+
+
+def check_includes(path, text, complaints):
+    inside = path.relative_to(ROOT / "src").as_posix()
+    folder = folder_of(inside.rsplit("/", 1)[0])
+    if folder is None:
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(r'#include "([^"]+)/[^/"]+"', line)
+        if not match:
+            continue
+        target = folder_of(match.group(1))
+        if target is None or target == folder:
+            continue
+        if not any(target == ok or target.startswith(ok + "/") for ok in ALLOWED[folder]):
+            complaints.append(f"src/{inside}:{number}: {folder} must not include {match.group(1)}")
+
+
+def check_lengths(path, text, complaints):
+    name = path.relative_to(ROOT).as_posix()
+    lines = text.splitlines()
+    if len(lines) > FILE_LINES_MAX and name not in LONG_FILES and not name.endswith("_test.cpp"):
+        complaints.append(f"{name}: {len(lines)} lines, {FILE_LINES_MAX} at most")
+    start = None
+    for number, line in enumerate(lines, 1):
+        # clang-format puts a function's closing brace in the column of its first line.
+        if start is None and re.match(r"\S.*\)[^;]*\{$", line) and not re.match(r"(namespace|struct|class|enum|extern)\b", line):
+            start = number
+        elif start is not None and line.startswith("}"):
+            if number - start > FUNCTION_LINES_MAX and f"{name}:{lines[start - 1]}" not in LONG_FUNCTIONS:
+                complaints.append(f"{name}:{start}: function of {number - start} lines, {FUNCTION_LINES_MAX} at most")
+            start = None
+
+
+def main():
+    complaints = []
+    sources = [p for p in sorted((ROOT / "src").rglob("*")) if p.suffix in (".h", ".cpp")]
+    for path in sources:
+        text = path.read_text(encoding="utf-8")
+        check_includes(path, text, complaints)
+        check_lengths(path, text, complaints)
+    for complaint in complaints:
+        print(complaint)
+    print(f"{len(sources)} files, {len(complaints)} complaints")
+    return 1 if complaints or not sources else 0
+
+
+sys.exit(main())
