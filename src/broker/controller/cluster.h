@@ -1,0 +1,87 @@
+// What request handlers and coordinators may ask of the cluster's control side: topics, configs, producer ids,
+// elections. Every call is a coroutine that resumes on its caller's event loop, returns when the znodes are written and
+// (for topics led here) the partitions are live on this broker, and never blocks a loop. Thread-safe. The
+// implementation (controller.cpp) is the ZooKeeper side; tests use a fake.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/task.h"
+#include "base/uuid.h"
+#include "protocol/error.h"
+
+namespace broker::controller {
+
+using StringMap = std::map<std::string, std::string, std::less<>>;
+
+struct NewTopic {
+  std::string name;
+  std::int32_t partitions = -1;          // -1: num.partitions; must be -1 with an assignment
+  std::int16_t replication_factor = -1;  // -1: default.replication.factor
+  std::map<std::int32_t, std::vector<std::int32_t>> assignment;
+  StringMap configs;
+};
+
+// An answer for one topic, partition or resource; the message is what Kafka 3.9.2 says.
+struct Outcome {
+  protocol::ErrorCode error = protocol::ErrorCode::none;
+  std::optional<std::string> message;
+};
+
+struct TopicCreated : Outcome {
+  base::Uuid topic_id;
+  std::int32_t partitions = -1;
+  std::int16_t replication_factor = -1;
+};
+
+struct NewPartitions {
+  std::string topic;
+  std::int32_t count = 0;                                     // the new total
+  std::optional<std::vector<std::vector<std::int32_t>>> assignments;  // of the added ones
+};
+
+struct ProducerIdBlock {
+  std::int64_t first = 0;
+  std::int32_t size = 0;
+};
+
+enum class ConfigEntityType { topic, broker, broker_default };
+
+struct TopicPartition {
+  std::string topic;
+  std::int32_t partition = 0;
+  auto operator<=>(const TopicPartition&) const = default;
+};
+
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+
+  virtual base::Task<std::vector<TopicCreated>> create_topics(std::vector<NewTopic> topics, bool validate_only) = 0;
+  virtual base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics) = 0;
+  virtual base::Task<std::vector<Outcome>> create_partitions(std::vector<NewPartitions> topics, bool validate_only) = 0;
+  // Creates __consumer_offsets or __transaction_state with their own configs if missing.
+  virtual base::Task<Outcome> ensure_internal_topic(std::string name) = 0;
+  // Topic auto-creation by Metadata (auto.create.topics.enable).
+  virtual base::Task<Outcome> auto_create_topic(std::string name) = 0;
+
+  // Replaces the whole stored config of an entity (name: topic, or broker id as text) and notifies all brokers through
+  // /config/changes. The caller has validated it. Takes effect on this broker before the call returns.
+  virtual base::Task<Outcome> set_config(ConfigEntityType type, std::string name, StringMap config) = 0;
+
+  virtual base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids() = 0;
+  // Preferred (unclean false) or unclean leader election; ELECTION_NOT_NEEDED where nothing changes.
+  virtual base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions,
+                                                                      bool unclean) = 0;
+
+  // The stored overrides of an entity as last seen (empty if none). From memory; doesn't wait.
+  virtual StringMap config_overrides(ConfigEntityType type, std::string_view name) const = 0;
+  virtual std::int64_t broker_epoch() const = 0;
+};
+
+}  // namespace broker::controller

@@ -1,0 +1,82 @@
+// What this broker knows of the cluster: brokers, topics, partition states. An immutable snapshot; MetadataCache swaps
+// it, so readers take a shared_ptr once and see one consistent picture (they hold it across co_await at will).
+// Written by the controller side alone (from znodes today; from UpdateMetadata of a foreign controller later).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/uuid.h"
+
+namespace broker::metadata {
+
+struct Endpoint {
+  std::string listener;           // "PLAINTEXT": the listener's name, not its security protocol
+  std::string security_protocol;  // "PLAINTEXT"
+  std::string host;
+  std::int32_t port = -1;
+};
+
+struct Broker {
+  std::int32_t id = -1;
+  std::int64_t epoch = -1;  // czxid of /brokers/ids/<id>
+  std::vector<Endpoint> endpoints;
+  std::optional<std::string> rack;
+};
+
+struct Partition {
+  std::vector<std::int32_t> replicas;
+  std::vector<std::int32_t> adding_replicas;
+  std::vector<std::int32_t> removing_replicas;
+  std::vector<std::int32_t> isr;
+  std::int32_t leader = -1;  // -1: none
+  std::int32_t leader_epoch = 0;
+  std::int32_t partition_epoch = 0;  // version of the state znode
+};
+
+struct Topic {
+  std::string name;
+  base::Uuid id;  // zero for a topic made before topic ids
+  std::map<std::int32_t, Partition> partitions;
+};
+
+struct ClusterMetadata {
+  std::string cluster_id;
+  std::int32_t controller_id = -1;
+  std::map<std::int32_t, Broker> brokers;  // the live ones
+  std::map<std::string, std::shared_ptr<const Topic>, std::less<>> topics;
+  std::unordered_map<base::Uuid, std::shared_ptr<const Topic>> topics_by_id;
+
+  const Topic* topic(std::string_view name) const {
+    auto found = topics.find(name);
+    return found == topics.end() ? nullptr : found->second.get();
+  }
+  const Topic* topic(const base::Uuid& id) const {
+    auto found = topics_by_id.find(id);
+    return found == topics_by_id.end() ? nullptr : found->second.get();
+  }
+};
+
+// Thread-safe holder of the newest snapshot; never null.
+class MetadataCache {
+ public:
+  MetadataCache() : current_(std::make_shared<const ClusterMetadata>()) {}
+  std::shared_ptr<const ClusterMetadata> get() const { return current_.load(); }
+  void set(std::shared_ptr<const ClusterMetadata> next) { current_.store(std::move(next)); }
+
+ private:
+  std::atomic<std::shared_ptr<const ClusterMetadata>> current_;
+};
+
+inline bool is_internal_topic(std::string_view name) {
+  return name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state";
+}
+
+}  // namespace broker::metadata
