@@ -34,7 +34,7 @@ class ProducerIds;
 // Everything that a handler may call, owned by the app and outliving all connections.
 struct Services {
   base::Clock& clock;
-  config::ConfigStore& configs;          // broker and topic configs, live
+  config::ConfigStore& configs;  // broker and topic configs, live
   metadata::MetadataCache& metadata;
   partition::PartitionManager& partitions;
   controller::Cluster& cluster;
@@ -53,8 +53,8 @@ class RequestContext {
   std::int16_t api_version = 0;
   std::int32_t correlation_id = 0;
   std::optional<std::string> client_id;
-  std::string client_host;                       // "/127.0.0.1", as Kafka shows it in DescribeGroups
-  std::string listener;                          // name of the listener the connection came in on
+  std::string client_host;  // "/127.0.0.1", as Kafka shows it in DescribeGroups
+  std::string listener;     // name of the listener the connection came in on
   std::string principal = "User:ANONYMOUS";
   std::int64_t received_monotonic_ms = 0;
   // Keeps the frame alive that views in the request point into; a handler that parks records copies this.

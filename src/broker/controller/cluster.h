@@ -41,7 +41,7 @@ struct TopicCreated : Outcome {
 
 struct NewPartitions {
   std::string topic;
-  std::int32_t count = 0;                                     // the new total
+  std::int32_t count = 0;                                             // the new total
   std::optional<std::vector<std::vector<std::int32_t>>> assignments;  // of the added ones
 };
 

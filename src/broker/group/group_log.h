@@ -24,8 +24,8 @@ class GroupLog {
   virtual protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch) = 0;
   // Resumes when the high watermark has reached `end_offset`, or with the error that ended the wait.
   virtual base::Task<protocol::ErrorCode> await_committed(std::int32_t partition, std::int64_t end_offset) = 0;
-  // Calls `visit` with stretches of whole batches from the log start to the log end offset, in order; blocking, called on a
-  // background thread. Progress: offset of the next byte and the end.
+  // Calls `visit` with stretches of whole batches from the log start to the log end offset, in order; blocking, called
+  // on a background thread. Progress: offset of the next byte and the end.
   virtual protocol::Result<std::int64_t> read_all(std::int32_t partition,
                                                   const std::function<void(base::ByteView batches)>& visit) = 0;
 };

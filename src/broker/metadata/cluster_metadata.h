@@ -3,10 +3,10 @@
 // Written by the controller side alone (from znodes today; from UpdateMetadata of a foreign controller later).
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -64,15 +64,22 @@ struct ClusterMetadata {
   }
 };
 
-// Thread-safe holder of the newest snapshot; never null.
+// Thread-safe holder of the newest snapshot; never null. A mutex, since libstdc++ 12's atomic<shared_ptr> is a spin
+// lock that ThreadSanitizer can't follow.
 class MetadataCache {
  public:
-  MetadataCache() : current_(std::make_shared<const ClusterMetadata>()) {}
-  std::shared_ptr<const ClusterMetadata> get() const { return current_.load(); }
-  void set(std::shared_ptr<const ClusterMetadata> next) { current_.store(std::move(next)); }
+  std::shared_ptr<const ClusterMetadata> get() const {
+    std::lock_guard lock(mutex_);
+    return current_;
+  }
+  void set(std::shared_ptr<const ClusterMetadata> next) {
+    std::lock_guard lock(mutex_);
+    current_.swap(next);
+  }
 
  private:
-  std::atomic<std::shared_ptr<const ClusterMetadata>> current_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ClusterMetadata> current_ = std::make_shared<const ClusterMetadata>();
 };
 
 inline bool is_internal_topic(std::string_view name) {
