@@ -1,13 +1,13 @@
 // Task<T>: a coroutine on an event loop. OneShot<T>: one value from any thread to one waiting coroutine, which goes on
-// on its own executor. g++ 12 traps: pass named locals with std::move; no aggregate temporaries, ?: or braces inside a
-// co_await expression; lambda captures die before the coroutine does.
+// on its own executor. g++ 12 traps: pass named locals with std::move; no aggregate temporaries, lambdas with captures,
+// ?: or braces inside a co_await expression; lambda captures die before the coroutine does.
 #pragma once
 
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <functional>
@@ -51,8 +51,10 @@ class OneShot {
 
   Task<T> wait() const {
     std::shared_ptr<Cell> cell = cell_;
+    // A lambda with captures written inside the co_await expression would be destroyed twice by g++ 12.
+    auto initiate = [cell](auto handler) { cell->start(std::move(handler)); };
     co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void(T)>(
-        [cell](auto handler) { cell->start(std::move(handler)); }, boost::asio::use_awaitable);
+        std::move(initiate), boost::asio::use_awaitable);
   }
 
  private:
@@ -69,9 +71,8 @@ class OneShot {
       auto work = boost::asio::make_work_guard(executor);
       auto shared = std::make_shared<Handler>(std::move(handler));
       auto deliver = [shared, work = std::move(work)](T result) {
-        boost::asio::post(work.get_executor(), [shared, result = std::move(result)]() mutable {
-          (*shared)(std::move(result));
-        });
+        boost::asio::post(work.get_executor(),
+                          [shared, result = std::move(result)]() mutable { (*shared)(std::move(result)); });
       };
       std::optional<T> ready;
       {
