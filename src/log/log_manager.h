@@ -1,0 +1,94 @@
+// All logs of this broker, in the directories of log.dirs: opens, creates, deletes and looks them up, and runs their
+// periodic work. Owned by the app; thread-safe once load() has returned. The start, in order:
+//   LogManager manager(...); manager.open_directories(); (learn the cluster id) manager.check_identity(...);
+//   manager.load(...); and at the end, with nobody appending any more: manager.shutdown().
+// It has no threads of its own but those that load() uses: a scheduler calls the periodic functions, on a thread that
+// may wait for disks.
+//
+// A directory that fails goes offline: its logs answer KAFKA_STORAGE_ERROR, find() no longer returns them, and the
+// failure callback is called once, on the thread that met the failure and with no lock held.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/uuid.h"
+#include "log/log.h"
+#include "log/log_config.h"
+#include "log/topic_partition.h"
+#include "protocol/error.h"
+
+namespace storage {
+
+struct LogManagerConfig {
+  std::vector<std::string> log_dirs;
+  int recovery_threads_per_data_dir = 1;                // num.recovery.threads.per.data.dir
+  std::int64_t producer_id_expiration_ms = 86'400'000;  // producer.id.expiration.ms
+  bool keep_partition_metadata = true;                  // false with inter.broker.protocol below 2.8
+};
+
+struct MetaProperties {
+  std::optional<std::int32_t> broker_id;
+  std::optional<std::string> cluster_id;
+};
+
+struct LogDirectoryInfo {
+  std::string path;
+  bool offline = false;
+};
+
+class LogManager {
+ public:
+  LogManager(base::FileSystem& files, const base::Clock& clock, LogManagerConfig config);
+  ~LogManager();  // releases the directory locks, leaves no clean-shutdown marker
+  LogManager(const LogManager&) = delete;
+  LogManager& operator=(const LogManager&) = delete;
+
+  // Makes and locks the directories and reads meta.properties, whose answer is what all agree on. Throws
+  // std::runtime_error with a message for the user if another process holds one, if they disagree, or if none is
+  // usable; a single unusable one only goes offline.
+  MetaProperties open_directories();
+  // Compares, and writes meta.properties where it is missing. Throws std::runtime_error on another broker or cluster.
+  void check_identity(std::int32_t broker_id, const std::string& cluster_id);
+  // Opens every partition found, in parallel; recovers what was not shut down cleanly. Throws std::runtime_error if a
+  // sub-directory is no partition or one lives in two directories. High watermarks come from the checkpoint.
+  void load(const std::function<LogConfig(const std::string& topic)>& config_of);
+
+  // Null if unknown or its directory is offline.
+  std::shared_ptr<Log> find(const TopicPartition& topic_partition) const;
+  // Makes it in the online directory with the fewest partitions (or in `directory`). KAFKA_STORAGE_ERROR if that
+  // fails or nothing is online. The topic id is written to partition.metadata; INCONSISTENT_TOPIC_ID on another one.
+  protocol::Result<std::shared_ptr<Log>> get_or_create(const TopicPartition& topic_partition, const LogConfig& config,
+                                                       std::optional<base::Uuid> topic_id,
+                                                       const std::string& directory = {});
+  // Renames the directory to …-delete at once; run_deletes() removes it after file.delete.delay.ms.
+  protocol::ErrorCode remove(const TopicPartition& topic_partition);
+  std::vector<std::shared_ptr<Log>> logs() const;
+  std::vector<LogDirectoryInfo> directories() const;
+  void set_topic_config(const std::string& topic, const LogConfig& config);
+  void on_directory_failure(std::function<void(const std::string& directory)> callback);
+
+  // Periodic work. None of it throws; a failure takes the directory offline.
+  void run_retention();                 // log.retention.check.interval.ms
+  void flush_dirty_logs();              // log.flush.scheduler.interval.ms: those past their flush.ms
+  void checkpoint_recovery_points();    // log.flush.offset.checkpoint.interval.ms
+  void checkpoint_log_start_offsets();  // log.flush.start.offset.checkpoint.interval.ms
+  void checkpoint_high_watermarks();    // replica.high.watermark.checkpoint.interval.ms
+  void expire_producers();              // producer.id.expiration.check.interval.ms
+  void run_deletes();                   // every second or so: removes what is due
+
+  // Flushes and closes every log, writes the checkpoints and the clean-shutdown markers, releases the locks.
+  void shutdown();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace storage

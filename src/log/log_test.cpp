@@ -1,0 +1,5 @@
+#include "log/log.h"
+
+#include <gtest/gtest.h>
+
+#include "log/log_manager.h"

@@ -1,0 +1,123 @@
+// What goes into and comes out of a Log: plain values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "protocol/error.h"
+
+namespace storage {
+
+// Who appends: a client, whose batch is checked in full; the broker's own coordinators, which may write control
+// batches; replication, which keeps the offsets and epochs of the leader.
+enum class AppendOrigin { client, coordinator, replication };
+
+struct AppendContext {
+  std::int32_t leader_epoch = 0;
+  std::int16_t produce_version = 11;  // of the Produce request; decides whether zstd is allowed
+  AppendOrigin origin = AppendOrigin::client;
+  std::int64_t now_ms = 0;
+};
+
+// One record that was refused; the rest of its batch is refused with it.
+struct RecordError {
+  std::int32_t batch_index = 0;
+  std::string message;
+};
+
+struct AppendResult {
+  protocol::ErrorCode error = protocol::ErrorCode::none;
+  std::string error_message;               // empty: none; what Produce v8+ answers
+  std::vector<RecordError> record_errors;  // for INVALID_RECORD and INVALID_TIMESTAMP
+
+  std::int64_t first_offset = -1;
+  std::int64_t last_offset = -1;  // -1, -1: nothing was there to append
+  std::int64_t max_timestamp = -1;
+  std::int64_t log_append_time = -1;   // -1 unless the topic says LogAppendTime
+  std::int64_t log_start_offset = -1;  // set on errors too
+  std::int64_t log_end_offset = -1;    // after the append
+  bool duplicate = false;              // an idempotent producer sent it before; the offsets are the old ones
+
+  bool ok() const { return error == protocol::ErrorCode::none; }
+};
+
+// Bytes in a file. Holding it keeps them readable, also after the segment was deleted.
+struct FileSlice {
+  std::shared_ptr<const base::File> file;
+  std::uint64_t position = 0;
+  std::uint64_t size = 0;
+};
+
+// An offset with its place, to count bytes between two offsets of one segment without reading.
+struct LogOffsetMetadata {
+  std::int64_t offset = -1;
+  std::int64_t segment_base_offset = -1;  // -1: the place is unknown
+  std::uint64_t position = 0;
+
+  bool same_segment(const LogOffsetMetadata& other) const {
+    return segment_base_offset >= 0 && segment_base_offset == other.segment_base_offset;
+  }
+};
+
+// How far a reader may see: a replica all of it, a consumer to the high watermark, or to the last stable offset.
+enum class ReadIsolation { log_end, high_watermark, transactions_committed };
+
+struct AbortedTransaction {
+  std::int64_t producer_id = -1;
+  std::int64_t first_offset = -1;
+};
+
+struct ReadResult {
+  // Whole batches from the one that holds the offset on; the last may be cut where max_bytes fell. Size 0: nothing
+  // there yet (or, without min_one_message, the first batch is larger than max_bytes).
+  FileSlice records;
+  LogOffsetMetadata start;        // of the offset asked for; its place is that of the first batch returned
+  LogOffsetMetadata upper_bound;  // where the isolation ends
+  std::int64_t log_start_offset = -1;
+  std::int64_t log_end_offset = -1;
+  std::int64_t high_watermark = -1;
+  std::int64_t last_stable_offset = -1;
+  // With transactions_committed only, and then maybe empty.
+  std::optional<std::vector<AbortedTransaction>> aborted_transactions;
+};
+
+// ListOffsets' special times.
+inline constexpr std::int64_t kLatestTimestamp = -1;
+inline constexpr std::int64_t kEarliestTimestamp = -2;
+inline constexpr std::int64_t kMaxTimestamp = -3;
+inline constexpr std::int64_t kEarliestLocalTimestamp = -4;
+inline constexpr std::int64_t kLatestTieredTimestamp = -5;
+
+struct OffsetAndTimestamp {
+  std::int64_t offset = -1;
+  std::int64_t timestamp = -1;
+  std::int32_t leader_epoch = -1;
+};
+
+struct EpochEndOffset {
+  std::int32_t leader_epoch = -1;  // -1, -1: unknown
+  std::int64_t end_offset = -1;
+};
+
+struct LogOffsets {
+  std::int64_t log_start_offset = 0;
+  std::int64_t high_watermark = 0;
+  std::int64_t last_stable_offset = 0;
+  std::int64_t log_end_offset = 0;
+};
+
+// For DescribeProducers.
+struct ActiveProducer {
+  std::int64_t producer_id = -1;
+  std::int32_t producer_epoch = -1;
+  std::int32_t last_sequence = -1;
+  std::int64_t last_timestamp = -1;
+  std::int32_t coordinator_epoch = -1;
+  std::int64_t current_transaction_first_offset = -1;
+};
+
+}  // namespace storage
