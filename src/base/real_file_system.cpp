@@ -1,0 +1,254 @@
+// The FileSystem of the machine: Linux system calls, each error with the operation and the path in its text.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <mutex>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "base/file_system.h"
+
+namespace base {
+namespace {
+
+[[noreturn]] void fail(const char* operation, const std::string& path, int error = errno) {
+  throw std::system_error(error, std::generic_category(), std::string(operation) + " " + path);
+}
+
+// Pages are read ahead in pieces of this size at least, so that one resident byte stands for its piece.
+constexpr std::uint64_t kResidencyStep = 64 * 1024;
+
+class RealFile : public File {
+ public:
+  RealFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
+  ~RealFile() override { ::close(descriptor_); }
+  RealFile(const RealFile&) = delete;
+  RealFile& operator=(const RealFile&) = delete;
+
+  std::size_t read_at(std::uint64_t position, MutableByteView into) const override {
+    std::size_t done = 0;
+    while (done < into.size()) {
+      ssize_t got = ::pread(descriptor_, into.data() + done, into.size() - done, static_cast<off_t>(position + done));
+      if (got < 0) {
+        if (errno == EINTR) continue;
+        fail("read", path_);
+      }
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    return done;
+  }
+
+  void write_at(std::uint64_t position, ByteView bytes) override {
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+      ssize_t put =
+          ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(position + done));
+      if (put < 0) {
+        if (errno == EINTR) continue;
+        fail("write", path_);
+      }
+      done += static_cast<std::size_t>(put);
+    }
+  }
+
+  void truncate(std::uint64_t size) override {
+    if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) fail("truncate", path_);
+  }
+
+  void allocate(std::uint64_t size) override {
+    int error = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(size));
+    if (error != 0) fail("allocate", path_, error);
+  }
+
+  std::uint64_t size() const override {
+    struct stat status {};
+    if (::fstat(descriptor_, &status) != 0) fail("stat", path_);
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+
+  void sync() override {
+    if (::fdatasync(descriptor_) != 0) fail("sync", path_);
+  }
+
+  int native_handle() const override { return descriptor_; }
+
+  bool is_resident(std::uint64_t position, std::size_t length) const override {
+    if (length == 0) return true;
+    std::uint64_t last = position + length - 1;
+    for (std::uint64_t at = position; at < last; at += kResidencyStep) {
+      if (!byte_is_resident(at)) return false;
+    }
+    return byte_is_resident(last);
+  }
+
+ private:
+  bool byte_is_resident(std::uint64_t position) const {
+    std::uint8_t byte = 0;
+    iovec part{&byte, 1};
+    ssize_t got = ::preadv2(descriptor_, &part, 1, static_cast<off_t>(position), RWF_NOWAIT);
+    return got >= 0 || errno != EAGAIN;  // a file system that can't tell counts as resident
+  }
+
+  int descriptor_;
+  std::string path_;
+};
+
+// POSIX record locks don't exclude the owning process itself; this does.
+class LockRegistry {
+ public:
+  using Key = std::pair<dev_t, ino_t>;
+  bool insert(Key key) {
+    std::lock_guard lock(mutex_);
+    return held_.insert(key).second;
+  }
+  void erase(Key key) {
+    std::lock_guard lock(mutex_);
+    held_.erase(key);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<Key> held_;
+};
+
+LockRegistry& lock_registry() {
+  static LockRegistry registry;
+  return registry;
+}
+
+class LockedFile final : public RealFile {
+ public:
+  LockedFile(int descriptor, std::string path, LockRegistry::Key key)
+      : RealFile(descriptor, std::move(path)), key_(key) {}
+  ~LockedFile() override { lock_registry().erase(key_); }
+
+ private:
+  LockRegistry::Key key_;
+};
+
+int open_descriptor(const std::string& path, int flags) {
+  while (true) {
+    int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+    if (descriptor >= 0) return descriptor;
+    if (errno != EINTR) fail("open", path);
+  }
+}
+
+class RealFileSystem final : public FileSystem {
+ public:
+  std::unique_ptr<File> open(const std::string& path, OpenMode mode) override {
+    int flags = mode == OpenMode::read ? O_RDONLY : O_RDWR;
+    if (mode == OpenMode::create) flags |= O_CREAT;
+    return std::make_unique<RealFile>(open_descriptor(path, flags), path);
+  }
+
+  bool exists(const std::string& path) override {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0) return true;
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    fail("stat", path);
+  }
+
+  FileInfo info(const std::string& path) override {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) fail("stat", path);
+    FileInfo info;
+    info.is_directory = S_ISDIR(status.st_mode);
+    info.size = static_cast<std::uint64_t>(status.st_size);
+    info.modified_ms = status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1'000'000;
+    return info;
+  }
+
+  std::vector<std::string> list(const std::string& directory) override {
+    std::unique_ptr<DIR, int (*)(DIR*)> open_directory(::opendir(directory.c_str()), ::closedir);
+    if (!open_directory) fail("list", directory);
+    std::vector<std::string> names;
+    while (true) {
+      errno = 0;
+      const dirent* entry = ::readdir(open_directory.get());
+      if (entry == nullptr) break;
+      std::string name = entry->d_name;
+      if (name != "." && name != "..") names.push_back(std::move(name));
+    }
+    if (errno != 0) fail("list", directory);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  void create_directories(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) fail("create directory", path, error.value());
+  }
+
+  void remove(const std::string& path) override {
+    if (::remove(path.c_str()) != 0 && errno != ENOENT) fail("remove", path);
+  }
+
+  void remove_all(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error && error != std::errc::no_such_file_or_directory) fail("remove", path, error.value());
+  }
+
+  void rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) fail("rename", from + " to " + to);
+  }
+
+  void set_modified_ms(const std::string& path, std::int64_t modified_ms) override {
+    timespec times[2] = {};
+    times[0].tv_nsec = UTIME_OMIT;
+    times[1].tv_sec = modified_ms / 1000;
+    times[1].tv_nsec = modified_ms % 1000 * 1'000'000;
+    if (::utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) fail("set time of", path);
+  }
+
+  void sync_directory(const std::string& path) override {
+    int descriptor = open_descriptor(path, O_RDONLY | O_DIRECTORY);
+    int result = ::fsync(descriptor);
+    int error = errno;
+    ::close(descriptor);
+    if (result != 0) fail("sync directory", path, error);
+  }
+
+  std::unique_ptr<File> try_lock(const std::string& path) override {
+    int descriptor = open_descriptor(path, O_RDWR | O_CREAT);
+    struct stat status {};
+    if (::fstat(descriptor, &status) != 0) {
+      int error = errno;
+      ::close(descriptor);
+      fail("stat", path, error);
+    }
+    LockRegistry::Key key{status.st_dev, status.st_ino};
+    if (!lock_registry().insert(key)) {
+      // Closing any descriptor of a file drops this process's record locks on it, so this one stays open for ever.
+      return nullptr;
+    }
+    struct flock range {};
+    range.l_type = F_WRLCK;
+    range.l_whence = SEEK_SET;
+    if (::fcntl(descriptor, F_SETLK, &range) == 0) return std::make_unique<LockedFile>(descriptor, path, key);
+    int error = errno;
+    lock_registry().erase(key);
+    ::close(descriptor);
+    if (error == EACCES || error == EAGAIN) return nullptr;
+    fail("lock", path, error);
+  }
+};
+
+}  // namespace
+
+FileSystem& real_file_system() {
+  static RealFileSystem files;
+  return files;
+}
+
+}  // namespace base
