@@ -4,11 +4,12 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
+
+#include "base/compression.h"
+#include "protocol/record_batch.h"
 
 namespace storage {
-
-enum class CompressionType : std::int8_t { producer = -1, uncompressed = 0, gzip = 1, snappy = 2, lz4 = 3, zstd = 4 };
-enum class TimestampType : std::int8_t { create_time = 0, log_append_time = 1 };
 
 struct LogConfig {
   static constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
@@ -30,14 +31,14 @@ struct LogConfig {
   std::int64_t flush_messages = kUnlimited;  // flush.messages
   std::int64_t flush_ms = kUnlimited;        // flush.ms
 
-  std::int64_t max_message_bytes = 1'048'588;                    // max.message.bytes
-  CompressionType compression_type = CompressionType::producer;  // compression.type
-  int compression_gzip_level = -1;                               // compression.gzip.level
-  int compression_lz4_level = 9;                                 // compression.lz4.level
-  int compression_zstd_level = 3;                                // compression.zstd.level
-  TimestampType timestamp_type = TimestampType::create_time;     // message.timestamp.type
-  std::int64_t timestamp_before_max_ms = kUnlimited;             // message.timestamp.before.max.ms
-  std::int64_t timestamp_after_max_ms = kUnlimited;              // message.timestamp.after.max.ms
+  std::int64_t max_message_bytes = 1'048'588;                                     // max.message.bytes
+  std::optional<base::Codec> compression;                                         // compression.type; nothing: producer
+  int compression_gzip_level = -1;                                                // compression.gzip.level
+  int compression_lz4_level = 9;                                                  // compression.lz4.level
+  int compression_zstd_level = 3;                                                 // compression.zstd.level
+  protocol::TimestampType timestamp_type = protocol::TimestampType::create_time;  // message.timestamp.type
+  std::int64_t timestamp_before_max_ms = kUnlimited;                              // message.timestamp.before.max.ms
+  std::int64_t timestamp_after_max_ms = kUnlimited;                               // message.timestamp.after.max.ms
 
   double min_cleanable_dirty_ratio = 0.5;           // min.cleanable.dirty.ratio
   std::int64_t min_compaction_lag_ms = 0;           // min.compaction.lag.ms

@@ -9,6 +9,7 @@
 
 #include "base/file_system.h"
 #include "protocol/error.h"
+#include "protocol/record_batch_validation.h"
 
 namespace storage {
 
@@ -23,16 +24,10 @@ struct AppendContext {
   std::int64_t now_ms = 0;
 };
 
-// One record that was refused; the rest of its batch is refused with it.
-struct RecordError {
-  std::int32_t batch_index = 0;
-  std::string message;
-};
-
 struct AppendResult {
   protocol::ErrorCode error = protocol::ErrorCode::none;
-  std::string error_message;               // empty: none; what Produce v8+ answers
-  std::vector<RecordError> record_errors;  // for INVALID_RECORD and INVALID_TIMESTAMP
+  std::string error_message;                         // empty: none; what Produce v8+ answers
+  std::vector<protocol::RecordError> record_errors;  // for INVALID_RECORD and INVALID_TIMESTAMP
 
   std::int64_t first_offset = -1;
   std::int64_t last_offset = -1;  // -1, -1: nothing was there to append
