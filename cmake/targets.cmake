@@ -22,10 +22,30 @@ if(MILENA_FUZZ)
   target_compile_options(milena_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# milena_generate(name language schema_folder): a target that makes C++ from schema files into build/<preset>/generated,
+# again whenever a schema or the generator has changed. Files that come out the same keep their time. The paths of the
+# .cpp files among them are left in the variable <name>_SOURCES.
+function(milena_generate name language schemas)
+  set(generator ${PROJECT_SOURCE_DIR}/src/protocol/generator)
+  file(GLOB generator_files CONFIGURE_DEPENDS ${generator}/*.py)
+  file(GLOB_RECURSE schema_files CONFIGURE_DEPENDS ${schemas}/*.schema)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${generator_files})
+  execute_process(COMMAND ${Python3_EXECUTABLE} ${generator}/generate.py --list ${language} ${schemas}
+    OUTPUT_VARIABLE outputs COMMAND_ERROR_IS_FATAL ANY)
+  list(TRANSFORM outputs PREPEND ${PROJECT_BINARY_DIR}/generated/)
+  add_custom_command(OUTPUT ${outputs}
+    COMMAND ${Python3_EXECUTABLE} ${generator}/generate.py ${language} ${schemas} ${PROJECT_BINARY_DIR}/generated
+    DEPENDS ${generator_files} ${schema_files} COMMENT "Generating ${name}" VERBATIM)
+  add_custom_target(${name} DEPENDS ${outputs})
+  list(FILTER outputs INCLUDE REGEX "\\.cpp$")
+  set(${name}_SOURCES ${outputs} PARENT_SCOPE)
+endfunction()
+
 # milena_library(name DEPENDS a b …) takes every .cpp of the current folder (not of its sub-folders). Files
-# named x_test.cpp go into the test binary <name>_test, x_fuzz.cpp each become the fuzz target <x>_fuzz.
+# named x_test.cpp go into the test binary <name>_test, x_fuzz.cpp each become the fuzz target <x>_fuzz. GENERATED names
+# a target of milena_generate that must run before.
 function(milena_library name)
-  cmake_parse_arguments(arg "" "" "DEPENDS;TEST_DEPENDS;EXTRA_SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "" "" "DEPENDS;TEST_DEPENDS;EXTRA_SOURCES;GENERATED" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cpp)
   set(tests ${sources})
   set(fuzzers ${sources})
@@ -38,6 +58,9 @@ function(milena_library name)
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE milena_options ${arg_DEPENDS})
+  endif()
+  if(arg_GENERATED)
+    add_dependencies(${name} ${arg_GENERATED})
   endif()
   if(tests AND NOT MILENA_FUZZ)
     add_executable(${name}_test ${tests})

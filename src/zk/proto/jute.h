@@ -1,0 +1,175 @@
+// Jute, ZooKeeper's serialization: big-endian, every string, buffer and vector with an int32 length, -1 for null.
+// Reader takes one record after another from a frame that it doesn't own; Writer appends to its own bytes. Both belong
+// to one thread. Bad input: read() returns false, error() says which field and why, and every later read fails too.
+// A length is checked against the bytes left before anything is allocated. The schemas are not recursive, so the depth
+// is bounded by them. Records come from the generated "zk/proto/records.h".
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "zk/proto/nullable.h"
+
+namespace zk::proto {
+
+class Reader {
+ public:
+  explicit Reader(base::ByteView bytes) : bytes_(bytes) {}
+
+  // One record, string, buffer, vector or number.
+  template <class T>
+  [[nodiscard]] bool read(T& value) {
+    take(value);
+    return !failed_;
+  }
+
+  std::size_t left() const { return bytes_.size(); }
+  base::ByteView rest() const { return bytes_; }
+  const std::string& error() const { return error_; }  // empty: none
+
+  // For the fields() of a record.
+  template <class T>
+  void operator()(const char* name, T& value) {
+    if (failed_) return;
+    take(value);
+    if (failed_) error_.insert(0, error_.starts_with(':') ? std::string(name) : std::string(name) + ".");
+  }
+
+ private:
+  // No element of a vector takes less: the smallest is a string with its length.
+  static constexpr std::size_t kElementBytesMin = 4;
+  static constexpr std::size_t kReserveMax = 256;
+
+  void fail(const char* reason) {
+    failed_ = true;
+    error_ = std::string(": ") + reason;
+  }
+
+  template <std::integral T>
+  void take(T& value) {
+    if (bytes_.size() < sizeof(T)) return fail("ends too early");
+    if constexpr (std::is_same_v<T, bool>) {
+      value = bytes_[0] != 0;
+    } else {
+      value = base::load_big_endian<T>(bytes_.data());
+    }
+    bytes_ = bytes_.subspan(sizeof(T));
+  }
+
+  // The length of what follows, -1 for null.
+  std::int32_t take_length(std::size_t unit_bytes) {
+    std::int32_t length = 0;
+    take(length);
+    if (failed_ || length == -1) return length;
+    if (length < -1) {
+      fail("negative length");
+    } else if (static_cast<std::size_t>(length) > bytes_.size() / unit_bytes) {
+      fail("length exceeds the bytes left");
+    }
+    return length;
+  }
+
+  std::string take_text(std::int32_t length) {
+    std::string text(base::as_text(bytes_.first(static_cast<std::size_t>(length))));
+    bytes_ = bytes_.subspan(text.size());
+    return text;
+  }
+
+  void take(Nullable<std::string>& value) {
+    const std::int32_t length = take_length(1);
+    if (failed_) return;
+    value = length < 0 ? Nullable<std::string>::null() : Nullable<std::string>(take_text(length));
+  }
+
+  void take(std::optional<std::string>& value) {
+    const std::int32_t length = take_length(1);
+    if (failed_) return;
+    value.reset();
+    if (length >= 0) value = take_text(length);
+  }
+
+  template <class T>
+  void take(Nullable<std::vector<T>>& value) {
+    const std::int32_t count = take_length(kElementBytesMin);
+    if (failed_) return;
+    value = count < 0 ? Nullable<std::vector<T>>::null() : Nullable<std::vector<T>>();
+    if (count > 0) value.reserve(std::min(static_cast<std::size_t>(count), kReserveMax));
+    for (std::int32_t index = 0; index < count && !failed_; ++index) take(value.emplace_back());
+  }
+
+  template <class Record>
+  requires requires { Record::kName; }
+  void take(Record& record) { Record::fields(record, *this); }
+
+  base::ByteView bytes_;
+  bool failed_ = false;
+  std::string error_;
+};
+
+class Writer {
+ public:
+  template <class T>
+  Writer& write(const T& value) {
+    put(value);
+    return *this;
+  }
+
+  const base::Bytes& bytes() const { return bytes_; }
+  base::Bytes take() { return std::move(bytes_); }
+
+  // For the fields() of a record.
+  template <class T>
+  void operator()(const char* /*name*/, const T& value) {
+    put(value);
+  }
+
+ private:
+  template <std::integral T>
+  void put(T value) {
+    if constexpr (std::is_same_v<T, bool>) {
+      bytes_.push_back(value ? 1 : 0);
+    } else {
+      base::append_big_endian(bytes_, value);
+    }
+  }
+
+  void put_text(const std::string& text) {
+    put(static_cast<std::int32_t>(text.size()));
+    bytes_.insert(bytes_.end(), text.begin(), text.end());
+  }
+
+  void put(const Nullable<std::string>& value) {
+    if (value.is_null()) return put(std::int32_t{-1});
+    put_text(value);
+  }
+
+  void put(const std::optional<std::string>& value) {
+    if (!value) return put(std::int32_t{-1});
+    put_text(*value);
+  }
+
+  template <class T>
+  void put(const Nullable<std::vector<T>>& value) {
+    if (value.is_null()) return put(std::int32_t{-1});
+    put(static_cast<std::int32_t>(value.size()));
+    for (const T& element : value) put(element);
+  }
+
+  template <class Record>
+  requires requires { Record::kName; }
+  void put(const Record& record) { Record::fields(record, *this); }
+
+  base::Bytes bytes_;
+};
+
+// The bytes of one record alone.
+template <class Record>
+base::Bytes to_bytes(const Record& record) {
+  return Writer().write(record).take();
+}
+
+}  // namespace zk::proto
