@@ -1,0 +1,125 @@
+// The working part of Session, apart from its users because of Asio's headers. Everything runs on the session's one
+// thread, but submit() and session_id().
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "zk/client/session.h"
+#include "zk/client/wire.h"
+
+namespace zk::client {
+
+class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
+ public:
+  // Requests of one execute() call and the responses that are there.
+  struct Batch {
+    std::vector<Request> requests;
+    std::vector<Response> responses;
+    std::size_t missing = 0;
+    bool retry = true;
+    base::OneShot<std::vector<Response>> done;
+  };
+
+  Impl(boost::asio::any_io_executor executor, SessionOptions options, SessionEvents events);
+
+  void start();
+  void stop();  // drops the connection; whatever waits gets SESSIONEXPIRED
+  void submit(std::shared_ptr<Batch> batch);
+  std::int64_t session_id() const { return session_id_; }
+  void add_connect_waiter(base::OneShot<bool> waiter, std::int32_t timeout_ms);
+  const boost::asio::any_io_executor& executor() const { return executor_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Timer = boost::asio::steady_timer;
+
+  struct Item {
+    std::shared_ptr<Batch> batch;
+    std::size_t index = 0;
+    const Request& request() const { return batch->requests[index]; }
+  };
+  struct Sent {
+    std::int32_t xid = 0;
+    Item item;
+  };
+  struct ConnectWaiter {
+    base::OneShot<bool> answer;
+    std::shared_ptr<Timer> timer;
+  };
+  enum class Phase { idle, connecting, attaching, attached, over };
+
+  void connect_next();
+  void resolved(std::uint64_t attempt, const boost::system::error_code& error,
+                const boost::asio::ip::tcp::resolver::results_type& addresses);
+  void connected(std::uint64_t attempt, const boost::system::error_code& error);
+  void attached(const wire::Attach& answer);
+  void lose_connection(const std::string& reason);
+  void pause_and_connect();
+  void finish(SessionState state);
+
+  void tick(std::uint64_t attempt);
+  void arm_timer(std::chrono::milliseconds delay);
+
+  void read();
+  void received(std::uint64_t attempt, const boost::system::error_code& error, std::size_t size);
+  bool handle_frame(base::ByteView frame);
+  bool handle_reply(const wire::Header& header, base::ByteView body);
+  void note_watch(const Request& request, Error error);
+  void forget_watch(const WatchEvent& event);
+
+  void enqueue(const std::shared_ptr<Batch>& batch);
+  void send_waiting();
+  void restore_watches();
+  void flush();
+  void complete(const Item& item, Response response);
+  void set_state(SessionState state);
+  void answer_connect_waiters(bool connected);
+
+  boost::asio::any_io_executor executor_;
+  SessionOptions options_;
+  SessionEvents events_;
+  std::mt19937_64 random_;
+
+  Phase phase_ = Phase::idle;
+  SessionState state_ = SessionState::disconnected;
+  std::uint64_t attempt_ = 0;  // of connecting; handlers of an earlier one are ignored
+  std::size_t next_server_ = 0;
+  boost::asio::ip::tcp::resolver resolver_;
+  boost::asio::ip::tcp::socket socket_;
+  Timer timer_;
+  std::chrono::milliseconds timeout_;  // as the server granted it
+  Clock::time_point heard_;
+  Clock::time_point spoken_;
+
+  std::atomic<std::int64_t> session_id_{0};
+  std::string password_ = std::string(16, '\0');
+  std::int64_t last_zxid_ = 0;
+  std::int32_t next_xid_ = 1;
+
+  std::deque<Item> waiting_;
+  std::deque<Sent> sent_;
+  base::Bytes out_;
+  base::Bytes writing_;
+  bool write_busy_ = false;
+  base::Bytes in_;
+  std::array<std::uint8_t, 16384> chunk_{};
+
+  std::set<std::string> data_watches_;
+  std::set<std::string> exists_watches_;
+  std::set<std::string> child_watches_;
+  std::vector<ConnectWaiter> connect_waiters_;
+};
+
+}  // namespace zk::client

@@ -1,0 +1,504 @@
+#include "zk/client/session.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/asio/write.hpp>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "base/bytes.h"
+
+namespace zk::client {
+namespace {
+
+using boost::asio::ip::tcp;
+
+// The server's side of one connection, step by step as the test says. Bodies in hex.
+class ScriptedServer {
+ public:
+  ScriptedServer() : acceptor_(loop_, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0)), socket_(loop_) {}
+
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  void accept() {
+    tcp::socket next(loop_);
+    acceptor_.accept(next);
+    socket_ = std::move(next);
+  }
+  void drop() { socket_.close(); }
+
+  std::string receive() {
+    std::array<std::uint8_t, 4> length{};
+    boost::asio::read(socket_, boost::asio::buffer(length));
+    base::Bytes body(base::load_big_endian<std::uint32_t>(length.data()));
+    boost::asio::read(socket_, boost::asio::buffer(body));
+    return base::to_hex(body);
+  }
+  // The next frame that isn't a ping.
+  std::string receive_request() {
+    for (;;) {
+      std::string frame = receive();
+      if (frame != "fffffffe0000000b") return frame;
+    }
+  }
+  void send(const std::string& hex) {
+    const base::Bytes body = base::from_hex(hex).value();
+    base::Bytes frame;
+    base::append_big_endian(frame, static_cast<std::uint32_t>(body.size()));
+    frame.insert(frame.end(), body.begin(), body.end());
+    boost::asio::write(socket_, boost::asio::buffer(frame));
+  }
+  // Handshake with session 0x5 and password 01..01.
+  std::string attach() {
+    accept();
+    std::string request = receive();
+    send(
+        "00000000"
+        "00002710"
+        "0000000000000005"
+        "00000010"
+        "01010101010101010101010101010101"
+        "00");
+    return request;
+  }
+
+ private:
+  boost::asio::io_context loop_;
+  tcp::acceptor acceptor_;
+  tcp::socket socket_;
+};
+
+class Client {
+ public:
+  explicit Client(std::uint16_t port, std::string chroot = "", std::int32_t timeout_ms = 10000)
+      : guard_(boost::asio::make_work_guard(loop_)), thread_([this] { loop_.run(); }) {
+    SessionOptions options;
+    options.connect.servers.push_back(Server{"127.0.0.1", port});
+    options.connect.chroot = std::move(chroot);
+    options.session_timeout_ms = timeout_ms;
+    options.reconnect_pause_ms = 1;
+    SessionEvents events;
+    events.watch = [this](const WatchEvent& event) { note(std::to_string(static_cast<int>(event.type)) + event.path); };
+    events.state = [this](SessionState state) {
+      if (state == SessionState::connected) note("connected");
+      if (state == SessionState::disconnected) note("disconnected");
+      if (state == SessionState::expired) expired_.set_value();
+    };
+    session_ = std::make_unique<Session>(loop_.get_executor(), std::move(options), std::move(events));
+  }
+  ~Client() {
+    guard_.reset();
+    std::promise<void> gone;
+    boost::asio::post(loop_, [&] {
+      session_.reset();
+      gone.set_value();
+    });
+    gone.get_future().wait();
+    thread_.join();
+  }
+
+  std::future<std::vector<Response>> start(std::vector<Request> requests) {
+    return boost::asio::co_spawn(loop_, session_->execute(std::move(requests)), boost::asio::use_future);
+  }
+  std::future<std::vector<Response>> start_once(std::vector<Request> requests) {
+    return boost::asio::co_spawn(loop_, session_->execute_once(std::move(requests)), boost::asio::use_future);
+  }
+  Session& session() { return *session_; }
+  boost::asio::io_context& loop() { return loop_; }
+  void await_expired() { expired_.get_future().wait(); }
+  std::vector<std::string> notes() {
+    std::lock_guard lock(mutex_);
+    return notes_;
+  }
+
+ private:
+  void note(std::string text) {
+    std::lock_guard lock(mutex_);
+    notes_.push_back(std::move(text));
+  }
+
+  boost::asio::io_context loop_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
+  std::mutex mutex_;
+  std::vector<std::string> notes_;
+  std::promise<void> expired_;
+  std::unique_ptr<Session> session_;
+  std::thread thread_;
+};
+
+std::vector<Request> one(Request request) {
+  std::vector<Request> requests;
+  requests.push_back(std::move(request));
+  return requests;
+}
+
+const std::string kStat =
+    "0000000000000011"
+    "0000000000000012"
+    "0000000000000013"
+    "0000000000000014"
+    "00000003"
+    "00000004"
+    "00000005"
+    "0000000000000006"
+    "00000002"
+    "00000007"
+    "0000000000000015";
+
+TEST(Session, HandshakeAndPathsUnderTheChroot) {
+  ScriptedServer server;
+  Client client(server.port(), "/root");
+  EXPECT_EQ(server.attach(),
+            "00000000"
+            "0000000000000000"
+            "00002710"
+            "0000000000000000"
+            "00000010"
+            "00000000000000000000000000000000"
+            "00");
+  auto answer = client.start(one(get_data("/a")));
+  EXPECT_EQ(server.receive_request(),
+            "00000001"
+            "00000004"
+            "00000007"
+            "2f726f6f742f61"
+            "00");
+  server.send(
+      "00000001"
+      "0000000000000020"
+      "00000000"
+      "00000002"
+      "6869" +
+      kStat);
+  const Response response = answer.get().front();
+  EXPECT_TRUE(response.ok());
+  EXPECT_EQ(response.data, "hi");
+  EXPECT_EQ(response.stat.czxid, 0x11);
+  EXPECT_EQ(response.stat.version, 3);
+  EXPECT_EQ(response.stat.ephemeral_owner, 6);
+  EXPECT_EQ(response.stat.pzxid, 0x15);
+  EXPECT_EQ(client.session().session_id(), 5);
+
+  auto made = client.start(one(create("/s-", "x", CreateMode::persistent_sequential)));
+  EXPECT_EQ(server.receive_request(),
+            "00000002"
+            "00000001"
+            "00000008"
+            "2f726f6f742f732d"
+            "00000001"
+            "78"
+            "00000001"
+            "0000001f"
+            "00000005"
+            "776f726c64"
+            "00000006"
+            "616e796f6e65"
+            "00000002");
+  server.send(
+      "00000002"
+      "0000000000000021"
+      "00000000"
+      "00000009"
+      "2f726f6f742f732d31");
+  EXPECT_EQ(made.get().front().path, "/s-1");
+
+  auto top = client.start(one(exists("/")));
+  EXPECT_EQ(server.receive_request(),
+            "00000003"
+            "00000003"
+            "00000005"
+            "2f726f6f74"
+            "00");
+  server.send(
+      "00000003"
+      "0000000000000021"
+      "ffffff9b");
+  EXPECT_EQ(top.get().front().error, Error::no_node);
+}
+
+TEST(Session, RequestsBeforeTheConnectionWaitAndGoOutInOrder) {
+  ScriptedServer server;
+  Client client(server.port());
+  std::vector<Request> requests;
+  requests.push_back(remove("/a", 4));
+  requests.push_back(exists("/b", true));
+  auto answers = client.start(std::move(requests));
+  server.attach();
+  EXPECT_EQ(server.receive_request(),
+            "00000001"
+            "00000002"
+            "00000002"
+            "2f61"
+            "00000004");
+  EXPECT_EQ(server.receive_request(),
+            "00000002"
+            "00000003"
+            "00000002"
+            "2f62"
+            "01");
+  server.send(
+      "00000001"
+      "0000000000000020"
+      "ffffff99");
+  server.send(
+      "ffffffff"
+      "ffffffffffffffff"
+      "00000000"
+      "00000001"
+      "00000003"
+      "00000002"
+      "2f62");
+  server.send(
+      "00000002"
+      "0000000000000020"
+      "ffffff9b");
+  const std::vector<Response> responses = answers.get();
+  EXPECT_EQ(responses[0].error, Error::bad_version);
+  EXPECT_EQ(responses[1].error, Error::no_node);
+  EXPECT_EQ(client.notes(), (std::vector<std::string>{"connected", "1/b"}));
+}
+
+TEST(Session, MultiAnswersEveryOperation) {
+  ScriptedServer server;
+  Client client(server.port());
+  server.attach();
+  auto good = client.start(one(multi(check("/e", 2), set_data("/s", std::nullopt, 1))));
+  EXPECT_EQ(server.receive_request(),
+            "00000001"
+            "0000000e"
+            "0000000d"
+            "00"
+            "ffffffff"
+            "00000002"
+            "2f65"
+            "00000002"
+            "00000005"
+            "00"
+            "ffffffff"
+            "00000002"
+            "2f73"
+            "ffffffff"
+            "00000001"
+            "ffffffff"
+            "01"
+            "ffffffff");
+  server.send(
+      "00000001"
+      "0000000000000020"
+      "00000000"
+      "0000000d"
+      "00"
+      "00000000"
+      "00000005"
+      "00"
+      "00000000" +
+      kStat +
+      "ffffffff"
+      "01"
+      "ffffffff");
+  Response response = good.get().front();
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response.results.at(1).stat.version, 3);
+
+  auto bad = client.start(one(multi(check("/e", 2), create("/s", "x"))));
+  server.receive_request();
+  server.send(
+      "00000002"
+      "0000000000000021"
+      "00000000"
+      "ffffffff"
+      "00"
+      "00000000"
+      "00000000"
+      "ffffffff"
+      "00"
+      "ffffff92"
+      "ffffff92"
+      "ffffffff"
+      "01"
+      "ffffffff");
+  response = bad.get().front();
+  EXPECT_EQ(response.error, Error::node_exists);
+  EXPECT_EQ(response.results.at(0).error, Error::ok);
+  EXPECT_EQ(response.results.at(1).error, Error::node_exists);
+}
+
+TEST(Session, ReattachSetsWatchesAgainAndRepeatsWhatWasNotAnswered) {
+  ScriptedServer server;
+  Client client(server.port(), "/r");
+  server.attach();
+  std::vector<Request> watching;
+  watching.push_back(get_data("/d", true));
+  watching.push_back(exists("/x", true));
+  watching.push_back(get_children("/c", true));
+  auto watched = client.start(std::move(watching));
+  for (int i = 0; i < 3; ++i) server.receive_request();
+  server.send(
+      "00000001"
+      "0000000000000020"
+      "00000000"
+      "00000000" +
+      kStat);
+  server.send(
+      "00000002"
+      "0000000000000020"
+      "ffffff9b");
+  server.send(
+      "00000003"
+      "0000000000000021"
+      "00000000"
+      "00000000" +
+      kStat);
+  watched.get();
+  auto unanswered = client.start(one(remove("/a")));
+  auto once = client.start_once(one(remove("/b")));
+  server.receive_request();
+  server.receive_request();
+  server.drop();
+  EXPECT_EQ(once.get().front().error, Error::connection_loss);
+
+  EXPECT_EQ(server.attach(),
+            "00000000"
+            "0000000000000021"
+            "00002710"
+            "0000000000000005"
+            "00000010"
+            "01010101010101010101010101010101"
+            "00");
+  EXPECT_EQ(server.receive_request(),
+            "fffffff8"
+            "00000065"
+            "0000000000000021"
+            "00000001"
+            "00000004"
+            "2f722f64"
+            "00000001"
+            "00000004"
+            "2f722f78"
+            "00000001"
+            "00000004"
+            "2f722f63");
+  EXPECT_EQ(server.receive_request(),
+            "00000006"
+            "00000002"
+            "00000004"
+            "2f722f61"
+            "ffffffff");
+  server.send(
+      "fffffff8"
+      "0000000000000021"
+      "00000000");
+  server.send(
+      "00000006"
+      "0000000000000022"
+      "00000000");
+  EXPECT_TRUE(unanswered.get().front().ok());
+  EXPECT_EQ(client.notes(), (std::vector<std::string>{"connected", "disconnected", "connected"}));
+}
+
+TEST(Session, ExpiredSessionFailsEverything) {
+  ScriptedServer server;
+  Client client(server.port());
+  auto waiting = client.start(one(remove("/a")));
+  server.accept();
+  server.receive();
+  server.send(
+      "00000000"
+      "00000000"
+      "0000000000000000"
+      "00000010"
+      "00000000000000000000000000000000"
+      "00");
+  client.await_expired();
+  EXPECT_EQ(waiting.get().front().error, Error::session_expired);
+  EXPECT_EQ(client.start(one(remove("/a"))).get().front().error, Error::session_expired);
+}
+
+TEST(Session, BadFramesCostTheConnectionOnly) {
+  ScriptedServer server;
+  Client client(server.port());
+  server.attach();
+  auto answer = client.start(one(get_children("/")));
+  server.receive_request();
+  server.send(
+      "00000001"
+      "0000000000000020"
+      "00000000"
+      "7fffffff"
+      "00000001");  // more children than bytes
+  server.attach();
+  server.receive_request();
+  server.send(
+      "00000063"
+      "0000000000000020"
+      "00000000");  // an answer to nothing
+  server.attach();
+  server.receive_request();
+  server.send(
+      "00000003"
+      "0000000000000020"
+      "00000000"
+      "00000001"
+      "00000001"
+      "61" +
+      kStat);
+  EXPECT_EQ(answer.get().front().children, std::vector<std::string>{"a"});
+}
+
+TEST(Session, PingsWhenIdleAndLeavesASilentServer) {
+  ScriptedServer server;
+  Client client(server.port(), "", 300);
+  server.accept();
+  server.receive();
+  server.send(
+      "00000000"
+      "0000012c"
+      "0000000000000005"
+      "00000010"
+      "01010101010101010101010101010101"
+      "00");
+  EXPECT_EQ(server.receive(), "fffffffe0000000b");
+  EXPECT_NE(server.attach().find("0000000000000005"), std::string::npos);
+}
+
+TEST(Session, CloseEndsTheSession) {
+  ScriptedServer server;
+  Client client(server.port());
+  server.attach();
+  auto closed = boost::asio::co_spawn(client.loop(), client.session().close(), boost::asio::use_future);
+  EXPECT_EQ(server.receive_request(),
+            "00000001"
+            "fffffff5");
+  server.send(
+      "00000001"
+      "0000000000000020"
+      "00000000");
+  closed.get();
+  EXPECT_EQ(client.start(one(remove("/a"))).get().front().error, Error::session_expired);
+}
+
+TEST(ConnectString, Parts) {
+  const auto two = parse_connect_string("a:1, [::1]:2/x/y/");
+  ASSERT_TRUE(two);
+  ASSERT_EQ(two->servers.size(), 2U);
+  EXPECT_EQ(two->servers[0].host, "a");
+  EXPECT_EQ(two->servers[1].host, "::1");
+  EXPECT_EQ(two->servers[1].port, 2);
+  EXPECT_EQ(two->chroot, "/x/y");
+  EXPECT_EQ(parse_connect_string("host")->servers[0].port, 2181);
+  EXPECT_EQ(parse_connect_string("host/")->chroot, "");
+  for (const char* bad : {"", ",", "a:b", "a:", "a:0", "a:65536", "/x", "a:1//x", "a:1/../x", "[::1"}) {
+    std::string reason;
+    EXPECT_FALSE(parse_connect_string(bad, &reason)) << bad;
+    EXPECT_FALSE(reason.empty());
+  }
+}
+
+}  // namespace
+}  // namespace zk::client
