@@ -1,0 +1,213 @@
+#include "zk/tree/acl.h"
+
+#include <arpa/inet.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/bytes.h"
+
+namespace zk::tree {
+
+namespace {
+
+struct Address {
+  std::array<std::uint8_t, 16> bytes{};
+  std::size_t size = 0;
+};
+
+std::optional<Address> parse_address(std::string_view text) {
+  std::string terminated(text);
+  Address address;
+  if (inet_pton(AF_INET, terminated.c_str(), address.bytes.data()) == 1) {
+    address.size = 4;
+    return address;
+  }
+  if (inet_pton(AF_INET6, terminated.c_str(), address.bytes.data()) == 1) {
+    address.size = 16;
+    return address;
+  }
+  return std::nullopt;
+}
+
+struct AddressPattern {
+  Address address;
+  std::size_t bits = 0;
+};
+
+std::optional<AddressPattern> parse_pattern(std::string_view pattern) {
+  std::size_t slash = pattern.find('/');
+  auto address = parse_address(pattern.substr(0, slash));
+  if (!address) return std::nullopt;
+  std::size_t bits = address->size * 8;
+  if (slash != std::string_view::npos) {
+    std::string_view number = pattern.substr(slash + 1);
+    std::size_t asked = 0;
+    auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), asked);
+    if (error != std::errc() || end != number.data() + number.size() || asked > bits) return std::nullopt;
+    bits = asked;
+  }
+  return AddressPattern{*address, bits};
+}
+
+bool is_world_anyone(const Identity& identity) { return identity.scheme == "world" && identity.id == "anyone"; }
+
+bool is_well_formed(const Identity& identity, const AclSchemes& schemes) {
+  if (identity.scheme == "digest") {
+    return std::count(identity.id.begin(), identity.id.end(), ':') == 1 && identity.id.front() != ':' &&
+           identity.id.back() != ':';
+  }
+  if (identity.scheme == "ip") return is_valid_ip_pattern(identity.id);
+  if (identity.scheme == "sasl") return schemes.sasl && !identity.id.empty();
+  if (identity.scheme == "x509") return schemes.x509 && !identity.id.empty();
+  return false;
+}
+
+bool matches(const Identity& have, const Identity& wanted) {
+  if (have.scheme != wanted.scheme) return false;
+  return have.scheme == "ip" ? ip_matches(have.id, wanted.id) : have.id == wanted.id;
+}
+
+}  // namespace
+
+std::string digest_identity(std::string_view user_and_password) {
+  std::array<std::uint8_t, SHA_DIGEST_LENGTH> hash{};
+  base::ByteView bytes = base::as_bytes(user_and_password);
+  SHA1(bytes.data(), bytes.size(), hash.data());
+  return std::string(user_and_password.substr(0, user_and_password.find(':'))) + ":" + base::to_base64(hash);
+}
+
+bool is_valid_ip_pattern(std::string_view pattern) { return parse_pattern(pattern).has_value(); }
+
+bool ip_matches(std::string_view address, std::string_view pattern) {
+  auto have = parse_address(address);
+  auto wanted = parse_pattern(pattern);
+  if (!have || !wanted || have->size != wanted->address.size) return false;
+  for (std::size_t bit = 0; bit < wanted->bits; bit += 8) {
+    std::size_t count = std::min<std::size_t>(8, wanted->bits - bit);
+    auto mask = static_cast<std::uint8_t>(0xff00U >> count);
+    if (((have->bytes[bit / 8] ^ wanted->address.bytes[bit / 8]) & mask) != 0) return false;
+  }
+  return true;
+}
+
+std::optional<AclList> normalise_acl(const AclList& acl, std::span<const Identity> caller, const AclSchemes& schemes) {
+  AclList unique;
+  for (const AclEntry& entry : acl) {
+    if (std::find(unique.begin(), unique.end(), entry) == unique.end()) unique.push_back(entry);
+  }
+  if (unique.empty()) return std::nullopt;
+  AclList result;
+  for (AclEntry& entry : unique) {
+    if (is_world_anyone(entry.identity)) {
+      result.push_back(std::move(entry));
+    } else if (entry.identity.scheme == "auth") {
+      bool any = false;
+      for (const Identity& identity : caller) {
+        if (identity.scheme == "ip") continue;  // an address is no proof of who it is
+        result.push_back(AclEntry{entry.permissions, identity});
+        any = true;
+      }
+      if (!any) return std::nullopt;
+    } else if (is_well_formed(entry.identity, schemes)) {
+      result.push_back(std::move(entry));
+    } else {
+      return std::nullopt;
+    }
+  }
+  return result;
+}
+
+bool is_allowed(const AclList& acl, std::int32_t permissions, std::span<const Identity> caller,
+                const AclSchemes& schemes) {
+  if (schemes.skip_checks || acl.empty()) return true;
+  for (const Identity& identity : caller) {
+    if (identity.scheme == "super") return true;
+  }
+  for (const AclEntry& entry : acl) {
+    if ((entry.permissions & permissions) == 0) continue;
+    if (is_world_anyone(entry.identity)) return true;
+    for (const Identity& identity : caller) {
+      if (matches(identity, entry.identity)) return true;
+    }
+  }
+  return false;
+}
+
+AclList masked(AclList acl) {
+  for (AclEntry& entry : acl) {
+    if (entry.identity.scheme != "digest") continue;
+    entry.identity.id = entry.identity.id.substr(0, entry.identity.id.find(':')) + ":x";
+  }
+  return acl;
+}
+
+AclCache::AclCache() : open_(std::make_shared<const AclList>(AclList{AclEntry{kAll, Identity{"world", "anyone"}}})) {}
+
+std::string AclCache::key_of(const AclList& acl) {
+  std::string key;
+  for (const AclEntry& entry : acl) {
+    key += std::to_string(entry.permissions);
+    key += '\0';
+    key += entry.identity.scheme;
+    key += '\0';
+    key += entry.identity.id;
+    key += '\0';
+  }
+  return key;
+}
+
+std::int64_t AclCache::acquire(const AclList& acl) {
+  if (acl == *open_) return kOpenId;
+  std::string key = key_of(acl);
+  auto [found, added] = ids_.try_emplace(std::move(key), last_id_ + 1);
+  if (added) by_id_[++last_id_].acl = std::make_shared<const AclList>(acl);
+  ++by_id_[found->second].users;
+  return found->second;
+}
+
+void AclCache::retain(std::int64_t id) {
+  auto found = by_id_.find(id);
+  if (found != by_id_.end()) ++found->second.users;
+}
+
+void AclCache::release(std::int64_t id) {
+  auto found = by_id_.find(id);
+  if (found == by_id_.end() || --found->second.users > 0) return;
+  ids_.erase(key_of(*found->second.acl));
+  by_id_.erase(found);
+}
+
+SharedAcl AclCache::find(std::int64_t id) const {
+  if (id == kOpenId) return open_;
+  auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second.acl;
+}
+
+void AclCache::load(std::int64_t id, AclList acl) {
+  ids_[key_of(acl)] = id;
+  by_id_[id].acl = std::make_shared<const AclList>(std::move(acl));
+  last_id_ = std::max(last_id_, id);
+}
+
+void AclCache::drop_unused() {
+  for (auto entry = by_id_.begin(); entry != by_id_.end();) {
+    if (entry->second.users > 0) {
+      ++entry;
+      continue;
+    }
+    auto named = ids_.find(key_of(*entry->second.acl));
+    if (named != ids_.end() && named->second == entry->first) ids_.erase(named);
+    entry = by_id_.erase(entry);
+  }
+}
+
+std::map<std::int64_t, SharedAcl> AclCache::lists() const {
+  std::map<std::int64_t, SharedAcl> lists;
+  for (const auto& [id, entry] : by_id_) lists.emplace(id, entry.acl);
+  return lists;
+}
+
+}  // namespace zk::tree

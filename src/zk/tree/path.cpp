@@ -1,0 +1,63 @@
+#include "zk/tree/path.h"
+
+#include <cstdint>
+
+namespace zk::tree {
+
+namespace {
+
+// The forbidden characters above U+007F, seen as UTF-8. Java looks at UTF-16 units: characters beyond U+FFFF come as
+// two surrogates, which lie in D800-DFFF, so 4-byte sequences are forbidden as well.
+bool is_forbidden_sequence(std::string_view path, std::size_t at) {
+  auto byte = [&](std::size_t i) -> std::uint32_t {
+    return at + i < path.size() ? static_cast<std::uint8_t>(path[at + i]) : 0U;
+  };
+  std::uint32_t lead = byte(0);
+  if ((lead & 0xe0U) == 0xc0U) return (((lead & 0x1fU) << 6) | (byte(1) & 0x3fU)) <= 0x9fU;
+  if ((lead & 0xf0U) == 0xe0U) {
+    std::uint32_t code = ((lead & 0x0fU) << 12) | ((byte(1) & 0x3fU) << 6) | (byte(2) & 0x3fU);
+    return (code >= 0xd800 && code <= 0xf8ff) || (code >= 0xfff0);
+  }
+  return lead >= 0xf0U;
+}
+
+}  // namespace
+
+bool is_valid_path(std::string_view path) {
+  if (path.empty() || path.front() != '/') return false;
+  if (path.size() == 1) return true;
+  if (path.back() == '/') return false;
+  std::size_t element = 1;
+  for (std::size_t i = 1; i <= path.size(); ++i) {
+    if (i == path.size() || path[i] == '/') {
+      std::string_view name = path.substr(element, i - element);
+      if (name.empty() || name == "." || name == "..") return false;
+      element = i + 1;
+      continue;
+    }
+    auto c = static_cast<std::uint8_t>(path[i]);
+    if (c < 0x20 || c == 0x7f) return false;
+    if (c >= 0xc0 && is_forbidden_sequence(path, i)) return false;
+  }
+  return true;
+}
+
+std::string_view parent_of(std::string_view path) {
+  std::size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string_view::npos ? std::string_view("/") : path.substr(0, slash);
+}
+
+std::string_view name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+bool is_special_path(std::string_view path) {
+  return path == "/" || path == kZookeeper || path == kQuota || path == kConfig;
+}
+
+std::string join(std::string_view parent, std::string_view name) {
+  std::string path(parent);
+  if (path.empty() || path.back() != '/') path += '/';
+  path += name;
+  return path;
+}
+
+}  // namespace zk::tree

@@ -1,0 +1,338 @@
+#include "zk/tree/proposals.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "zk/tree/digest.h"
+
+namespace zk::tree {
+
+namespace {
+
+enum CreateFlags : std::int32_t {
+  kPersistent = 0,
+  kEphemeral = 1,
+  kSequential = 2,
+  kEphemeralSequential = 3,
+  kContainer = 4,
+  kTtl = 5,
+  kTtlSequential = 6,
+};
+
+bool is_sequential(std::int32_t flags) {
+  return flags == kSequential || flags == kEphemeralSequential || flags == kTtlSequential;
+}
+
+bool version_fits(std::int32_t expected, std::int32_t actual) { return expected == -1 || expected == actual; }
+
+std::int32_t next(std::int32_t version) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(version) + 1U);
+}
+
+// The number that the create of these flags has in the log.
+OpCode create_type(const CreateRequest& request) {
+  if (request.flags == kContainer) return OpCode::create_container;
+  if (request.flags == kTtl || request.flags == kTtlSequential) return OpCode::create_ttl;
+  return request.type == OpCode::create ? OpCode::create : OpCode::create2;
+}
+
+}  // namespace
+
+Proposals::Proposals(const State& state, ProposalRules rules) : state_(state), rules_(rules) { reset(); }
+
+void Proposals::reset() {
+  records_.clear();
+  order_.clear();
+  digest_ = state_.tree().digest();
+}
+
+Txn Proposals::decide(const WriteRequest& request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms) {
+  Txn txn;
+  txn.session_id = caller.session_id;
+  txn.cxid = caller.cxid;
+  txn.zxid = zxid;
+  txn.time_ms = time_ms;
+  bool needs_session = !std::holds_alternative<CreateSessionRequest>(request) &&
+                       !std::holds_alternative<CloseSessionRequest>(request) &&
+                       !std::holds_alternative<DeleteContainerRequest>(request);
+  if (needs_session && !session_is_open(caller.session_id)) {
+    txn.body = ErrorTxn{Error::session_expired};
+    return txn;
+  }
+  Scope scope{caller, zxid, time_ms};
+  std::visit(
+      [&](const auto& one) {
+        auto decided = decide_one(one, scope);
+        if (auto* error = std::get_if<Error>(&decided)) {
+          txn.body = ErrorTxn{*error};
+        } else {
+          txn.body = std::move(std::get<0>(decided));
+        }
+      },
+      request);
+  if (rules_.digest && !std::holds_alternative<ErrorTxn>(txn.body)) txn.digest = digest_;
+  return txn;
+}
+
+void Proposals::applied(std::int64_t zxid) {
+  while (!order_.empty() && order_.front().first <= zxid) {
+    auto record = records_.find(order_.front().second);
+    if (record != records_.end() && record->second.zxid <= zxid) records_.erase(record);
+    order_.pop_front();
+  }
+}
+
+bool Proposals::session_is_open(std::int64_t session_id) const {
+  return state_.sessions().contains(session_id) && !closing_.contains(session_id);
+}
+
+// Outstanding changes ---------------------------------------------------------------------------------------------------
+
+std::optional<Proposals::Record> Proposals::find(std::string_view path) const {
+  if (path.empty()) path = "/";
+  if (!records_.empty()) {
+    auto record = records_.find(std::string(path));
+    if (record != records_.end()) return record->second.exists ? std::optional(record->second) : std::nullopt;
+  }
+  const Znode* node = state_.tree().find(path);
+  if (node == nullptr) return std::nullopt;
+  Record record;
+  record.stat = node->stat;
+  record.child_count = node->child_count;
+  record.content_crc = node->content_crc;
+  record.in_digest = node->in_digest;
+  record.acl = state_.tree().acl_of(*node);
+  return record;
+}
+
+void Proposals::put(std::string_view path, const std::optional<Record>& before, Record after) {
+  std::string key(path.empty() ? "/" : path);
+  if (before && before->in_digest) digest_ -= znode_digest(before->content_crc, before->stat);
+  if (after.exists && after.in_digest) digest_ += znode_digest(after.content_crc, after.stat);
+  if (undoing_) {
+    auto known = records_.find(key);
+    undo_.push_back(Undo{key, known == records_.end() ? std::nullopt : std::optional(known->second)});
+  }
+  order_.emplace_back(after.zxid, key);
+  records_.insert_or_assign(std::move(key), std::move(after));
+}
+
+void Proposals::roll_back(std::size_t order_size) {
+  for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) {
+    if (undo->before) {
+      records_.insert_or_assign(undo->path, std::move(*undo->before));
+    } else {
+      records_.erase(undo->path);
+    }
+  }
+  order_.resize(order_size);
+}
+
+bool Proposals::allowed(const Record& record, std::int32_t permissions, const Caller& caller) const {
+  return record.acl == nullptr || is_allowed(*record.acl, permissions, caller.identities, rules_.acl);
+}
+
+// Operations, with ZooKeeper's order of checks ----------------------------------------------------------------------------
+
+Error Proposals::check_create_flags(const CreateRequest& request) const {
+  if (request.flags < kPersistent || request.flags > kTtlSequential) return Error::bad_arguments;
+  if (request.flags != kTtl && request.flags != kTtlSequential) return Error::ok;
+  if (!rules_.extended_types) return Error::unimplemented;
+  return request.ttl_ms > 0 && request.ttl_ms <= kTtlMaxMs ? Error::ok : Error::bad_arguments;
+}
+
+Proposals::Decided<CreateTxn> Proposals::decide_one(const CreateRequest& request, const Scope& scope) {
+  Error flags = check_create_flags(request);
+  if (flags != Error::ok) return flags;
+  CreateTxn txn;
+  txn.type = create_type(request);
+  txn.path = request.path;
+  if (txn.path.find('/') == std::string::npos || txn.path.find('\0') != std::string::npos) return Error::bad_arguments;
+  auto acl = normalise_acl(request.acl, scope.caller.identities, rules_.acl);
+  if (!acl) return Error::invalid_acl;
+  // The parent by plain text, so that "/p//q" has the parent "/p/", which isn't there.
+  std::string parent_path = txn.path.substr(0, txn.path.rfind('/'));
+  auto parent = find(parent_path);
+  if (!parent) return Error::no_node;
+  if (!allowed(*parent, kCreate, scope.caller)) return Error::no_auth;
+  if (is_sequential(request.flags)) txn.path += fmt::format("{:010d}", parent->stat.cversion);
+  if (!is_valid_path(txn.path)) return Error::bad_arguments;
+  if (find(txn.path)) return Error::node_exists;
+  if (kind_of_owner(parent->stat.ephemeral_owner) == NodeKind::ephemeral) return Error::no_children_for_ephemerals;
+
+  txn.data = request.data;
+  txn.acl = std::move(*acl);
+  txn.ephemeral = request.flags == kEphemeral || request.flags == kEphemeralSequential;
+  txn.ttl_ms = txn.type == OpCode::create_ttl ? request.ttl_ms : 0;
+  txn.parent_cversion = next(parent->stat.cversion);
+
+  Record changed = *parent;
+  changed.zxid = scope.zxid;
+  changed.stat.cversion = txn.parent_cversion;
+  changed.stat.pzxid = scope.zxid;
+  ++changed.child_count;
+  put(parent_path, parent, std::move(changed));
+  Record made;
+  made.zxid = scope.zxid;
+  made.stat.czxid = made.stat.mzxid = made.stat.pzxid = scope.zxid;
+  made.stat.ctime = made.stat.mtime = scope.time_ms;
+  if (txn.type == OpCode::create_container) made.stat.ephemeral_owner = kContainerOwner;
+  if (txn.type == OpCode::create_ttl) made.stat.ephemeral_owner = kTtlOwnerMask | txn.ttl_ms;
+  if (txn.ephemeral) made.stat.ephemeral_owner = scope.caller.session_id;
+  made.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());
+  made.in_digest = counts_in_digest(txn.path);
+  made.acl = std::make_shared<const AclList>(txn.acl);
+  put(txn.path, std::nullopt, std::move(made));
+  return txn;
+}
+
+Error Proposals::plan_delete(const std::string& path, const Scope& scope, const DeleteRequest* asked) {
+  if (path.find('/') == std::string::npos || path.find('\0') != std::string::npos || is_special_path(path)) {
+    return Error::bad_arguments;
+  }
+  std::string parent_path = path.substr(0, path.rfind('/'));
+  auto parent = find(parent_path);
+  if (!parent) return Error::no_node;
+  if (asked != nullptr && !allowed(*parent, kDelete, scope.caller)) return Error::no_auth;
+  auto node = find(path);
+  if (!node) return Error::no_node;
+  if (asked != nullptr && !version_fits(asked->version, node->stat.version)) return Error::bad_version;
+  if (node->child_count > 0) return Error::not_empty;
+  NodeKind kind = kind_of_owner(node->stat.ephemeral_owner);
+  if (asked == nullptr && kind != NodeKind::container && kind != NodeKind::ttl) return Error::bad_version;
+  Record changed = *parent;
+  changed.zxid = scope.zxid;
+  changed.stat.pzxid = scope.zxid;
+  --changed.child_count;
+  put(parent_path, parent, std::move(changed));
+  Record gone = *node;
+  gone.zxid = scope.zxid;
+  gone.exists = false;
+  put(path, node, std::move(gone));
+  return Error::ok;
+}
+
+Proposals::Decided<DeleteTxn> Proposals::decide_one(const DeleteRequest& request, const Scope& scope) {
+  Error error = plan_delete(request.path, scope, &request);
+  if (error != Error::ok) return error;
+  return DeleteTxn{OpCode::remove, request.path};
+}
+
+Proposals::Decided<DeleteTxn> Proposals::decide_one(const DeleteContainerRequest& request, const Scope& scope) {
+  Error error = plan_delete(request.path, scope, nullptr);
+  if (error != Error::ok) return error;
+  return DeleteTxn{OpCode::delete_container, request.path};
+}
+
+Proposals::Decided<SetDataTxn> Proposals::decide_one(const SetDataRequest& request, const Scope& scope) {
+  if (!is_valid_path(request.path)) return Error::bad_arguments;
+  auto node = find(request.path);
+  if (!node) return Error::no_node;
+  if (!allowed(*node, kWrite, scope.caller)) return Error::no_auth;
+  if (!version_fits(request.version, node->stat.version)) return Error::bad_version;
+  SetDataTxn txn;
+  txn.path = request.path;
+  txn.data = request.data;
+  txn.version = next(node->stat.version);
+  Record changed = *node;
+  changed.zxid = scope.zxid;
+  changed.stat.version = txn.version;
+  changed.stat.mzxid = scope.zxid;
+  changed.stat.mtime = scope.time_ms;
+  changed.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());
+  put(txn.path, node, std::move(changed));
+  return txn;
+}
+
+Proposals::Decided<SetAclTxn> Proposals::decide_one(const SetAclRequest& request, const Scope& scope) {
+  if (!is_valid_path(request.path)) return Error::bad_arguments;
+  auto acl = normalise_acl(request.acl, scope.caller.identities, rules_.acl);
+  if (!acl) return Error::invalid_acl;
+  auto node = find(request.path);
+  if (!node) return Error::no_node;
+  if (!allowed(*node, kAdmin, scope.caller)) return Error::no_auth;
+  if (!version_fits(request.version, node->stat.aversion)) return Error::bad_version;
+  SetAclTxn txn;
+  txn.path = request.path;
+  txn.acl = std::move(*acl);
+  txn.version = next(node->stat.aversion);
+  Record changed = *node;
+  changed.zxid = scope.zxid;
+  changed.stat.aversion = txn.version;
+  changed.acl = std::make_shared<const AclList>(txn.acl);
+  put(txn.path, node, std::move(changed));
+  return txn;
+}
+
+Proposals::Decided<CheckTxn> Proposals::decide_one(const CheckRequest& request, const Scope& scope) {
+  if (!is_valid_path(request.path)) return Error::bad_arguments;
+  auto node = find(request.path);
+  if (!node) return Error::no_node;
+  if (!allowed(*node, kRead, scope.caller)) return Error::no_auth;
+  if (!version_fits(request.version, node->stat.version)) return Error::bad_version;
+  return CheckTxn{request.path, next(node->stat.version)};
+}
+
+Proposals::Decided<MultiTxn> Proposals::decide_one(const MultiRequest& request, const Scope& scope) {
+  std::size_t order_size = order_.size();
+  std::uint64_t digest = digest_;
+  undoing_ = true;
+  undo_.clear();
+  MultiTxn multi;
+  bool failed = false;
+  for (const SubRequest& part : request.requests) {
+    if (failed) {
+      multi.txns.emplace_back(ErrorTxn{Error::runtime_inconsistency});
+      continue;
+    }
+    std::visit(
+        [&](const auto& one) {
+          auto decided = decide_one(one, scope);
+          if (auto* error = std::get_if<Error>(&decided)) {
+            failed = true;
+            multi.txns.emplace_back(ErrorTxn{*error});
+          } else {
+            multi.txns.emplace_back(std::move(std::get<0>(decided)));
+          }
+        },
+        part);
+  }
+  undoing_ = false;
+  if (failed) {
+    roll_back(order_size);
+    digest_ = digest;
+  }
+  undo_.clear();
+  return multi;
+}
+
+Proposals::Decided<ErrorTxn> Proposals::decide_one(const ReconfigRequest&, const Scope&) {
+  return Error::reconfig_disabled;
+}
+
+Proposals::Decided<CreateSessionTxn> Proposals::decide_one(const CreateSessionRequest& request, const Scope&) {
+  return CreateSessionTxn{request.timeout_ms};
+}
+
+Proposals::Decided<CloseSessionTxn> Proposals::decide_one(const CloseSessionRequest&, const Scope& scope) {
+  std::int64_t session_id = scope.caller.session_id;
+  std::set<std::string> paths;
+  for (std::string& path : state_.tree().ephemerals_of(session_id)) paths.insert(std::move(path));
+  for (const auto& [path, record] : records_) {
+    if (!record.exists) {
+      paths.erase(path);
+    } else if (record.stat.ephemeral_owner == session_id) {
+      paths.insert(path);
+    }
+  }
+  CloseSessionTxn txn;
+  for (const std::string& path : paths) {
+    // Ephemerals have no children and their parents stay, so this always fits.
+    if (plan_delete(path, scope, nullptr) == Error::ok || find(path)) txn.paths.push_back(path);
+  }
+  closing_.insert(session_id);
+  return txn;
+}
+
+}  // namespace zk::tree

@@ -1,0 +1,95 @@
+// Decides writes: a request in, the transaction out, checked against the state as it will be once every transaction
+// decided before has been applied. Changes nothing but its own list of such outstanding changes. A request that fails
+// becomes an ErrorTxn. Pure state: one thread, no clock, no I/O; zxid and time come in.
+#pragma once
+
+#include <deque>
+#include <span>
+#include <unordered_set>
+
+#include "zk/tree/request.h"
+#include "zk/tree/state.h"
+
+namespace zk::tree {
+
+struct Caller {
+  std::int64_t session_id = 0;
+  std::int32_t cxid = 0;
+  std::span<const Identity> identities;
+};
+
+struct ProposalRules {
+  AclSchemes acl;
+  bool extended_types = false;  // TTL nodes
+  bool digest = true;           // transactions carry the tree's digest
+};
+
+class Proposals {
+ public:
+  Proposals(const State& state, ProposalRules rules);
+
+  // The zxid is one more than the last one given. A createSession's caller names the new session's id.
+  Txn decide(const WriteRequest& request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms);
+  // Before the state applies anything after a load: the digest of outstanding changes starts from the state's.
+  void reset();
+  // After the state has applied this transaction.
+  void applied(std::int64_t zxid);
+
+  // A closing session writes nothing more.
+  void mark_closing(std::int64_t session_id) { closing_.insert(session_id); }
+  bool is_closing(std::int64_t session_id) const { return closing_.contains(session_id); }
+  std::size_t outstanding() const { return order_.size(); }
+
+ private:
+  // A znode as it will be.
+  struct Record {
+    std::int64_t zxid = 0;
+    bool exists = true;
+    StatPersisted stat;
+    std::int32_t child_count = 0;
+    std::uint32_t content_crc = 0;
+    bool in_digest = true;
+    SharedAcl acl;
+  };
+  struct Undo {
+    std::string path;
+    std::optional<Record> before;
+  };
+  struct Scope {
+    const Caller& caller;
+    std::int64_t zxid;
+    std::int64_t time_ms;
+  };
+  template <class T>
+  using Decided = std::variant<T, Error>;
+
+  std::optional<Record> find(std::string_view path) const;
+  void put(std::string_view path, const std::optional<Record>& before, Record after);
+  void roll_back(std::size_t order_size);
+  bool allowed(const Record& record, std::int32_t permissions, const Caller& caller) const;
+  bool session_is_open(std::int64_t session_id) const;
+
+  Decided<CreateTxn> decide_one(const CreateRequest& request, const Scope& scope);
+  Decided<DeleteTxn> decide_one(const DeleteRequest& request, const Scope& scope);
+  Decided<SetDataTxn> decide_one(const SetDataRequest& request, const Scope& scope);
+  Decided<SetAclTxn> decide_one(const SetAclRequest& request, const Scope& scope);
+  Decided<CheckTxn> decide_one(const CheckRequest& request, const Scope& scope);
+  Decided<MultiTxn> decide_one(const MultiRequest& request, const Scope& scope);
+  Decided<ErrorTxn> decide_one(const ReconfigRequest& request, const Scope& scope);
+  Decided<CreateSessionTxn> decide_one(const CreateSessionRequest& request, const Scope& scope);
+  Decided<CloseSessionTxn> decide_one(const CloseSessionRequest& request, const Scope& scope);
+  Decided<DeleteTxn> decide_one(const DeleteContainerRequest& request, const Scope& scope);
+  Error check_create_flags(const CreateRequest& request) const;
+  Error plan_delete(const std::string& path, const Scope& scope, const DeleteRequest* asked);
+
+  const State& state_;
+  ProposalRules rules_;
+  std::unordered_map<std::string, Record> records_;
+  std::deque<std::pair<std::int64_t, std::string>> order_;  // zxid and path of each change
+  std::vector<Undo> undo_;                                  // of the multi being decided
+  bool undoing_ = false;
+  std::unordered_set<std::int64_t> closing_;
+  std::uint64_t digest_ = 0;
+};
+
+}  // namespace zk::tree

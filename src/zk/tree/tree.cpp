@@ -1,0 +1,430 @@
+#include "zk/tree/tree.h"
+
+#include <algorithm>
+
+#include "zk/tree/digest.h"
+
+namespace zk::tree {
+
+namespace {
+
+constexpr std::size_t kTableSizeMin = 64;
+
+std::uint32_t hash_of(const Znode* parent, std::string_view name) {
+  std::size_t hash = std::hash<std::string_view>{}(name);
+  hash ^= (reinterpret_cast<std::uintptr_t>(parent) >> 4) * 0x9e3779b97f4a7c15ULL;
+  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+}
+
+std::optional<std::string_view> view_of(const Data& data) {
+  return data ? std::optional<std::string_view>(*data) : std::nullopt;
+}
+
+}  // namespace
+
+Tree::Tree() {
+  clear();
+  attach(root_, kZookeeper, "", AclCache::kOpenId, StatPersisted{});
+  finish_load();
+}
+
+Tree::~Tree() { delete_all(); }
+
+void Tree::delete_all() {
+  for (Znode* node : table_) delete node;
+  table_.clear();
+  delete root_;
+  root_ = nullptr;
+}
+
+void Tree::clear() {
+  delete_all();
+  abandon_snapshot();
+  acls_ = AclCache();
+  ephemerals_.clear();
+  swept_.clear();
+  quotas_.clear();
+  table_.assign(kTableSizeMin, nullptr);
+  digest_ = 0;
+  data_bytes_ = 0;
+  node_count_ = 1;
+  root_ = new Znode;
+  root_->data = Blob("");
+  root_->content_crc = content_crc("/", "");
+  root_->snapshot_mark = snapshot_mark_;
+  after_change(root_);
+}
+
+// Lookup ------------------------------------------------------------------------------------------------------------
+
+Znode* Tree::find_child(const Znode* parent, std::string_view name) const {
+  std::uint32_t hash = hash_of(parent, name);
+  std::size_t mask = table_.size() - 1;
+  for (std::size_t slot = hash & mask; table_[slot] != nullptr; slot = (slot + 1) & mask) {
+    Znode* node = table_[slot];
+    if (node->name_hash == hash && node->parent == parent && node->name == name) return node;
+  }
+  return nullptr;
+}
+
+Znode* Tree::find_node(std::string_view path) const {
+  if (path.empty() || path == "/") return root_;
+  if (path.front() != '/') return nullptr;
+  Znode* node = root_;
+  for (std::size_t start = 1;;) {
+    std::size_t slash = path.find('/', start);
+    node = find_child(node, path.substr(start, slash == std::string_view::npos ? slash : slash - start));
+    if (node == nullptr || slash == std::string_view::npos) return node;
+    start = slash + 1;
+  }
+}
+
+const Znode* Tree::find(std::string_view path) const { return find_node(path); }
+
+std::string Tree::path_of(const Znode& node) const {
+  if (&node == root_) return "/";
+  std::size_t size = 0;
+  for (const Znode* at = &node; at != root_; at = at->parent) size += at->name.size() + 1;
+  std::string path(size, '/');
+  for (const Znode* at = &node; at != root_; at = at->parent) {
+    size -= at->name.size();
+    std::copy(at->name.begin(), at->name.end(), path.begin() + static_cast<std::ptrdiff_t>(size));
+    --size;
+  }
+  return path;
+}
+
+Stat Tree::stat_of(const Znode& node) const {
+  const StatPersisted& from = node.stat;
+  Stat stat;
+  stat.czxid = from.czxid;
+  stat.mzxid = from.mzxid;
+  stat.ctime = from.ctime;
+  stat.mtime = from.mtime;
+  stat.version = from.version;
+  // Java's int arithmetic wraps.
+  stat.cversion = static_cast<std::int32_t>(static_cast<std::uint32_t>(from.cversion) * 2U -
+                                            static_cast<std::uint32_t>(node.child_count));
+  stat.aversion = from.aversion;
+  stat.ephemeral_owner = kind_of_owner(from.ephemeral_owner) == NodeKind::ephemeral ? from.ephemeral_owner : 0;
+  stat.data_length = static_cast<std::int32_t>(node.data.view().size());
+  stat.num_children = node.child_count;
+  stat.pzxid = from.pzxid;
+  return stat;
+}
+
+std::vector<std::string_view> Tree::children_of(const Znode& node) const {
+  std::vector<std::string_view> names;
+  names.reserve(static_cast<std::size_t>(node.child_count));
+  for (const Znode* child = node.first_child; child != nullptr; child = child->next) names.push_back(child->name);
+  return names;
+}
+
+std::int64_t Tree::descendant_count(const Znode& node) const {
+  std::int64_t count = 0;
+  for (const Znode* at = &node;;) {
+    if (at->first_child != nullptr) {
+      at = at->first_child;
+    } else {
+      while (at != &node && at->next == nullptr) at = at->parent;
+      if (at == &node) return count;
+      at = at->next;
+    }
+    ++count;
+  }
+}
+
+std::vector<std::string> Tree::ephemerals_of(std::int64_t session_id) const {
+  std::vector<std::string> paths;
+  auto entry = ephemerals_.find(session_id);
+  if (entry == ephemerals_.end()) return paths;
+  for (const Znode* node : entry->second) paths.push_back(path_of(*node));
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::map<std::int64_t, std::vector<std::string>> Tree::ephemerals() const {
+  std::map<std::int64_t, std::vector<std::string>> all;
+  for (const auto& [session_id, nodes] : ephemerals_) all.emplace(session_id, ephemerals_of(session_id));
+  return all;
+}
+
+std::size_t Tree::ephemeral_count() const {
+  std::size_t count = 0;
+  for (const auto& [session_id, nodes] : ephemerals_) count += nodes.size();
+  return count;
+}
+
+// The table -----------------------------------------------------------------------------------------------------------
+
+void Tree::place(Znode* node) {
+  std::size_t mask = table_.size() - 1;
+  std::size_t slot = node->name_hash & mask;
+  while (table_[slot] != nullptr) slot = (slot + 1) & mask;
+  table_[slot] = node;
+}
+
+void Tree::grow_table() {
+  std::vector<Znode*> old(table_.size() * 2, nullptr);
+  old.swap(table_);
+  for (Znode* node : old) {
+    if (node != nullptr) place(node);
+  }
+}
+
+Znode* Tree::attach(Znode* parent, std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
+                    const StatPersisted& stat) {
+  if ((node_count_ + 1) * 4 > table_.size() * 3) grow_table();
+  auto* node = new Znode;
+  node->parent = parent;
+  node->name = name_of(path);
+  node->name_hash = hash_of(parent, node->name);
+  node->stat = stat;
+  node->acl_id = acl_id;
+  node->snapshot_mark = snapshot_mark_;
+  node->in_digest = counts_in_digest(path);
+  node->next = parent->first_child;
+  if (node->next != nullptr) node->next->previous = node;
+  parent->first_child = node;
+  ++parent->child_count;
+  ++node_count_;
+  data_bytes_ += static_cast<std::int64_t>(path.size());
+  place(node);
+  set_content(node, path, data);
+  after_change(node);
+  register_owner(node);
+  return node;
+}
+
+void Tree::detach(Znode* node, std::string_view path) {
+  if (snapshot_next_ == node) snapshot_next_ = next_in_order(node);
+  unregister_owner(node);
+  if (node->previous != nullptr) node->previous->next = node->next;
+  if (node->next != nullptr) node->next->previous = node->previous;
+  if (node->parent->first_child == node) node->parent->first_child = node->next;
+  --node->parent->child_count;
+  --node_count_;
+  data_bytes_ -= static_cast<std::int64_t>(path.size() + node->data.view().size());
+  digest_ -= node->digest;
+  acls_.release(node->acl_id);
+
+  // Linear probing without tombstones: those behind the hole that may fill it move up.
+  std::size_t mask = table_.size() - 1;
+  std::size_t hole = node->name_hash & mask;
+  while (table_[hole] != node) hole = (hole + 1) & mask;
+  for (std::size_t slot = (hole + 1) & mask; table_[slot] != nullptr; slot = (slot + 1) & mask) {
+    std::size_t home = table_[slot]->name_hash & mask;
+    if (((slot - home) & mask) < ((slot - hole) & mask)) continue;
+    table_[hole] = table_[slot];
+    hole = slot;
+  }
+  table_[hole] = nullptr;
+  delete node;
+}
+
+void Tree::set_content(Znode* node, std::string_view path, std::optional<std::string_view> data) {
+  data_bytes_ -= static_cast<std::int64_t>(node->data.view().size());
+  node->data = Blob(data);
+  data_bytes_ += static_cast<std::int64_t>(node->data.view().size());
+  node->content_crc = content_crc(path, node->data.view());
+}
+
+void Tree::before_change(Znode* node) {
+  if (snapshot_sink_ && node->snapshot_mark != snapshot_mark_) hand_over(node);
+}
+
+void Tree::after_change(Znode* node) {
+  digest_ -= node->digest;
+  node->digest = node->in_digest ? znode_digest(node->content_crc, node->stat) : 0;
+  digest_ += node->digest;
+}
+
+void Tree::register_owner(Znode* node) {
+  switch (kind_of_owner(node->stat.ephemeral_owner)) {
+    case NodeKind::persistent:
+      return;
+    case NodeKind::ephemeral:
+      ephemerals_[node->stat.ephemeral_owner].insert(node);
+      return;
+    case NodeKind::container:
+    case NodeKind::ttl:
+      swept_.insert(node);
+      return;
+  }
+}
+
+void Tree::unregister_owner(Znode* node) {
+  swept_.erase(node);
+  auto entry = ephemerals_.find(node->stat.ephemeral_owner);
+  if (entry == ephemerals_.end()) return;
+  entry->second.erase(node);
+  if (entry->second.empty()) ephemerals_.erase(entry);
+}
+
+// Changes -------------------------------------------------------------------------------------------------------------
+
+Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms) {
+  std::string_view path = txn.path;
+  if (path.empty() || path.front() != '/') return Error::bad_arguments;
+  Znode* parent = find_node(parent_of(path));
+  if (parent == nullptr) return Error::no_node;
+  std::int32_t cversion = txn.parent_cversion;
+  if (cversion == -1) {
+    cversion = static_cast<std::int32_t>(static_cast<std::uint32_t>(parent->stat.cversion) + 1U);
+  }
+  if (path == "/" || find_child(parent, name_of(path)) != nullptr) {
+    adjust_parent(path, cversion, zxid);
+    return Error::node_exists;
+  }
+  before_change(parent);
+  // A replayed create of a child that is gone again must not turn the parent's counters back. The counter itself wraps.
+  if (cversion > parent->stat.cversion || cversion == INT32_MIN) {
+    parent->stat.cversion = cversion;
+    parent->stat.pzxid = zxid;
+  }
+  after_change(parent);
+
+  StatPersisted stat;
+  stat.czxid = stat.mzxid = stat.pzxid = zxid;
+  stat.ctime = stat.mtime = time_ms;
+  stat.ephemeral_owner = owner;
+  attach(parent, path, view_of(txn.data), txn.acl.empty() ? AclCache::kOpenId : acls_.acquire(txn.acl), stat);
+  quota_after_create(path, static_cast<std::int64_t>(txn.data ? txn.data->size() : 0));
+  return Error::ok;
+}
+
+void Tree::adjust_parent(std::string_view path, std::int32_t cversion, std::int64_t zxid) {
+  Znode* parent = find_node(parent_of(path));
+  if (parent == nullptr) return;
+  before_change(parent);
+  parent->stat.cversion = std::max(parent->stat.cversion, cversion);
+  parent->stat.pzxid = std::max(parent->stat.pzxid, zxid);
+  after_change(parent);
+}
+
+Error Tree::remove(std::string_view path, std::int64_t zxid) {
+  if (path.empty() || path.front() != '/' || path == "/") return Error::bad_arguments;
+  Znode* parent = find_node(parent_of(path));
+  if (parent == nullptr) return Error::no_node;
+  before_change(parent);
+  parent->stat.pzxid = std::max(parent->stat.pzxid, zxid);
+  after_change(parent);
+  Znode* node = find_child(parent, name_of(path));
+  if (node == nullptr) return Error::no_node;
+  if (node->first_child != nullptr) return Error::not_empty;
+  auto bytes = static_cast<std::int64_t>(node->data.view().size());
+  before_change(node);
+  detach(node, path);
+  quota_after_remove(path, bytes);
+  return Error::ok;
+}
+
+Error Tree::set_data(std::string_view path, const Data& data, std::int32_t version, std::int64_t zxid,
+                     std::int64_t time_ms) {
+  Znode* node = find_node(path);
+  if (node == nullptr) return Error::no_node;
+  auto before = static_cast<std::int64_t>(node->data.view().size());
+  before_change(node);
+  set_content(node, path, view_of(data));
+  node->stat.mzxid = zxid;
+  node->stat.mtime = time_ms;
+  node->stat.version = version;
+  after_change(node);
+  quota_add(path, 0, static_cast<std::int64_t>(node->data.view().size()) - before);
+  return Error::ok;
+}
+
+Error Tree::set_acl(std::string_view path, const AclList& acl, std::int32_t version) {
+  Znode* node = find_node(path);
+  if (node == nullptr) return Error::no_node;
+  before_change(node);
+  std::int64_t acl_id = acls_.acquire(acl);
+  acls_.release(node->acl_id);
+  node->acl_id = acl_id;
+  node->stat.aversion = version;
+  after_change(node);
+  return Error::ok;
+}
+
+// Loading -------------------------------------------------------------------------------------------------------------
+
+bool Tree::load(std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
+                const StatPersisted& stat) {
+  if (acls_.find(acl_id) == nullptr) return false;
+  if (path.empty()) {
+    root_->stat = stat;
+    root_->acl_id = acl_id;
+    set_content(root_, "/", data);
+    after_change(root_);
+  } else {
+    Znode* parent = path.front() == '/' && path.size() > 1 ? find_node(parent_of(path)) : nullptr;
+    if (parent == nullptr || find_child(parent, name_of(path)) != nullptr) return false;
+    attach(parent, path, data, acl_id, stat);
+    constexpr std::string_view kLimits = "/zookeeper_limits";
+    if (path.starts_with("/zookeeper/quota/") && path.ends_with(kLimits)) {
+      quotas_.emplace(path.substr(kQuota.size(), path.size() - kQuota.size() - kLimits.size()));
+    }
+  }
+  acls_.retain(acl_id);
+  return true;
+}
+
+void Tree::finish_load() {
+  acls_.drop_unused();
+  // Older servers' snapshots may lack these.
+  for (std::string_view path : {kZookeeper, kQuota}) {
+    if (find_node(path) == nullptr) {
+      attach(find_node(parent_of(path)), path, std::string_view(), AclCache::kOpenId, StatPersisted{});
+    }
+  }
+  if (find_node(kConfig) == nullptr) {
+    StatPersisted stat;
+    stat.aversion = -1;
+    AclList read_only{AclEntry{kRead, Identity{"world", "anyone"}}};
+    attach(find_node(kZookeeper), kConfig, std::string_view(), acls_.acquire(read_only), stat);
+  }
+  for (const std::string& path : quotas_) recount_quota(path);
+}
+
+// Snapshots -----------------------------------------------------------------------------------------------------------
+
+void Tree::begin_snapshot(SnapshotSink sink) {
+  snapshot_sink_ = std::move(sink);
+  ++snapshot_mark_;
+  snapshot_next_ = root_;
+}
+
+void Tree::abandon_snapshot() {
+  snapshot_sink_ = nullptr;
+  snapshot_next_ = nullptr;
+  // Marks left behind must not look like those of a later snapshot.
+  for (Znode* node : table_) {
+    if (node != nullptr) node->snapshot_mark = snapshot_mark_;
+  }
+  if (root_ != nullptr) root_->snapshot_mark = snapshot_mark_;
+}
+
+Znode* Tree::next_in_order(const Znode* node) {
+  if (node->first_child != nullptr) return node->first_child;
+  while (node != nullptr && node->next == nullptr) node = node->parent;
+  return node == nullptr ? nullptr : node->next;
+}
+
+void Tree::hand_over(Znode* node) {
+  // Ancestors that the walk has not reached are unchanged so far, or they would be marked.
+  if (node->parent != nullptr && node->parent->snapshot_mark != snapshot_mark_) hand_over(node->parent);
+  snapshot_sink_(path_of(*node), *node);
+  node->snapshot_mark = snapshot_mark_;
+}
+
+bool Tree::step_snapshot(std::size_t nodes) {
+  for (; nodes > 0 && snapshot_next_ != nullptr; --nodes) {
+    if (snapshot_next_->snapshot_mark != snapshot_mark_) hand_over(snapshot_next_);
+    snapshot_next_ = next_in_order(snapshot_next_);
+  }
+  if (snapshot_next_ != nullptr) return false;
+  snapshot_sink_ = nullptr;
+  return true;
+}
+
+}  // namespace zk::tree

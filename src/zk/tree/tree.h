@@ -1,0 +1,105 @@
+// The znodes: lookup, the four changes, Stats, digest, quota counters, the sets of ephemerals, containers and TTL nodes.
+// Changes are those of transactions already decided; on replay over a fuzzy snapshot they may meet a tree that has them,
+// so they answer an error and still lift the parent's counters. Pure state: one thread, no clock, no I/O.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "zk/tree/acl.h"
+#include "zk/tree/path.h"
+#include "zk/tree/txn.h"
+#include "zk/tree/znode.h"
+
+namespace zk::tree {
+
+class Tree {
+ public:
+  Tree();  // with /, /zookeeper, /zookeeper/quota and /zookeeper/config
+  ~Tree();
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
+
+  // "" and "/" are the root. Null for anything that isn't there, malformed paths included.
+  const Znode* find(std::string_view path) const;
+  std::string path_of(const Znode& node) const;
+  Stat stat_of(const Znode& node) const;
+  SharedAcl acl_of(const Znode& node) const { return acls_.find(node.acl_id); }
+  std::vector<std::string_view> children_of(const Znode& node) const;
+  std::int64_t descendant_count(const Znode& node) const;  // without itself
+  const Znode* root() const { return root_; }
+
+  Error create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms);
+  Error remove(std::string_view path, std::int64_t zxid);
+  Error set_data(std::string_view path, const Data& data, std::int32_t version, std::int64_t zxid,
+                 std::int64_t time_ms);
+  Error set_acl(std::string_view path, const AclList& acl, std::int32_t version);
+
+  std::size_t node_count() const { return node_count_; }
+  std::int64_t data_bytes() const { return data_bytes_; }  // paths and data
+  std::uint64_t digest() const { return digest_; }
+  std::vector<std::string> ephemerals_of(std::int64_t session_id) const;  // sorted
+  std::map<std::int64_t, std::vector<std::string>> ephemerals() const;
+  std::size_t ephemeral_count() const;
+  const std::unordered_set<const Znode*>& containers_and_ttls() const { return swept_; }
+
+  // Loading a snapshot: clear, ACL lists, znodes (parents first), then finish. A false answer: no parent, or unknown ACL.
+  void clear();
+  AclCache& acls() { return acls_; }
+  const AclCache& acls() const { return acls_; }
+  bool load(std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
+            const StatPersisted& stat);
+  void finish_load();
+
+  // A snapshot of the state at this moment while changes go on: every znode is handed to the sink once, as it is now,
+  // parents before children. A znode about to change is handed over first. step() returns true when all are done.
+  using SnapshotSink = std::function<void(const std::string& path, const Znode& node)>;
+  void begin_snapshot(SnapshotSink sink);
+  bool step_snapshot(std::size_t nodes);
+  void abandon_snapshot();
+
+ private:
+  Znode* find_node(std::string_view path) const;
+  Znode* find_child(const Znode* parent, std::string_view name) const;
+  Znode* attach(Znode* parent, std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
+                const StatPersisted& stat);
+  void detach(Znode* node, std::string_view path);
+  void place(Znode* node);
+  void grow_table();
+  void before_change(Znode* node);
+  void after_change(Znode* node);  // brings the digest up to date
+  void set_content(Znode* node, std::string_view path, std::optional<std::string_view> data);
+  void adjust_parent(std::string_view path, std::int32_t cversion, std::int64_t zxid);
+  void register_owner(Znode* node);
+  void unregister_owner(Znode* node);
+  void delete_all();
+
+  void quota_after_create(std::string_view path, std::int64_t bytes);
+  void quota_after_remove(std::string_view path, std::int64_t bytes);
+  void quota_add(std::string_view path, std::int64_t count, std::int64_t bytes);
+  void recount_quota(std::string_view path);
+  void write_quota(std::string_view path, std::int64_t count, std::int64_t bytes);
+  std::optional<std::string_view> quota_prefix(std::string_view path) const;
+
+  void hand_over(Znode* node);
+  static Znode* next_in_order(const Znode* node);
+
+  Znode* root_ = nullptr;
+  std::vector<Znode*> table_;  // open addressing by (parent, name)
+  std::size_t node_count_ = 0;
+  std::int64_t data_bytes_ = 0;
+  std::uint64_t digest_ = 0;
+  AclCache acls_;
+  std::unordered_map<std::int64_t, std::unordered_set<const Znode*>> ephemerals_;
+  std::unordered_set<const Znode*> swept_;
+  std::set<std::string, std::less<>> quotas_;  // paths with limits
+
+  SnapshotSink snapshot_sink_;
+  Znode* snapshot_next_ = nullptr;
+  std::uint8_t snapshot_mark_ = 0;
+};
+
+}  // namespace zk::tree
