@@ -112,6 +112,9 @@ class Reader {
 
 class Writer {
  public:
+  Writer() = default;
+  explicit Writer(base::Bytes bytes) : bytes_(std::move(bytes)) {}  // goes on behind them
+
   template <class T>
   Writer& write(const T& value) {
     put(value);

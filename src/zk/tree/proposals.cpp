@@ -26,9 +26,7 @@ bool is_sequential(std::int32_t flags) {
 
 bool version_fits(std::int32_t expected, std::int32_t actual) { return expected == -1 || expected == actual; }
 
-std::int32_t next(std::int32_t version) {
-  return static_cast<std::int32_t>(static_cast<std::uint32_t>(version) + 1U);
-}
+std::int32_t next(std::int32_t version) { return static_cast<std::int32_t>(static_cast<std::uint32_t>(version) + 1U); }
 
 // The number that the create of these flags has in the log.
 OpCode create_type(const CreateRequest& request) {
@@ -75,7 +73,9 @@ Txn Proposals::decide(const WriteRequest& request, const Caller& caller, std::in
   return txn;
 }
 
-void Proposals::applied(std::int64_t zxid) {
+void Proposals::applied(const Txn& txn) {
+  const std::int64_t zxid = txn.zxid;
+  if (std::holds_alternative<CloseSessionTxn>(txn.body)) closing_.erase(txn.session_id);
   while (!order_.empty() && order_.front().first <= zxid) {
     auto record = records_.find(order_.front().second);
     if (record != records_.end() && record->second.zxid <= zxid) records_.erase(record);
@@ -87,7 +87,8 @@ bool Proposals::session_is_open(std::int64_t session_id) const {
   return state_.sessions().contains(session_id) && !closing_.contains(session_id);
 }
 
-// Outstanding changes ---------------------------------------------------------------------------------------------------
+// Outstanding changes
+// ---------------------------------------------------------------------------------------------------
 
 std::optional<Proposals::Record> Proposals::find(std::string_view path) const {
   if (path.empty()) path = "/";
@@ -133,7 +134,8 @@ bool Proposals::allowed(const Record& record, std::int32_t permissions, const Ca
   return record.acl == nullptr || is_allowed(*record.acl, permissions, caller.identities, rules_.acl);
 }
 
-// Operations, with ZooKeeper's order of checks ----------------------------------------------------------------------------
+// Operations, with ZooKeeper's order of checks
+// ----------------------------------------------------------------------------
 
 Error Proposals::check_create_flags(const CreateRequest& request) const {
   if (request.flags < kPersistent || request.flags > kTtlSequential) return Error::bad_arguments;
@@ -199,8 +201,6 @@ Error Proposals::plan_delete(const std::string& path, const Scope& scope, const 
   if (!node) return Error::no_node;
   if (asked != nullptr && !version_fits(asked->version, node->stat.version)) return Error::bad_version;
   if (node->child_count > 0) return Error::not_empty;
-  NodeKind kind = kind_of_owner(node->stat.ephemeral_owner);
-  if (asked == nullptr && kind != NodeKind::container && kind != NodeKind::ttl) return Error::bad_version;
   Record changed = *parent;
   changed.zxid = scope.zxid;
   changed.stat.pzxid = scope.zxid;
@@ -220,6 +220,10 @@ Proposals::Decided<DeleteTxn> Proposals::decide_one(const DeleteRequest& request
 }
 
 Proposals::Decided<DeleteTxn> Proposals::decide_one(const DeleteContainerRequest& request, const Scope& scope) {
+  auto node = find(request.path);
+  if (!node) return Error::no_node;
+  NodeKind kind = kind_of_owner(node->stat.ephemeral_owner);
+  if (kind != NodeKind::container && kind != NodeKind::ttl) return Error::bad_version;
   Error error = plan_delete(request.path, scope, nullptr);
   if (error != Error::ok) return error;
   return DeleteTxn{OpCode::delete_container, request.path};
@@ -328,8 +332,8 @@ Proposals::Decided<CloseSessionTxn> Proposals::decide_one(const CloseSessionRequ
   }
   CloseSessionTxn txn;
   for (const std::string& path : paths) {
-    // Ephemerals have no children and their parents stay, so this always fits.
-    if (plan_delete(path, scope, nullptr) == Error::ok || find(path)) txn.paths.push_back(path);
+    // Ephemerals have no children, so this always fits.
+    if (plan_delete(path, scope, nullptr) == Error::ok) txn.paths.push_back(path);
   }
   closing_.insert(session_id);
   return txn;

@@ -33,7 +33,7 @@ class Proposals {
   // Before the state applies anything after a load: the digest of outstanding changes starts from the state's.
   void reset();
   // After the state has applied this transaction.
-  void applied(std::int64_t zxid);
+  void applied(const Txn& txn);
 
   // A closing session writes nothing more.
   void mark_closing(std::int64_t session_id) { closing_.insert(session_id); }

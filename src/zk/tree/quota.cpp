@@ -1,5 +1,5 @@
-// Quota accounting of the tree: /zookeeper/quota/<path>/zookeeper_stats is kept in memory with each change below <path>,
-// without transactions of its own. Only the longest path with limits counts a change.
+// Quota accounting of the tree: /zookeeper/quota/<path>/zookeeper_stats is kept in memory with each change below
+// <path>, without transactions of its own. Only the longest path with limits counts a change.
 #include "zk/tree/quota.h"
 
 #include <charconv>

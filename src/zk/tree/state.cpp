@@ -27,6 +27,14 @@ Applied State::apply(const Txn& txn, EventSink* events) {
   return applied;
 }
 
+void State::clear() {
+  tree_.clear();
+  sessions_.clear();
+  data_watches_ = WatchTable();
+  child_watches_ = WatchTable();
+  last_zxid_ = 0;
+}
+
 Outcome State::apply_one(const ErrorTxn& txn, const Txn&, EventSink*) {
   Outcome outcome;
   outcome.error = txn.error;

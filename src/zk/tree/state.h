@@ -1,6 +1,6 @@
 // The replicated state: tree, sessions, watches, last zxid. apply() is the only mutator and cannot fail: a transaction
-// that no longer fits (replay over a fuzzy snapshot) is answered with its error. Watches fire inside apply(), so that no
-// read can come between a change and its event. Pure state: one thread, no clock, no I/O.
+// that no longer fits (replay over a fuzzy snapshot) is answered with its error. Watches fire inside apply(), so that
+// no read can come between a change and its event. Pure state: one thread, no clock, no I/O.
 #pragma once
 
 #include "zk/tree/tree.h"
@@ -45,6 +45,8 @@ class State {
  public:
   Applied apply(const Txn& txn, EventSink* events = nullptr);
 
+  // Empty: no sessions, no watches, no znode but the root. For loading a snapshot.
+  void clear();
   const Tree& tree() const { return tree_; }
   Tree& tree() { return tree_; }
   std::int64_t last_zxid() const { return last_zxid_; }

@@ -1,6 +1,6 @@
-// The znodes: lookup, the four changes, Stats, digest, quota counters, the sets of ephemerals, containers and TTL nodes.
-// Changes are those of transactions already decided; on replay over a fuzzy snapshot they may meet a tree that has them,
-// so they answer an error and still lift the parent's counters. Pure state: one thread, no clock, no I/O.
+// The znodes: lookup, the four changes, Stats, digest, quota counters, the sets of ephemerals, containers and TTL
+// nodes. Changes are those of transactions already decided; on replay over a fuzzy snapshot they may meet a tree that
+// has them, so they answer an error and still lift the parent's counters. Pure state: one thread, no clock, no I/O.
 #pragma once
 
 #include <functional>
@@ -46,7 +46,8 @@ class Tree {
   std::size_t ephemeral_count() const;
   const std::unordered_set<const Znode*>& containers_and_ttls() const { return swept_; }
 
-  // Loading a snapshot: clear, ACL lists, znodes (parents first), then finish. A false answer: no parent, or unknown ACL.
+  // Loading a snapshot: clear, ACL lists, znodes (parents first), then finish. A false answer: no parent, or unknown
+  // ACL.
   void clear();
   AclCache& acls() { return acls_; }
   const AclCache& acls() const { return acls_; }

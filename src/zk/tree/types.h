@@ -107,7 +107,8 @@ struct StatPersisted {
   bool operator==(const StatPersisted&) const = default;
 };
 
-// What a client sees. `cversion` counts created and deleted children; `ephemeral_owner` is 0 for containers and TTL nodes.
+// What a client sees. `cversion` counts created and deleted children; `ephemeral_owner` is 0 for containers and TTL
+// nodes.
 struct Stat {
   std::int64_t czxid = 0;
   std::int64_t mzxid = 0;

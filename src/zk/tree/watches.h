@@ -1,5 +1,5 @@
-// Who waits for what: one table of watchers (a connection's number each) by path. The state keeps two, one for a znode's
-// data and existence, one for its children. Owned by the state, one thread.
+// Who waits for what: one table of watchers (a connection's number each) by path. The state keeps two, one for a
+// znode's data and existence, one for its children. Owned by the state, one thread.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// One znode in memory. A million of them should stay well below 350 bytes each with 100 bytes of data, so children are a
-// linked list through the nodes and one hash table of the tree finds (parent, name). Only Tree changes znodes.
+// One znode in memory. A million of them should stay well below 350 bytes each with 100 bytes of data, so children are
+// a linked list through the nodes and one hash table of the tree finds (parent, name). Only Tree changes znodes.
 #pragma once
 
 #include <cstring>

@@ -1,0 +1,17 @@
+// Between the tree's plain values and the generated jute records. Pure functions.
+#pragma once
+
+#include "zk/proto/records.h"
+#include "zk/tree/request.h"
+#include "zk/tree/types.h"
+
+namespace zk::server {
+
+tree::AclList to_tree(const proto::Nullable<std::vector<proto::ACL>>& acl);
+proto::Nullable<std::vector<proto::ACL>> to_proto(const tree::AclList& acl);
+proto::Stat to_proto(const tree::Stat& stat);
+proto::StatPersisted to_proto(const tree::StatPersisted& stat);
+tree::StatPersisted to_tree(const proto::StatPersisted& stat);
+std::vector<std::string> to_tree(proto::Nullable<std::vector<proto::Nullable<std::string>>>& texts);
+
+}  // namespace zk::server

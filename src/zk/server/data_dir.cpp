@@ -1,0 +1,159 @@
+#include "zk/server/data_dir.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "zk/server/snapshot.h"
+#include "zk/server/txn_log.h"
+
+namespace zk::server {
+
+namespace {
+
+constexpr const char* kLogger = "milena.zookeeper.DataDir";
+constexpr std::size_t kSnapshotsTriedMax = 100;
+constexpr std::size_t kSnapshotsKeptMin = 3;
+
+std::uint64_t bytes_in(base::FileSystem& files, const std::string& directory) {
+  std::uint64_t bytes = 0;
+  for (const std::string& name : files.list(directory)) bytes += files.info(directory + "/" + name).size;
+  return bytes;
+}
+
+bool same_epoch(std::int64_t a, std::int64_t b) { return (a >> 32) == (b >> 32); }
+
+}  // namespace
+
+DataDir::DataDir(base::FileSystem& files, const std::string& data_dir, const std::string& data_log_dir)
+    : files_(files), snapshot_dir_(data_dir + "/version-2"), log_dir_(data_log_dir + "/version-2") {}
+
+void DataDir::prepare() {
+  files_.create_directories(snapshot_dir_);
+  files_.create_directories(log_dir_);
+}
+
+std::vector<DataDir::NamedFile> DataDir::list(const std::string& directory, std::string_view prefix) {
+  std::vector<NamedFile> found;
+  if (!files_.exists(directory)) return found;
+  for (const std::string& name : files_.list(directory)) {
+    auto zxid = zxid_of_name(name, prefix);
+    if (zxid) {
+      found.push_back(NamedFile{*zxid, directory + "/" + name});
+    } else if (prefix == "snapshot." && (name.ends_with(".gz") || name.ends_with(".snappy")) &&
+               name.starts_with(prefix)) {
+      throw DataDirError(directory + "/" + name +
+                         ": compressed snapshots are not read. Start ZooKeeper once with "
+                         "snapshot.compression.method unset, so that it writes a plain one, and remove this file");
+    }
+  }
+  std::sort(found.begin(), found.end(), [](const NamedFile& a, const NamedFile& b) { return a.zxid < b.zxid; });
+  return found;
+}
+
+LoadResult DataDir::load(tree::State& state, const LoadOptions& options, const Observer& observer) {
+  LoadResult result;
+  std::vector<NamedFile> snapshots = list(snapshot_dir_, "snapshot.");
+  bool any_log = !list(log_dir_, "log.").empty();
+  std::string last_failure;
+  std::size_t tried = 0;
+  for (auto snapshot = snapshots.rbegin(); snapshot != snapshots.rend() && tried < kSnapshotsTriedMax; ++snapshot) {
+    if (!has_snapshot_tail(files_, snapshot->path)) {
+      last_failure = snapshot->path + " is not whole";
+      base::log_warn(kLogger, "Skipping {}: it was not written to its end", snapshot->path);
+      continue;
+    }
+    ++tried;
+    try {
+      SnapshotInfo info = read_snapshot(files_, snapshot->path, state);
+      result.snapshot_zxid = snapshot->zxid;
+      result.snapshot_bytes = files_.info(snapshot->path).size;
+      state.set_last_zxid(snapshot->zxid);
+      // (That of an empty tree is not right in ZooKeeper's own snapshot.0.)
+      if (info.digest_zxid == snapshot->zxid && snapshot->zxid != 0 && options.check_digests &&
+          info.digest != state.tree().digest()) {
+        base::log_warn(kLogger, "{}: the tree's digest is not the one in the file", snapshot->path);
+      }
+      // A fuzzy snapshot may hold changes up to the last zxid that it names; only from there do digests compare.
+      std::int64_t fuzzy_until = std::max({snapshot->zxid, info.digest_zxid, info.last_zxid});
+      replay(state, snapshot->zxid, fuzzy_until, options, observer, result);
+      state.set_last_zxid(std::max(state.last_zxid(), fuzzy_until));
+      return result;
+    } catch (const DataDirError& error) {
+      if (!std::string_view(error.what()).starts_with(snapshot->path)) throw;
+      last_failure = error.what();
+      base::log_warn(kLogger, "Skipping a snapshot. {}", error.what());
+    }
+  }
+  if (!snapshots.empty()) {
+    throw DataDirError("No snapshot in " + snapshot_dir_ + " is valid; the last one tried: " + last_failure +
+                       ". Nothing was changed. Restore the directory from a backup");
+  }
+  if (any_log && !options.trust_empty_snapshot) {
+    throw DataDirError(
+        log_dir_ + " has transaction logs, but " + snapshot_dir_ +
+        " has no snapshot. Nothing was changed. Check dataDir and dataLogDir, or, if the logs reach back to "
+        "the first transaction, set snapshot.trust.empty=true");
+  }
+  result.fresh = !any_log;
+  if (any_log) replay(state, 0, 0, options, observer, result);
+  return result;
+}
+
+void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, std::int64_t digests_hold_from,
+                     const LoadOptions& options, const Observer& observer, LoadResult& result) {
+  std::vector<NamedFile> logs = list(log_dir_, "log.");
+  // The file before the first one that starts behind the snapshot may hold what follows it.
+  auto first = std::upper_bound(logs.begin(), logs.end(), snapshot_zxid,
+                                [](std::int64_t zxid, const NamedFile& log) { return zxid < log.zxid; });
+  if (first != logs.begin()) --first;
+  std::int64_t previous = snapshot_zxid;
+  for (auto log = first; log != logs.end(); ++log) {
+    TxnLogReader reader(files_, log->path);
+    while (auto txn = reader.next()) {
+      if (txn->zxid <= previous) continue;
+      if (same_epoch(txn->zxid, previous) && txn->zxid != previous + 1) {
+        throw DataDirError(
+            log->path, reader.offset(),
+            fmt::format("transaction 0x{:x} follows 0x{:x}: those between are missing", txn->zxid, previous),
+            "Nothing was changed. Bring back the missing log file, or a newer snapshot");
+      }
+      previous = txn->zxid;
+      state.apply(*txn);
+      ++result.replayed;
+      if (options.check_digests && txn->digest && txn->zxid >= digests_hold_from &&
+          *txn->digest != state.tree().digest()) {
+        throw DataDirError(
+            log->path, reader.offset(),
+            fmt::format("after transaction 0x{:x} the tree's digest is {:x}, the log says {:x}", txn->zxid,
+                        state.tree().digest(), *txn->digest),
+            "Nothing was changed. Restore the directory from a backup, or, to go on with the tree as it is, "
+            "set digest.enabled=false for one start");
+      }
+      if (observer) observer(log->path, *txn, state);
+    }
+    result.log_bytes += reader.offset();
+  }
+}
+
+void DataDir::purge(std::size_t keep) {
+  keep = std::max(keep, kSnapshotsKeptMin);
+  std::vector<NamedFile> snapshots = list(snapshot_dir_, "snapshot.");
+  std::erase_if(snapshots, [&](const NamedFile& file) { return !has_snapshot_tail(files_, file.path); });
+  if (snapshots.size() <= keep) return;
+  const std::int64_t oldest_kept = snapshots[snapshots.size() - keep].zxid;
+  std::vector<NamedFile> logs = list(log_dir_, "log.");
+  auto needed = std::upper_bound(logs.begin(), logs.end(), oldest_kept,
+                                 [](std::int64_t zxid, const NamedFile& log) { return zxid < log.zxid; });
+  if (needed != logs.begin()) --needed;
+  for (auto log = logs.begin(); log != needed; ++log) files_.remove(log->path);
+  for (const NamedFile& snapshot : snapshots) {
+    if (snapshot.zxid < oldest_kept) files_.remove(snapshot.path);
+  }
+}
+
+std::uint64_t DataDir::snapshot_dir_bytes() { return bytes_in(files_, snapshot_dir_); }
+std::uint64_t DataDir::log_dir_bytes() { return bytes_in(files_, log_dir_); }
+
+}  // namespace zk::server

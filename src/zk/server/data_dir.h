@@ -1,0 +1,58 @@
+// The directories of a coordinator: <dataDir>/version-2 with snapshots, <dataLogDir>/version-2 with the log. load()
+// fills a state from the newest valid snapshot and the log behind it; it reads only. One thread. I/O failures throw
+// std::system_error, contents that don't check DataDirError.
+#pragma once
+
+#include <functional>
+
+#include "base/file_system.h"
+#include "zk/server/data_dir_error.h"
+#include "zk/tree/state.h"
+
+namespace zk::server {
+
+struct LoadResult {
+  bool fresh = false;              // nothing was there
+  std::int64_t snapshot_zxid = 0;  // of the file's name
+  std::uint64_t snapshot_bytes = 0;
+  std::uint64_t replayed = 0;   // transactions
+  std::uint64_t log_bytes = 0;  // that they took
+};
+
+struct LoadOptions {
+  bool check_digests = true;
+  bool trust_empty_snapshot = false;  // a log without any snapshot is replayed over the initial tree
+};
+
+class DataDir {
+ public:
+  DataDir(base::FileSystem& files, const std::string& data_dir, const std::string& data_log_dir);
+
+  // Makes the directories if missing.
+  void prepare();
+  // For each transaction replayed, after it has been applied.
+  using Observer = std::function<void(const std::string& file, const tree::Txn& txn, const tree::State& state)>;
+  LoadResult load(tree::State& state, const LoadOptions& options, const Observer& observer = nullptr);
+  // Keeps this many of the newest snapshots and the logs that the oldest of them needs. At least 3 are kept.
+  void purge(std::size_t keep);
+
+  const std::string& snapshot_dir() const { return snapshot_dir_; }
+  const std::string& log_dir() const { return log_dir_; }
+  std::uint64_t snapshot_dir_bytes();
+  std::uint64_t log_dir_bytes();
+
+ private:
+  struct NamedFile {
+    std::int64_t zxid;
+    std::string path;
+  };
+  std::vector<NamedFile> list(const std::string& directory, std::string_view prefix);  // sorted by zxid
+  void replay(tree::State& state, std::int64_t snapshot_zxid, std::int64_t digests_hold_from,
+              const LoadOptions& options, const Observer& observer, LoadResult& result);
+
+  base::FileSystem& files_;
+  std::string snapshot_dir_;
+  std::string log_dir_;
+};
+
+}  // namespace zk::server

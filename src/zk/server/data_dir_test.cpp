@@ -1,0 +1,215 @@
+// Opens a dataDir that ZooKeeper 3.9.4 left when it was killed, and compares with what it served afterwards.
+#include "zk/server/data_dir.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "base/testing/temp_dir.h"
+#include "zk/server/snapshot.h"
+#include "zk/server/txn_codec.h"
+#include "zk/server/txn_log.h"
+
+namespace zk::server {
+namespace {
+
+std::string testdata(const std::string& name) { return MILENA_SOURCE_DIR "/src/zk/server/testdata/" + name; }
+
+std::vector<std::vector<std::string>> rows_of(const std::string& name) {
+  std::ifstream file(testdata(name));
+  std::vector<std::vector<std::string>> rows;
+  std::string line;
+  std::getline(file, line);
+  while (std::getline(file, line)) {
+    std::vector<std::string>& row = rows.emplace_back();
+    std::size_t start = 0;
+    for (std::size_t tab; (tab = line.find('\t', start)) != std::string::npos; start = tab + 1) {
+      row.push_back(line.substr(start, tab - start));
+    }
+    row.push_back(line.substr(start));
+  }
+  return rows;
+}
+
+std::string hex(std::int64_t value) {
+  std::ostringstream out;
+  out << "0x" << std::hex << static_cast<std::uint64_t>(value);
+  return out.str();
+}
+
+std::string acl_text(const tree::AclList& acl) {
+  std::string text = "[";
+  for (const tree::AclEntry& entry : acl) {
+    if (text.size() > 1) text += ",";
+    text +=
+        "[" + std::to_string(entry.permissions) + ",\"" + entry.identity.scheme + "\",\"" + entry.identity.id + "\"]";
+  }
+  return text + "]";
+}
+
+class SampleDataDir : public ::testing::Test {
+ protected:
+  SampleDataDir() {
+    std::string command = "tar xzf " + testdata("sample-datadir.tgz") + " -C " + directory_.path();
+    if (std::system(command.c_str()) != 0) throw std::runtime_error("cannot unpack the sample");
+  }
+  std::string file(const std::string& name) const { return directory_ / ("version-2/" + name); }
+  void patch(const std::string& name, std::uint64_t offset, std::uint8_t byte) {
+    auto opened = files_.open(file(name), base::OpenMode::read_write);
+    opened->write_at(offset, base::ByteView(&byte, 1));
+  }
+  LoadResult load(const DataDir::Observer& observer = nullptr) {
+    return data_dir_.load(state_, LoadOptions{}, observer);
+  }
+  std::string failure() {
+    try {
+      load();
+      return "loaded";
+    } catch (const DataDirError& error) {
+      return error.what();
+    }
+  }
+
+  base::testing::TempDir directory_;
+  base::FileSystem& files_ = base::real_file_system();
+  DataDir data_dir_{files_, directory_.path(), directory_.path()};
+  tree::State state_;
+};
+
+TEST_F(SampleDataDir, ServesTheTreeOfTheOriginal) {
+  LoadResult result = load();
+  EXPECT_EQ(result.snapshot_zxid, 0x27);
+  EXPECT_EQ(state_.last_zxid(), 0x36);
+  const tree::Tree& tree = state_.tree();
+  auto rows = rows_of("expected-tree.tsv");
+  EXPECT_EQ(rows.size(), tree.node_count());
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row[0]);
+    const tree::Znode* node = tree.find(row[0]);
+    ASSERT_NE(node, nullptr);
+    EXPECT_EQ(node->data.is_null() ? "null" : base::to_hex(base::as_bytes(node->data.view())), row[1]);
+    tree::Stat stat = tree.stat_of(*node);
+    std::vector<std::string> found = {std::to_string(stat.version),
+                                      std::to_string(node->stat.cversion),
+                                      std::to_string(stat.cversion),
+                                      std::to_string(stat.aversion),
+                                      hex(stat.czxid),
+                                      hex(stat.mzxid),
+                                      hex(stat.pzxid),
+                                      std::to_string(stat.ctime),
+                                      std::to_string(stat.mtime),
+                                      hex(node->stat.ephemeral_owner),
+                                      hex(stat.ephemeral_owner),
+                                      std::to_string(stat.num_children),
+                                      acl_text(*tree.acl_of(*node))};
+    EXPECT_EQ(found, std::vector<std::string>(row.begin() + 2, row.end()));
+  }
+  EXPECT_EQ(tree.path_of(*tree.find("/seq/n-0000000002")), "/seq/n-0000000002");
+}
+
+TEST_F(SampleDataDir, KeepsItsSessions) {
+  load();
+  auto rows = rows_of("expected-sessions.tsv");
+  ASSERT_EQ(state_.sessions().size(), rows.size());
+  for (const auto& row : rows) {
+    auto id = static_cast<std::int64_t>(std::stoull(row[0], nullptr, 16));
+    ASSERT_TRUE(state_.sessions().contains(id));
+    EXPECT_EQ(std::to_string(state_.sessions().at(id)), row[1]);
+    std::string paths;
+    for (const std::string& path : state_.tree().ephemerals_of(id)) paths += (paths.empty() ? "" : ",") + path;
+    EXPECT_EQ(paths, row[3]);
+  }
+}
+
+TEST_F(SampleDataDir, EveryTransactionLeavesTheOriginalsDigest) {
+  files_.remove(file("snapshot.27"));  // so that all of them are replayed over an exact tree
+  auto rows = rows_of("expected-txns.tsv");
+  std::size_t index = 0;
+  load([&](const std::string&, const tree::Txn& txn, const tree::State& state) {
+    ASSERT_LT(index, rows.size());
+    const auto& row = rows[index++];
+    EXPECT_EQ(hex(txn.zxid), row[1]);
+    EXPECT_EQ(std::to_string(static_cast<int>(type_of(txn.body))), row[2]);
+    EXPECT_EQ(hex(txn.session_id), row[4]);
+    EXPECT_EQ(std::to_string(txn.cxid), row[5]);
+    if (row[7] != "-") {
+      EXPECT_EQ(std::to_string(state.tree().digest()), row[7]) << row[1];
+    }
+  });
+  EXPECT_EQ(index, rows.size());
+}
+
+TEST_F(SampleDataDir, RecordsAreWrittenBackByteForByte) {
+  for (const char* name : {"log.1", "log.29"}) {
+    base::Bytes original = base::read_file(files_, file(name));
+    base::Bytes written(original.begin(), original.begin() + kFileHeaderBytes);
+    TxnLogReader reader(files_, file(name));
+    while (auto txn = reader.next()) append_record(written, *txn);
+    ASSERT_GT(written.size(), 1000u);
+    EXPECT_TRUE(std::equal(written.begin(), written.end(), original.begin())) << name;
+  }
+}
+
+TEST_F(SampleDataDir, OwnSnapshotHoldsTheSame) {
+  load();
+  SnapshotWriter writer(files_, data_dir_.snapshot_dir());
+  writer.append(encode_snapshot_head(state_.sessions(), state_.tree().acls().lists()));
+  state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+    base::Bytes bytes;
+    append_snapshot_node(bytes, path, node);
+    writer.append(bytes);
+  });
+  while (!state_.tree().step_snapshot(3)) {
+  }
+  writer.finish(state_.last_zxid(), state_.tree().digest());
+  tree::State again;
+  LoadResult result = data_dir_.load(again, LoadOptions{});
+  EXPECT_EQ(result.snapshot_zxid, 0x36);
+  EXPECT_EQ(again.tree().digest(), state_.tree().digest());
+  EXPECT_EQ(again.tree().node_count(), state_.tree().node_count());
+  EXPECT_EQ(again.sessions(), state_.sessions());
+}
+
+TEST_F(SampleDataDir, WrongChecksumInALogIsRefusedWithFileAndOffset) {
+  patch("log.29", 100, 0xff);
+  std::string message = failure();
+  EXPECT_NE(message.find(file("log.29") + ", offset 16: the record's checksum is wrong"), std::string::npos) << message;
+}
+
+TEST_F(SampleDataDir, MissingLogIsRefused) {
+  files_.remove(file("log.29"));
+  auto txn_log = TxnLogWriter(files_, data_dir_.log_dir(), TxnLogOptions{});
+  base::Bytes record;
+  tree::Txn txn;
+  txn.zxid = 0x40;
+  append_record(record, txn);
+  txn_log.append(record, 0x40);
+  EXPECT_NE(failure().find("transaction 0x40 follows 0x28"), std::string::npos) << failure();
+}
+
+TEST_F(SampleDataDir, DamagedSnapshotGivesWayToAnOlderOne) {
+  patch("snapshot.27", 300, 0xee);
+  EXPECT_EQ(load().snapshot_zxid, 0);
+  EXPECT_EQ(state_.last_zxid(), 0x36);
+}
+
+TEST_F(SampleDataDir, LogsWithoutASnapshotAreRefused) {
+  files_.remove(file("snapshot.27"));
+  files_.remove(file("snapshot.0"));
+  EXPECT_NE(failure().find("has no snapshot"), std::string::npos);
+}
+
+TEST_F(SampleDataDir, TornTailEndsTheLog) {
+  auto log = files_.open(file("log.29"), base::OpenMode::read_write);
+  TxnLogReader reader(files_, file("log.29"));
+  std::uint64_t last = 0;
+  while (reader.next()) last = reader.offset();
+  log->truncate(last + 20);
+  load();
+  EXPECT_EQ(state_.last_zxid(), 0x35);
+}
+
+}  // namespace
+}  // namespace zk::server

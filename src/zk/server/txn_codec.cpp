@@ -1,0 +1,253 @@
+#include "zk/server/txn_codec.h"
+
+#include "base/crc.h"
+#include "zk/proto/jute.h"
+#include "zk/server/convert.h"
+#include "zk/tree/digest.h"
+
+namespace zk::server {
+
+namespace {
+
+using tree::OpCode;
+
+template <class Create>
+void fill_create(Create& to, const tree::CreateTxn& txn) {
+  to.path = txn.path;
+  to.data = txn.data;
+  to.acl = to_proto(txn.acl);
+  to.parent_c_version = txn.parent_cversion;
+}
+
+struct BodyWriter {
+  proto::Writer& writer;
+
+  void operator()(const tree::ErrorTxn& txn) const {
+    proto::ErrorTxn body;
+    body.err = static_cast<std::int32_t>(txn.error);
+    writer.write(body);
+  }
+  void operator()(const tree::CreateTxn& txn) const {
+    if (txn.type == OpCode::create_container) {
+      proto::CreateContainerTxn body;
+      fill_create(body, txn);
+      writer.write(body);
+    } else if (txn.type == OpCode::create_ttl) {
+      proto::CreateTTLTxn body;
+      fill_create(body, txn);
+      body.ttl = txn.ttl_ms;
+      writer.write(body);
+    } else {
+      proto::CreateTxn body;
+      fill_create(body, txn);
+      body.ephemeral = txn.ephemeral;
+      writer.write(body);
+    }
+  }
+  void operator()(const tree::DeleteTxn& txn) const {
+    proto::DeleteTxn body;
+    body.path = txn.path;
+    writer.write(body);
+  }
+  void operator()(const tree::SetDataTxn& txn) const {
+    proto::SetDataTxn body;
+    body.path = txn.path;
+    body.data = txn.data;
+    body.version = txn.version;
+    writer.write(body);
+  }
+  void operator()(const tree::SetAclTxn& txn) const {
+    proto::SetACLTxn body;
+    body.path = txn.path;
+    body.acl = to_proto(txn.acl);
+    body.version = txn.version;
+    writer.write(body);
+  }
+  void operator()(const tree::CheckTxn& txn) const {
+    proto::CheckVersionTxn body;
+    body.path = txn.path;
+    body.version = txn.version;
+    writer.write(body);
+  }
+  void operator()(const tree::CreateSessionTxn& txn) const {
+    proto::CreateSessionTxn body;
+    body.time_out = txn.timeout_ms;
+    writer.write(body);
+  }
+  void operator()(const tree::CloseSessionTxn& txn) const {
+    proto::CloseSessionTxn body;
+    for (const std::string& path : txn.paths) body.paths2_delete.emplace_back(path);
+    writer.write(body);
+  }
+  void operator()(const tree::MultiTxn& txn) const {
+    proto::MultiTxn body;
+    for (const tree::SubTxn& part : txn.txns) {
+      proto::Txn& made = body.txns.emplace_back();
+      made.type = static_cast<std::int32_t>(type_of(part));
+      proto::Writer part_writer;
+      std::visit(BodyWriter{part_writer}, part);
+      made.data = std::string(base::as_text(part_writer.bytes()));
+    }
+    writer.write(body);
+  }
+};
+
+template <class Create>
+bool take_create(proto::Reader& reader, tree::CreateTxn& txn, Create&& body) {
+  if (!reader.read(body)) return false;
+  txn.path = std::move(body.path);
+  txn.data = std::move(body.data);
+  txn.acl = to_tree(body.acl);
+  if constexpr (requires { body.parent_c_version; }) txn.parent_cversion = body.parent_c_version;
+  if constexpr (requires { body.ttl; }) txn.ttl_ms = body.ttl;
+  if constexpr (requires { body.ephemeral; }) txn.ephemeral = body.ephemeral;
+  return true;
+}
+
+bool read_create(proto::Reader& reader, OpCode type, tree::CreateTxn& txn) {
+  txn.type = type;
+  if (type == OpCode::create_container) return take_create(reader, txn, proto::CreateContainerTxn());
+  if (type == OpCode::create_ttl) return take_create(reader, txn, proto::CreateTTLTxn());
+  proto::Reader as_new = reader;
+  if (take_create(as_new, txn, proto::CreateTxn())) {
+    reader = as_new;
+    return true;
+  }
+  return take_create(reader, txn, proto::CreateTxnV0());
+}
+
+template <class Body>
+bool read_part(proto::Reader& reader, OpCode type, Body& body) {
+  switch (type) {
+    case OpCode::create:
+    case OpCode::create2:
+    case OpCode::create_container:
+    case OpCode::create_ttl:
+      return read_create(reader, type, body.template emplace<tree::CreateTxn>());
+    case OpCode::remove:
+    case OpCode::delete_container: {
+      proto::DeleteTxn from;
+      if (!reader.read(from)) return false;
+      body = tree::DeleteTxn{type, std::move(from.path)};
+      return true;
+    }
+    case OpCode::set_data:
+    case OpCode::reconfig: {
+      proto::SetDataTxn from;
+      if (!reader.read(from)) return false;
+      body = tree::SetDataTxn{type, std::move(from.path), std::move(from.data), from.version};
+      return true;
+    }
+    case OpCode::check: {
+      proto::CheckVersionTxn from;
+      if (!reader.read(from)) return false;
+      body = tree::CheckTxn{std::move(from.path), from.version};
+      return true;
+    }
+    case OpCode::error: {
+      proto::ErrorTxn from;
+      if (!reader.read(from)) return false;
+      body = tree::ErrorTxn{static_cast<tree::Error>(from.err)};
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+bool read_multi(proto::Reader& reader, tree::MultiTxn& multi) {
+  proto::MultiTxn from;
+  if (!reader.read(from)) return false;
+  for (const proto::Txn& part : from.txns) {
+    proto::Reader part_reader(base::as_bytes(part.data ? std::string_view(*part.data) : std::string_view()));
+    if (!read_part(part_reader, static_cast<OpCode>(part.type), multi.txns.emplace_back())) return false;
+  }
+  return true;
+}
+
+bool read_body(proto::Reader& reader, OpCode type, tree::TxnBody& body) {
+  switch (type) {
+    case OpCode::create_session: {
+      proto::CreateSessionTxn from;
+      if (!reader.read(from)) return false;
+      body = tree::CreateSessionTxn{from.time_out};
+      return true;
+    }
+    case OpCode::close_session: {
+      tree::CloseSessionTxn txn;
+      if (reader.left() != 0) {
+        proto::CloseSessionTxn from;
+        if (!reader.read(from)) return false;
+        txn.paths = to_tree(from.paths2_delete);
+      }
+      body = std::move(txn);
+      return true;
+    }
+    case OpCode::set_acl: {
+      proto::SetACLTxn from;
+      if (!reader.read(from)) return false;
+      body = tree::SetAclTxn{std::move(from.path), to_tree(from.acl), from.version};
+      return true;
+    }
+    case OpCode::multi:
+      return read_multi(reader, body.emplace<tree::MultiTxn>());
+    default:
+      return read_part(reader, type, body);
+  }
+}
+
+}  // namespace
+
+void append_record(base::Bytes& to, const tree::Txn& txn) {
+  const std::size_t start = to.size();
+  to.resize(start + kRecordHeadBytes);
+  proto::Writer writer(std::move(to));
+  proto::TxnHeader header;
+  header.client_id = txn.session_id;
+  header.cxid = txn.cxid;
+  header.zxid = txn.zxid;
+  header.time = txn.time_ms;
+  header.type = static_cast<std::int32_t>(type_of(txn.body));
+  writer.write(header);
+  std::visit(BodyWriter{writer}, txn.body);
+  if (txn.digest) {
+    proto::TxnDigest digest;
+    digest.version = tree::kDigestVersion;
+    digest.tree_digest = static_cast<std::int64_t>(*txn.digest);
+    writer.write(digest);
+  }
+  to = writer.take();
+  base::ByteView entry = base::ByteView(to).subspan(start + kRecordHeadBytes);
+  base::store_big_endian(to.data() + start, static_cast<std::int64_t>(base::adler32(entry)));
+  base::store_big_endian(to.data() + start + 8, static_cast<std::int32_t>(entry.size()));
+  to.push_back(kRecordEnd);
+}
+
+bool decode_txn(base::ByteView entry, tree::Txn& txn, std::string& error) {
+  proto::Reader reader(entry);
+  proto::TxnHeader header;
+  if (!reader.read(header)) {
+    error = "the record is too short for a header";
+    return false;
+  }
+  txn.session_id = header.client_id;
+  txn.cxid = header.cxid;
+  txn.zxid = header.zxid;
+  txn.time_ms = header.time;
+  if (!read_body(reader, static_cast<OpCode>(header.type), txn.body)) {
+    error = reader.error().empty() ? "the transaction type " + std::to_string(header.type) + " is unknown"
+                                   : "the transaction of type " + std::to_string(header.type) + " " + reader.error();
+    return false;
+  }
+  txn.digest.reset();
+  if (reader.left() == 0) return true;
+  proto::TxnDigest digest;
+  if (!reader.read(digest)) {
+    error = "the bytes after the transaction are no digest";
+    return false;
+  }
+  if (digest.version == tree::kDigestVersion) txn.digest = static_cast<std::uint64_t>(digest.tree_digest);
+  return true;
+}
+
+}  // namespace zk::server

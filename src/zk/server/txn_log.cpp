@@ -1,0 +1,129 @@
+#include "zk/server/txn_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/crc.h"
+#include "zk/server/txn_codec.h"
+
+namespace zk::server {
+
+namespace {
+
+constexpr std::size_t kReadBytes = 1024 * 1024;
+constexpr std::uint64_t kPreallocateMargin = 4096;
+constexpr const char* kRestoreAdvice =
+    "Nothing was changed. Restore this file from a backup or another copy, or, if what it held may be lost, move it "
+    "and "
+    "every later log file out of the directory";
+
+}  // namespace
+
+std::string hex_name(const char* prefix, std::int64_t zxid) {
+  return fmt::format("{}{:x}", prefix, static_cast<std::uint64_t>(zxid));
+}
+
+std::optional<std::int64_t> zxid_of_name(std::string_view name, std::string_view prefix) {
+  if (!name.starts_with(prefix) || name.size() == prefix.size()) return std::nullopt;
+  std::uint64_t zxid = 0;
+  auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), zxid, 16);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return static_cast<std::int64_t>(zxid);
+}
+
+TxnLogReader::TxnLogReader(base::FileSystem& files, std::string path)
+    : path_(std::move(path)), file_(files.open(path_, base::OpenMode::read)), file_size_(file_->size()) {
+  if (!need(kFileHeaderBytes)) {  // killed before its header was written
+    file_size_ = 0;
+    return;
+  }
+  const std::uint8_t* header = buffer_.data() + cursor_;
+  auto magic = base::load_big_endian<std::int32_t>(header);
+  if (magic == 0 && file_size_ > 0 &&
+      std::all_of(header, header + kFileHeaderBytes, [](std::uint8_t byte) { return byte == 0; })) {
+    file_size_ = 0;  // preallocated, and killed before the header reached the disk
+    return;
+  }
+  if (magic != kLogMagic) {
+    throw DataDirError(path_, 0, "this is no transaction log: it doesn't begin with ZKLG", kRestoreAdvice);
+  }
+  auto version = base::load_big_endian<std::int32_t>(header + 4);
+  if (version != kFileVersion) {
+    throw DataDirError(path_, 4, "the format version is " + std::to_string(version) + ", not 2", kRestoreAdvice);
+  }
+  cursor_ += kFileHeaderBytes;
+  position_ += kFileHeaderBytes;
+}
+
+bool TxnLogReader::need(std::size_t bytes) {
+  if (buffer_.size() - cursor_ >= bytes) return true;
+  if (file_size_ - position_ < bytes) return false;
+  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(cursor_));
+  cursor_ = 0;
+  std::size_t have = buffer_.size();
+  std::uint64_t left = file_size_ - position_ - have;
+  std::size_t more = static_cast<std::size_t>(std::min<std::uint64_t>(left, std::max(kReadBytes, bytes)));
+  buffer_.resize(have + more);
+  buffer_.resize(have + file_->read_at(position_ + have, base::MutableByteView(buffer_).subspan(have)));
+  return buffer_.size() >= bytes;
+}
+
+std::optional<tree::Txn> TxnLogReader::next() {
+  record_offset_ = position_;
+  if (file_size_ < position_ + kRecordHeadBytes || !need(kRecordHeadBytes)) return std::nullopt;
+  auto checksum = base::load_big_endian<std::int64_t>(buffer_.data() + cursor_);
+  auto length = base::load_big_endian<std::int32_t>(buffer_.data() + cursor_ + 8);
+  if (length == 0) return std::nullopt;
+  if (length < 0) throw DataDirError(path_, position_, "the record's length is negative", kRestoreAdvice);
+  const std::size_t size = static_cast<std::size_t>(length);
+  if (!need(kRecordHeadBytes + size + 1)) return std::nullopt;
+  base::ByteView entry(buffer_.data() + cursor_ + kRecordHeadBytes, size);
+  if (buffer_[cursor_ + kRecordHeadBytes + size] != kRecordEnd) return std::nullopt;
+  if (checksum != static_cast<std::int64_t>(base::adler32(entry))) {
+    throw DataDirError(path_, position_, "the record's checksum is wrong", kRestoreAdvice);
+  }
+  tree::Txn txn;
+  std::string error;
+  if (!decode_txn(entry, txn, error)) throw DataDirError(path_, position_, error, kRestoreAdvice);
+  cursor_ += kRecordHeadBytes + size + 1;
+  position_ += kRecordHeadBytes + size + 1;
+  return txn;
+}
+
+TxnLogWriter::TxnLogWriter(base::FileSystem& files, std::string directory, TxnLogOptions options)
+    : files_(files), directory_(std::move(directory)), options_(options) {}
+
+void TxnLogWriter::start_file(std::int64_t first_zxid) {
+  const std::string path = directory_ + "/" + hex_name("log.", first_zxid);
+  file_ = files_.open(path, base::OpenMode::create);
+  file_->truncate(0);
+  base::Bytes header;
+  base::append_big_endian(header, kLogMagic);
+  base::append_big_endian(header, kFileVersion);
+  base::append_big_endian(header, std::int64_t{0});
+  file_->write_at(0, header);
+  position_ = header.size();
+  allocated_ = position_;
+  if (options_.sync) {
+    file_->sync();
+    files_.sync_directory(directory_);
+  }
+}
+
+void TxnLogWriter::append(base::ByteView records, std::int64_t first_zxid) {
+  if (!file_) start_file(first_zxid);
+  // The zeros behind the records are what ends the file for its readers.
+  if (options_.preallocate_bytes > 0 && position_ + records.size() + kPreallocateMargin > allocated_) {
+    while (allocated_ < position_ + records.size() + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
+    allocated_ -= allocated_ % options_.preallocate_bytes;
+    if (allocated_ < position_ + records.size() + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
+    file_->allocate(allocated_);
+  }
+  file_->write_at(position_, records);
+  position_ += records.size();
+  if (options_.sync) file_->sync();
+}
+
+}  // namespace zk::server

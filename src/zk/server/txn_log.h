@@ -1,0 +1,71 @@
+// The files of the transaction log, log.<zxid in hex>. TxnLogReader reads one from its start; TxnLogWriter appends to a
+// new one and never to one of an earlier run. Each belongs to one thread. I/O failures throw std::system_error; a file
+// that isn't a log, or a record whose checksum is wrong, throws DataDirError.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "base/file_system.h"
+#include "zk/server/data_dir_error.h"
+#include "zk/tree/txn.h"
+
+namespace zk::server {
+
+inline constexpr std::int32_t kLogMagic = 0x5a4b4c47;  // ZKLG
+inline constexpr std::int32_t kFileVersion = 2;
+inline constexpr std::size_t kFileHeaderBytes = 16;
+
+class TxnLogReader {
+ public:
+  TxnLogReader(base::FileSystem& files, std::string path);
+
+  // The next transaction; nothing at the end. The end is a length of 0 (preallocated space), the end of the file, or a
+  // record that is not whole because the writer was killed in it.
+  std::optional<tree::Txn> next();
+  std::uint64_t offset() const { return record_offset_; }  // of the last one returned
+
+ private:
+  bool need(std::size_t bytes);
+
+  std::string path_;
+  std::unique_ptr<base::File> file_;
+  std::uint64_t file_size_ = 0;
+  std::uint64_t position_ = 0;  // in the file, of buffer_[cursor_]
+  base::Bytes buffer_;
+  std::size_t cursor_ = 0;
+  std::uint64_t record_offset_ = 0;
+};
+
+struct TxnLogOptions {
+  std::uint64_t preallocate_bytes = 64 * 1024 * 1024;
+  bool sync = true;  // forceSync
+};
+
+class TxnLogWriter {
+ public:
+  TxnLogWriter(base::FileSystem& files, std::string directory, TxnLogOptions options);
+
+  // Whole records, the first of which has this zxid. They are durable when this returns. After an exception the
+  // writer must not be used again.
+  void append(base::ByteView records, std::int64_t first_zxid);
+  // The next append starts a new file.
+  void roll() { file_.reset(); }
+  std::uint64_t position() const { return file_ ? position_ : 0; }
+
+ private:
+  void start_file(std::int64_t first_zxid);
+
+  base::FileSystem& files_;
+  std::string directory_;
+  TxnLogOptions options_;
+  std::unique_ptr<base::File> file_;
+  std::uint64_t position_ = 0;
+  std::uint64_t allocated_ = 0;
+};
+
+std::string hex_name(const char* prefix, std::int64_t zxid);
+// The zxid of "<prefix><hex>", nothing for other names.
+std::optional<std::int64_t> zxid_of_name(std::string_view name, std::string_view prefix);
+
+}  // namespace zk::server
