@@ -20,6 +20,11 @@ namespace {
 
 using boost::asio::ip::tcp;
 
+std::string plain(std::string hex) {
+  std::erase(hex, ' ');
+  return hex;
+}
+
 // The server's side of one connection, step by step as the test says. Bodies in hex.
 class ScriptedServer {
  public:
@@ -48,7 +53,7 @@ class ScriptedServer {
     }
   }
   void send(const std::string& hex) {
-    const base::Bytes body = base::from_hex(hex).value();
+    const base::Bytes body = base::from_hex(plain(hex)).value();
     base::Bytes frame;
     base::append_big_endian(frame, static_cast<std::uint32_t>(body.size()));
     frame.insert(frame.end(), body.begin(), body.end());
@@ -58,13 +63,7 @@ class ScriptedServer {
   std::string attach() {
     accept();
     std::string request = receive();
-    send(
-        "00000000"
-        "00002710"
-        "0000000000000005"
-        "00000010"
-        "01010101010101010101010101010101"
-        "00");
+    send("00000000 00002710 0000000000000005 00000010 01010101010101010101010101010101 00");
     return request;
   }
 
@@ -139,43 +138,17 @@ std::vector<Request> one(Request request) {
 }
 
 const std::string kStat =
-    "0000000000000011"
-    "0000000000000012"
-    "0000000000000013"
-    "0000000000000014"
-    "00000003"
-    "00000004"
-    "00000005"
-    "0000000000000006"
-    "00000002"
-    "00000007"
-    "0000000000000015";
+    "0000000000000011 0000000000000012 0000000000000013 0000000000000014 00000003 00000004 00000005 0000000000000006 "
+    "00000002 00000007 0000000000000015";
 
 TEST(Session, HandshakeAndPathsUnderTheChroot) {
   ScriptedServer server;
   Client client(server.port(), "/root");
   EXPECT_EQ(server.attach(),
-            "00000000"
-            "0000000000000000"
-            "00002710"
-            "0000000000000000"
-            "00000010"
-            "00000000000000000000000000000000"
-            "00");
+            plain("00000000 0000000000000000 00002710 0000000000000000 00000010 00000000000000000000000000000000 00"));
   auto answer = client.start(one(get_data("/a")));
-  EXPECT_EQ(server.receive_request(),
-            "00000001"
-            "00000004"
-            "00000007"
-            "2f726f6f742f61"
-            "00");
-  server.send(
-      "00000001"
-      "0000000000000020"
-      "00000000"
-      "00000002"
-      "6869" +
-      kStat);
+  EXPECT_EQ(server.receive_request(), plain("00000001 00000004 00000007 2f726f6f742f61 00"));
+  server.send("00000001 0000000000000020 00000000 00000002 6869" + kStat);
   const Response response = answer.get().front();
   EXPECT_TRUE(response.ok());
   EXPECT_EQ(response.data, "hi");
@@ -186,39 +159,14 @@ TEST(Session, HandshakeAndPathsUnderTheChroot) {
   EXPECT_EQ(client.session().session_id(), 5);
 
   auto made = client.start(one(create("/s-", "x", CreateMode::persistent_sequential)));
-  EXPECT_EQ(server.receive_request(),
-            "00000002"
-            "00000001"
-            "00000008"
-            "2f726f6f742f732d"
-            "00000001"
-            "78"
-            "00000001"
-            "0000001f"
-            "00000005"
-            "776f726c64"
-            "00000006"
-            "616e796f6e65"
-            "00000002");
-  server.send(
-      "00000002"
-      "0000000000000021"
-      "00000000"
-      "00000009"
-      "2f726f6f742f732d31");
+  EXPECT_EQ(server.receive_request(), plain("00000002 00000001 00000008 2f726f6f742f732d 00000001 78 00000001 0000001f "
+                                            "00000005 776f726c64 00000006 616e796f6e65 00000002"));
+  server.send("00000002 0000000000000021 00000000 00000009 2f726f6f742f732d31");
   EXPECT_EQ(made.get().front().path, "/s-1");
 
   auto top = client.start(one(exists("/")));
-  EXPECT_EQ(server.receive_request(),
-            "00000003"
-            "00000003"
-            "00000005"
-            "2f726f6f74"
-            "00");
-  server.send(
-      "00000003"
-      "0000000000000021"
-      "ffffff9b");
+  EXPECT_EQ(server.receive_request(), plain("00000003 00000003 00000005 2f726f6f74 00"));
+  server.send("00000003 0000000000000021 ffffff9b");
   EXPECT_EQ(top.get().front().error, Error::no_node);
 }
 
@@ -230,34 +178,11 @@ TEST(Session, RequestsBeforeTheConnectionWaitAndGoOutInOrder) {
   requests.push_back(exists("/b", true));
   auto answers = client.start(std::move(requests));
   server.attach();
-  EXPECT_EQ(server.receive_request(),
-            "00000001"
-            "00000002"
-            "00000002"
-            "2f61"
-            "00000004");
-  EXPECT_EQ(server.receive_request(),
-            "00000002"
-            "00000003"
-            "00000002"
-            "2f62"
-            "01");
-  server.send(
-      "00000001"
-      "0000000000000020"
-      "ffffff99");
-  server.send(
-      "ffffffff"
-      "ffffffffffffffff"
-      "00000000"
-      "00000001"
-      "00000003"
-      "00000002"
-      "2f62");
-  server.send(
-      "00000002"
-      "0000000000000020"
-      "ffffff9b");
+  EXPECT_EQ(server.receive_request(), plain("00000001 00000002 00000002 2f61 00000004"));
+  EXPECT_EQ(server.receive_request(), plain("00000002 00000003 00000002 2f62 01"));
+  server.send("00000001 0000000000000020 ffffff99");
+  server.send("ffffffff ffffffffffffffff 00000000 00000001 00000003 00000002 2f62");
+  server.send("00000002 0000000000000020 ffffff9b");
   const std::vector<Response> responses = answers.get();
   EXPECT_EQ(responses[0].error, Error::bad_version);
   EXPECT_EQ(responses[1].error, Error::no_node);
@@ -269,39 +194,10 @@ TEST(Session, MultiAnswersEveryOperation) {
   Client client(server.port());
   server.attach();
   auto good = client.start(one(multi(check("/e", 2), set_data("/s", std::nullopt, 1))));
-  EXPECT_EQ(server.receive_request(),
-            "00000001"
-            "0000000e"
-            "0000000d"
-            "00"
-            "ffffffff"
-            "00000002"
-            "2f65"
-            "00000002"
-            "00000005"
-            "00"
-            "ffffffff"
-            "00000002"
-            "2f73"
-            "ffffffff"
-            "00000001"
-            "ffffffff"
-            "01"
-            "ffffffff");
-  server.send(
-      "00000001"
-      "0000000000000020"
-      "00000000"
-      "0000000d"
-      "00"
-      "00000000"
-      "00000005"
-      "00"
-      "00000000" +
-      kStat +
-      "ffffffff"
-      "01"
-      "ffffffff");
+  EXPECT_EQ(server.receive_request(), plain("00000001 0000000e 0000000d 00 ffffffff 00000002 2f65 00000002 00000005 00 "
+                                            "ffffffff 00000002 2f73 ffffffff 00000001 ffffffff 01 ffffffff"));
+  server.send("00000001 0000000000000020 00000000 0000000d 00 00000000 00000005 00 00000000" + kStat +
+              "ffffffff 01 ffffffff");
   Response response = good.get().front();
   ASSERT_TRUE(response.ok());
   EXPECT_EQ(response.results.at(1).stat.version, 3);
@@ -309,19 +205,7 @@ TEST(Session, MultiAnswersEveryOperation) {
   auto bad = client.start(one(multi(check("/e", 2), create("/s", "x"))));
   server.receive_request();
   server.send(
-      "00000002"
-      "0000000000000021"
-      "00000000"
-      "ffffffff"
-      "00"
-      "00000000"
-      "00000000"
-      "ffffffff"
-      "00"
-      "ffffff92"
-      "ffffff92"
-      "ffffffff"
-      "01"
+      "00000002 0000000000000021 00000000 ffffffff 00 00000000 00000000 ffffffff 00 ffffff92 ffffff92 ffffffff 01 "
       "ffffffff");
   response = bad.get().front();
   EXPECT_EQ(response.error, Error::node_exists);
@@ -339,22 +223,9 @@ TEST(Session, ReattachSetsWatchesAgainAndRepeatsWhatWasNotAnswered) {
   watching.push_back(get_children("/c", true));
   auto watched = client.start(std::move(watching));
   for (int i = 0; i < 3; ++i) server.receive_request();
-  server.send(
-      "00000001"
-      "0000000000000020"
-      "00000000"
-      "00000000" +
-      kStat);
-  server.send(
-      "00000002"
-      "0000000000000020"
-      "ffffff9b");
-  server.send(
-      "00000003"
-      "0000000000000021"
-      "00000000"
-      "00000000" +
-      kStat);
+  server.send("00000001 0000000000000020 00000000 00000000" + kStat);
+  server.send("00000002 0000000000000020 ffffff9b");
+  server.send("00000003 0000000000000021 00000000 00000000" + kStat);
   watched.get();
   auto unanswered = client.start(one(remove("/a")));
   auto once = client.start_once(one(remove("/b")));
@@ -364,40 +235,12 @@ TEST(Session, ReattachSetsWatchesAgainAndRepeatsWhatWasNotAnswered) {
   EXPECT_EQ(once.get().front().error, Error::connection_loss);
 
   EXPECT_EQ(server.attach(),
-            "00000000"
-            "0000000000000021"
-            "00002710"
-            "0000000000000005"
-            "00000010"
-            "01010101010101010101010101010101"
-            "00");
-  EXPECT_EQ(server.receive_request(),
-            "fffffff8"
-            "00000065"
-            "0000000000000021"
-            "00000001"
-            "00000004"
-            "2f722f64"
-            "00000001"
-            "00000004"
-            "2f722f78"
-            "00000001"
-            "00000004"
-            "2f722f63");
-  EXPECT_EQ(server.receive_request(),
-            "00000006"
-            "00000002"
-            "00000004"
-            "2f722f61"
-            "ffffffff");
-  server.send(
-      "fffffff8"
-      "0000000000000021"
-      "00000000");
-  server.send(
-      "00000006"
-      "0000000000000022"
-      "00000000");
+            plain("00000000 0000000000000021 00002710 0000000000000005 00000010 01010101010101010101010101010101 00"));
+  EXPECT_EQ(server.receive_request(), plain("fffffff8 00000065 0000000000000021 00000001 00000004 2f722f64 00000001 "
+                                            "00000004 2f722f78 00000001 00000004 2f722f63"));
+  EXPECT_EQ(server.receive_request(), plain("00000006 00000002 00000004 2f722f61 ffffffff"));
+  server.send("fffffff8 0000000000000021 00000000");
+  server.send("00000006 0000000000000022 00000000");
   EXPECT_TRUE(unanswered.get().front().ok());
   EXPECT_EQ(client.notes(), (std::vector<std::string>{"connected", "disconnected", "connected"}));
 }
@@ -408,13 +251,7 @@ TEST(Session, ExpiredSessionFailsEverything) {
   auto waiting = client.start(one(remove("/a")));
   server.accept();
   server.receive();
-  server.send(
-      "00000000"
-      "00000000"
-      "0000000000000000"
-      "00000010"
-      "00000000000000000000000000000000"
-      "00");
+  server.send("00000000 00000000 0000000000000000 00000010 00000000000000000000000000000000 00");
   client.await_expired();
   EXPECT_EQ(waiting.get().front().error, Error::session_expired);
   EXPECT_EQ(client.start(one(remove("/a"))).get().front().error, Error::session_expired);
@@ -426,28 +263,13 @@ TEST(Session, BadFramesCostTheConnectionOnly) {
   server.attach();
   auto answer = client.start(one(get_children("/")));
   server.receive_request();
-  server.send(
-      "00000001"
-      "0000000000000020"
-      "00000000"
-      "7fffffff"
-      "00000001");  // more children than bytes
+  server.send("00000001 0000000000000020 00000000 7fffffff 00000001");  // more children than bytes
   server.attach();
   server.receive_request();
-  server.send(
-      "00000063"
-      "0000000000000020"
-      "00000000");  // an answer to nothing
+  server.send("00000063 0000000000000020 00000000");  // an answer to nothing
   server.attach();
   server.receive_request();
-  server.send(
-      "00000003"
-      "0000000000000020"
-      "00000000"
-      "00000001"
-      "00000001"
-      "61" +
-      kStat);
+  server.send("00000003 0000000000000020 00000000 00000001 00000001 61" + kStat);
   EXPECT_EQ(answer.get().front().children, std::vector<std::string>{"a"});
 }
 
@@ -456,14 +278,8 @@ TEST(Session, PingsWhenIdleAndLeavesASilentServer) {
   Client client(server.port(), "", 300);
   server.accept();
   server.receive();
-  server.send(
-      "00000000"
-      "0000012c"
-      "0000000000000005"
-      "00000010"
-      "01010101010101010101010101010101"
-      "00");
-  EXPECT_EQ(server.receive(), "fffffffe0000000b");
+  server.send("00000000 0000012c 0000000000000005 00000010 01010101010101010101010101010101 00");
+  EXPECT_EQ(server.receive(), plain("fffffffe0000000b"));
   EXPECT_NE(server.attach().find("0000000000000005"), std::string::npos);
 }
 
@@ -472,13 +288,8 @@ TEST(Session, CloseEndsTheSession) {
   Client client(server.port());
   server.attach();
   auto closed = boost::asio::co_spawn(client.loop(), client.session().close(), boost::asio::use_future);
-  EXPECT_EQ(server.receive_request(),
-            "00000001"
-            "fffffff5");
-  server.send(
-      "00000001"
-      "0000000000000020"
-      "00000000");
+  EXPECT_EQ(server.receive_request(), plain("00000001 fffffff5"));
+  server.send("00000001 0000000000000020 00000000");
   closed.get();
   EXPECT_EQ(client.start(one(remove("/a"))).get().front().error, Error::session_expired);
 }
