@@ -1,0 +1,137 @@
+"""A broker with its coordinator: Milena, or Apache Kafka 3.9.2 with ZooKeeper, which shows that a test is true."""
+import pathlib
+import socket
+
+from harness import jars
+from harness.process import Child, Failure, free_port, wait_until
+
+READY = "started (kafka.server.KafkaServer)"
+READY_GUARD_S = 90
+
+
+def write_properties(path, values):
+    path.write_text("".join(f"{key}={value}\n" for key, value in values.items()), encoding="utf-8")
+    return path
+
+
+def accepts(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class ZooKeeper:
+    """A coordinator alone: `milena coordinator`, or Apache ZooKeeper."""
+
+    def __init__(self, kind, directory, binary=None):
+        self.kind, self.binary = kind, binary
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.connect = f"127.0.0.1:{self.port}"
+        self.properties = write_properties(self.directory / "zookeeper.properties", {
+            "dataDir": self.directory / "data", "clientPort": self.port, "clientPortAddress": "127.0.0.1",
+            "maxClientCnxns": 0, "admin.enableServer": "false", "4lw.commands.whitelist": "*", "tickTime": 2000,
+        })
+        self.log = self.directory / "zookeeper.log"
+        self.child = None
+
+    def start(self):
+        if self.kind == "milena":
+            command = [self.binary, "coordinator", self.properties]
+        else:
+            command = jars.java("3.9.2", "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
+                                log_level="INFO", options=["-Dzookeeper.jmx.log4j.disable=true"])
+        self.child = Child(command, self.log)
+        wait_until("the coordinator", lambda: accepts(self.port) or not self.child.running(), READY_GUARD_S)
+        if not self.child.running():
+            raise Failure(f"the coordinator ended at once:\n{self.child.text()[-2000:]}")
+        return self
+
+    def stop(self):
+        if self.child:
+            child, self.child = self.child, None
+            return child.terminate()
+        return None
+
+    def kill(self):
+        if self.child:
+            self.child.kill()
+            self.child = None
+
+
+class Broker:
+    """kind `milena` runs broker and coordinator in one process unless a coordinator is given; `kafka` two JVMs."""
+
+    def __init__(self, kind, directory, binary=None, settings=None, coordinator=None, heap="512m"):
+        self.kind, self.binary, self.heap = kind, binary, heap
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.log = self.directory / "server.log"
+        self.data = self.directory / "kafka-logs"
+        self.own_coordinator = coordinator is None
+        self.coordinator = coordinator or ZooKeeper(kind, self.directory / "coordinator", binary)
+        self.embedded = kind == "milena" and self.own_coordinator
+        self.settings = {
+            "broker.id": 0, "listeners": f"PLAINTEXT://127.0.0.1:{self.port}", "log.dirs": self.data,
+            "zookeeper.connect": self.coordinator.connect, "zookeeper.session.timeout.ms": 6000,
+            "offsets.topic.replication.factor": 1, "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1, "offsets.topic.num.partitions": 10,
+            "transaction.state.log.num.partitions": 4, "group.initial.rebalance.delay.ms": 0, **(settings or {}),
+        }
+        self.properties = self.directory / "server.properties"
+        self.write_properties()
+        self.child = None
+
+    def write_properties(self):
+        write_properties(self.properties, self.settings)
+
+    def command(self):
+        if self.kind == "milena":
+            if self.embedded:
+                return [self.binary, "start", "--server", self.properties, "--coordinator", self.coordinator.properties]
+            return [self.binary, "broker", self.properties]
+        return jars.java("3.9.2", "kafka.Kafka", self.properties, heap=self.heap, log_level="INFO")
+
+    def launch(self):
+        """Starts without waiting."""
+        self.child = Child(self.command(), self.log)
+        return self.child
+
+    def start(self):
+        if self.own_coordinator and not self.embedded and self.coordinator.child is None:
+            self.coordinator.start()
+        self.launch()
+        wait_until("the broker", lambda: READY in self.child.text() or not self.child.running(), READY_GUARD_S)
+        if not self.child.running():
+            raise Failure(f"the broker ended at once:\n{self.child.text()[-3000:]}")
+        return self
+
+    def running(self):
+        return self.child is not None and self.child.running()
+
+    def stop(self):
+        """Stops the broker cleanly; its coordinator too if it is its own. Returns the broker's exit code."""
+        code = None
+        if self.child:
+            child, self.child = self.child, None
+            code = child.terminate()
+        if self.own_coordinator:
+            self.coordinator.stop()
+        return code
+
+    def stop_broker_only(self):
+        child, self.child = self.child, None
+        return child.terminate()
+
+    def kill(self):
+        """SIGKILL; a separate coordinator stays."""
+        if self.child:
+            self.child.kill()
+            self.child = None
+
+    def dispose(self):
+        self.kill()
+        if self.own_coordinator:
+            self.coordinator.kill()

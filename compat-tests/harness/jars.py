@@ -1,0 +1,45 @@
+"""Kafka's jars from Maven, at the versions that the pom files of compat-tests/java pin, kept under build/compat."""
+import pathlib
+import shutil
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = ROOT / "build" / "compat"
+JAVA = ROOT / "compat-tests" / "java"
+
+
+def jar_dir(version):
+    target = CACHE / f"jars-{version}"
+    pom = JAVA / f"pom-{version}.xml"
+    stamp = target / ".pom.xml"
+    if not stamp.exists() or stamp.read_bytes() != pom.read_bytes():
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        subprocess.run(["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime",
+                        f"-DoutputDirectory={target}"], check=True)
+        shutil.copy(pom, stamp)
+    return target
+
+
+def java(version, main_class, *arguments, heap="256m", log_level="WARN", options=()):
+    """The command line of a Java program on the jars of one Kafka version."""
+    log4j = JAVA / f"log4j-{log_level.lower()}.properties"
+    classes = compiled_classes()
+    return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+            f"-Dlog4j.configuration=file:{log4j}", f"-Dorg.slf4j.simpleLogger.defaultLogLevel={log_level.lower()}",
+            *options, "-cp", f"{classes}:{jar_dir(version)}/*", main_class, *map(str, arguments)]
+
+
+def compiled_classes():
+    """Our own Java programs, compiled against 3.9.2; the same class files run on the other versions."""
+    sources = sorted((JAVA / "src").glob("*.java"))
+    target = CACHE / "classes"
+    stamp = target / ".sources"
+    content = b"".join(source.read_bytes() for source in sources)
+    if not stamp.exists() or stamp.read_bytes() != content:
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        subprocess.run(["javac", "-nowarn", "--release", "11", "-cp", f"{jar_dir('3.9.2')}/*", "-d", str(target),
+                        *map(str, sources)], check=True)
+        stamp.write_bytes(content)
+    return target

@@ -1,0 +1,15 @@
+"""A Python with the pinned packages of a requirements.txt, kept under build/compat."""
+import subprocess
+import sys
+
+
+def python(context):
+    wanted = context.root / "compat-tests" / "python" / "requirements.txt"
+    target = context.cache / "venv"
+    stamp = target / ".requirements.txt"
+    if not stamp.exists() or stamp.read_bytes() != wanted.read_bytes():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(target)], check=True)
+        subprocess.run([str(target / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "-r", str(wanted)],
+                       check=True)
+        stamp.write_bytes(wanted.read_bytes())
+    return target / "bin" / "python"
