@@ -1,0 +1,262 @@
+#include "broker/net/connection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+#include "base/logging.h"
+
+namespace broker::net {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::size_t kScratchBytes = 64u << 10;
+constexpr std::size_t kLargeFrameBytes = 32u << 10;
+constexpr std::size_t kPeekBytes = 4096;
+constexpr std::size_t kLengthBytes = 4;
+constexpr int kReadsInARow = 16;  // then the other connections of the loop get their turn
+constexpr std::string_view kLogger = "kafka.network.Processor";
+
+std::string text_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an unknown exception";
+  }
+}
+
+}  // namespace
+
+Connection::Connection(LoopState& loop, std::unique_ptr<Transport> transport, api::ConnectionInfo info)
+    : loop_(loop),
+      transport_(std::move(transport)),
+      info_(std::move(info)),
+      resume_(transport_->socket().get_executor(), asio::steady_timer::time_point::max()) {}
+
+Connection::~Connection() = default;
+
+void Connection::start(std::function<void(Connection&)> closed) {
+  on_closed_ = std::move(closed);
+  asio::co_spawn(transport_->socket().get_executor(), read_loop(),
+                 [self = shared_from_this()](const std::exception_ptr& failure) {
+                   if (failure) self->refuse(text_of(failure));
+                   if (!self->finishing_) self->close();
+                 });
+}
+
+void Connection::close() {
+  if (closed_) return;
+  closed_ = true;
+  boost::system::error_code ignored;
+  transport_->socket().close(ignored);
+  pending_.reset();
+  resume();
+  if (auto tell = std::exchange(on_closed_, nullptr)) tell(*this);
+}
+
+void Connection::finish() {
+  finishing_ = true;
+  if (idle()) close();
+  resume();
+}
+
+void Connection::refuse(std::string_view reason) {
+  if (closed_) return;
+  base::log_warn(kLogger, "Closing the connection from {} on listener {}: {}", info_.peer, info_.listener, reason);
+  close();
+}
+
+base::Task<void> Connection::read_loop() {
+  int reads = 0;
+  while (!closed_ && !finishing_) {
+    boost::system::error_code error;
+    if (paused()) {
+      reader_paused_ = true;
+      co_await resume_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      reader_paused_ = false;
+      continue;
+    }
+    ReadStatus status = read_some();
+    if (status == ReadStatus::end) break;
+    if (status == ReadStatus::progress && ++reads % kReadsInARow != 0) continue;
+    if (paused()) continue;
+    co_await transport_->socket().async_wait(asio::ip::tcp::socket::wait_read,
+                                             asio::redirect_error(asio::use_awaitable, error));
+    if (error) break;
+  }
+}
+
+Connection::ReadStatus Connection::read_some() { return pending_ ? read_on() : read_fresh(); }
+
+// Into the loop's own buffer, which is big enough for many small frames; what is left over moves to one of ours.
+Connection::ReadStatus Connection::read_fresh() {
+  std::shared_ptr<Buffer> scratch = std::move(loop_.scratch);
+  if (!scratch) scratch = loop_.pool->take(kScratchBytes);
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  ReadStatus status = receive_into(*scratch, end, large_frames_ ? kPeekBytes : kScratchBytes);
+  serve_frames(scratch, begin, end);
+  if (begin < end && !closed_) {
+    pending_ = loop_.pool->take(end - begin);
+    pending_begin_ = 0;
+    pending_end_ = end - begin;
+    std::memcpy(pending_->data.get(), scratch->data.get() + begin, end - begin);
+  }
+  // Somebody who still holds views of it keeps it; the next read takes another one.
+  if (scratch.use_count() == 1) loop_.scratch = std::move(scratch);
+  return closed_ ? ReadStatus::end : status;
+}
+
+Connection::ReadStatus Connection::read_on() {
+  serve_pending();  // whole frames that a pause has left
+  if (closed_) return ReadStatus::end;
+  if (!pending_ || paused() || !make_room_for_frame()) return ReadStatus::progress;
+  std::size_t limit = pending_->capacity;
+  if (frame_charged_) limit = pending_begin_ + frame_bytes(*pending_, pending_begin_);
+  ReadStatus status = receive_into(*pending_, pending_end_, limit);
+  serve_pending();
+  return closed_ ? ReadStatus::end : status;
+}
+
+void Connection::serve_pending() {
+  serve_frames(pending_, pending_begin_, pending_end_);
+  if (closed_ || pending_begin_ < pending_end_) return;
+  pending_.reset();
+  frame_charged_ = false;
+}
+
+Connection::ReadStatus Connection::receive_into(Buffer& buffer, std::size_t& end, std::size_t limit) {
+  IoResult result = transport_->receive({buffer.data.get() + end, limit - end});
+  if (result.status == IoStatus::again) return ReadStatus::again;
+  if (result.status != IoStatus::done) return ReadStatus::end;
+  bytes_received_ += result.bytes;
+  end += result.bytes;
+  return end == limit ? ReadStatus::progress : ReadStatus::again;  // less than asked for: the socket is empty
+}
+
+// The size of the frame that starts at `begin` with its length, whose four bytes are there and were checked.
+std::size_t Connection::frame_bytes(const Buffer& buffer, std::size_t begin) {
+  return kLengthBytes + base::load_big_endian<std::uint32_t>(buffer.data.get() + begin);
+}
+
+void Connection::serve_frames(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end) {
+  serving_ = true;
+  while (!closed_ && !finishing_ && end - begin >= kLengthBytes && !paused()) {
+    const std::uint8_t* start = buffer->data.get() + begin;
+    auto size = base::load_big_endian<std::int32_t>(start);
+    if (size <= 0 || size > loop_.request_bytes_max) {
+      refuse(fmt::format("invalid receive (size = {}, allowed are 1 to {})", size, loop_.request_bytes_max));
+      break;
+    }
+    std::size_t whole = frame_bytes(*buffer, begin);
+    large_frames_ = whole > kLargeFrameBytes;
+    if (end - begin < whole) break;
+    start_request(api::Frame({start + kLengthBytes, whole - kLengthBytes}, buffer));
+    begin += whole;
+  }
+  serving_ = false;
+  flush();
+}
+
+// Makes pending_ hold at least the frame that it starts with. A large one has to be paid for first.
+bool Connection::make_room_for_frame() {
+  std::size_t held = pending_end_ - pending_begin_;
+  std::size_t whole = held < kLengthBytes ? kLengthBytes : frame_bytes(*pending_, pending_begin_);
+  if (whole <= pending_->capacity - pending_begin_ && (frame_charged_ || whole <= kScratchBytes)) return true;
+  std::shared_ptr<Buffer> larger;
+  if (whole <= kScratchBytes) {
+    larger = loop_.pool->take(whole);
+  } else if (loop_.budget->try_acquire(whole)) {
+    larger = loop_.pool->take(whole, loop_.budget, whole);
+    frame_charged_ = true;
+  } else {
+    wait_for_budget();
+    return false;
+  }
+  std::memcpy(larger->data.get(), pending_->data.get() + pending_begin_, held);
+  pending_ = std::move(larger);
+  pending_begin_ = 0;
+  pending_end_ = held;
+  return true;
+}
+
+void Connection::wait_for_budget() {
+  waiting_for_budget_ = true;
+  auto executor = transport_->socket().get_executor();
+  loop_.budget->wait([self = weak_from_this(), executor, budget = loop_.budget] {
+    asio::post(executor, [self, budget] {
+      auto connection = self.lock();
+      if (!connection || connection->closed_) return budget->release(0);  // the next one's turn
+      connection->waiting_for_budget_ = false;
+      connection->resume();
+    });
+  });
+}
+
+bool Connection::paused() const {
+  return outbox_.open_slots() >= kRequestsInFlightMax || outbox_.blocked() || waiting_for_budget_;
+}
+
+void Connection::resume() {
+  if (reader_paused_) resume_.cancel();
+}
+
+void Connection::start_request(api::Frame frame) {
+  std::uint64_t slot = outbox_.open();
+  asio::co_spawn(transport_->socket().get_executor(), run_request(slot, std::move(frame)),
+                 [self = shared_from_this()](const std::exception_ptr& failure) {
+                   if (failure) self->refuse(text_of(failure));
+                 });
+}
+
+base::Task<void> Connection::run_request(std::uint64_t slot, api::Frame frame) {
+  api::Reply reply = co_await loop_.handler->serve(info_, std::move(frame));
+  if (closed_) co_return;
+  if (reply.kind == api::Reply::Kind::close) {
+    base::log_warn(kLogger, "Closing the connection from {} on listener {}: {}", info_.peer, info_.listener,
+                   reply.close_reason);
+  }
+  outbox_.fill(slot, std::move(reply));
+  if (!serving_) flush();
+}
+
+void Connection::flush() {
+  if (closed_ || writing_) return;
+  FlushStatus status = outbox_.flush(*transport_);
+  if (status == FlushStatus::close) return close();
+  if (status == FlushStatus::blocked) {
+    writing_ = true;
+    asio::co_spawn(transport_->socket().get_executor(), write_loop(),
+                   [self = shared_from_this()](const std::exception_ptr& failure) {
+                     if (failure) self->refuse(text_of(failure));
+                   });
+    return;
+  }
+  if (finishing_ && idle()) return close();
+  resume();
+}
+
+base::Task<void> Connection::write_loop() {
+  FlushStatus status = FlushStatus::blocked;
+  while (!closed_ && status == FlushStatus::blocked) {
+    boost::system::error_code error;
+    co_await transport_->socket().async_wait(asio::ip::tcp::socket::wait_write,
+                                             asio::redirect_error(asio::use_awaitable, error));
+    if (error || closed_) break;
+    status = outbox_.flush(*transport_);
+  }
+  writing_ = false;
+  if (status == FlushStatus::idle) flush();  // closes or resumes as any other
+  if (status != FlushStatus::idle) close();
+}
+
+}  // namespace broker::net

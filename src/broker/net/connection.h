@@ -1,0 +1,103 @@
+// One accepted connection: reads frames, has them served, sends the responses in the order of the requests. Lives on
+// one event loop, whose thread alone touches it; kept alive by its own coroutines and by its loop's list.
+//
+// Requests start in the order in which they came. One that waits doesn't hold up the start of the next, up to
+// kRequestsInFlightMax of them; while the peer doesn't take its responses, or the broker's budget for large frames is
+// used up, nothing more is read from it.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/task.h"
+#include "broker/api/frame_handler.h"
+#include "broker/net/buffer_pool.h"
+#include "broker/net/outbox.h"
+#include "broker/net/transport.h"
+
+namespace broker::net {
+
+// What the connections of one loop share.
+struct LoopState {
+  LoopState() {}
+  api::FrameHandler* handler = nullptr;
+  std::shared_ptr<BufferPool> pool;
+  std::shared_ptr<FrameBudget> budget;
+  std::shared_ptr<Buffer> scratch;  // small frames are read and served here; replaced while somebody holds views of it
+  std::int64_t request_bytes_max = 100 * 1024 * 1024;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  static constexpr std::size_t kRequestsInFlightMax = 128;
+
+  Connection(LoopState& loop, std::unique_ptr<Transport> transport, api::ConnectionInfo info);
+  ~Connection();
+
+  // Called on the loop. `closed` is called once, when the socket is closed.
+  void start(std::function<void(Connection&)> closed);
+  void close();
+  // No more requests are read; closes once those in flight are answered.
+  void finish();
+
+  const api::ConnectionInfo& info() const { return info_; }
+  bool idle() const { return outbox_.open_slots() == 0; }
+  // Holds memory of the budget for a frame that is not complete.
+  bool stalled_in_frame() const { return frame_charged_; }
+  // Changes whenever bytes move in either direction.
+  std::uint64_t progress() const { return bytes_received_ + outbox_.bytes_sent(); }
+  bool blocked() const { return outbox_.blocked(); }
+
+  // For the sweep of the loop: progress() at the last look, and since when it has stood still.
+  std::uint64_t seen_progress = 0;
+  std::int64_t still_since_ms = 0;
+
+ private:
+  enum class ReadStatus { progress, again, end };
+
+  base::Task<void> read_loop();
+  base::Task<void> write_loop();
+  base::Task<void> run_request(std::uint64_t slot, api::Frame frame);
+  ReadStatus read_some();
+  ReadStatus read_fresh();
+  ReadStatus read_on();
+  ReadStatus receive_into(Buffer& buffer, std::size_t& end, std::size_t limit);
+  static std::size_t frame_bytes(const Buffer& buffer, std::size_t begin);
+  void serve_pending();
+  void serve_frames(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end);
+  bool make_room_for_frame();
+  bool paused() const;
+  void resume();
+  void wait_for_budget();
+  void start_request(api::Frame frame);
+  void flush();
+  void refuse(std::string_view reason);
+
+  LoopState& loop_;
+  std::unique_ptr<Transport> transport_;
+  api::ConnectionInfo info_;
+  Outbox outbox_;
+  boost::asio::steady_timer resume_;
+  std::function<void(Connection&)> on_closed_;
+
+  // Bytes that came in and aren't served yet: [begin, end) of pending_, which starts with a frame's length.
+  std::shared_ptr<Buffer> pending_;
+  std::size_t pending_begin_ = 0;
+  std::size_t pending_end_ = 0;
+
+  std::uint64_t bytes_received_ = 0;
+  bool frame_charged_ = false;  // pending_ is a large frame's buffer, paid for in the budget
+  bool large_frames_ = false;   // the last frame was large: look at the length before reading the bulk
+  bool waiting_for_budget_ = false;
+  bool serving_ = false;
+  bool writing_ = false;
+  bool reader_paused_ = false;
+  bool finishing_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace broker::net

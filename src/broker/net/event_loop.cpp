@@ -1,0 +1,136 @@
+#include "broker/net/event_loop.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "base/logging.h"
+
+namespace broker::net {
+namespace {
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+EventLoop::EventLoop(EventLoopOptions options, LoopState state, ConnectionLimits& limits)
+    : options_(options),
+      state_(std::move(state)),
+      limits_(limits),
+      context_(1),
+      work_(context_.get_executor()),
+      sweep_timer_(context_) {}
+
+EventLoop::~EventLoop() { stop_and_join(); }
+
+void EventLoop::start(int number) {
+  schedule_sweep();
+  thread_ = std::thread([this, number] {
+    pthread_setname_np(pthread_self(), ("network-" + std::to_string(number)).c_str());
+    for (;;) {
+      try {
+        context_.run();
+        return;
+      } catch (const std::exception& e) {  // connections catch their own; this is a bug that must not end the broker
+        base::log_error("kafka.network.Processor", "Uncaught exception on a network thread: {}", e.what());
+      }
+    }
+  });
+}
+
+void EventLoop::add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
+                    std::function<void()> removed) {
+  boost::asio::dispatch(context_, [this, socket = std::move(socket), info = std::move(info),
+                                   address = std::move(address), removed = std::move(removed)]() mutable {
+    on_loop_add(std::move(socket), std::move(info), std::move(address), std::move(removed));
+  });
+}
+
+void EventLoop::on_loop_add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
+                            std::function<void()> removed) {
+  auto connection = std::make_shared<Connection>(state_, make_plain_transport(std::move(socket)), std::move(info));
+  connection->still_since_ms = now_ms();
+  Entry entry{connection, std::move(address), std::move(removed)};
+  connections_.emplace(connection.get(), std::move(entry));
+  connection->start([this](Connection& closed) { remove(closed); });
+  if (finishing_) connection->finish();
+}
+
+void EventLoop::remove(Connection& connection) {
+  auto found = connections_.find(&connection);
+  if (found == connections_.end()) return;
+  Entry entry = std::move(found->second);
+  connections_.erase(found);
+  limits_.remove(entry.address);
+  if (entry.removed) entry.removed();
+  if (finishing_ && connections_.empty() && finished_) std::exchange(finished_, nullptr)();
+}
+
+void EventLoop::finish(std::function<void()> done) {
+  boost::asio::post(context_, [this, done = std::move(done)]() mutable {
+    finishing_ = true;
+    finished_ = std::move(done);
+    std::vector<std::shared_ptr<Connection>> all;
+    for (auto& [key, entry] : connections_) all.push_back(entry.connection);
+    for (auto& each : all) each->finish();
+    if (connections_.empty() && finished_) std::exchange(finished_, nullptr)();
+  });
+}
+
+void EventLoop::stop_and_join() {
+  if (!thread_.joinable()) return;
+  boost::asio::post(context_, [this] {
+    std::vector<std::shared_ptr<Connection>> all;
+    for (auto& [key, entry] : connections_) all.push_back(entry.connection);
+    for (auto& each : all) each->close();
+    sweep_timer_.cancel();
+    // What the closing has woken is already queued and runs before this.
+    boost::asio::post(context_, [this] { context_.stop(); });
+  });
+  thread_.join();
+}
+
+void EventLoop::schedule_sweep() {
+  std::int64_t every_ms = options_.connection_idle_ms < 0 ? 1000 : options_.connection_idle_ms / 4;
+  every_ms = std::min(
+      {std::clamp<std::int64_t>(every_ms, 10, 1000), std::max<std::int64_t>(options_.stalled_frame_ms / 4, 10)});
+  sweep_timer_.expires_after(std::chrono::milliseconds(every_ms));
+  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    sweep();
+    schedule_sweep();
+  });
+}
+
+// Closes who was idle for too long: nothing moved and no request waits, or its responses aren't taken. And who holds
+// up others by not finishing a large frame.
+void EventLoop::sweep() {
+  std::int64_t now = now_ms();
+  std::vector<std::shared_ptr<Connection>> idle;
+  bool memory_wanted = state_.budget->has_waiters();
+  for (auto& [key, entry] : connections_) {
+    Connection& connection = *entry.connection;
+    if (connection.progress() != connection.seen_progress) {
+      connection.seen_progress = connection.progress();
+      connection.still_since_ms = now;
+      continue;
+    }
+    std::int64_t still_ms = now - connection.still_since_ms;
+    bool stalled = memory_wanted && connection.stalled_in_frame() && still_ms >= options_.stalled_frame_ms;
+    bool quiet = options_.connection_idle_ms >= 0 && still_ms >= options_.connection_idle_ms;
+    if (stalled || (quiet && (connection.idle() || connection.blocked()))) idle.push_back(entry.connection);
+  }
+  for (auto& each : idle) {
+    base::log_debug("kafka.network.Processor", "Closing the idle connection from {}", each->info().peer);
+    each->close();
+  }
+}
+
+}  // namespace broker::net

@@ -1,0 +1,63 @@
+// One io_context with one thread, and the connections that live on it. Connections are added and looked at on its
+// thread alone.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+
+#include "broker/net/connection.h"
+#include "broker/net/connection_limits.h"
+
+namespace broker::net {
+
+struct EventLoopOptions {
+  std::int64_t connection_idle_ms = 600'000;
+  std::int64_t stalled_frame_ms = 30'000;
+};
+
+class EventLoop {
+ public:
+  EventLoop(EventLoopOptions options, LoopState state, ConnectionLimits& limits);
+  ~EventLoop();
+
+  boost::asio::io_context& context() { return context_; }
+  void start(int number);
+  // From any thread; on the loop the connection starts. `removed` is called on the loop after it is closed.
+  void add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
+           std::function<void()> removed);
+  // From any thread: no more requests are read; `done` is called on the loop's thread when the last one has gone.
+  void finish(std::function<void()> done);
+  // Closes what is left and ends the thread.
+  void stop_and_join();
+
+ private:
+  struct Entry {
+    std::shared_ptr<Connection> connection;
+    std::string address;
+    std::function<void()> removed;
+  };
+
+  void on_loop_add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
+                   std::function<void()> removed);
+  void remove(Connection& connection);
+  void schedule_sweep();
+  void sweep();
+
+  EventLoopOptions options_;
+  LoopState state_;
+  ConnectionLimits& limits_;
+  std::unordered_map<Connection*, Entry> connections_;
+  std::function<void()> finished_;
+  bool finishing_ = false;
+  boost::asio::io_context context_;  // after the state: what its handlers hold goes first
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::steady_timer sweep_timer_;
+  std::thread thread_;
+};
+
+}  // namespace broker::net

@@ -1,0 +1,62 @@
+// The broker's listeners and event loops. Owned by the app. Connections are spread over the loops and stay there; a
+// request is served on the loop of its connection.
+//
+// Thread-safe. The order of a clean stop: whoever owns waiting requests ends them, then stop(), then the services that
+// the handler uses may go; last the Server itself.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/api/frame_handler.h"
+#include "broker/net/connection_limits.h"
+
+namespace broker::net {
+
+struct ListenerOptions {
+  std::string name;  // "PLAINTEXT"
+  std::string host;  // empty: all addresses, IPv6 and IPv4, as Kafka binds an empty host
+  std::uint16_t port = 0;
+};
+
+struct ServerOptions {
+  std::vector<ListenerOptions> listeners;
+  int network_threads = 3;                       // num.network.threads
+  std::int64_t request_bytes_max = 104'857'600;  // socket.request.max.bytes
+  std::int64_t queued_request_bytes_max = -1;    // queued.max.request.bytes; -1: kDefaultQueuedBytes
+  std::int64_t connection_idle_ms = 600'000;     // connections.max.idle.ms; -1: never
+  std::int64_t stalled_frame_ms = 30'000;        // of a large frame, while others wait for memory
+  int send_buffer_bytes = 102'400;               // socket.send.buffer.bytes; -1: the system's
+  int receive_buffer_bytes = 102'400;            // socket.receive.buffer.bytes
+  int listen_backlog = 50;                       // socket.listen.backlog.size
+  std::int64_t stop_grace_ms = 5'000;            // for requests in flight
+  ConnectionLimitOptions limits;
+};
+
+// Kafka has no bound by default and grows with its heap; a native process needs one.
+inline constexpr std::int64_t kDefaultQueuedBytes = 256LL << 20;
+
+class Server {
+ public:
+  // Binds at once; throws std::runtime_error with a message for the user if an address can't be had.
+  Server(ServerOptions options, api::FrameHandler& handler);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  std::uint16_t port(const std::string& listener) const;  // the one bound, also if 0 was asked for
+  void start();
+  // Accepts no more, reads no more, gives requests in flight the grace time, closes and joins. Once.
+  void stop();
+
+  std::int64_t connection_count() const;
+  void set_limits(ConnectionLimitOptions limits);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace broker::net

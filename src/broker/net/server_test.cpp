@@ -1,0 +1,415 @@
+#include "broker/net/server.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "base/file_system.h"
+#include "base/testing/temp_dir.h"
+#include "broker/net/connection.h"
+
+namespace broker::net {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr std::uint8_t kEcho = 0, kWait = 1, kSilent = 2, kRefuse = 3, kThrow = 4, kFile = 5, kBulk = 6, kLast = 7;
+
+// The first byte of a frame says what to do; the answer is the frame itself with a length in front.
+class TestHandler final : public api::FrameHandler {
+ public:
+  base::Task<api::Reply> serve(api::ConnectionInfo& connection, api::Frame frame) override {
+    std::uint8_t command = frame.bytes[0];
+    started.fetch_add(1);
+    last_host = connection.client_host;
+    api::Reply reply;
+    reply.kind = api::Reply::Kind::response;
+    if (command == kWait) {
+      base::OneShot<bool> gate = gate_of(frame.bytes.size() > 1 ? frame.bytes[1] : 0);
+      co_await gate.wait();
+    }
+    if (command == kThrow) throw std::runtime_error("thrown by the test");
+    if (command == kSilent) reply.kind = api::Reply::Kind::none;
+    if (command == kRefuse) {
+      reply.kind = api::Reply::Kind::close;
+      reply.close_reason = "refused by the test";
+    }
+    reply.close_after = command == kLast;
+    if (reply.kind == api::Reply::Kind::response) reply.message = message(command, frame.bytes);
+    finished.fetch_add(1);
+    co_return reply;
+  }
+
+  base::OneShot<bool> gate_of(std::uint8_t number) {
+    std::lock_guard lock(mutex_);
+    return gates_[number];
+  }
+
+  std::atomic<int> started = 0;
+  std::atomic<int> finished = 0;
+  std::string last_host;
+  std::shared_ptr<const base::File> file;
+  std::size_t file_bytes = 0;
+
+ private:
+  protocol::EncodedMessage message(std::uint8_t command, base::ByteView frame) {
+    std::size_t body = command == kBulk ? std::size_t{1} << 20 : frame.size();
+    protocol::EncodedMessage result(4, 4 + body);
+    std::memcpy(result.buffer().data() + 4, frame.data(), std::min(body, frame.size()));
+    if (command == kFile) result.add_slice(5, protocol::Records::slice(file, 3, file_bytes - 3));
+    base::store_big_endian(result.prefix().data(), static_cast<std::int32_t>(result.size() - 4));
+    return result;
+  }
+
+  std::mutex mutex_;
+  std::map<std::uint8_t, base::OneShot<bool>> gates_;
+};
+
+class Client {
+ public:
+  explicit Client(std::uint16_t port) : socket_(context_) {
+    socket_.connect(tcp::endpoint(asio::ip::address_v4::loopback(), port));
+    timeval limit{.tv_sec = 20, .tv_usec = 0};  // a hang becomes a failure
+    setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  }
+  static base::Bytes framed(base::ByteView body) {
+    base::Bytes bytes;
+    base::append_big_endian(bytes, static_cast<std::int32_t>(body.size()));
+    bytes.insert(bytes.end(), body.begin(), body.end());
+    return bytes;
+  }
+  void send_raw(base::ByteView bytes) { asio::write(socket_, asio::buffer(bytes.data(), bytes.size())); }
+  void send(base::Bytes body) { send_raw(framed(body)); }
+  bool read_exactly(base::MutableByteView into) {
+    std::size_t got = 0;
+    while (got < into.size()) {
+      ssize_t n = ::recv(socket_.native_handle(), into.data() + got, into.size() - got, 0);
+      if (n <= 0) return false;
+      got += static_cast<std::size_t>(n);
+    }
+    return true;
+  }
+  std::optional<base::Bytes> receive() {
+    std::uint8_t size[4];
+    if (!read_exactly(size)) return {};
+    base::Bytes body(base::load_big_endian<std::uint32_t>(size));
+    if (!read_exactly(body)) return {};
+    return body;
+  }
+  bool closed_by_peer() {
+    std::uint8_t one;
+    return ::recv(socket_.native_handle(), &one, 1, 0) == 0 || errno == ECONNRESET;
+  }
+  tcp::socket& socket() { return socket_; }
+
+ private:
+  asio::io_context context_;
+  tcp::socket socket_;
+};
+
+class ServerTest : public testing::Test {
+ protected:
+  void start(int threads = 1) {
+    options.network_threads = threads;
+    if (options.listeners.empty()) options.listeners.push_back({"PLAINTEXT", "127.0.0.1", 0});
+    options.stop_grace_ms = 2000;
+    server = std::make_unique<Server>(options, handler);
+    server->start();
+    port = server->port("PLAINTEXT");
+  }
+  void eventually(const std::function<bool()>& condition) {
+    for (int i = 0; i < 20'000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_TRUE(condition());
+  }
+
+  TestHandler handler;
+  ServerOptions options;
+  std::unique_ptr<Server> server;
+  std::uint16_t port = 0;
+};
+
+TEST_F(ServerTest, AnswersPipelinedFramesInOrder) {
+  start();
+  Client client(port);
+  base::Bytes all;
+  for (std::uint8_t i = 0; i < 100; ++i) {
+    base::Bytes frame = Client::framed(base::Bytes{kEcho, i});
+    all.insert(all.end(), frame.begin(), frame.end());
+  }
+  client.send_raw(all);
+  for (std::uint8_t i = 0; i < 100; ++i) EXPECT_EQ(client.receive(), (base::Bytes{kEcho, i}));
+  EXPECT_EQ(handler.last_host, "/127.0.0.1");
+}
+
+TEST_F(ServerTest, OneThatWaitsKeepsItsPlaceButNotTheStartOfOthers) {
+  start();
+  Client client(port);
+  client.send({kWait, 1});
+  client.send({kEcho, 2});
+  client.send({kSilent});
+  client.send({kWait, 3});
+  eventually([&] { return handler.started == 4; });
+  handler.gate_of(3).set(true);
+  eventually([&] { return handler.finished == 3; });
+  handler.gate_of(1).set(true);
+  EXPECT_EQ(client.receive(), (base::Bytes{kWait, 1}));
+  EXPECT_EQ(client.receive(), (base::Bytes{kEcho, 2}));
+  EXPECT_EQ(client.receive(), (base::Bytes{kWait, 3}));
+}
+
+TEST_F(ServerTest, RequestsInFlightAreBounded) {
+  start();
+  Client client(port);
+  constexpr int kMax = static_cast<int>(Connection::kRequestsInFlightMax);
+  for (int i = 0; i < kMax + 50; ++i) client.send({kWait, 9, static_cast<std::uint8_t>(i)});
+  eventually([&] { return handler.started == kMax; });
+  handler.gate_of(9).set(true);  // only the first waiter of a gate is woken, so end here
+  server->stop();
+  EXPECT_LE(handler.started, kMax + 50);
+}
+
+TEST_F(ServerTest, LargeFramesOfAllSizes) {
+  start();
+  Client client(port);
+  for (std::size_t size :
+       {1u, 4091u, 4092u, 4093u, 32'768u, 65'531u, 65'532u, 65'533u, 65'536u, 300'000u, 1'500'000u, 7u}) {
+    base::Bytes body(size);
+    for (std::size_t i = 1; i < size; ++i) body[i] = static_cast<std::uint8_t>(i * 31 + size);
+    std::thread writer([&] { client.send(body); });
+    auto answer = client.receive();
+    writer.join();
+    ASSERT_TRUE(answer.has_value()) << size;
+    EXPECT_TRUE(*answer == body) << size;
+  }
+}
+
+TEST_F(ServerTest, ByteByByteAndManyLargeAtOnce) {
+  start();
+  Client client(port);
+  for (std::uint8_t byte : Client::framed(base::Bytes{kEcho, 1, 2, 3})) {
+    client.send_raw(base::ByteView(&byte, 1));
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(client.receive(), (base::Bytes{kEcho, 1, 2, 3}));
+  std::thread writer([&] {
+    for (std::uint8_t i = 0; i < 40; ++i) client.send(base::Bytes(70'000 + 1000 * i, i == 0 ? kEcho : std::uint8_t{0}));
+  });
+  for (std::uint8_t i = 0; i < 40; ++i) EXPECT_EQ(client.receive()->size(), 70'000u + 1000 * i);
+  writer.join();
+}
+
+TEST_F(ServerTest, BadLengthsCloseThatConnectionOnly) {
+  options.request_bytes_max = 1000;
+  start();
+  Client good(port);
+  for (std::int32_t length : {0, -1, std::numeric_limits<std::int32_t>::min(), 1001, 0x7fffffff}) {
+    Client bad(port);
+    base::Bytes bytes;
+    base::append_big_endian(bytes, length);
+    bad.send_raw(bytes);
+    EXPECT_TRUE(bad.closed_by_peer()) << length;
+  }
+  good.send(base::Bytes(1000, kEcho));
+  EXPECT_EQ(good.receive()->size(), 1000u);
+}
+
+TEST_F(ServerTest, RefusedThrownAndLast) {
+  start();
+  for (std::uint8_t command : {kRefuse, kThrow}) {
+    Client client(port);
+    client.send({command});
+    EXPECT_TRUE(client.closed_by_peer());
+  }
+  Client client(port);
+  client.send({kEcho, 5});
+  client.send({kLast, 6});
+  EXPECT_EQ(client.receive(), (base::Bytes{kEcho, 5}));
+  EXPECT_EQ(client.receive(), (base::Bytes{kLast, 6}));
+  EXPECT_TRUE(client.closed_by_peer());
+  eventually([&] { return server->connection_count() == 0; });
+}
+
+TEST_F(ServerTest, FileSlicesLeaveBetweenTheBytes) {
+  base::testing::TempDir directory;
+  std::string content(3'000'000, 'x');
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>('a' + i % 23);
+  std::ofstream(directory.path() + "/f") << content;
+  handler.file = base::real_file_system().open(directory.path() + "/f", base::OpenMode::read);
+  handler.file_bytes = content.size();
+  start();
+  Client client(port);
+  client.send({kFile, 7, 8});
+  client.send({kEcho, 9});
+  auto answer = client.receive();
+  ASSERT_EQ(answer->size(), content.size());
+  EXPECT_EQ((*answer)[0], kFile);
+  EXPECT_TRUE(std::equal(content.begin() + 3, content.end(), answer->begin() + 1));
+  EXPECT_EQ((*answer)[answer->size() - 2], 7);
+  EXPECT_EQ((*answer)[answer->size() - 1], 8);
+  EXPECT_EQ(client.receive(), (base::Bytes{kEcho, 9}));
+}
+
+TEST_F(ServerTest, SlowReaderStopsItsOwnRequests) {
+  start();
+  Client slow(port);
+  Client other(port);
+  for (int i = 0; i < 100; ++i) slow.send({kBulk, static_cast<std::uint8_t>(i)});
+  for (int i = 0; i < 20; ++i) {
+    other.send({kEcho, 1});
+    EXPECT_TRUE(other.receive());
+  }
+  EXPECT_LT(handler.finished, 20 + 60);
+  for (int i = 0; i < 100; ++i) {
+    auto answer = slow.receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->size(), 1u << 20);
+    EXPECT_EQ((*answer)[1], i);
+  }
+}
+
+TEST_F(ServerTest, IdleConnectionsAreClosed) {
+  options.connection_idle_ms = 200;
+  start();
+  Client idle(port);
+  Client half_frame(port);
+  half_frame.send_raw(base::Bytes{0, 0, 0, 9, 1});
+  EXPECT_TRUE(idle.closed_by_peer());
+  EXPECT_TRUE(half_frame.closed_by_peer());
+}
+
+TEST_F(ServerTest, ConnectionLimits) {
+  options.limits.connections_per_ip_max = 5;
+  options.limits.per_ip_overrides["127.0.0.1"] = 2;
+  start();
+  Client first(port);
+  Client second(port);
+  eventually([&] { return server->connection_count() == 2; });
+  Client third(port);
+  EXPECT_TRUE(third.closed_by_peer());
+  first.socket().close();
+  eventually([&] { return server->connection_count() == 1; });
+  Client fourth(port);
+  fourth.send({kEcho});
+  EXPECT_TRUE(fourth.receive());
+}
+
+TEST_F(ServerTest, MaxConnectionsQueuesTheRest) {
+  options.limits.connections_max = 1;
+  start();
+  auto first = std::make_unique<Client>(port);
+  first->send({kEcho});
+  EXPECT_TRUE(first->receive());
+  Client second(port);
+  second.send({kEcho, 1});
+  EXPECT_EQ(server->connection_count(), 1);
+  first.reset();
+  EXPECT_TRUE(second.receive());
+}
+
+TEST_F(ServerTest, MemoryForLargeFramesIsSharedAndBounded) {
+  options.queued_request_bytes_max = 1 << 20;
+  options.stalled_frame_ms = 100;
+  start();
+  // Two that never finish use up the budget; who comes later is served once they are given up.
+  Client stuck(port);
+  Client stuck_too(port);
+  base::Bytes lead = Client::framed(base::Bytes(900'000, kEcho));
+  stuck.send_raw(base::ByteView(lead).first(100'000));
+  stuck_too.send_raw(base::ByteView(lead).first(100'000));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  Client small(port);
+  small.send({kEcho});
+  EXPECT_TRUE(small.receive());
+  Client large(port);
+  std::thread writer([&] { large.send_raw(lead); });
+  EXPECT_EQ(large.receive()->size(), 900'000u);
+  writer.join();
+}
+
+TEST_F(ServerTest, ThousandsOfIdleConnectionsAreCheap) {
+  start(2);
+  auto resident_kib = [] {
+    std::ifstream status("/proc/self/statm");
+    std::size_t total = 0, resident = 0;
+    status >> total >> resident;
+    return resident * 4;
+  };
+  std::size_t before = resident_kib();
+  std::vector<std::unique_ptr<asio::ip::tcp::socket>> sockets;
+  asio::io_context context;
+  constexpr std::size_t kCount = 400;  // both ends count against this process's descriptors
+  for (std::size_t i = 0; i < kCount; ++i) {
+    sockets.push_back(std::make_unique<tcp::socket>(context));
+    sockets.back()->connect(tcp::endpoint(asio::ip::address_v4::loopback(), port));
+    std::uint8_t half[] = {0, 0, 1};
+    asio::write(*sockets.back(), asio::buffer(half));
+  }
+  eventually([&] { return server->connection_count() == kCount; });
+  EXPECT_LT(resident_kib() - before, kCount * 24);
+  Client client(port);
+  client.send({kEcho});
+  EXPECT_TRUE(client.receive());
+}
+
+TEST_F(ServerTest, StopAnswersWhatIsInFlight) {
+  start(2);
+  Client client(port);
+  client.send({kWait, 1});
+  eventually([&] { return handler.started == 1; });
+  std::thread stopper([&] { server->stop(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  handler.gate_of(1).set(true);
+  EXPECT_EQ(client.receive(), (base::Bytes{kWait, 1}));
+  EXPECT_TRUE(client.closed_by_peer());
+  stopper.join();
+}
+
+TEST_F(ServerTest, StopDoesNotWaitForever) {
+  start();
+  options.stop_grace_ms = 50;
+  server = nullptr;
+  server = std::make_unique<Server>(options, handler);
+  server->start();
+  Client client(server->port("PLAINTEXT"));
+  client.send({kWait, 1});
+  eventually([&] { return handler.started == 1; });
+  server->stop();
+  EXPECT_TRUE(client.closed_by_peer());
+  handler.gate_of(1).set(true);  // after the loops have ended
+  server = nullptr;
+}
+
+TEST_F(ServerTest, EmptyHostTakesBothFamilies) {
+  options.listeners.push_back({"PLAINTEXT", "", 0});
+  start();
+  Client client(port);
+  client.send({kEcho, 1});
+  EXPECT_TRUE(client.receive());
+  EXPECT_EQ(handler.last_host, "/127.0.0.1");
+}
+
+TEST_F(ServerTest, PortInUseIsOneClearMessage) {
+  start();
+  ServerOptions again;
+  again.listeners.push_back({"PLAINTEXT", "127.0.0.1", port});
+  try {
+    Server second(again, handler);
+    FAIL() << "bound twice";
+  } catch (const std::runtime_error& e) {
+    EXPECT_EQ(std::string(e.what()),
+              "Socket server failed to bind to 127.0.0.1:" + std::to_string(port) + ": Address already in use.");
+  }
+}
+
+}  // namespace
+}  // namespace broker::net
