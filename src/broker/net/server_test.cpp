@@ -122,7 +122,6 @@ class ServerTest : public testing::Test {
   void start(int threads = 1) {
     options.network_threads = threads;
     if (options.listeners.empty()) options.listeners.push_back({"PLAINTEXT", "127.0.0.1", 0});
-    options.stop_grace_ms = 2000;
     server = std::make_unique<Server>(options, handler);
     server->start();
     port = server->port("PLAINTEXT");
@@ -168,6 +167,7 @@ TEST_F(ServerTest, OneThatWaitsKeepsItsPlaceButNotTheStartOfOthers) {
 }
 
 TEST_F(ServerTest, RequestsInFlightAreBounded) {
+  options.stop_grace_ms = 50;
   start();
   Client client(port);
   constexpr int kMax = static_cast<int>(Connection::kRequestsInFlightMax);
@@ -337,6 +337,7 @@ TEST_F(ServerTest, MemoryForLargeFramesIsSharedAndBounded) {
 }
 
 TEST_F(ServerTest, ThousandsOfIdleConnectionsAreCheap) {
+  options.listen_backlog = 1024;
   start(2);
   auto resident_kib = [] {
     std::ifstream status("/proc/self/statm");
@@ -345,8 +346,8 @@ TEST_F(ServerTest, ThousandsOfIdleConnectionsAreCheap) {
     return resident * 4;
   };
   std::size_t before = resident_kib();
-  std::vector<std::unique_ptr<asio::ip::tcp::socket>> sockets;
   asio::io_context context;
+  std::vector<std::unique_ptr<asio::ip::tcp::socket>> sockets;
   constexpr std::size_t kCount = 400;  // both ends count against this process's descriptors
   for (std::size_t i = 0; i < kCount; ++i) {
     sockets.push_back(std::make_unique<tcp::socket>(context));
