@@ -4,13 +4,14 @@
 // The outcome is always one batch of magic 2 (or none). Its bytes are the caller's own unless the topic wants another
 // codec or the client sent an old format; only then is anything copied.
 // Refusals are error codes, never exceptions. Memory is bounded: compressed batches are walked as a stream; rewriting
-// takes at most unpacked_bytes_max. Thread-safe.
+// takes at most twice rewritten_bytes_max. Thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -29,14 +30,16 @@ struct AppendRules {                       // a topic's configuration
   std::int64_t timestamp_before_max_ms = std::numeric_limits<std::int64_t>::max();
   std::int64_t timestamp_after_max_ms = std::numeric_limits<std::int64_t>::max();
   std::int32_t max_message_bytes = 1048588;
-  bool compacted = false;  // records need keys
-  std::size_t unpacked_bytes_max = std::size_t{1} << 30;
+  bool compacted = false;                                     // records need keys
+  std::uint64_t unpacked_bytes_max = std::uint64_t{1} << 31;  // walked as a stream, so it costs time only
+  std::size_t rewritten_bytes_max = std::size_t{256} << 20;   // unpacked in memory
 };
 
 struct AppendRequest {
   std::int16_t produce_version = 12;  // below 3: also formats 0 and 1, and any number of entries; below 7: no zstd
   AppendOrigin origin = AppendOrigin::client;
   std::int64_t now_ms = 0;
+  std::string_view topic_partition;  // "topic-0", for messages
 };
 
 struct RecordError {
@@ -45,6 +48,10 @@ struct RecordError {
 };
 
 struct ValidatedRecords {
+  ValidatedRecords() = default;
+  ValidatedRecords(ValidatedRecords&&) = default;
+  ValidatedRecords& operator=(ValidatedRecords&&) = default;  // no copies: `batch` may point into `rewritten`
+
   ErrorCode error = ErrorCode::none;
   std::optional<std::string> error_message;  // only where Kafka sends one
   std::vector<RecordError> record_errors;

@@ -1,0 +1,278 @@
+#include "broker/config/broker_config.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/testing/temp_dir.h"
+
+namespace broker::config {
+namespace {
+
+// "a=1|b=2" on top of a zookeeper.connect.
+std::shared_ptr<const BrokerConfig> config_of(const std::string& pairs) {
+  base::Properties file;
+  file.set("zookeeper.connect", "localhost:2181");
+  std::size_t at = 0;
+  while (at < pairs.size()) {
+    const std::size_t end = std::min(pairs.find('|', at), pairs.size());
+    const std::string pair = pairs.substr(at, end - at);
+    file.set(pair.substr(0, pair.find('=')), pair.substr(pair.find('=') + 1));
+    at = end + 1;
+  }
+  return BrokerConfig::create(file);
+}
+
+std::string error_of(const std::string& pairs) {
+  try {
+    config_of(pairs);
+    return "ok";
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+
+TEST(BrokerConfig, Defaults) {
+  const auto config = config_of("");
+  EXPECT_EQ(config->get_int("num.io.threads"), 8);
+  EXPECT_EQ(config->get_long("connections.max.idle.ms"), 600000);
+  EXPECT_EQ(config->get_long("offsets.commit.required.acks"), -1);
+  EXPECT_EQ(config->get_double("log.cleaner.min.cleanable.ratio"), 0.5);
+  EXPECT_TRUE(config->get_bool("auto.create.topics.enable"));
+  EXPECT_EQ(config->get_list("log.cleanup.policy"), std::vector<std::string>{"delete"});
+  EXPECT_EQ(config->find_string("broker.rack"), std::nullopt);
+  EXPECT_EQ(config->log_dirs(), std::vector<std::string>{"/tmp/kafka-logs"});
+  EXPECT_EQ(config->log_retention_ms(), 7 * 24 * 3600 * 1000LL);
+  EXPECT_EQ(config->zookeeper_connection_timeout_ms(), 18000);
+  ASSERT_EQ(config->listeners().size(), 1u);
+  EXPECT_EQ(config->listeners()[0], (Listener{"PLAINTEXT", "PLAINTEXT", "", 9092}));
+  EXPECT_EQ(config->advertised_listeners(), config->listeners());
+  EXPECT_EQ(config->inter_broker_listener(), "PLAINTEXT");
+  EXPECT_EQ(config->hot().message_max_bytes, 1048588);
+}
+
+TEST(BrokerConfig, WrongUseIsABug) {
+  const auto config = config_of("");
+  EXPECT_THROW(config->get_int("retention.ms"), std::logic_error);
+  EXPECT_THROW(config->get_int("log.retention.check.interval.ms"), std::logic_error);
+  EXPECT_THROW(config->get_bool("num.io.threads"), std::logic_error);
+  EXPECT_THROW(config->get_string("broker.rack"), std::logic_error);
+}
+
+TEST(BrokerConfig, LayersGoOverEachOther) {
+  base::Properties file;
+  file.set("zookeeper.connect", "z");
+  file.set("num.io.threads", "4");
+  file.set("message.max.bytes", "100");
+  const auto config = BrokerConfig::create(file, {{"message.max.bytes", "200"}, {"log.segment.bytes", "300"}},
+                                           {{"message.max.bytes", "400"}});
+  EXPECT_EQ(config->get_int("num.io.threads"), 4);
+  EXPECT_EQ(config->hot().message_max_bytes, 400);
+  EXPECT_EQ(config->get_int("log.segment.bytes"), 300);
+  const auto without = config->with_dynamic({}, {});
+  EXPECT_EQ(without->hot().message_max_bytes, 100);
+  EXPECT_EQ(without->with_broker_id(1001)->get_int("node.id"), 1001);
+}
+
+TEST(BrokerConfig, TimesFromSeveralKeys) {
+  EXPECT_EQ(config_of("log.retention.hours=1")->log_retention_ms(), 3600000);
+  EXPECT_EQ(config_of("log.retention.minutes=10|log.retention.hours=1")->log_retention_ms(), 600000);
+  EXPECT_EQ(config_of("log.retention.ms=5|log.retention.minutes=10|log.retention.hours=1")->log_retention_ms(), 5);
+  EXPECT_EQ(config_of("log.retention.hours=-5")->log_retention_ms(), -1);
+  EXPECT_EQ(config_of("log.roll.hours=2")->log_roll_ms(), 7200000);
+  EXPECT_EQ(config_of("log.roll.ms=10|log.roll.hours=2")->log_roll_ms(), 10);
+  EXPECT_EQ(config_of("log.roll.jitter.hours=2")->log_roll_jitter_ms(), 7200000);
+  EXPECT_EQ(config_of("log.flush.scheduler.interval.ms=77")->log_flush_interval_ms(), 77);
+  EXPECT_EQ(config_of("log.flush.interval.ms=78|log.flush.scheduler.interval.ms=77")->log_flush_interval_ms(), 78);
+  EXPECT_EQ(config_of("log.dirs=/a, /b")->log_dirs(), (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(config_of("log.dir=/x")->log_dirs(), std::vector<std::string>{"/x"});
+  EXPECT_EQ(config_of("node.id=5")->get_int("broker.id"), 5);
+}
+
+TEST(BrokerConfig, Listeners) {
+  const auto config = config_of(
+      "listeners=foo://[::1]:9092,BAR://127.0.0.1:9092|listener.security.protocol.map=FOO:PLAINTEXT,BAR:PLAINTEXT|"
+      "inter.broker.listener.name=bar|advertised.listeners=BAR://example.org:19092");
+  ASSERT_EQ(config->listeners().size(), 2u);
+  EXPECT_EQ(config->listeners()[0], (Listener{"FOO", "PLAINTEXT", "::1", 9092}));
+  EXPECT_EQ(config->advertised_listeners()[0], (Listener{"BAR", "PLAINTEXT", "example.org", 19092}));
+  EXPECT_EQ(config->inter_broker_listener(), "BAR");
+}
+
+struct Case {
+  const char* pairs;
+  const char* error;
+};
+
+// Messages of Kafka 3.9.2 for the same settings.
+const Case kKafkaRefuses[] = {
+    {"broker.id=-2",
+     "requirement failed: broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id"},
+    {"broker.id=1001",
+     "requirement failed: broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id"},
+    {"broker.id=1001|broker.id.generation.enable=false", "ok"},
+    {"broker.id=-1|broker.id.generation.enable=false",
+     "requirement failed: broker.id must be greater than or equal to 0"},
+    {"node.id=5|broker.id=6", "You must set `node.id` to the same value as `broker.id`."},
+    {"listeners=", "requirement failed: There must be at least one broker advertised listener."},
+    {"listeners=,", "requirement failed: There must be at least one broker advertised listener."},
+    {"listeners=plaintext://localhost:9092", "ok"},
+    {"listeners=PLAINTEXT://localhost",
+     "Error creating broker listeners from 'PLAINTEXT://localhost': Unable to parse PLAINTEXT://localhost to a broker "
+     "endpoint"},
+    {"listeners=PLAINTEXT://localhost:9092,PLAINTEXT://localhost:9093",
+     "requirement failed: Each listener must have a different name, listeners: "
+     "PLAINTEXT://localhost:9092,PLAINTEXT://localhost:9093"},
+    {"listeners=PLAINTEXT://a:9092,SSL://b:9092",
+     "requirement failed: Each listener must have a different port, listeners: PLAINTEXT://a:9092,SSL://b:9092"},
+    {"listeners=FOO://localhost:9092",
+     "Error creating broker listeners from 'FOO://localhost:9092': No security protocol defined for listener FOO"},
+    {"listeners=FOO://localhost:9092|listener.security.protocol.map=FOO:PLAINTEXT",
+     "requirement failed: inter.broker.listener.name must be a listener name defined in advertised.listeners. The "
+     "valid "
+     "options based on currently configured listeners are FOO"},
+    {"listeners=FOO://localhost:9092|listener.security.protocol.map=FOO:BAR|inter.broker.listener.name=FOO",
+     "Invalid security protocol `BAR` defined in listener.security.protocol.map"},
+    {"listeners=PLAINTEXT://localhost:9092|inter.broker.listener.name=FOO",
+     "Listener with name FOO defined in inter.broker.listener.name not found in listener.security.protocol.map."},
+    {"inter.broker.listener.name=FOO|security.inter.broker.protocol=PLAINTEXT",
+     "Only one of inter.broker.listener.name and security.inter.broker.protocol should be set."},
+    {"listeners=PLAINTEXT://0.0.0.0:9092",
+     "requirement failed: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP "
+     "address."},
+    {"listeners=PLAINTEXT://0.0.0.0:9092|advertised.listeners=PLAINTEXT://foo:9092", "ok"},
+    {"listeners=PLAINTEXT://:9092|advertised.listeners=PLAINTEXT://foo:9093,SSL://foo:9094",
+     "requirement failed: advertised.listeners listener names must be equal to or a subset of the ones defined in "
+     "listeners. Found PLAINTEXT,SSL. The valid options based on the current configuration are PLAINTEXT"},
+    {"advertised.listeners=", "requirement failed: There must be at least one broker advertised listener."},
+    {"log.dirs=", "requirement failed: At least one log directory must be defined via log.dirs or log.dir."},
+    {"log.retention.ms=0",
+     "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1"},
+    {"log.retention.minutes=0",
+     "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1"},
+    {"log.roll.ms=0", "requirement failed: log.roll.ms must be greater than or equal to 1"},
+    {"log.roll.jitter.ms=-4", "requirement failed: log.roll.jitter.ms must be greater than or equal to 0"},
+    {"controller.listener.names=CONTROLLER",
+     "requirement failed: controller.listener.names must be empty when not running in KRaft mode: [CONTROLLER]"},
+    {"controller.quorum.voters=abc",
+     "Invalid configuration value for controller.quorum.voters. Each entry should be in the form "
+     "`{id}@{host}:{port}`."},
+    {"controller.quorum.voters=1@localhost:9093", "ok"},
+    {"offsets.commit.required.acks=4",
+     "offsets.commit.required.acks must be greater or equal to -1 and less or equal to "
+     "offsets.topic.replication.factor"},
+    {"replica.fetch.wait.max.ms=40000",
+     "requirement failed: replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent "
+     "unnecessary socket timeouts"},
+    {"queued.max.request.bytes=100",
+     "requirement failed: queued.max.request.bytes must be larger or equal to socket.request.max.bytes"},
+    {"queued.max.request.bytes=100|socket.request.max.bytes=100", "ok"},
+    {"max.connections.per.ip=0",
+     "requirement failed: max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property "
+     "is "
+     "set."},
+    {"max.connections.per.ip=0|max.connections.per.ip.overrides=127.0.0.1:5", "ok"},
+    {"max.connections.per.ip.overrides=localhost:a", "For input string: \"a\""},
+    {"connections.max.idle.ms=0",
+     "requirement failed: connection.failed.authentication.delay.ms=100 should always be less than "
+     "connections.max.idle.ms=0 to prevent failed authentication responses from timing out"},
+    {"log.cleaner.dedupe.buffer.size=100|log.cleaner.threads=2",
+     "requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread."},
+    {"group.consumer.heartbeat.interval.ms=1",
+     "group.consumer.heartbeat.interval.ms must be greater than or equals to group.consumer.min.heartbeat.interval.ms"},
+    {"group.consumer.max.session.timeout.ms=1",
+     "group.consumer.max.session.timeout.ms must be greater than or equals to group.consumer.min.session.timeout.ms"},
+    {"group.share.max.record.lock.duration.ms=30000|group.share.record.lock.duration.ms=40000",
+     "group.share.max.record.lock.duration.ms must be greater than or equals to group.share.record.lock.duration.ms"},
+    {"group.coordinator.rebalance.protocols=consumer", "Disabling the 'classic' protocol is not supported."},
+    {"group.coordinator.rebalance.protocols=classic,consumer",
+     "The new 'consumer' rebalance protocol is only supported in KRaft cluster."},
+    {"offsets.topic.compression.codec=9", "Unknown compression type id: 9"},
+    {"num.io.threads=abc", "Invalid value abc for configuration num.io.threads: Not a number of type INT"},
+    {"log.segment.bytes=13", "Invalid value 13 for configuration log.segment.bytes: Value must be at least 14"},
+};
+
+TEST(BrokerConfig, RefusesWhatKafkaRefuses) {
+  for (const Case& each : kKafkaRefuses) EXPECT_EQ(error_of(each.pairs), each.error) << each.pairs;
+}
+
+TEST(BrokerConfig, NeedsTheCoordinator) {
+  base::Properties file;
+  file.set("broker.id", "0");
+  try {
+    BrokerConfig::create(file);
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(), "Missing required configuration `zookeeper.connect` which has no default value.");
+  }
+}
+
+TEST(BrokerConfig, RefusesWhatIsNotThereYet) {
+  for (const char* pairs :
+       {"process.roles=broker", "listeners=SSL://:9093|security.inter.broker.protocol=SSL",
+        "listeners=PLAINTEXT://:9092,SASL_SSL://:9093", "authorizer.class.name=kafka.security.authorizer.AclAuthorizer",
+        "create.topic.policy.class.name=org.example.Policy", "metric.reporters=org.example.Reporter",
+        "principal.builder.class=org.example.Builder", "remote.log.storage.system.enable=true",
+        "zookeeper.ssl.client.enable=true", "zookeeper.metadata.migration.enable=true|broker.id=1",
+        "listeners=PLAINTEXT://localhost:70000",
+        "listeners=PLAINTEXT://:9092,C://:9093|listener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT|"
+        "control.plane.listener.name=C"}) {
+    EXPECT_NE(error_of(pairs), "ok") << pairs;
+  }
+  EXPECT_EQ(error_of("metric.reporters=org.apache.kafka.common.metrics.JmxReporter"), "ok");
+  EXPECT_EQ(
+      error_of("authorizer.class.name=kafka.security.authorizer.AclAuthorizer"),
+      "Invalid value kafka.security.authorizer.AclAuthorizer for configuration authorizer.class.name: authorizers "
+      "aren't supported yet; leave the key empty");
+}
+
+class ConfigFile : public ::testing::Test {
+ protected:
+  std::string write(const std::string& text) {
+    const std::string path = directory_ / "server.properties";
+    std::ofstream(path) << text;
+    return path;
+  }
+  std::string error_of(const std::string& path, const std::vector<std::string>& overrides = {}) {
+    try {
+      load_broker_config(path, overrides);
+      return "ok";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  }
+  base::testing::TempDir directory_;
+};
+
+TEST_F(ConfigFile, MessageNamesFileLineKeyValueAndWhatIsAllowed) {
+  const std::string path = write("# comment\nzookeeper.connect=localhost:2181\nnum.io.threads=0\n");
+  EXPECT_EQ(error_of(path), path +
+                                ":3: Invalid value 0 for configuration num.io.threads: Value must be at least 1 "
+                                "(num.io.threads is of type INT, allowed: [1,...])");
+  EXPECT_EQ(error_of(path, {"num.io.threads=2"}), "ok");
+  EXPECT_EQ(
+      error_of(path, {"num.io.threads=x"}),
+      "--override: Invalid value x for configuration num.io.threads: Not a number of type INT (num.io.threads is of "
+      "type INT, allowed: [1,...])");
+  EXPECT_EQ(error_of(path, {"num.io.threads"}), "--override num.io.threads: must be key=value");
+}
+
+TEST_F(ConfigFile, MissingFileAndMissingKey) {
+  EXPECT_EQ(error_of(directory_ / "none"), (directory_ / "none") + ": can't be read: No such file or directory");
+  const std::string path = write("broker.id=0\nx=\\u00g0\n");
+  EXPECT_EQ(error_of(path), path + ":2: Malformed \\uxxxx encoding.");
+  const std::string other = write("broker.id=0\n");
+  EXPECT_EQ(error_of(other),
+            other + ": Missing required configuration `zookeeper.connect` which has no default value.");
+}
+
+TEST_F(ConfigFile, UnknownKeysAreKeptAside) {
+  const auto config = load_broker_config(
+      write("zookeeper.connect=z\nmy.own.key=1\nlistener.name.foo.ssl.keystore.location=/x\nnum.partitions=3\n"), {});
+  EXPECT_EQ(config->unknown_keys(), std::vector<std::string>{"my.own.key"});
+  EXPECT_EQ(config->get_int("num.partitions"), 3);
+}
+
+}  // namespace
+}  // namespace broker::config

@@ -1,0 +1,61 @@
+#include "protocol/legacy_records.h"
+
+#include <algorithm>
+
+namespace protocol {
+namespace {
+
+std::optional<base::ByteView> take_nullable(base::ByteView& rest) {
+  if (rest.size() < 4) throw InvalidRecord("Record is cut off");
+  const auto length = base::load_big_endian<std::int32_t>(rest.data());
+  rest = rest.subspan(4);
+  if (length < 0) return std::nullopt;
+  if (static_cast<std::size_t>(length) > rest.size()) throw InvalidRecord("Record is cut off");
+  const base::ByteView bytes = rest.first(static_cast<std::size_t>(length));
+  rest = rest.subspan(bytes.size());
+  return bytes;
+}
+
+// Java clients of magic 0 compute the checksum in an lz4 frame's header over the frame's magic number too, which the
+// codec refuses. Such clients write one kind of header only, whose right checksum is known.
+base::Bytes unpack_old_lz4(base::ByteView frame, std::size_t unpacked_bytes_max) {
+  constexpr std::size_t kFlagsAt = 4, kChecksumAt = 6;
+  constexpr std::uint8_t kFlags = 0x60, kBlockSize = 0x40, kChecksum = 0x82;
+  base::Bytes mended(frame.begin(), frame.end());
+  if (mended.size() > kChecksumAt && mended[kFlagsAt] == kFlags && mended[kFlagsAt + 1] == kBlockSize) {
+    mended[kChecksumAt] = kChecksum;
+  }
+  return base::decompress(base::Codec::lz4, mended, unpacked_bytes_max);
+}
+
+}  // namespace
+
+void read_legacy_entry(base::ByteView entry, Record& record) {
+  const auto header = read_batch_header(entry);
+  if (!header || header->magic > 1 || header->size_in_bytes() != static_cast<std::int64_t>(entry.size())) {
+    throw InvalidRecord("Record is cut off");
+  }
+  constexpr std::size_t kBodyAt = 18, kTimestampSize = 8;
+  record.attributes = static_cast<std::int8_t>(header->attributes);
+  record.offset = header->base_offset;
+  record.timestamp = header->max_timestamp;
+  record.sequence = -1;
+  base::ByteView rest = entry.subspan(header->magic == 0 ? kBodyAt : kBodyAt + kTimestampSize);
+  record.key = take_nullable(rest);
+  record.value = take_nullable(rest);
+  record.header_count = 0;
+  record.headers = {};
+}
+
+base::Bytes unpack_legacy_wrapper(base::ByteView entry, const BatchHeader& header, std::size_t unpacked_bytes_max) {
+  Record wrapper;
+  read_legacy_entry(entry, wrapper);
+  if (!wrapper.value) throw InvalidRecord("Found compressed record set with null value");
+  const auto codec = header.codec();
+  if (!codec) throw base::CompressionError("Unknown compression type id: " + std::to_string(header.codec_number()));
+  if (*codec == base::Codec::zstd) throw base::CompressionError("ZStandard is not supported in this format");
+  if (*codec == base::Codec::lz4 && header.magic == 0) return unpack_old_lz4(*wrapper.value, unpacked_bytes_max);
+  return base::decompress(*codec, *wrapper.value, unpacked_bytes_max);
+}
+
+}  // namespace protocol
