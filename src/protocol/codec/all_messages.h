@@ -21,6 +21,7 @@ struct MessageInfo {
   std::int16_t flexible_from;
   // Decodes, and if that succeeds encodes what came out.
   Decoded (*round_trip)(std::int16_t version, base::ByteView body, base::Bytes& encoded);
+  base::Bytes (*encode_default)(std::int16_t version);
   Decoded (*print)(std::int16_t version, base::ByteView body, std::string& text);
 };
 
@@ -42,6 +43,7 @@ constexpr MessageInfo message_info(MessageKind kind, std::int16_t api_key) {
             if (decoded) encoded = encode(message, version).to_bytes();
             return decoded;
           },
+          [](std::int16_t version) { return encode(Message(), version).to_bytes(); },
           [](std::int16_t version, base::ByteView body, std::string& text) {
             Message message;
             Decoded decoded = decode(message, version, body);
