@@ -35,9 +35,9 @@ struct Reply {
   Reply() {}
 
   Kind kind = Kind::none;
-  bool close_after = false;      // the connection goes once this reply is out
+  bool close_after = false;          // the connection goes once this reply is out
   protocol::EncodedMessage message;  // the whole frame, with size and header
-  std::string close_reason;  // with Kind::close: names the API and what is wrong with the frame
+  std::string close_reason;          // with Kind::close: names the API and what is wrong with the frame
 };
 
 class FrameHandler {

@@ -1,0 +1,39 @@
+#include "broker/api/registry.h"
+
+#include <algorithm>
+#include <array>
+
+#include "broker/api/handlers.h"
+#include "broker/api/serve.h"
+#include "protocol/messages/api_versions.h"
+
+namespace broker::api {
+namespace {
+
+// NAME of the schema, first and last version served. A handler of that name stands in a file of that name.
+#define SERVES(NAME, VERSION_MIN, VERSION_MAX)                                                    \
+  Api {                                                                                           \
+    static_cast<std::int16_t>(protocol::NAME##Request::kApiKey), #NAME, VERSION_MIN, VERSION_MAX, \
+        &serve<protocol::NAME##Request, protocol::NAME##Response>                                 \
+  }
+
+// By key.
+constexpr std::array kServed = {
+    SERVES(ApiVersions, 0, 4),
+};
+
+#undef SERVES
+
+static_assert(std::is_sorted(kServed.begin(), kServed.end(), [](const Api& a, const Api& b) { return a.key < b.key; }));
+
+}  // namespace
+
+std::span<const Api> served_apis() { return kServed; }
+
+const Api* find_served(std::int16_t key) {
+  auto found = std::lower_bound(kServed.begin(), kServed.end(), key,
+                                [](const Api& api, std::int16_t wanted) { return api.key < wanted; });
+  return found != kServed.end() && found->key == key ? &*found : nullptr;
+}
+
+}  // namespace broker::api
