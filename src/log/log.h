@@ -12,22 +12,46 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/uuid.h"
+#include "log/leader_epoch_cache.h"
 #include "log/log_config.h"
+#include "log/log_directory.h"
 #include "log/log_types.h"
+#include "log/partition_files.h"
+#include "log/producer_snapshots.h"
+#include "log/producer_state.h"
+#include "log/segment.h"
 #include "log/topic_partition.h"
 #include "protocol/error.h"
 
 namespace storage {
 
+struct LogOptions {
+  TopicPartition topic_partition;
+  std::string directory;  // of the partition, made if missing
+  std::shared_ptr<LogDirectory> log_directory;
+  LogConfig config;
+  bool clean_shutdown = false;
+  std::int64_t recovery_point = 0;    // from its checkpoint
+  std::int64_t log_start_offset = 0;  // likewise
+  std::int64_t producer_id_expiration_ms = 86'400'000;
+  bool keep_partition_metadata = true;
+};
+
 class Log {
  public:
+  // Opens what is in the directory, recovering it if need be; an empty directory becomes an empty log. Throws
+  // std::system_error and CorruptFile.
+  static std::shared_ptr<Log> open(base::FileSystem& files, const base::Clock& clock, LogOptions options);
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -71,8 +95,7 @@ class Log {
   std::optional<std::int32_t> latest_epoch() const;
   EpochEndOffset epoch_end_offset(std::int32_t leader_epoch) const;
 
-  // -1, -1, -1 if there is no such record. The result is not limited to what `isolation` lets one see except for
-  // kLatestTimestamp and times: those never answer an offset at or beyond it.
+  // -1, -1, -1 if there is no such record, or it lies at or beyond what `isolation` lets one see.
   protocol::Result<OffsetAndTimestamp> list_offset(std::int64_t timestamp, ReadIsolation isolation);
 
   // DeleteRecords: moves the log start to `offset` (-1: the high watermark) and answers it. Files go at the next
@@ -95,6 +118,90 @@ class Log {
   void roll();
   void expire_producers(std::int64_t now_ms);
   std::vector<ActiveProducer> active_producers() const;
+
+  // For LogManager.
+  bool needs_flush(std::int64_t now_ms) const;  // flush.ms has passed since the last flush, with something to flush
+  void flush_closed_segments();
+  // Where the log start is worth a checkpoint: beyond the first segment's base.
+  std::optional<std::int64_t> log_start_to_checkpoint() const;
+  void run_deletes(std::int64_t now_ms);  // removes the .deleted files that are due
+  void close();                           // flushes, and leaves files as after a clean shutdown; no use afterwards
+  void rename_directory(const std::string& directory);  // the log answers KAFKA_STORAGE_ERROR from then on
+
+ private:
+  using Segments = std::map<std::int64_t, std::shared_ptr<Segment>>;
+  struct FilesFound;
+  struct PendingDelete {
+    std::string path;
+    std::int64_t due_ms = 0;
+  };
+
+  Log(base::FileSystem& files, const base::Clock& clock, LogOptions options);
+
+  // log_loader.cpp
+  void load();
+  FilesFound sort_files();
+  void finish_swaps(FilesFound& found);
+  void load_segments(const FilesFound& found);
+  void recover_unflushed();
+  std::uint64_t recover_segment(Segment& segment);
+  void rebuild_producers(std::int64_t end_offset, bool trust_missing_snapshots);
+  void replay_producers(std::int64_t from, std::int64_t to);
+
+  // All that follows is called with mutex_ held.
+  bool usable() const { return !closed_ && !log_directory_->offline(); }
+  void require_usable() const;
+  Segment& active() const { return *segments_.rbegin()->second; }
+  std::shared_ptr<Segment> segment_of(std::int64_t offset) const;  // the one with the largest base <= offset, or null
+  LogOffsets offsets_locked() const;
+  std::int64_t last_stable_offset_locked() const;
+  AppendResult append_validated(protocol::ValidatedRecords& records, const AppendContext& context);
+  protocol::ErrorCode check_producer(const protocol::ValidatedRecords& records, AppendOrigin origin,
+                                     std::optional<ControlMarker>& marker) const;
+  void append_to_segment(const SegmentAppend& append, std::int64_t now_ms);
+  void complete(const CompletedTransaction& completed);
+  void roll_locked(std::int64_t new_base, std::int64_t now_ms);
+  LogOffsetMetadata place_of(std::int64_t offset);
+  std::int64_t bound_of(ReadIsolation isolation) const;
+  protocol::Result<ReadResult> read_locked(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation,
+                                           bool min_one_message);
+  std::vector<AbortedTransaction> aborted_between(std::int64_t from, std::int64_t segment_base,
+                                                  std::uint64_t position_end);
+  struct TimeSearch;
+  void plan_time_search(std::int64_t timestamp, TimeSearch& search);
+  void move_log_start(std::int64_t offset);
+  std::size_t drop_segments(const std::vector<std::shared_ptr<Segment>>& doomed);
+  void drop_all_segments_and_start_at(std::int64_t offset);
+  void schedule_delete(std::int64_t offset, std::string_view suffix);
+
+  // Calls it without the lock.
+  void flush_up_to(std::int64_t offset, bool with_active);
+  template <class Work>
+  auto watching_for_failure(Work work);
+
+  base::FileSystem& files_;
+  const base::Clock& clock_;
+  const TopicPartition topic_partition_;
+  const std::shared_ptr<LogDirectory> log_directory_;
+  const LogOptions options_;  // as opened; `config` and `directory` in it go stale
+
+  mutable std::mutex mutex_;
+  std::mutex flush_mutex_;  // one flush at a time; taken before mutex_
+  PartitionFiles where_;
+  std::shared_ptr<const LogConfig> config_;
+  std::optional<base::Uuid> topic_id_;
+  Segments segments_;  // by base offset; never empty once loaded
+  LeaderEpochCache epochs_;
+  ProducerState producers_;
+  ProducerSnapshots snapshots_;
+  std::int64_t log_start_offset_ = 0;
+  std::int64_t log_end_offset_ = 0;
+  std::int64_t high_watermark_ = 0;
+  std::int64_t recovery_point_ = 0;
+  std::int64_t last_flush_ms_ = 0;
+  std::uint64_t truncations_ = 0;
+  std::vector<PendingDelete> pending_deletes_;
+  bool closed_ = false;
 };
 
 }  // namespace storage

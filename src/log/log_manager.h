@@ -81,6 +81,7 @@ class LogManager {
   void checkpoint_log_start_offsets();  // log.flush.start.offset.checkpoint.interval.ms
   void checkpoint_high_watermarks();    // replica.high.watermark.checkpoint.interval.ms
   void expire_producers();              // producer.id.expiration.check.interval.ms
+  void flush_closed_segments();         // every second or so: fsyncs what was rolled
   void run_deletes();                   // every second or so: removes what is due
 
   // Flushes and closes every log, writes the checkpoints and the clean-shutdown markers, releases the locks.

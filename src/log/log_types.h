@@ -13,9 +13,7 @@
 
 namespace storage {
 
-// Who appends: a client, whose batch is checked in full; the broker's own coordinators, which may write control
-// batches; replication, which keeps the offsets and epochs of the leader.
-enum class AppendOrigin { client, coordinator, replication };
+using AppendOrigin = protocol::AppendOrigin;
 
 struct AppendContext {
   std::int32_t leader_epoch = 0;

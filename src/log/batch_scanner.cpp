@@ -1,0 +1,66 @@
+#include "log/batch_scanner.h"
+
+#include <algorithm>
+
+namespace storage {
+namespace {
+
+constexpr std::size_t kHeaderChunk = 4096;  // some small batches' headers, or one
+constexpr std::size_t kWholeChunk = 256 * 1024;
+
+}  // namespace
+
+BatchScanner::BatchScanner(const base::File& file, std::uint64_t position, std::uint64_t end, What what)
+    : file_(file), position_(position), end_(end), what_(what) {}
+
+// At least `wanted` bytes from `position` on, fewer only if the range ends before.
+base::ByteView BatchScanner::buffered(std::uint64_t position, std::size_t wanted) {
+  if (position >= end_) return {};
+  wanted = static_cast<std::size_t>(std::min<std::uint64_t>(wanted, end_ - position));
+  bool there = position >= buffer_position_ && position + wanted <= buffer_position_ + buffer_size_;
+  if (!there) {
+    std::size_t chunk = std::max(wanted, what_ == What::whole ? kWholeChunk : kHeaderChunk);
+    chunk = static_cast<std::size_t>(std::min<std::uint64_t>(chunk, end_ - position));
+    if (buffer_.size() < chunk) buffer_.resize(chunk);
+    buffer_position_ = position;
+    buffer_size_ = file_.read_at(position, base::MutableByteView(buffer_).first(chunk));
+  }
+  std::size_t skip = static_cast<std::size_t>(position - buffer_position_);
+  return base::ByteView(buffer_).first(buffer_size_).subspan(skip);
+}
+
+std::optional<ScannedBatch> BatchScanner::next() {
+  if (ended_ != ScanEnd::none) return std::nullopt;
+  if (position_ >= end_) {
+    ended_ = ScanEnd::end;
+    return std::nullopt;
+  }
+  base::ByteView bytes = buffered(position_, protocol::kBatchHeaderSize);
+  protocol::NextBatch frame = protocol::next_batch(bytes);
+  if (frame.frame == protocol::BatchFrame::corrupt || frame.frame == protocol::BatchFrame::overlong) {
+    ended_ = ScanEnd::corrupt;
+    return std::nullopt;
+  }
+  if (frame.size_in_bytes == 0 || frame.size_in_bytes > end_ - position_) {
+    ended_ = ScanEnd::partial;
+    return std::nullopt;
+  }
+  auto header = protocol::read_batch_header(bytes);
+  if (!header) {
+    ended_ = ScanEnd::corrupt;
+    return std::nullopt;
+  }
+  ScannedBatch batch{position_, frame.size_in_bytes, *header, {}};
+  if (what_ == What::whole) {
+    bytes = buffered(position_, frame.size_in_bytes);
+    if (bytes.size() < frame.size_in_bytes) {
+      ended_ = ScanEnd::partial;
+      return std::nullopt;
+    }
+    batch.bytes = bytes.first(frame.size_in_bytes);
+  }
+  position_ += frame.size_in_bytes;
+  return batch;
+}
+
+}  // namespace storage

@@ -1,0 +1,91 @@
+#include "log/leader_epoch_cache.h"
+
+#include <algorithm>
+
+namespace storage {
+
+LeaderEpochCache::LeaderEpochCache(base::FileSystem& files, const std::string& directory)
+    : files_(files), directory_(directory) {
+  std::string path = directory_ + "/" + kLeaderEpochFile;
+  if (!files_.exists(path)) return;
+  try {
+    entries_ = decode_epoch_checkpoint(base::read_file(files_, path));
+  } catch (const CorruptFile& error) {
+    throw CorruptFile(path + ": " + error.what());
+  }
+  auto disordered = [](const EpochEntry& one, const EpochEntry& next) {
+    return next.epoch <= one.epoch || next.start_offset <= one.start_offset;
+  };
+  if (std::adjacent_find(entries_.begin(), entries_.end(), disordered) != entries_.end()) {
+    throw CorruptFile(path + ": entries are out of order");
+  }
+}
+
+void LeaderEpochCache::assign(std::int32_t epoch, std::int64_t start_offset) {
+  if (epoch < 0) return;
+  if (!entries_.empty() && entries_.back().epoch == epoch && start_offset >= entries_.back().start_offset) return;
+  std::erase_if(entries_,
+                [&](const EpochEntry& entry) { return entry.epoch >= epoch || entry.start_offset >= start_offset; });
+  entries_.push_back({epoch, start_offset});
+  write();
+}
+
+void LeaderEpochCache::truncate_from_end(std::int64_t end_offset) {
+  if (end_offset < 0) return;
+  dirty_ =
+      std::erase_if(entries_, [&](const EpochEntry& entry) { return entry.start_offset >= end_offset; }) != 0 || dirty_;
+}
+
+void LeaderEpochCache::truncate_from_start(std::int64_t start_offset) {
+  auto above = std::find_if(entries_.begin(), entries_.end(),
+                            [&](const EpochEntry& entry) { return entry.start_offset > start_offset; });
+  if (above == entries_.begin()) return;
+  auto holder = above - 1;
+  if (holder == entries_.begin() && holder->start_offset == start_offset) return;
+  holder->start_offset = start_offset;
+  entries_.erase(entries_.begin(), holder);
+  dirty_ = true;
+}
+
+void LeaderEpochCache::clear() {
+  dirty_ = dirty_ || !entries_.empty();
+  entries_.clear();
+}
+
+void LeaderEpochCache::flush() {
+  if (dirty_) write();
+}
+
+void LeaderEpochCache::write() {
+  std::string text = encode_epoch_checkpoint(entries_);
+  base::write_file_atomically(files_, directory_ + "/" + kLeaderEpochFile, base::as_bytes(text));
+  dirty_ = false;
+}
+
+std::optional<std::int32_t> LeaderEpochCache::latest_epoch() const {
+  if (entries_.empty()) return std::nullopt;
+  return entries_.back().epoch;
+}
+
+std::optional<EpochEntry> LeaderEpochCache::earliest() const {
+  if (entries_.empty()) return std::nullopt;
+  return entries_.front();
+}
+
+std::optional<std::int32_t> LeaderEpochCache::epoch_of(std::int64_t offset) const {
+  auto above = std::find_if(entries_.begin(), entries_.end(),
+                            [&](const EpochEntry& entry) { return entry.start_offset > offset; });
+  if (above == entries_.begin()) return std::nullopt;
+  return (above - 1)->epoch;
+}
+
+EpochEndOffset LeaderEpochCache::end_offset(std::int32_t epoch, std::int64_t log_end_offset) const {
+  if (epoch < 0 || entries_.empty()) return {};
+  if (entries_.back().epoch == epoch) return {epoch, log_end_offset};
+  auto higher = std::find_if(entries_.begin(), entries_.end(), [&](const EpochEntry& e) { return e.epoch > epoch; });
+  if (higher == entries_.end()) return {};
+  if (higher == entries_.begin()) return {epoch, higher->start_offset};
+  return {(higher - 1)->epoch, higher->start_offset};
+}
+
+}  // namespace storage

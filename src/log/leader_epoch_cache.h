@@ -1,0 +1,48 @@
+// Which leader epoch began at which offset of a log, both strictly increasing, and its file leader-epoch-checkpoint.
+// Owned by one Log and guarded by its mutex. File failures throw; the entries in memory have changed by then, which is
+// harmless, since the directory goes offline.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "log/checkpoint_file.h"
+#include "log/log_types.h"
+
+namespace storage {
+
+class LeaderEpochCache {
+ public:
+  // Reads the file; throws CorruptFile if it isn't one.
+  LeaderEpochCache(base::FileSystem& files, const std::string& directory);
+
+  // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Written at once.
+  void assign(std::int32_t epoch, std::int64_t start_offset);
+  // The entries that start at `end_offset` or later go. With what recovery found, before anybody asks.
+  void truncate_from_end(std::int64_t end_offset);
+  // What lies wholly below goes; the epoch that holds `start_offset` now starts there.
+  void truncate_from_start(std::int64_t start_offset);
+  void clear();
+  // Truncations aren't written by themselves; this does it if need be.
+  void flush();
+  void set_directory(const std::string& directory) { directory_ = directory; }
+
+  const std::vector<EpochEntry>& entries() const { return entries_; }
+  std::optional<std::int32_t> latest_epoch() const;
+  std::optional<EpochEntry> earliest() const;
+  std::optional<std::int32_t> epoch_of(std::int64_t offset) const;
+  EpochEndOffset end_offset(std::int32_t epoch, std::int64_t log_end_offset) const;
+
+ private:
+  void write();
+
+  base::FileSystem& files_;
+  std::string directory_;
+  std::vector<EpochEntry> entries_;
+  bool dirty_ = false;
+};
+
+}  // namespace storage

@@ -1,0 +1,271 @@
+// The log as a whole: its offsets, configuration, flush, roll and close. Appending, reading, retention and loading are
+// in log_append.cpp, log_read.cpp, log_retention.cpp and log_loader.cpp.
+#include "log/log.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/logging.h"
+#include "log/log_io.h"
+#include "log/partition_metadata.h"
+
+namespace storage {
+
+using protocol::ErrorCode;
+
+Log::Log(base::FileSystem& files, const base::Clock& clock, LogOptions options)
+    : files_(files),
+      clock_(clock),
+      topic_partition_(options.topic_partition),
+      log_directory_(options.log_directory),
+      options_(std::move(options)),
+      where_{files, options_.directory},
+      config_(std::make_shared<const LogConfig>(options_.config)),
+      epochs_(files, options_.directory),
+      snapshots_(where_),
+      last_flush_ms_(clock.monotonic_ms()) {}
+
+Log::~Log() = default;
+
+std::shared_ptr<Log> Log::open(base::FileSystem& files, const base::Clock& clock, LogOptions options) {
+  files.create_directories(options.directory);
+  std::shared_ptr<Log> log(new Log(files, clock, std::move(options)));
+  std::lock_guard lock(log->mutex_);
+  log->load();
+  return log;
+}
+
+void Log::require_usable() const {
+  if (usable()) return;
+  throw std::system_error(EIO, std::generic_category(), "log " + where_.directory + " is offline or closed");
+}
+
+const TopicPartition& Log::topic_partition() const { return topic_partition_; }
+const std::string& Log::parent_directory() const { return log_directory_->path(); }
+
+std::string Log::directory() const {
+  std::lock_guard lock(mutex_);
+  return where_.directory;
+}
+
+LogOffsets Log::offsets_locked() const {
+  return {log_start_offset_, high_watermark_, last_stable_offset_locked(), log_end_offset_};
+}
+
+LogOffsets Log::offsets() const {
+  std::lock_guard lock(mutex_);
+  return offsets_locked();
+}
+
+std::int64_t Log::log_start_offset() const {
+  std::lock_guard lock(mutex_);
+  return log_start_offset_;
+}
+
+std::int64_t Log::log_end_offset() const {
+  std::lock_guard lock(mutex_);
+  return log_end_offset_;
+}
+
+std::int64_t Log::high_watermark() const {
+  std::lock_guard lock(mutex_);
+  return high_watermark_;
+}
+
+std::int64_t Log::last_stable_offset() const {
+  std::lock_guard lock(mutex_);
+  return last_stable_offset_locked();
+}
+
+std::int64_t Log::recovery_point() const {
+  std::lock_guard lock(mutex_);
+  return recovery_point_;
+}
+
+std::uint64_t Log::size_bytes() const {
+  std::lock_guard lock(mutex_);
+  std::uint64_t size = 0;
+  for (const auto& [base, segment] : segments_) size += segment->size();
+  return size;
+}
+
+std::size_t Log::segment_count() const {
+  std::lock_guard lock(mutex_);
+  return segments_.size();
+}
+
+LogConfig Log::config() const {
+  std::lock_guard lock(mutex_);
+  return *config_;
+}
+
+void Log::set_config(const LogConfig& config) {
+  auto fresh = std::make_shared<const LogConfig>(config);
+  std::lock_guard lock(mutex_);
+  config_ = std::move(fresh);
+}
+
+std::optional<base::Uuid> Log::topic_id() const {
+  std::lock_guard lock(mutex_);
+  return topic_id_;
+}
+
+ErrorCode Log::set_topic_id(const base::Uuid& topic_id) {
+  try {
+    return watching_for_failure([&] {
+      std::lock_guard lock(mutex_);
+      if (!usable()) return ErrorCode::kafka_storage_error;
+      if (topic_id_) return *topic_id_ == topic_id ? ErrorCode::none : ErrorCode::inconsistent_topic_id;
+      if (options_.keep_partition_metadata) write_partition_metadata(files_, where_.directory, topic_id);
+      topic_id_ = topic_id;
+      return ErrorCode::none;
+    });
+  } catch (const std::system_error&) {
+    return ErrorCode::kafka_storage_error;
+  }
+}
+
+std::shared_ptr<Segment> Log::segment_of(std::int64_t offset) const {
+  auto above = segments_.upper_bound(offset);
+  return above == segments_.begin() ? nullptr : std::prev(above)->second;
+}
+
+std::int64_t Log::last_stable_offset_locked() const {
+  auto unstable = producers_.first_unstable_offset();
+  return unstable ? std::min(std::max(*unstable, log_start_offset_), high_watermark_) : high_watermark_;
+}
+
+std::int64_t Log::update_high_watermark(std::int64_t offset) {
+  std::lock_guard lock(mutex_);
+  high_watermark_ = std::clamp(offset, log_start_offset_, std::max(log_end_offset_, log_start_offset_));
+  producers_.on_high_watermark(high_watermark_);
+  return high_watermark_;
+}
+
+ErrorCode Log::start_leader_epoch(std::int32_t leader_epoch) {
+  try {
+    return watching_for_failure([&] {
+      std::lock_guard lock(mutex_);
+      if (!usable()) return ErrorCode::kafka_storage_error;
+      epochs_.assign(leader_epoch, log_end_offset_);
+      return ErrorCode::none;
+    });
+  } catch (const std::system_error&) {
+    return ErrorCode::kafka_storage_error;
+  }
+}
+
+std::optional<std::int32_t> Log::latest_epoch() const {
+  std::lock_guard lock(mutex_);
+  return epochs_.latest_epoch();
+}
+
+EpochEndOffset Log::epoch_end_offset(std::int32_t leader_epoch) const {
+  std::lock_guard lock(mutex_);
+  return epochs_.end_offset(leader_epoch, log_end_offset_);
+}
+
+void Log::expire_producers(std::int64_t now_ms) {
+  std::lock_guard lock(mutex_);
+  producers_.expire(now_ms, options_.producer_id_expiration_ms);
+}
+
+std::vector<ActiveProducer> Log::active_producers() const {
+  std::lock_guard lock(mutex_);
+  return producers_.active();
+}
+
+// Order: last index entries and trim of the old segment, snapshot of what lies below the new one, the new files. The
+// old segment is fsynced later (flush_closed_segments); until then the recovery point stays below it.
+void Log::roll_locked(std::int64_t new_base, std::int64_t now_ms) {
+  if (segments_.contains(new_base)) return;  // an empty active segment can't be followed by itself
+  active().finish();
+  snapshots_.write(new_base, producers_.snapshot());
+  segments_[new_base] = Segment::create(where_, new_base, *config_, now_ms);
+}
+
+void Log::roll() {
+  watching_for_failure([&] {
+    std::lock_guard lock(mutex_);
+    require_usable();
+    roll_locked(log_end_offset_, clock_.wall_ms());
+  });
+}
+
+void Log::flush_up_to(std::int64_t offset, bool with_active) {
+  std::lock_guard one_at_a_time(flush_mutex_);
+  std::vector<std::shared_ptr<base::File>> to_sync;
+  std::string directory;
+  std::uint64_t truncations = 0;
+  bool new_names = false;
+  {
+    std::lock_guard lock(mutex_);
+    require_usable();
+    if (offset < 0) offset = with_active ? log_end_offset_ : active().base_offset();
+    truncations = truncations_;
+    directory = where_.directory;
+    auto first = segments_.upper_bound(recovery_point_);
+    if (first != segments_.begin()) --first;
+    for (auto at = first; at != segments_.end() && at->first < offset; ++at) {
+      bool is_active = at->second.get() == &active();
+      for (auto& file : at->second->files_to_sync(!is_active)) to_sync.push_back(std::move(file));
+      new_names = new_names || at->first >= recovery_point_;
+    }
+    epochs_.flush();
+  }
+  for (const auto& file : to_sync) file->sync();
+  if (new_names) files_.sync_directory(directory);
+  std::lock_guard lock(mutex_);
+  last_flush_ms_ = clock_.monotonic_ms();
+  // After a truncation in between, the bytes that were synced may not be those that are there now.
+  if (truncations == truncations_) recovery_point_ = std::max(recovery_point_, offset);
+}
+
+void Log::flush() {
+  watching_for_failure([&] { flush_up_to(-1, true); });
+}
+
+void Log::flush_closed_segments() {
+  {
+    std::lock_guard lock(mutex_);
+    if (!usable() || recovery_point_ >= active().base_offset()) return;
+  }
+  watching_for_failure([&] { flush_up_to(-1, false); });
+}
+
+bool Log::needs_flush(std::int64_t now_ms) const {
+  std::lock_guard lock(mutex_);
+  return usable() && recovery_point_ < log_end_offset_ && now_ms - last_flush_ms_ >= config_->flush_ms;
+}
+
+void Log::close() {
+  watching_for_failure([&] {
+    {
+      std::lock_guard lock(mutex_);
+      if (closed_) return;
+      require_usable();
+      active().finish();
+      snapshots_.write(log_end_offset_, producers_.snapshot());
+    }
+    flush_up_to(-1, true);
+    std::lock_guard lock(mutex_);
+    for (const auto& file : active().files_to_sync(true)) file->sync();
+    files_.sync_directory(where_.directory);
+    closed_ = true;
+  });
+}
+
+void Log::rename_directory(const std::string& directory) {
+  watching_for_failure([&] {
+    std::lock_guard lock(mutex_);
+    require_usable();
+    files_.rename(where_.directory, directory);
+    files_.sync_directory(log_directory_->path());
+    where_.directory = directory;
+    epochs_.set_directory(directory);
+    closed_ = true;
+    pending_deletes_.clear();  // they go with the directory
+  });
+}
+
+}  // namespace storage

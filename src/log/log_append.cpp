@@ -1,0 +1,202 @@
+// Appending. The order of effects: checks (the long ones before the lock is taken), producer and sequence, roll, leader
+// epoch file, bytes to the .log, indexes, log end, producer state, flush if flush.messages says so.
+#include <algorithm>
+
+#include "base/logging.h"
+#include "log/log_io.h"
+#include "log/transaction_index.h"
+
+namespace storage {
+namespace {
+
+using protocol::BatchHeader;
+using protocol::ErrorCode;
+
+protocol::AppendRules rules_of(const LogConfig& config) {
+  protocol::AppendRules rules;
+  rules.compression = config.compression;
+  if (config.compression == base::Codec::gzip) rules.compression_level = config.compression_gzip_level;
+  if (config.compression == base::Codec::lz4) rules.compression_level = config.compression_lz4_level;
+  if (config.compression == base::Codec::zstd) rules.compression_level = config.compression_zstd_level;
+  rules.timestamp_type = config.timestamp_type;
+  rules.timestamp_before_max_ms = config.timestamp_before_max_ms;
+  rules.timestamp_after_max_ms = config.timestamp_after_max_ms;
+  rules.max_message_bytes = static_cast<std::int32_t>(
+      std::min<std::int64_t>(config.max_message_bytes, std::numeric_limits<std::int32_t>::max()));
+  rules.compacted = config.cleanup_compact;
+  return rules;
+}
+
+AppendResult failure(ErrorCode error, std::string message = {}) {
+  AppendResult result;
+  result.error = error;
+  result.error_message = std::move(message);
+  return result;
+}
+
+}  // namespace
+
+AppendResult Log::append_as_leader(base::MutableByteView batch, const AppendContext& context) {
+  std::shared_ptr<const LogConfig> config;
+  {
+    std::lock_guard lock(mutex_);
+    if (!usable()) return failure(ErrorCode::kafka_storage_error);
+    config = config_;
+  }
+  protocol::AppendRequest request;
+  request.produce_version = context.produce_version;
+  request.origin = context.origin;
+  request.now_ms = context.now_ms;
+  protocol::ValidatedRecords records = protocol::validate_for_append(batch, rules_of(*config), request);
+  if (!records.ok() || records.nothing_to_append()) {
+    AppendResult result = failure(records.error, records.error_message.value_or(""));
+    result.record_errors = std::move(records.record_errors);
+    result.log_append_time = records.log_append_time;
+    LogOffsets now = offsets();
+    result.log_start_offset = now.log_start_offset;
+    result.log_end_offset = now.log_end_offset;
+    return result;
+  }
+  try {
+    return watching_for_failure([&] {
+      std::unique_lock lock(mutex_);
+      if (!usable()) return failure(ErrorCode::kafka_storage_error);
+      AppendResult result = append_validated(records, context);
+      result.log_start_offset = log_start_offset_;
+      result.log_end_offset = log_end_offset_;
+      bool flush_now = result.ok() && log_end_offset_ - recovery_point_ >= config_->flush_messages;
+      lock.unlock();
+      if (flush_now) flush_up_to(-1, true);
+      return result;
+    });
+  } catch (const std::system_error&) {
+    return failure(ErrorCode::kafka_storage_error);
+  }
+}
+
+ErrorCode Log::check_producer(const protocol::ValidatedRecords& records, AppendOrigin origin,
+                              std::optional<ControlMarker>& marker) const {
+  if (!records.header.has_producer_id()) return ErrorCode::none;
+  if (!records.header.is_control()) return producers_.check_data(records.header, origin);
+  marker = read_control_marker(records.batch);
+  return marker ? producers_.check_marker(records.header, *marker) : ErrorCode::none;
+}
+
+AppendResult Log::append_validated(protocol::ValidatedRecords& records, const AppendContext& context) {
+  AppendResult result;
+  result.max_timestamp = records.max_timestamp;
+  result.log_append_time = records.log_append_time;
+  if (static_cast<std::int64_t>(records.batch.size()) > config_->segment_bytes) {
+    return failure(ErrorCode::record_list_too_large,
+                   "Message batch size is " + std::to_string(records.batch.size()) +
+                       " bytes, which exceeds the maximum configured segment size of " +
+                       std::to_string(config_->segment_bytes) + ".");
+  }
+  if (context.origin == AppendOrigin::client) {
+    if (const ProducerBatch* before = producers_.find_duplicate(records.header)) {
+      result.duplicate = true;
+      result.first_offset = before->first_offset;
+      result.last_offset = before->last_offset;
+      result.max_timestamp = before->timestamp;
+      result.log_append_time = before->timestamp;
+      if (config_->timestamp_type == protocol::TimestampType::create_time) result.log_append_time = -1;
+      return result;
+    }
+  }
+  std::optional<ControlMarker> marker;
+  ErrorCode error = check_producer(records, context.origin, marker);
+  if (error != ErrorCode::none) return failure(error);
+
+  result.first_offset = log_end_offset_;
+  result.last_offset = protocol::assign_offsets(records, log_end_offset_, context.leader_epoch);
+  SegmentAppend append;
+  append.bytes = records.batch;
+  append.first_offset = result.first_offset;
+  append.last_offset = result.last_offset;
+  append.max_timestamp = records.max_timestamp;
+  append.offset_of_max_timestamp = result.last_offset;
+  epochs_.assign(context.leader_epoch, result.first_offset);
+  append_to_segment(append, context.now_ms);
+
+  if (records.header.has_producer_id()) {
+    if (marker) {
+      if (auto completed = producers_.apply_marker(records.header, *marker)) complete(*completed);
+    } else if (!records.header.is_control()) {
+      producers_.apply_data(records.header);
+    }
+  }
+  return result;
+}
+
+void Log::append_to_segment(const SegmentAppend& append, std::int64_t now_ms) {
+  if (active().must_roll(append, *config_, now_ms)) roll_locked(log_end_offset_, now_ms);
+  active().append(append, *config_);
+  log_end_offset_ = append.last_offset + 1;
+}
+
+// The transaction's end goes to the index of the segment that holds its marker, the active one.
+void Log::complete(const CompletedTransaction& completed) {
+  if (!completed.aborted) return;
+  TransactionIndexEntry entry;
+  entry.producer_id = completed.producer_id;
+  entry.first_offset = completed.first_offset;
+  entry.last_offset = completed.last_offset;
+  entry.last_stable_offset = producers_.last_stable_offset_after(completed);
+  append_transaction_index(where_, segment_of(completed.last_offset)->base_offset(), entry);
+}
+
+AppendResult Log::append_as_follower(base::ByteView batches) {
+  std::vector<std::pair<BatchHeader, base::ByteView>> parsed;
+  SegmentAppend append;
+  append.bytes = batches;
+  for (base::ByteView rest = batches; !rest.empty();) {
+    protocol::NextBatch next = protocol::next_batch(rest);
+    if (next.frame != protocol::BatchFrame::whole) return failure(ErrorCode::corrupt_message);
+    base::ByteView bytes = rest.first(next.size_in_bytes);
+    auto header = protocol::read_batch_header(bytes);
+    if (!header || !protocol::crc_is_valid(bytes)) return failure(ErrorCode::corrupt_message);
+    if (header->max_timestamp > append.max_timestamp) {
+      append.max_timestamp = header->max_timestamp;
+      append.offset_of_max_timestamp = header->last_offset();
+    }
+    if (!parsed.empty() && header->base_offset <= parsed.back().first.last_offset()) {
+      return failure(ErrorCode::corrupt_message, "offsets go back within the appended batches");
+    }
+    parsed.emplace_back(*header, bytes);
+    rest = rest.subspan(next.size_in_bytes);
+  }
+  if (parsed.empty()) return {};
+  append.first_offset = parsed.front().first.base_offset;
+  append.last_offset = parsed.back().first.last_offset();
+  append.one_batch = parsed.size() == 1;
+  try {
+    return watching_for_failure([&] {
+      std::lock_guard lock(mutex_);
+      if (!usable()) return failure(ErrorCode::kafka_storage_error);
+      if (append.first_offset < log_end_offset_) {
+        return failure(ErrorCode::offset_out_of_range, "the log already ends at " + std::to_string(log_end_offset_));
+      }
+      for (const auto& [header, bytes] : parsed) {
+        auto latest = epochs_.latest_epoch();
+        if (header.magic >= 2 && (!latest || header.partition_leader_epoch > *latest)) {
+          epochs_.assign(header.partition_leader_epoch, header.base_offset);
+        }
+      }
+      append_to_segment(append, clock_.wall_ms());
+      for (const auto& [header, bytes] : parsed) {
+        if (auto completed = producers_.apply(header, bytes)) complete(*completed);
+      }
+      AppendResult result;
+      result.first_offset = append.first_offset;
+      result.last_offset = append.last_offset;
+      result.max_timestamp = append.max_timestamp;
+      result.log_start_offset = log_start_offset_;
+      result.log_end_offset = log_end_offset_;
+      return result;
+    });
+  } catch (const std::system_error&) {
+    return failure(ErrorCode::kafka_storage_error);
+  }
+}
+
+}  // namespace storage

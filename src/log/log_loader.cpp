@@ -1,0 +1,262 @@
+// Opening a partition's directory: the load order and the recovery of Kafka 3.9, so that either broker can take over
+// what the other left, cleanly or not.
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "base/logging.h"
+#include "log/log_io.h"
+#include "log/partition_metadata.h"
+#include "log/transaction_index.h"
+
+namespace storage {
+namespace {
+
+constexpr std::string_view kLogger = "kafka.log.LogLoader";
+
+bool ends_with(std::string_view text, std::string_view ending) { return text.ends_with(ending); }
+
+std::string without_ending(const std::string& name, std::string_view ending) {
+  return name.substr(0, name.size() - ending.size());
+}
+
+}  // namespace
+
+struct Log::FilesFound {
+  std::set<std::string> swaps;  // names ending in .swap
+  std::set<std::int64_t> logs;  // base offsets of .log files
+  std::set<std::int64_t> offset_indexes;
+  std::vector<std::pair<std::int64_t, std::string>> numbered;  // all plain files with a number
+};
+
+// Removes leftovers that mean nothing any more, and lists the rest.
+Log::FilesFound Log::sort_files() {
+  FilesFound found;
+  std::vector<std::string> cleaned;
+  for (const std::string& name : files_.list(where_.directory)) {
+    auto parsed = parse_file_name(name);
+    if (ends_with(name, kDeletedSuffix) || (parsed && ends_with(name, ".tmp"))) {
+      files_.remove(where_.path(name));
+    } else if (ends_with(name, kCleanedSuffix)) {
+      cleaned.push_back(name);
+    } else if (ends_with(name, kSwapSuffix)) {
+      found.swaps.insert(name);
+    } else if (parsed) {
+      found.numbered.emplace_back(parsed->offset, name);
+    }
+  }
+  if (cleaned.empty()) return found;
+  // An unfinished cleaning or split: its announced part is worthless without the rest.
+  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
+  for (const std::string& name : cleaned) {
+    if (auto parsed = parse_file_name(name)) smallest = std::min(smallest, parsed->offset);
+  }
+  for (auto at = found.swaps.begin(); at != found.swaps.end();) {
+    auto parsed = parse_file_name(*at);
+    if (parsed && parsed->offset >= smallest) {
+      files_.remove(where_.path(*at));
+      at = found.swaps.erase(at);
+    } else {
+      ++at;
+    }
+  }
+  for (const std::string& name : cleaned) files_.remove(where_.path(name));
+  return found;
+}
+
+// An announced cleaning or split is finished: its sources go, its output takes their place.
+void Log::finish_swaps(FilesFound& found) {
+  if (found.swaps.empty()) return;
+  std::int64_t begin = std::numeric_limits<std::int64_t>::max();
+  std::int64_t end = std::numeric_limits<std::int64_t>::min();
+  for (const std::string& name : found.swaps) {
+    if (!ends_with(name, std::string(kLogSuffix) + std::string(kSwapSuffix))) continue;
+    auto parsed = parse_file_name(name);
+    if (!parsed) continue;
+    std::unique_ptr<base::File> file = files_.open(where_.path(name), base::OpenMode::read);
+    BatchScanner scanner(*file, 0, file->size(), BatchScanner::What::headers);
+    std::int64_t next = parsed->offset;
+    while (auto batch = scanner.next()) next = batch->header.next_offset();
+    begin = std::min(begin, parsed->offset);
+    end = std::max(end, next);
+  }
+  std::erase_if(found.numbered, [&](const auto& numbered) {
+    if (numbered.first < begin || numbered.first >= end) return false;
+    files_.remove(where_.path(numbered.second));
+    return true;
+  });
+  for (const std::string& name : found.swaps) {
+    std::string plain = without_ending(name, kSwapSuffix);
+    files_.rename(where_.path(name), where_.path(plain));
+    if (auto parsed = parse_file_name(plain)) found.numbered.emplace_back(parsed->offset, plain);
+  }
+  files_.sync_directory(where_.directory);
+}
+
+void Log::load_segments(const FilesFound& found) {
+  std::int64_t now_ms = clock_.wall_ms();
+  std::set<std::int64_t> damaged;
+  for (std::int64_t base : found.logs) {
+    segments_[base] = Segment::open(where_, base, now_ms);
+    if (!found.offset_indexes.contains(base)) {
+      base::log_error(
+          kLogger,
+          "[LogLoader partition={}, dir={}] Could not find offset index file of segment {}, recovering segment",
+          topic_partition_.to_string(), log_directory_->path(), base);
+      damaged.insert(base);
+      continue;
+    }
+    try {
+      read_transaction_index(where_, base);
+    } catch (const CorruptFile& error) {
+      base::log_warn(kLogger, "[LogLoader partition={}, dir={}] Found a corrupted index file: {}, recovering segment",
+                     topic_partition_.to_string(), log_directory_->path(), error.what());
+      damaged.insert(base);
+    }
+  }
+  for (std::int64_t base : damaged) {
+    rebuild_producers(base, false);
+    recover_segment(*segments_[base]);
+  }
+}
+
+std::uint64_t Log::recover_segment(Segment& segment) {
+  files_.remove(where_.path(segment.base_offset(), kTransactionIndexSuffix));
+  std::int64_t end = segment.base_offset();
+  std::uint64_t cut_off = segment.recover(*config_, [&](const ScannedBatch& batch) {
+    const protocol::BatchHeader& header = batch.header;
+    end = header.next_offset();
+    auto latest = epochs_.latest_epoch();
+    if (header.magic >= 2 && header.partition_leader_epoch >= 0 &&
+        (!latest || header.partition_leader_epoch > *latest)) {
+      epochs_.assign(header.partition_leader_epoch, header.base_offset);
+    }
+    if (auto completed = producers_.apply(header, batch.bytes)) complete(*completed);
+  });
+  if (cut_off > 0) {
+    base::log_warn(kLogger,
+                   "[LogLoader partition={}, dir={}] Corruption found in segment {}, truncating {} bytes to offset {}",
+                   topic_partition_.to_string(), log_directory_->path(), segment.base_offset(), cut_off, end);
+  }
+  snapshots_.write(end, producers_.snapshot());
+  return cut_off;
+}
+
+void Log::recover_unflushed() {
+  auto first = segments_.upper_bound(options_.recovery_point);
+  if (first != segments_.begin()) --first;
+  if (first == segments_.end()) return;
+  rebuild_producers(first->first, false);
+  for (auto at = first; at != segments_.end(); ++at) {
+    base::log_info(kLogger, "[LogLoader partition={}, dir={}] Recovering unflushed segment {}",
+                   topic_partition_.to_string(), log_directory_->path(), at->first);
+    if (recover_segment(*at->second) == 0) continue;
+    std::vector<std::shared_ptr<Segment>> doomed;
+    for (auto later = std::next(at); later != segments_.end(); ++later) doomed.push_back(later->second);
+    if (!doomed.empty()) {
+      base::log_warn(kLogger, "[LogLoader partition={}, dir={}] Dropping the {} segments behind the corruption",
+                     topic_partition_.to_string(), log_directory_->path(), doomed.size());
+    }
+    drop_segments(doomed);
+    return;
+  }
+}
+
+void Log::load() {
+  FilesFound found = sort_files();
+  finish_swaps(found);
+  for (const auto& [offset, name] : found.numbered) {
+    std::string_view suffix = parse_file_name(name)->suffix;
+    if (suffix == kLogSuffix) found.logs.insert(offset);
+    if (suffix == kIndexSuffix) found.offset_indexes.insert(offset);
+    if (suffix == kSnapshotSuffix) snapshots_.found(offset);
+  }
+  for (const auto& [offset, name] : found.numbered) {
+    std::string_view suffix = parse_file_name(name)->suffix;
+    bool is_index = suffix == kIndexSuffix || suffix == kTimeIndexSuffix || suffix == kTransactionIndexSuffix;
+    if (is_index && !found.logs.contains(offset)) {
+      base::log_warn(kLogger,
+                     "[LogLoader partition={}, dir={}] Found an orphaned index file {}, with no corresponding log file",
+                     topic_partition_.to_string(), log_directory_->path(), name);
+      files_.remove(where_.path(name));
+    }
+  }
+  if (options_.keep_partition_metadata) {
+    topic_id_ = read_partition_metadata(files_, where_.directory);
+  } else {
+    files_.remove(where_.path(kPartitionMetadataFile));
+  }
+  // Producer state of what lies below is rebuilt within these bounds while segments are recovered.
+  log_start_offset_ = options_.log_start_offset;
+  load_segments(found);
+  if (!options_.clean_shutdown) recover_unflushed();
+  log_end_offset_ = segments_.empty() ? 0 : active().read_next_offset();
+  if (!segments_.empty() && log_end_offset_ < options_.log_start_offset) {
+    base::log_warn(kLogger,
+                   "[LogLoader partition={}, dir={}] Deleting all segments because logEndOffset ({}) is smaller than "
+                   "logStartOffset {}",
+                   topic_partition_.to_string(), log_directory_->path(), log_end_offset_, options_.log_start_offset);
+    drop_all_segments_and_start_at(options_.log_start_offset);
+  }
+  if (segments_.empty()) {
+    log_end_offset_ = options_.log_start_offset;
+    segments_[log_end_offset_] = Segment::create(where_, log_end_offset_, *config_, clock_.wall_ms());
+  }
+  recovery_point_ = options_.clean_shutdown ? log_end_offset_ : std::min(options_.recovery_point, log_end_offset_);
+  epochs_.truncate_from_end(log_end_offset_);
+  log_start_offset_ = std::max(options_.log_start_offset, segments_.begin()->first);
+  epochs_.truncate_from_start(options_.log_start_offset);
+  epochs_.flush();
+  high_watermark_ = log_start_offset_;
+  std::int64_t newest = snapshots_.offsets().empty() ? -1 : *snapshots_.offsets().rbegin();
+  std::int64_t last_base = active().base_offset();
+  snapshots_.remove_if(
+      [&](std::int64_t offset) { return !segments_.contains(offset) && !(offset == newest && newest > last_base); });
+  rebuild_producers(log_end_offset_, options_.clean_shutdown);
+}
+
+// Producer state as of `end_offset`: the newest snapshot, and what the log has behind it.
+void Log::rebuild_producers(std::int64_t end_offset, bool trust_missing_snapshots) {
+  producers_.clear();
+  if (trust_missing_snapshots && snapshots_.offsets().empty()) {
+    // Kafka takes a log shut down cleanly without any snapshot for one without producers.
+    auto at = segments_.end();
+    for (int count = 0; count < 2 && at != segments_.begin(); ++count) snapshots_.write((--at)->first, {});
+    snapshots_.write(end_offset, {});
+    return;
+  }
+  snapshots_.remove_if([&](std::int64_t offset) { return offset > end_offset || offset <= log_start_offset_; });
+  std::int64_t from = log_start_offset_;
+  if (auto loaded = snapshots_.load_newest(log_start_offset_ + 1, end_offset)) {
+    producers_.load(loaded->entries, clock_.wall_ms(), options_.producer_id_expiration_ms);
+    from = loaded->offset;
+  }
+  replay_producers(from, end_offset);
+}
+
+void Log::replay_producers(std::int64_t from, std::int64_t to) {
+  if (from >= to) return;
+  auto at = segments_.upper_bound(from);
+  if (at != segments_.begin()) --at;
+  for (; at != segments_.end() && at->first < to; ++at) {
+    Segment& segment = *at->second;
+    if (at->first > from) snapshots_.write(at->first, producers_.snapshot());
+    if (segment.size() == 0) continue;
+    auto place = segment.find(std::max(from, at->first));
+    if (!place) continue;
+    BatchScanner scanner(*segment.file(), place->position, segment.size(), BatchScanner::What::headers);
+    while (auto batch = scanner.next()) {
+      const protocol::BatchHeader& header = batch->header;
+      if (header.base_offset >= to) return;
+      if (header.base_offset < from || !header.has_producer_id()) continue;
+      base::Bytes control;
+      if (header.is_control()) {
+        control.resize(batch->size);
+        control.resize(segment.file()->read_at(batch->position, control));
+      }
+      producers_.apply(header, control);
+    }
+  }
+}
+
+}  // namespace storage

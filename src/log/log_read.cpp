@@ -1,0 +1,207 @@
+// Reading: fetches, and ListOffsets. Places are looked up under the lock; bytes are read without it.
+#include <algorithm>
+
+#include "log/log_io.h"
+#include "log/transaction_index.h"
+#include "protocol/record.h"
+
+namespace storage {
+
+using protocol::ErrorCode;
+using protocol::Result;
+
+std::int64_t Log::bound_of(ReadIsolation isolation) const {
+  switch (isolation) {
+    case ReadIsolation::log_end:
+      return log_end_offset_;
+    case ReadIsolation::high_watermark:
+      return high_watermark_;
+    case ReadIsolation::transactions_committed:
+      return last_stable_offset_locked();
+  }
+  return high_watermark_;
+}
+
+// Where the batch begins that holds the offset, or that comes next.
+LogOffsetMetadata Log::place_of(std::int64_t offset) {
+  if (offset >= log_end_offset_) return {offset, active().base_offset(), active().size()};
+  std::shared_ptr<Segment> segment = segment_of(offset);
+  if (!segment) return {offset, -1, 0};
+  auto place = segment->find(offset);
+  return {offset, segment->base_offset(), place ? place->position : segment->size()};
+}
+
+Result<ReadResult> Log::read(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation,
+                             bool min_one_message) {
+  try {
+    return watching_for_failure([&]() -> Result<ReadResult> {
+      std::lock_guard lock(mutex_);
+      if (!usable()) return ErrorCode::kafka_storage_error;
+      return read_locked(offset, max_bytes, isolation, min_one_message);
+    });
+  } catch (const std::system_error&) {
+    return ErrorCode::kafka_storage_error;
+  } catch (const CorruptFile&) {
+    return ErrorCode::corrupt_message;
+  }
+}
+
+Result<ReadResult> Log::read_locked(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation,
+                                    bool min_one_message) {
+  if (offset < log_start_offset_ || offset > log_end_offset_) return ErrorCode::offset_out_of_range;
+  ReadResult result;
+  result.log_start_offset = log_start_offset_;
+  result.log_end_offset = log_end_offset_;
+  result.high_watermark = high_watermark_;
+  result.last_stable_offset = last_stable_offset_locked();
+  result.start.offset = offset;
+  if (isolation == ReadIsolation::transactions_committed) result.aborted_transactions.emplace();
+  result.upper_bound = place_of(bound_of(isolation));
+  if (offset >= result.upper_bound.offset) {
+    result.start = place_of(offset);
+    return result;
+  }
+  auto at = segments_.upper_bound(offset);
+  if (at != segments_.begin()) --at;
+  for (; at != segments_.end(); ++at) {
+    Segment& segment = *at->second;
+    auto place = segment.find(offset);
+    if (!place) continue;  // a gap at the segment's end, as compaction leaves it
+    bool bounded = segment.base_offset() == result.upper_bound.segment_base_offset;
+    std::uint64_t end = bounded ? result.upper_bound.position : segment.size();
+    if (!bounded && segment.base_offset() > result.upper_bound.segment_base_offset) break;
+    result.start.segment_base_offset = segment.base_offset();
+    result.start.position = place->position;
+    std::uint64_t size = end > place->position ? end - place->position : 0;
+    std::uint64_t limit = min_one_message ? std::max(max_bytes, place->size) : max_bytes;
+    if (limit < place->size) limit = 0;  // a reader can do nothing with a part of the first batch
+    result.records = {segment.file(), place->position, std::min(size, limit)};
+    if (result.aborted_transactions && result.records.size > 0) {
+      result.aborted_transactions =
+          aborted_between(offset, segment.base_offset(), place->position + result.records.size);
+    }
+    return result;
+  }
+  result.start = result.upper_bound;
+  result.start.offset = offset;
+  return result;
+}
+
+// What a reader of the bytes up to `position_end` of one segment must know. It may name more than it needs.
+std::vector<AbortedTransaction> Log::aborted_between(std::int64_t from, std::int64_t segment_base,
+                                                     std::uint64_t position_end) {
+  std::vector<AbortedTransaction> aborted;
+  auto at = segments_.find(segment_base);
+  std::int64_t upper = log_end_offset_;
+  if (std::next(at) != segments_.end()) upper = std::next(at)->first;
+  BatchScanner behind(*at->second->file(), position_end, at->second->size(), BatchScanner::What::headers);
+  if (auto batch = behind.next()) upper = std::min(upper, batch->header.base_offset);
+  for (; at != segments_.end(); ++at) {
+    for (const TransactionIndexEntry& entry : read_transaction_index(where_, at->first)) {
+      if (entry.last_offset >= from && entry.first_offset < upper) {
+        aborted.push_back({entry.producer_id, entry.first_offset});
+      }
+      if (entry.last_stable_offset >= upper) return aborted;
+    }
+  }
+  return aborted;
+}
+
+// What a search by time looks through once the lock is released.
+struct Log::TimeSearch {
+  struct Part {
+    std::shared_ptr<base::File> file;
+    std::uint64_t position = 0;
+    std::uint64_t end = 0;
+  };
+  std::vector<Part> parts;
+  std::int64_t timestamp = -1;
+  std::int64_t log_start_offset = 0;
+  std::int64_t bound = 0;
+  bool exact = false;  // the record with this very time: the largest one
+
+  std::optional<OffsetAndTimestamp> in_batch(const base::File& file, const ScannedBatch& batch) const {
+    base::Bytes bytes(batch.size);
+    bytes.resize(file.read_at(batch.position, bytes));
+    protocol::RecordReader reader(bytes);
+    protocol::Record record;
+    while (reader.next(record)) {
+      bool fits = exact ? record.timestamp == timestamp : record.timestamp >= timestamp;
+      if (fits && record.offset >= log_start_offset) {
+        return OffsetAndTimestamp{record.offset, record.timestamp, batch.header.partition_leader_epoch};
+      }
+    }
+    return std::nullopt;
+  }
+
+  OffsetAndTimestamp run() const {
+    for (const Part& part : parts) {
+      BatchScanner scanner(*part.file, part.position, part.end, BatchScanner::What::headers);
+      while (auto batch = scanner.next()) {
+        bool fits = exact ? batch->header.max_timestamp == timestamp : batch->header.max_timestamp >= timestamp;
+        if (!fits || batch->header.last_offset() < log_start_offset) continue;
+        if (auto found = in_batch(*part.file, *batch)) {
+          return found->offset >= bound ? OffsetAndTimestamp{} : *found;
+        }
+      }
+    }
+    return {};
+  }
+};
+
+void Log::plan_time_search(std::int64_t timestamp, TimeSearch& search) {
+  search.timestamp = timestamp;
+  search.log_start_offset = log_start_offset_;
+  if (timestamp == kMaxTimestamp) {
+    search.exact = true;
+    std::shared_ptr<Segment> holder;
+    for (const auto& [base, segment] : segments_) {
+      if (!holder || segment->max_timestamp().timestamp > holder->max_timestamp().timestamp) holder = segment;
+    }
+    TimestampOffset max = holder->max_timestamp();
+    if (holder->size() == 0 || max.timestamp < 0) return;
+    search.timestamp = max.timestamp;
+    // The index names the last offset of the batch, or of a follower's whole append; the first with that time may
+    // come earlier, so the place is where smaller times end.
+    std::uint64_t position = holder->place_of_time(max.timestamp - 1).position;
+    search.parts.push_back({holder->file(), position, holder->size()});
+    return;
+  }
+  for (const auto& [base, segment] : segments_) {
+    if (segment->size() == 0 || segment->max_timestamp().timestamp < timestamp) continue;
+    std::uint64_t position = search.parts.empty() ? segment->place_of_time(timestamp - 1).position : 0;
+    search.parts.push_back({segment->file(), position, segment->size()});
+  }
+}
+
+Result<OffsetAndTimestamp> Log::list_offset(std::int64_t timestamp, ReadIsolation isolation) {
+  try {
+    return watching_for_failure([&]() -> Result<OffsetAndTimestamp> {
+      TimeSearch search;
+      {
+        std::lock_guard lock(mutex_);
+        if (!usable()) return ErrorCode::kafka_storage_error;
+        search.bound = bound_of(isolation);
+        if (timestamp == kLatestTimestamp) {
+          return OffsetAndTimestamp{search.bound, -1, epochs_.latest_epoch().value_or(-1)};
+        }
+        if (timestamp == kEarliestTimestamp || timestamp == kEarliestLocalTimestamp) {
+          auto earliest = epochs_.earliest();
+          bool known = earliest && earliest->start_offset <= log_start_offset_;
+          return OffsetAndTimestamp{log_start_offset_, -1, known ? earliest->epoch : -1};
+        }
+        if (timestamp != kMaxTimestamp && timestamp < 0) return OffsetAndTimestamp{};
+        plan_time_search(timestamp, search);
+      }
+      return search.run();
+    });
+  } catch (const std::system_error&) {
+    return ErrorCode::kafka_storage_error;
+  } catch (const protocol::InvalidRecord&) {
+    return ErrorCode::corrupt_message;
+  } catch (const base::CompressionError&) {
+    return ErrorCode::corrupt_message;
+  }
+}
+
+}  // namespace storage

@@ -1,0 +1,177 @@
+// What makes a log shorter: retention, DeleteRecords, truncation. Files are renamed to .deleted under the lock and
+// removed later; readers that hold a slice aren't disturbed.
+#include <algorithm>
+
+#include "base/logging.h"
+#include "log/log_io.h"
+#include "log/transaction_index.h"
+
+namespace storage {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::Result;
+
+constexpr std::string_view kLogger = "kafka.log.UnifiedLog";
+
+}  // namespace
+
+void Log::schedule_delete(std::int64_t offset, std::string_view suffix) {
+  std::string path = where_.path(offset, suffix);
+  if (!files_.exists(path)) return;
+  std::string deleted = path + std::string(kDeletedSuffix);
+  files_.rename(path, deleted);
+  pending_deletes_.push_back({deleted, clock_.monotonic_ms() + config_->file_delete_delay_ms});
+}
+
+std::size_t Log::drop_segments(const std::vector<std::shared_ptr<Segment>>& doomed) {
+  for (const auto& segment : doomed) {
+    std::int64_t base = segment->base_offset();
+    segments_.erase(base);
+    for (std::string_view suffix : {kLogSuffix, kIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix}) {
+      schedule_delete(base, suffix);
+    }
+    if (snapshots_.forget(base)) schedule_delete(base, kSnapshotSuffix);
+  }
+  return doomed.size();
+}
+
+void Log::move_log_start(std::int64_t offset) {
+  if (offset <= log_start_offset_) return;
+  log_start_offset_ = offset;
+  high_watermark_ = std::max(high_watermark_, offset);
+  epochs_.truncate_from_start(offset);
+  producers_.on_log_start(offset);
+}
+
+Result<std::int64_t> Log::delete_records(std::int64_t offset) {
+  std::lock_guard lock(mutex_);
+  if (!usable()) return ErrorCode::kafka_storage_error;
+  if (!config_->cleanup_delete) return ErrorCode::policy_violation;
+  if (offset == -1) offset = high_watermark_;
+  if (offset < 0 || offset > high_watermark_) return ErrorCode::offset_out_of_range;
+  move_log_start(offset);
+  return log_start_offset_;
+}
+
+void Log::advance_log_start(std::int64_t offset) {
+  std::lock_guard lock(mutex_);
+  if (usable() && offset <= high_watermark_) move_log_start(offset);
+}
+
+std::size_t Log::delete_old_segments(std::int64_t now_ms) {
+  return watching_for_failure([&]() -> std::size_t {
+    std::lock_guard lock(mutex_);
+    require_usable();
+    std::uint64_t total = 0;
+    for (const auto& [base, segment] : segments_) total += segment->size();
+    auto beyond_size = [&](std::uint64_t size) {
+      return config_->retention_bytes >= 0 && total - size >= static_cast<std::uint64_t>(config_->retention_bytes);
+    };
+    auto beyond_time = [&](Segment& segment) {
+      return config_->retention_ms >= 0 && now_ms - segment.retention_timestamp() > config_->retention_ms;
+    };
+    std::vector<std::shared_ptr<Segment>> doomed;
+    for (auto at = segments_.begin(); at != segments_.end(); ++at) {
+      Segment& segment = *at->second;
+      bool is_active = &segment == &active();
+      if (is_active && segment.size() == 0) break;
+      std::int64_t next_base = is_active ? log_end_offset_ : std::next(at)->first;
+      if (next_base > high_watermark_) break;
+      const char* reason = nullptr;
+      if (!is_active && next_base <= log_start_offset_) reason = "log start offset";
+      if (reason == nullptr && config_->cleanup_delete) {
+        if (beyond_size(segment.size())) reason = "retention.bytes";
+        if (reason == nullptr && beyond_time(segment)) reason = "retention.ms";
+      }
+      if (reason == nullptr) break;
+      base::log_info(kLogger, "[Log partition={}, dir={}] Deleting segment {} of {} bytes due to {}",
+                     topic_partition_.to_string(), log_directory_->path(), segment.base_offset(), segment.size(),
+                     reason);
+      total -= segment.size();
+      doomed.push_back(at->second);
+    }
+    if (doomed.empty()) return 0;
+    // A log always has a segment: the new one comes first.
+    if (doomed.back().get() == &active()) roll_locked(log_end_offset_, now_ms);
+    move_log_start(segments_.upper_bound(doomed.back()->base_offset())->first);
+    epochs_.flush();
+    return drop_segments(doomed);
+  });
+}
+
+std::optional<std::int64_t> Log::log_start_to_checkpoint() const {
+  std::lock_guard lock(mutex_);
+  if (log_start_offset_ <= segments_.begin()->first) return std::nullopt;
+  return log_start_offset_;
+}
+
+void Log::drop_all_segments_and_start_at(std::int64_t offset) {
+  std::vector<std::shared_ptr<Segment>> doomed;
+  for (const auto& [base, segment] : segments_) doomed.push_back(segment);
+  drop_segments(doomed);
+  snapshots_.remove_if([](std::int64_t) { return true; });
+  producers_.clear();
+  segments_[offset] = Segment::create(where_, offset, *config_, clock_.wall_ms());
+  log_end_offset_ = offset;
+}
+
+void Log::truncate_fully_and_start_at(std::int64_t offset) {
+  watching_for_failure([&] {
+    std::lock_guard flushing(flush_mutex_);
+    std::lock_guard lock(mutex_);
+    require_usable();
+    ++truncations_;
+    drop_all_segments_and_start_at(offset);
+    epochs_.clear();
+    epochs_.flush();
+    log_start_offset_ = offset;
+    high_watermark_ = offset;
+    recovery_point_ = std::min(recovery_point_, offset);
+  });
+}
+
+void Log::truncate_to(std::int64_t offset) {
+  bool below_first = false;
+  watching_for_failure([&] {
+    std::lock_guard flushing(flush_mutex_);
+    std::lock_guard lock(mutex_);
+    require_usable();
+    if (offset < 0 || offset >= log_end_offset_) return;
+    if (segments_.begin()->first > offset) {
+      below_first = true;
+      return;
+    }
+    ++truncations_;
+    std::vector<std::shared_ptr<Segment>> doomed;
+    for (auto at = segments_.upper_bound(offset); at != segments_.end(); ++at) doomed.push_back(at->second);
+    drop_segments(doomed);
+    active().truncate_to(offset);
+    truncate_transaction_index(where_, active().base_offset(), offset);
+    log_end_offset_ = offset;
+    log_start_offset_ = std::min(log_start_offset_, offset);
+    high_watermark_ = std::min(high_watermark_, offset);
+    recovery_point_ = std::min(recovery_point_, offset);
+    epochs_.truncate_from_end(offset);
+    epochs_.flush();
+    rebuild_producers(offset, false);
+  });
+  if (below_first) truncate_fully_and_start_at(offset);
+}
+
+void Log::run_deletes(std::int64_t now_ms) {
+  std::vector<std::string> due;
+  {
+    std::lock_guard lock(mutex_);
+    std::erase_if(pending_deletes_, [&](const PendingDelete& pending) {
+      if (pending.due_ms > now_ms) return false;
+      due.push_back(pending.path);
+      return true;
+    });
+  }
+  watching_for_failure([&] {
+    for (const std::string& path : due) files_.remove(path);
+  });
+}
+
+}  // namespace storage

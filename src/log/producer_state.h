@@ -1,0 +1,92 @@
+// What a partition knows of its producers: the last five batches of each for idempotence, open transactions for the
+// last stable offset. Pure state: time comes in, no I/O (producer_state_files.h has the snapshots). Owned by one Log
+// and guarded by its mutex.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "log/log_types.h"
+#include "log/producer_snapshot.h"
+#include "protocol/error.h"
+#include "protocol/record.h"
+#include "protocol/record_batch.h"
+
+namespace storage {
+
+struct ProducerBatch {
+  std::int32_t first_sequence = -1;
+  std::int32_t last_sequence = -1;
+  std::int64_t first_offset = -1;
+  std::int64_t last_offset = -1;
+  std::int64_t timestamp = -1;
+};
+
+// An abort or commit marker with what it says.
+struct ControlMarker {
+  protocol::ControlType type = protocol::ControlType::abort;
+  std::int32_t coordinator_epoch = -1;
+};
+// Of a whole control batch. Nothing if it is none of a transaction (or was emptied by compaction).
+std::optional<ControlMarker> read_control_marker(base::ByteView batch);
+
+struct CompletedTransaction {
+  std::int64_t producer_id = -1;
+  std::int64_t first_offset = -1;
+  std::int64_t last_offset = -1;  // the marker's
+  bool aborted = false;
+};
+
+class ProducerState {
+ public:
+  // A batch that the producer sent before, among its last five.
+  const ProducerBatch* find_duplicate(const protocol::BatchHeader& batch) const;
+  // Whether a data batch may be appended: sequence (clients only), epoch, transaction.
+  protocol::ErrorCode check_data(const protocol::BatchHeader& batch, AppendOrigin origin) const;
+  protocol::ErrorCode check_marker(const protocol::BatchHeader& batch, const ControlMarker& marker) const;
+
+  // After the append, or from the log at recovery; both without checks.
+  void apply_data(const protocol::BatchHeader& batch);
+  std::optional<CompletedTransaction> apply_marker(const protocol::BatchHeader& batch, const ControlMarker& marker);
+  // Either of them, told by the header; needs the whole batch if it is a control batch.
+  std::optional<CompletedTransaction> apply(const protocol::BatchHeader& batch, base::ByteView bytes);
+
+  // The first offset of open transactions, and of completed ones whose marker the high watermark hasn't passed.
+  std::optional<std::int64_t> first_unstable_offset() const;
+  // What the last stable offset will be once the high watermark passes the transaction: for the transaction index.
+  std::int64_t last_stable_offset_after(const CompletedTransaction& completed) const;
+  void on_high_watermark(std::int64_t high_watermark);
+
+  // Producers without open transaction whose last record is older than this.
+  void expire(std::int64_t now_ms, std::int64_t expiration_ms);
+  // Transactions that began below are forgotten (their data was deleted).
+  void on_log_start(std::int64_t log_start_offset);
+  void clear();
+
+  std::vector<ProducerSnapshotEntry> snapshot() const;
+  void load(const std::vector<ProducerSnapshotEntry>& entries, std::int64_t now_ms, std::int64_t expiration_ms);
+  std::vector<ActiveProducer> active() const;
+  std::size_t size() const { return producers_.size(); }
+
+ private:
+  static constexpr std::size_t kBatchesKept = 5;
+  struct Producer {
+    std::int16_t epoch = -1;
+    std::vector<ProducerBatch> batches;  // oldest first
+    std::int64_t last_timestamp = -1;
+    std::int32_t coordinator_epoch = -1;
+    std::optional<std::int64_t> transaction_first_offset;
+
+    std::int32_t last_sequence() const { return batches.empty() ? -1 : batches.back().last_sequence; }
+  };
+  const Producer* find(std::int64_t producer_id) const;
+
+  std::unordered_map<std::int64_t, Producer> producers_;
+  std::map<std::int64_t, std::int64_t> open_transactions_;                  // first offset -> producer id
+  std::map<std::int64_t, CompletedTransaction> unreplicated_transactions_;  // by first offset
+};
+
+}  // namespace storage
