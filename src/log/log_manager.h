@@ -21,6 +21,7 @@
 #include "base/uuid.h"
 #include "log/log.h"
 #include "log/log_config.h"
+#include "log/meta_properties.h"
 #include "log/topic_partition.h"
 #include "protocol/error.h"
 
@@ -31,11 +32,6 @@ struct LogManagerConfig {
   int recovery_threads_per_data_dir = 1;                // num.recovery.threads.per.data.dir
   std::int64_t producer_id_expiration_ms = 86'400'000;  // producer.id.expiration.ms
   bool keep_partition_metadata = true;                  // false with inter.broker.protocol below 2.8
-};
-
-struct MetaProperties {
-  std::optional<std::int32_t> broker_id;
-  std::optional<std::string> cluster_id;
 };
 
 struct LogDirectoryInfo {

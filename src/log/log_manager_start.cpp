@@ -1,0 +1,273 @@
+// The start of all logs, and their clean end.
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+#include "base/logging.h"
+#include "log/log_manager_state.h"
+
+namespace storage {
+namespace {
+
+constexpr std::string_view kLogger = "kafka.log.LogManager";
+constexpr std::string_view kTieredCache = "remote-log-index-cache";
+
+OffsetCheckpoint read_or_empty(base::FileSystem& files, const std::string& path) {
+  try {
+    return read_offset_checkpoint(files, path);
+  } catch (const CorruptFile& error) {
+    base::log_warn(kLogger, "Error occurred while reading {}, taking it for empty", error.what());
+    return {};
+  }
+}
+
+std::int64_t offset_or_zero(const OffsetCheckpoint& offsets, const TopicPartition& topic_partition) {
+  auto found = offsets.find(topic_partition);
+  return found == offsets.end() ? 0 : found->second;
+}
+
+// Runs the jobs on that many threads, this one among them.
+void run_all(std::vector<std::function<void()>>& jobs, std::size_t thread_count) {
+  std::atomic<std::size_t> next = 0;
+  auto work = [&] {
+    for (std::size_t index = next++; index < jobs.size(); index = next++) jobs[index]();
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t count = 1; count < std::min(thread_count, jobs.size()); ++count) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace
+
+MetaProperties LogManager::open_directories() {
+  MetaProperties agreed;
+  bool any = false;
+  for (const std::string& path : state_->config.log_dirs) {
+    auto directory = std::make_unique<State::Directory>();
+    directory->shared = std::make_shared<LogDirectory>(path);
+    state_->attempt(*directory->shared, [&] {
+      state_->files.create_directories(path);
+      directory->lock = state_->files.try_lock(path + "/" + kLockFile);
+      if (directory->lock) directory->meta_properties = read_meta_properties(state_->files, path);
+    });
+    bool online = !directory->shared->offline();
+    if (online && !directory->lock) {
+      throw std::runtime_error("Failed to acquire lock on file .lock in " + path +
+                               ". Another broker is using this directory.");
+    }
+    any = any || online;
+    if (const auto& found = directory->meta_properties) {
+      auto agree = [&](auto& common, const auto& own, const char* key) {
+        if (!own) return;
+        if (common && *common != *own) {
+          throw std::runtime_error(path + "/" + kMetaPropertiesFile + " has another " + key +
+                                   " than the other entries of log.dirs");
+        }
+        common = own;
+      };
+      agree(agreed.broker_id, found->broker_id, "broker.id");
+      agree(agreed.cluster_id, found->cluster_id, "cluster.id");
+    }
+    directory->shared->on_failure([this](const std::string& failed) {
+      std::function<void(const std::string&)> callback;
+      {
+        std::lock_guard lock(state_->mutex);
+        std::erase_if(state_->logs, [&](const auto& entry) { return entry.second->parent_directory() == failed; });
+        callback = state_->on_failure;
+      }
+      if (callback) callback(failed);
+    });
+    state_->directories.push_back(std::move(directory));
+  }
+  if (!any) throw std::runtime_error("None of the directories in log.dirs can be used");
+  return agreed;
+}
+
+void LogManager::check_identity(std::int32_t broker_id, const std::string& cluster_id) {
+  for (const auto& directory : state_->directories) {
+    const std::string& path = directory->shared->path();
+    if (directory->shared->offline()) continue;
+    if (const auto& found = directory->meta_properties) {
+      if (found->broker_id && *found->broker_id != broker_id) {
+        throw std::runtime_error("Configured broker.id " + std::to_string(broker_id) +
+                                 " doesn't match stored broker.id " + std::to_string(*found->broker_id) + " in " +
+                                 path + "/" + kMetaPropertiesFile);
+      }
+      if (found->cluster_id && *found->cluster_id != cluster_id) {
+        throw std::runtime_error("The Cluster ID " + cluster_id + " doesn't match stored clusterId " +
+                                 *found->cluster_id + " in " + path + "/" + kMetaPropertiesFile +
+                                 ". The broker is trying to join the wrong cluster.");
+      }
+      if (found->broker_id && found->cluster_id) continue;
+    }
+    state_->attempt(*directory->shared, [&] {
+      write_meta_properties(state_->files, path, broker_id, cluster_id, state_->clock.wall_ms());
+    });
+  }
+}
+
+namespace {
+
+// What one directory holds, before its logs are opened.
+struct Inventory {
+  std::vector<TopicPartition> partitions;
+  std::vector<std::string> to_delete;  // names
+};
+
+Inventory take_inventory(base::FileSystem& files, const std::string& path) {
+  Inventory inventory;
+  for (const std::string& name : files.list(path)) {
+    if (name == kTieredCache || !files.info(path + "/" + name).is_directory) continue;
+    auto parsed = parse_partition_directory(name);
+    if (!parsed) {
+      throw std::runtime_error("Found directory " + path + "/" + name +
+                               ", which is not in the form of topic-partition or topic-partition.uniqueId-delete. "
+                               "log.dirs must not contain other directories.");
+    }
+    switch (parsed->kind) {
+      case DirectoryKind::partition:
+        inventory.partitions.push_back(parsed->topic_partition);
+        break;
+      case DirectoryKind::to_delete:
+        inventory.to_delete.push_back(name);
+        break;
+      case DirectoryKind::future:
+      case DirectoryKind::stray:
+        base::log_warn(kLogger, "{}/{} is left alone: moves between log directories aren't finished here", path, name);
+        break;
+    }
+  }
+  return inventory;
+}
+
+}  // namespace
+
+// What load() must know of one directory before it opens its logs.
+struct LogManager::State::Found {
+  Inventory inventory;
+  OffsetCheckpoint recovery_points;
+  OffsetCheckpoint log_starts;
+  OffsetCheckpoint high_watermarks;
+};
+
+// Nothing if the directory is, or goes, offline.
+std::shared_ptr<LogManager::State::Found> LogManager::State::look_into(Directory& directory) {
+  const std::string& path = directory.shared->path();
+  auto found = std::make_shared<Found>();
+  std::optional<std::string> unusable;
+  bool read = attempt(*directory.shared, [&] {
+    try {
+      found->inventory = take_inventory(files, path);
+    } catch (const std::system_error&) {
+      throw;
+    } catch (const std::runtime_error& error) {
+      unusable = error.what();
+      return;
+    }
+    std::string marker = path + "/" + kCleanShutdownFile;
+    directory.had_clean_shutdown = files.exists(marker);
+    found->recovery_points = read_or_empty(files, path + "/" + kRecoveryPointFile);
+    found->log_starts = read_or_empty(files, path + "/" + kLogStartFile);
+    found->high_watermarks = read_offset_checkpoint(files, path + "/" + kHighWatermarkFile);
+    // A crash while loading must count as one.
+    files.remove(marker);
+    if (directory.had_clean_shutdown) files.sync_directory(path);
+  });
+  if (unusable) throw std::runtime_error(*unusable);
+  if (!read) return nullptr;
+  base::log_info(kLogger, "{} {} logs from {} since {} clean shutdown file was found",
+                 directory.had_clean_shutdown ? "Skipping recovery of" : "Recovering",
+                 found->inventory.partitions.size(), path, directory.had_clean_shutdown ? "a" : "no");
+  return found;
+}
+
+LogOptions LogManager::State::options_for(const Directory& directory, const TopicPartition& topic_partition) const {
+  LogOptions options;
+  options.topic_partition = topic_partition;
+  options.directory = directory.shared->path() + "/" + topic_partition.to_string();
+  options.log_directory = directory.shared;
+  options.producer_id_expiration_ms = config.producer_id_expiration_ms;
+  options.keep_partition_metadata = config.keep_partition_metadata;
+  return options;
+}
+
+void LogManager::State::open_found(const LogOptions& options, const Found& found) {
+  attempt(*options.log_directory, [&] {
+    std::shared_ptr<Log> log = Log::open(files, clock, options);
+    log->update_high_watermark(offset_or_zero(found.high_watermarks, options.topic_partition));
+    std::lock_guard lock(mutex);
+    logs[options.topic_partition] = std::move(log);
+  });
+}
+
+void LogManager::load(const std::function<LogConfig(const std::string& topic)>& config_of) {
+  std::int64_t began_ms = state_->clock.monotonic_ms();
+  std::vector<std::function<void()>> jobs;
+  std::set<TopicPartition> seen;
+  std::map<std::string, LogConfig> configs;
+  std::atomic<std::size_t> done = 0;
+  for (const auto& directory : state_->directories) {
+    std::shared_ptr<State::Found> found = state_->look_into(*directory);
+    if (!found) continue;
+    const std::string& path = directory->shared->path();
+    for (const std::string& name : found->inventory.to_delete) {
+      state_->schedule_directory_delete(directory->shared, path + "/" + name, config_of("").file_delete_delay_ms);
+    }
+    for (const TopicPartition& topic_partition : found->inventory.partitions) {
+      if (!seen.insert(topic_partition).second) {
+        throw std::runtime_error("Duplicate log directories for " + topic_partition.to_string() +
+                                 " are found, one in " + path);
+      }
+      if (!configs.contains(topic_partition.topic)) configs[topic_partition.topic] = config_of(topic_partition.topic);
+      LogOptions options = state_->options_for(*directory, topic_partition);
+      options.config = configs[topic_partition.topic];
+      options.clean_shutdown = directory->had_clean_shutdown;
+      options.recovery_point = offset_or_zero(found->recovery_points, topic_partition);
+      options.log_start_offset = offset_or_zero(found->log_starts, topic_partition);
+      jobs.push_back([this, &done, &jobs, found, options = std::move(options)] {
+        state_->open_found(options, *found);
+        std::size_t count = ++done;
+        if (count % 1000 == 0 || !options.clean_shutdown) {
+          base::log_info(kLogger, "Completed load of {} ({}/{} loaded)", options.directory, count, jobs.size());
+        }
+      });
+    }
+  }
+  run_all(jobs, state_->directories.size() *
+                    static_cast<std::size_t>(std::max(1, state_->config.recovery_threads_per_data_dir)));
+  bool any = false;
+  for (const auto& directory : state_->directories) {
+    directory->loaded = !directory->shared->offline();
+    any = any || directory->loaded;
+  }
+  if (!any) throw std::runtime_error("All log directories have failed while loading");
+  base::log_info(kLogger, "Loaded {} logs in {}ms", logs().size(), state_->clock.monotonic_ms() - began_ms);
+}
+
+void LogManager::shutdown() {
+  base::log_info(kLogger, "Shutting down.");
+  std::vector<std::function<void()>> jobs;
+  for (const auto& directory : state_->directories) {
+    for (const auto& log : state_->logs_of(*directory->shared)) {
+      jobs.push_back([this, log, shared = directory->shared] { state_->attempt(*shared, [&] { log->close(); }); });
+    }
+  }
+  run_all(jobs, state_->directories.size() *
+                    static_cast<std::size_t>(std::max(1, state_->config.recovery_threads_per_data_dir)));
+  checkpoint_high_watermarks();
+  checkpoint_recovery_points();
+  checkpoint_log_start_offsets();
+  for (const auto& directory : state_->directories) {
+    state_->attempt(*directory->shared, [&] {
+      if (directory->loaded) write_clean_shutdown_marker(state_->files, directory->shared->path());
+    });
+    directory->loaded = false;
+    directory->lock.reset();
+  }
+  base::log_info(kLogger, "Shutdown complete.");
+}
+
+}  // namespace storage
