@@ -85,6 +85,7 @@ class LogFixture : public ::testing::Test {
     options.recovery_point = opening.recovery_point;
     options.log_start_offset = opening.log_start_offset;
     log_ = Log::open(file_system(), clock_, options);
+    log_->update_high_watermark(log_->log_end_offset());
   }
   Log& log() { return *log_; }
 
