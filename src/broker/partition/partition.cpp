@@ -1,0 +1,188 @@
+#include "broker/partition/partition.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace broker::partition {
+
+using protocol::ErrorCode;
+
+Partition::Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log)
+    : broker_id_(broker_id), topic_id_(topic_id), log_(std::move(log)) {}
+
+std::optional<std::int32_t> Partition::leader_epoch() const {
+  std::shared_lock lock(state_mutex_);
+  if (!leader_) return std::nullopt;
+  return leader_epoch_;
+}
+
+ErrorCode Partition::become_leader(const metadata::LeaderState& state) {
+  std::unique_lock lock(state_mutex_);
+  if (!leader_ || state.leader_epoch > leader_epoch_) {
+    ErrorCode error = log_->start_leader_epoch(state.leader_epoch);
+    if (error != ErrorCode::none) return error;
+  }
+  leader_ = true;
+  leader_epoch_ = state.leader_epoch;
+  partition_epoch_ = state.partition_epoch;
+  replicas_ = state.replicas;
+  isr_ = state.isr;
+  {
+    std::lock_guard progress(progress_mutex_);
+    stopped_ = false;
+  }
+  advance_high_watermark(0);
+  return ErrorCode::none;
+}
+
+void Partition::stop(ErrorCode reason) {
+  std::vector<std::shared_ptr<FetchWaiter>> fetches;
+  std::vector<CommitWaiter> commits;
+  {
+    std::unique_lock lock(state_mutex_);
+    leader_ = false;
+    stopped_reason_ = reason;
+    std::lock_guard progress(progress_mutex_);
+    stopped_ = true;
+    fetches.swap(fetch_waiters_);
+    commits.swap(commit_waiters_);
+  }
+  for (auto& each : fetches) each->wake();
+  for (auto& each : commits) each.done.set(reason);
+}
+
+void Partition::set_min_insync_replicas(std::int32_t count) {
+  std::unique_lock lock(state_mutex_);
+  min_insync_replicas_ = count;
+}
+
+ErrorCode Partition::check_leader(std::int32_t current_leader_epoch) const {
+  if (leader_ && current_leader_epoch >= 0 && current_leader_epoch != leader_epoch_) {
+    return current_leader_epoch < leader_epoch_ ? ErrorCode::fenced_leader_epoch : ErrorCode::unknown_leader_epoch;
+  }
+  return leader_ ? ErrorCode::none : stopped_reason_;
+}
+
+storage::AppendResult Partition::append(base::MutableByteView records, const AppendOptions& options) {
+  storage::AppendResult result;
+  std::shared_lock lock(state_mutex_);
+  result.error = check_leader(-1);
+  if (result.ok() && options.acks == -1 && std::cmp_less(isr_.size(), min_insync_replicas_)) {
+    result.error = ErrorCode::not_enough_replicas;
+  }
+  if (!result.ok()) return result;
+  storage::AppendContext context;
+  context.leader_epoch = leader_epoch_;
+  context.produce_version = options.produce_version;
+  context.origin = options.origin;
+  context.now_ms = options.now_ms;
+  result = log_->append_as_leader(records, context);
+  if (result.ok() && !result.duplicate) advance_high_watermark(static_cast<std::int64_t>(records.size()));
+  return result;
+}
+
+// With this broker alone in the ISR everything that is in the log is committed. With followers it will be the lowest of
+// their log ends, and move when they fetch.
+void Partition::advance_high_watermark(std::int64_t bytes) {
+  if (isr_.size() != 1 || isr_.front() != broker_id_) return;
+  std::vector<std::shared_ptr<FetchWaiter>> fetches;
+  std::vector<CommitWaiter> commits;
+  {
+    std::lock_guard progress(progress_mutex_);
+    std::int64_t end = log_->log_end_offset();
+    log_->update_high_watermark(end);
+    fetches = fetch_waiters_;
+    auto still_waiting = std::partition(commit_waiters_.begin(), commit_waiters_.end(),
+                                        [end](const CommitWaiter& each) { return each.end_offset > end; });
+    std::move(still_waiting, commit_waiters_.end(), std::back_inserter(commits));
+    commit_waiters_.erase(still_waiting, commit_waiters_.end());
+  }
+  for (auto& each : fetches) each->bytes_arrived(bytes);
+  for (auto& each : commits) each.done.set(ErrorCode::none);
+}
+
+base::OneShot<ErrorCode> Partition::committed(std::int64_t end_offset) {
+  base::OneShot<ErrorCode> done;
+  std::shared_lock lock(state_mutex_);
+  std::lock_guard progress(progress_mutex_);
+  if (ErrorCode error = check_leader(-1); error != ErrorCode::none) {
+    done.set(error);
+  } else if (log_->high_watermark() >= end_offset) {
+    done.set(ErrorCode::none);
+  } else {
+    // Those that were given up in the meantime go here, so that the list can't grow without bound.
+    std::erase_if(commit_waiters_, [](const CommitWaiter& each) { return each.done.is_set(); });
+    CommitWaiter& waiter = commit_waiters_.emplace_back();
+    waiter.end_offset = end_offset;
+    waiter.done = done;
+  }
+  return done;
+}
+
+FetchOutcome Partition::fetch(const FetchOptions& options) {
+  FetchOutcome outcome;
+  std::shared_lock lock(state_mutex_);
+  outcome.error = check_leader(options.current_leader_epoch);
+  if (outcome.error != ErrorCode::none) return outcome;
+  if (options.last_fetched_epoch >= 0) {
+    storage::EpochEndOffset end = log_->epoch_end_offset(options.last_fetched_epoch);
+    if (end.leader_epoch < 0 || end.end_offset < 0) {
+      outcome.error = ErrorCode::offset_out_of_range;
+      return outcome;
+    }
+    if (end.leader_epoch < options.last_fetched_epoch || end.end_offset < options.offset) {
+      storage::LogOffsets offsets = log_->offsets();
+      outcome.data.log_start_offset = offsets.log_start_offset;
+      outcome.data.log_end_offset = offsets.log_end_offset;
+      outcome.data.high_watermark = offsets.high_watermark;
+      outcome.data.last_stable_offset = offsets.last_stable_offset;
+      outcome.diverging = end;
+      return outcome;
+    }
+  }
+  auto read = log_->read(options.offset, options.max_bytes, options.isolation, options.min_one_message);
+  if (read) {
+    outcome.data = std::move(*read);
+  } else {
+    outcome.error = read.error();
+  }
+  return outcome;
+}
+
+bool Partition::add_waiter(const std::shared_ptr<FetchWaiter>& waiter, std::int64_t seen_high_watermark) {
+  std::lock_guard progress(progress_mutex_);
+  if (stopped_ || log_->high_watermark() != seen_high_watermark) return false;
+  fetch_waiters_.push_back(waiter);
+  return true;
+}
+
+void Partition::remove_waiter(const std::shared_ptr<FetchWaiter>& waiter) {
+  std::lock_guard progress(progress_mutex_);
+  auto found = std::find(fetch_waiters_.begin(), fetch_waiters_.end(), waiter);
+  if (found == fetch_waiters_.end()) return;
+  *found = std::move(fetch_waiters_.back());
+  fetch_waiters_.pop_back();
+}
+
+protocol::Result<storage::OffsetAndTimestamp> Partition::list_offset(std::int32_t current_leader_epoch,
+                                                                     std::int64_t timestamp,
+                                                                     storage::ReadIsolation isolation) {
+  std::shared_lock lock(state_mutex_);
+  if (ErrorCode error = check_leader(current_leader_epoch); error != ErrorCode::none) return error;
+  return log_->list_offset(timestamp, isolation);
+}
+
+protocol::Result<storage::EpochEndOffset> Partition::epoch_end_offset(std::int32_t current_leader_epoch,
+                                                                      std::int32_t leader_epoch) {
+  std::shared_lock lock(state_mutex_);
+  if (ErrorCode error = check_leader(current_leader_epoch); error != ErrorCode::none) return error;
+  return log_->epoch_end_offset(leader_epoch);
+}
+
+protocol::Result<std::int64_t> Partition::delete_records(std::int64_t offset) {
+  std::shared_lock lock(state_mutex_);
+  if (ErrorCode error = check_leader(-1); error != ErrorCode::none) return error;
+  return log_->delete_records(offset);
+}
+
+}  // namespace broker::partition

@@ -1,0 +1,108 @@
+// One partition as its leader: who may append and read, what is committed, and who waits for that. The records
+// themselves are in its Log. Owned by PartitionManager and by requests under way; it stays readable after it was
+// stopped, and then answers every call with the reason.
+//
+// Thread-safe. `state_mutex_` guards leadership: data calls hold it shared for as long as they use the log, so that a
+// leader epoch never ends in the middle of an append. `progress_mutex_` guards the move of the high watermark and the
+// lists of waiters; it is taken after the other. Nobody is woken with a lock held.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <vector>
+
+#include "base/task.h"
+#include "base/uuid.h"
+#include "broker/metadata/partition_sink.h"
+#include "broker/partition/fetch_waiter.h"
+#include "log/log.h"
+
+namespace broker::partition {
+
+struct AppendOptions {
+  std::int16_t acks = -1;
+  std::int16_t produce_version = 11;
+  storage::AppendOrigin origin = storage::AppendOrigin::client;
+  std::int64_t now_ms = 0;
+};
+
+struct FetchOptions {
+  std::int64_t offset = 0;
+  std::int32_t current_leader_epoch = -1;  // -1: not checked
+  std::int32_t last_fetched_epoch = -1;    // -1: not checked
+  std::uint64_t max_bytes = 0;
+  storage::ReadIsolation isolation = storage::ReadIsolation::high_watermark;
+  bool min_one_message = true;  // the first batch even if it is larger than max_bytes
+};
+
+struct FetchOutcome {
+  FetchOutcome() {}
+  protocol::ErrorCode error = protocol::ErrorCode::none;
+  storage::ReadResult data;
+  std::optional<storage::EpochEndOffset> diverging;  // where the reader's history and ours part; then there is no data
+};
+
+class Partition {
+ public:
+  Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log);
+
+  const storage::TopicPartition& name() const { return log_->topic_partition(); }
+  const base::Uuid& topic_id() const { return topic_id_; }
+  const std::shared_ptr<storage::Log>& log() const { return log_; }
+  std::optional<std::int32_t> leader_epoch() const;  // nothing if not led here
+
+  protocol::ErrorCode become_leader(const metadata::LeaderState& state);
+  // From now on everything is answered with `reason`; who waits is woken.
+  void stop(protocol::ErrorCode reason);
+  void set_min_insync_replicas(std::int32_t count);
+
+  // The records are rewritten in place. With acks=-1 the answer may go out once await_committed() of log_end_offset is
+  // through.
+  storage::AppendResult append(base::MutableByteView records, const AppendOptions& options);
+  // Set, at once or later, with none, or with the reason why it won't be known. Whoever sets a time limit sets it too.
+  base::OneShot<protocol::ErrorCode> committed(std::int64_t end_offset);
+
+  FetchOutcome fetch(const FetchOptions& options);
+  // False, and not registered, if there is news since the caller saw this high watermark.
+  bool add_waiter(const std::shared_ptr<FetchWaiter>& waiter, std::int64_t seen_high_watermark);
+  void remove_waiter(const std::shared_ptr<FetchWaiter>& waiter);
+
+  protocol::Result<storage::OffsetAndTimestamp> list_offset(std::int32_t current_leader_epoch, std::int64_t timestamp,
+                                                            storage::ReadIsolation isolation);
+  protocol::Result<storage::EpochEndOffset> epoch_end_offset(std::int32_t current_leader_epoch,
+                                                             std::int32_t leader_epoch);
+  // Answers the log start offset after it, which is the low watermark of its only replica.
+  protocol::Result<std::int64_t> delete_records(std::int64_t offset);
+
+ private:
+  struct CommitWaiter {
+    std::int64_t end_offset = 0;
+    base::OneShot<protocol::ErrorCode> done;
+  };
+
+  protocol::ErrorCode check_leader(std::int32_t current_leader_epoch) const;  // state_mutex_ is held
+  void advance_high_watermark(std::int64_t bytes);                            // state_mutex_ is held
+
+  const std::int32_t broker_id_;
+  const base::Uuid topic_id_;
+  const std::shared_ptr<storage::Log> log_;
+
+  mutable std::shared_mutex state_mutex_;
+  bool leader_ = false;
+  protocol::ErrorCode stopped_reason_ = protocol::ErrorCode::not_leader_or_follower;
+  std::int32_t leader_epoch_ = -1;
+  std::int32_t partition_epoch_ = -1;
+  std::vector<std::int32_t> replicas_;
+  std::vector<std::int32_t> isr_;
+  std::int32_t min_insync_replicas_ = 1;
+
+  mutable std::mutex progress_mutex_;
+  bool stopped_ = false;
+  std::vector<std::shared_ptr<FetchWaiter>> fetch_waiters_;
+  std::vector<CommitWaiter> commit_waiters_;
+};
+
+}  // namespace broker::partition

@@ -1,0 +1,176 @@
+#include "broker/partition/partition_manager.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/logging.h"
+
+namespace broker::partition {
+
+using protocol::ErrorCode;
+
+PartitionManager::PartitionManager(std::int32_t broker_id, storage::LogManager& logs, SettingsOf settings_of)
+    : broker_id_(broker_id), logs_(logs), settings_of_(std::move(settings_of)) {}
+
+std::shared_ptr<Partition> PartitionManager::find(std::string_view topic, std::int32_t partition) const {
+  std::shared_lock lock(mutex_);
+  auto entry = topics_.find(topic);
+  if (entry == topics_.end()) return nullptr;
+  auto found = entry->second->partitions.find(partition);
+  return found == entry->second->partitions.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<Partition> PartitionManager::find(const base::Uuid& topic_id, std::int32_t partition) const {
+  std::shared_lock lock(mutex_);
+  auto entry = topics_by_id_.find(topic_id);
+  if (entry == topics_by_id_.end()) return nullptr;
+  auto found = entry->second->partitions.find(partition);
+  return found == entry->second->partitions.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<Partition>> PartitionManager::all() const {
+  std::vector<std::shared_ptr<Partition>> result;
+  std::shared_lock lock(mutex_);
+  for (auto& [name, topic] : topics_) {
+    for (auto& [number, partition] : topic->partitions) result.push_back(partition);
+  }
+  return result;
+}
+
+std::vector<ErrorCode> PartitionManager::become_leader(const std::vector<metadata::LeaderState>& partitions) {
+  std::vector<ErrorCode> errors;
+  errors.reserve(partitions.size());
+  for (const metadata::LeaderState& state : partitions) {
+    errors.push_back(lead(state));
+    if (errors.back() != ErrorCode::none) {
+      base::log_error("state.change.logger", "Can't become leader of {}-{} with leader epoch {}: {}", state.topic,
+                      state.partition, state.leader_epoch, protocol::name_of(errors.back()));
+    }
+  }
+  return errors;
+}
+
+ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
+  TopicSettings settings = settings_of_(state.topic);
+  std::shared_ptr<Partition> partition = find(state.topic, state.partition);
+  if (partition && partition->topic_id() != state.topic_id) {  // the topic was deleted and made again
+    partition = nullptr;
+    metadata::PartitionName old{state.topic, state.topic_id, state.partition};
+    stop({old}, true);
+  }
+  if (partition) {
+    partition->set_min_insync_replicas(settings.min_insync_replicas);
+    return partition->become_leader(state);
+  }
+
+  storage::TopicPartition name{state.topic, state.partition};
+  std::optional<base::Uuid> topic_id;
+  if (!state.topic_id.is_zero()) topic_id = state.topic_id;
+  if (state.is_new) {
+    auto leftover = logs_.find(name);
+    if (leftover && leftover->topic_id() != topic_id) (void)logs_.remove(name);
+  }
+  auto log = logs_.get_or_create(name, settings.log, topic_id);
+  if (!log) return log.error();
+  (*log)->set_config(settings.log);
+  partition = std::make_shared<Partition>(broker_id_, state.topic_id, *log);
+  partition->set_min_insync_replicas(settings.min_insync_replicas);
+  ErrorCode error = partition->become_leader(state);
+  if (error != ErrorCode::none) return error;
+
+  std::unique_lock lock(mutex_);
+  std::shared_ptr<Topic>& topic = topics_[state.topic];
+  if (!topic) {
+    topic = std::make_shared<Topic>();
+    topic->name = state.topic;
+    topic->id = state.topic_id;
+    if (!state.topic_id.is_zero()) topics_by_id_[state.topic_id] = topic;
+  }
+  topic->partitions[state.partition] = std::move(partition);
+  return ErrorCode::none;
+}
+
+std::shared_ptr<Partition> PartitionManager::take_out(const std::string& topic_name, std::int32_t number) {
+  std::unique_lock lock(mutex_);
+  auto entry = topics_.find(topic_name);
+  if (entry == topics_.end()) return nullptr;
+  auto& partitions = entry->second->partitions;
+  auto found = partitions.find(number);
+  if (found == partitions.end()) return nullptr;
+  std::shared_ptr<Partition> partition = std::move(found->second);
+  partitions.erase(found);
+  if (partitions.empty()) {
+    topics_by_id_.erase(entry->second->id);
+    topics_.erase(entry);
+  }
+  return partition;
+}
+
+void PartitionManager::stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) {
+  for (const metadata::PartitionName& name : partitions) {
+    if (auto partition = take_out(name.topic, name.partition)) {
+      partition->stop(delete_logs ? ErrorCode::unknown_topic_or_partition : ErrorCode::not_leader_or_follower);
+    }
+    storage::TopicPartition on_disk{name.topic, name.partition};
+    if (!delete_logs || !logs_.find(on_disk)) continue;
+    ErrorCode error = logs_.remove(on_disk);
+    if (error != ErrorCode::none) {
+      base::log_error("kafka.server.ReplicaManager", "Can't delete the log of {}: {}", on_disk.to_string(),
+                      protocol::name_of(error));
+    }
+  }
+}
+
+void PartitionManager::topic_settings_changed(const std::string& topic_name) {
+  TopicSettings settings = settings_of_(topic_name);
+  logs_.set_topic_config(topic_name, settings.log);
+  std::vector<std::shared_ptr<Partition>> partitions;
+  {
+    std::shared_lock lock(mutex_);
+    auto entry = topics_.find(topic_name);
+    if (entry == topics_.end()) return;
+    for (auto& [number, partition] : entry->second->partitions) partitions.push_back(partition);
+  }
+  for (auto& partition : partitions) partition->set_min_insync_replicas(settings.min_insync_replicas);
+}
+
+void PartitionManager::shutdown() {
+  for (auto& partition : all()) partition->stop(ErrorCode::not_leader_or_follower);
+}
+
+std::vector<DirectoryDescription> PartitionManager::describe_directories() const {
+  std::vector<DirectoryDescription> result;
+  for (const storage::LogDirectoryInfo& info : logs_.directories()) {
+    DirectoryDescription& directory = result.emplace_back();
+    directory.path = info.path;
+    if (info.offline) {
+      directory.error = ErrorCode::kafka_storage_error;
+      continue;
+    }
+    std::error_code error;
+    std::filesystem::space_info space = std::filesystem::space(info.path, error);
+    if (!error) {
+      directory.total_bytes = static_cast<std::int64_t>(space.capacity);
+      directory.usable_bytes = static_cast<std::int64_t>(space.available);
+    }
+  }
+  for (const auto& log : logs_.logs()) {
+    auto directory = std::find_if(result.begin(), result.end(), [&log](const DirectoryDescription& each) {
+      return each.path == log->parent_directory();
+    });
+    if (directory == result.end() || directory->error != ErrorCode::none) continue;
+    storage::LogOffsets offsets = log->offsets();
+    DirectoryDescription::Replica& replica = directory->replicas.emplace_back();
+    replica.name = log->topic_partition();
+    replica.size_bytes = static_cast<std::int64_t>(log->size_bytes());
+    replica.offset_lag = std::max<std::int64_t>(offsets.high_watermark - offsets.log_end_offset, 0);
+  }
+  for (auto& directory : result) {
+    std::sort(directory.replicas.begin(), directory.replicas.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
+  }
+  return result;
+}
+
+}  // namespace broker::partition

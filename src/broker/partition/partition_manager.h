@@ -1,0 +1,85 @@
+// The partitions that this broker leads, by topic name and by topic id. Owned by the app; made after the LogManager has
+// loaded, and told by the controller side (PartitionSink) what to lead and what to stop.
+//
+// Thread-safe: lookups take a short shared lock; changes come from the control thread, one at a time, and touch disks
+// outside of that lock.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/metadata/partition_sink.h"
+#include "broker/partition/partition.h"
+#include "log/log_manager.h"
+
+namespace broker::partition {
+
+struct TopicSettings {
+  storage::LogConfig log;
+  std::int32_t min_insync_replicas = 1;
+};
+
+struct DirectoryDescription {
+  struct Replica {
+    storage::TopicPartition name;
+    std::int64_t size_bytes = 0;
+    std::int64_t offset_lag = 0;
+  };
+  std::string path;
+  protocol::ErrorCode error = protocol::ErrorCode::none;
+  std::int64_t total_bytes = -1;
+  std::int64_t usable_bytes = -1;
+  std::vector<Replica> replicas;  // sorted by name
+};
+
+class PartitionManager final : public metadata::PartitionSink {
+ public:
+  // `settings_of` answers for a topic with what is configured now; called on the control thread.
+  using SettingsOf = std::function<TopicSettings(const std::string& topic)>;
+  PartitionManager(std::int32_t broker_id, storage::LogManager& logs, SettingsOf settings_of);
+
+  // Null if not led here.
+  std::shared_ptr<Partition> find(std::string_view topic, std::int32_t partition) const;
+  std::shared_ptr<Partition> find(const base::Uuid& topic_id, std::int32_t partition) const;
+  std::vector<std::shared_ptr<Partition>> all() const;
+
+  std::vector<protocol::ErrorCode> become_leader(const std::vector<metadata::LeaderState>& partitions) override;
+  void stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) override;
+  // The configuration of a topic changed; takes effect before this returns. On the control thread.
+  void topic_settings_changed(const std::string& topic);
+  // Every waiting request is woken and every further one refused, so that the listeners can stop.
+  void shutdown();
+
+  std::vector<DirectoryDescription> describe_directories() const;
+
+ private:
+  struct Topic {
+    std::string name;
+    base::Uuid id;
+    std::map<std::int32_t, std::shared_ptr<Partition>> partitions;
+  };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+
+  protocol::ErrorCode lead(const metadata::LeaderState& state);
+  std::shared_ptr<Partition> take_out(const std::string& topic, std::int32_t partition);
+
+  const std::int32_t broker_id_;
+  storage::LogManager& logs_;
+  const SettingsOf settings_of_;
+
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<Topic>, TextHash, std::equal_to<>> topics_;
+  std::unordered_map<base::Uuid, std::shared_ptr<Topic>> topics_by_id_;
+};
+
+}  // namespace broker::partition
