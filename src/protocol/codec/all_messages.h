@@ -1,4 +1,4 @@
-// Every message behind one interface, for tests, fuzzing and tools. Not for serving requests.
+// Every message behind one interface, for tests and fuzzing, which link protocol_all_messages. Not for serving requests.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,20 @@ struct MessageInfo {
 };
 
 std::span<const MessageInfo> all_messages();
-const MessageInfo* find_message(std::string_view name);
-const MessageInfo* find_message(std::int16_t api_key, MessageKind kind);
+
+inline const MessageInfo* find_message(std::string_view name) {
+  for (const MessageInfo& message : all_messages()) {
+    if (message.name == name) return &message;
+  }
+  return nullptr;
+}
+
+inline const MessageInfo* find_message(std::int16_t api_key, MessageKind kind) {
+  for (const MessageInfo& message : all_messages()) {
+    if (message.api_key == api_key && message.kind == kind) return &message;
+  }
+  return nullptr;
+}
 
 template <class Message>
 constexpr MessageInfo message_info(MessageKind kind, std::int16_t api_key) {

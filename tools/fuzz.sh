@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# fuzz.sh SECONDS [TARGET…]: builds every x_fuzz.cpp below src (or those named) with clang and runs each for SECONDS.
+# Seeds: x_seeds.py FOLDER beside the source writes them, and testdata/x_seeds/ holds fixed ones; both are optional.
+# Ends with 1 if any target found something; the input that did it stays in build/fuzz/findings.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:?usage: fuzz.sh SECONDS [TARGET…]}
+shift
+
+mapfile -t sources < <(find src -name '*_fuzz.cpp' | sort)
+chosen=()
+for source in "${sources[@]}"; do
+  target=$(basename "$source" .cpp)
+  if [ $# -eq 0 ] || [[ " $* " == *" $target "* ]]; then chosen+=("$source"); fi
+done
+[ ${#chosen[@]} -gt 0 ] || { echo "no such fuzz target" >&2; exit 1; }
+
+cmake --preset fuzz >/dev/null
+targets=()
+for source in "${chosen[@]}"; do targets+=("$(basename "$source" .cpp)"); done
+ninja -C build/fuzz "${targets[@]}"
+
+findings=$PWD/build/fuzz/findings
+mkdir -p "$findings"
+failed=0
+for source in "${chosen[@]}"; do
+  folder=$(dirname "$source")
+  target=$(basename "$source" .cpp)
+  name=${target%_fuzz}
+  corpus=build/fuzz/corpus/$name
+  mkdir -p "$corpus"
+  if [ -f "$folder/${name}_seeds.py" ]; then python3 "$folder/${name}_seeds.py" "$corpus/seeds" >/dev/null; fi
+  inputs=("$corpus")
+  if [ -d "$corpus/seeds" ]; then inputs+=("$corpus/seeds"); fi
+  if [ -d "$folder/testdata/${name}_seeds" ]; then inputs+=("$folder/testdata/${name}_seeds"); fi
+  log=build/fuzz/$name.log
+  if "build/fuzz/$folder/$target" -max_total_time="$seconds" -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=10 \
+      -artifact_prefix="$findings/$name-" "${inputs[@]}" >"$log" 2>&1; then
+    echo "$target: nothing found, $(grep -oE 'Done [0-9]+ runs' "$log" || tail -1 "$log")"
+  else
+    tail -40 "$log"
+    echo "$target: FAILED, see $log and $findings"
+    failed=1
+  fi
+done
+exit $failed
