@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "base/logging.h"
 
@@ -27,6 +28,19 @@ const T& value_as(const ConfigValue& value, std::string_view name) {
   const T* typed = std::get_if<T>(&value);
   if (typed == nullptr) throw std::logic_error(fmt::format("broker config {} is null or of another type", name));
   return *typed;
+}
+
+// Several keys for one thing: a dynamic config of a group puts the whole group of the file out of force, as in Kafka.
+bool overruled(std::string_view key, const StringMap& dynamic_default, const StringMap& dynamic_broker) {
+  static constexpr std::pair<std::string_view, std::string_view> kOverrulers[] = {
+      {"log.retention.hours", "log.retention.ms"},
+      {"log.retention.minutes", "log.retention.ms"},
+      {"log.roll.hours", "log.roll.ms"},
+      {"log.roll.jitter.hours", "log.roll.jitter.ms"},
+      {"log.flush.scheduler.interval.ms", "log.flush.interval.ms"}};
+  const auto found = std::ranges::find(kOverrulers, key, &std::pair<std::string_view, std::string_view>::first);
+  return found != std::end(kOverrulers) &&
+         (dynamic_default.contains(found->second) || dynamic_broker.contains(found->second));
 }
 
 // broker.id and node.id are two names of one thing.
@@ -69,7 +83,8 @@ std::shared_ptr<const BrokerConfig> BrokerConfig::create(base::Properties file, 
 
 std::shared_ptr<const BrokerConfig> BrokerConfig::with_dynamic(StringMap dynamic_default,
                                                                StringMap dynamic_broker) const {
-  return create(file_, std::move(dynamic_default), std::move(dynamic_broker));
+  auto config = create(file_, std::move(dynamic_default), std::move(dynamic_broker));
+  return hot_.broker_id == config->hot_.broker_id ? config : config->with_broker_id(hot_.broker_id);
 }
 
 std::shared_ptr<const BrokerConfig> BrokerConfig::with_broker_id(std::int32_t broker_id) const {
@@ -87,7 +102,8 @@ void BrokerConfig::resolve() {
       values_.push_back(parse_value(key, found->second));
     } else if (const auto by_default = dynamic_default_.find(key.name); by_default != dynamic_default_.end()) {
       values_.push_back(parse_value(key, by_default->second));
-    } else if (const auto* entry = file_.find(key.name); entry != nullptr) {
+    } else if (const auto* entry = file_.find(key.name);
+               entry != nullptr && !overruled(key.name, dynamic_default_, dynamic_broker_)) {
       values_.push_back(parse_value(key, entry->value));
     } else {
       values_.push_back(default_value(key));

@@ -15,6 +15,23 @@ const ConfigKey* find(std::span<const ConfigKey> keys, std::string_view name) {
 const ConfigKey* find_broker_key(std::string_view name) { return find(broker_keys(), name); }
 const ConfigKey* find_topic_key(std::string_view name) { return find(topic_keys(), name); }
 
+const ConfigKey* find_dynamic_only_key(std::string_view name) {
+  const auto rate = [](std::string_view key) {
+    ConfigKey made;
+    made.name = key;
+    made.type = ConfigType::int64;
+    made.default_text = "9223372036854775807";
+    made.rule = Rule::at_least;
+    made.allowed = "[0,...]";
+    made.update_mode = UpdateMode::per_broker;
+    return made;
+  };
+  static const ConfigKey keys[] = {rate("follower.replication.throttled.rate"),
+                                   rate("leader.replication.throttled.rate"),
+                                   rate("replica.alter.log.dirs.io.max.bytes.per.second")};
+  return find(keys, name);
+}
+
 std::string_view name_of(ConfigType type) {
   switch (type) {
     case ConfigType::boolean:

@@ -63,6 +63,8 @@ std::span<const ConfigKey> broker_keys();                 // sorted by name
 std::span<const ConfigKey> topic_keys();                  // sorted by name
 const ConfigKey* find_broker_key(std::string_view name);  // null if unknown
 const ConfigKey* find_topic_key(std::string_view name);
+// Three keys that a broker only ever gets dynamically: rates at which replication is throttled.
+const ConfigKey* find_dynamic_only_key(std::string_view name);
 std::string_view name_of(ConfigType type);  // "INT", as in Kafka's messages
 
 }  // namespace broker::config

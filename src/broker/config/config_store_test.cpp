@@ -1,0 +1,167 @@
+#include "broker/config/config_store.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "broker/config/dynamic_config.h"
+
+namespace broker::config {
+namespace {
+
+std::shared_ptr<const BrokerConfig> broker_of(const StringMap& pairs = {}) {
+  base::Properties file;
+  file.set("zookeeper.connect", "z");
+  for (const auto& [key, value] : pairs) file.set(key, value);
+  return BrokerConfig::create(file);
+}
+
+TEST(ConfigStore, TopicsComeAndGo) {
+  ConfigStore store(broker_of());
+  std::vector<std::string> heard;
+  store.on_topic_change([&](const std::string& topic, const TopicConfig& config) {
+    heard.push_back(topic + " " + std::to_string(config.log().retention_ms));
+  });
+  const auto before = store.topic("a");
+  store.set_topic_overrides("a", {{"retention.ms", "5"}});
+  EXPECT_EQ(store.topic("a")->log().retention_ms, 5);
+  EXPECT_NE(before->log().retention_ms, 5);
+  store.set_topic_overrides("a", {});
+  EXPECT_EQ(store.topic("a")->log().retention_ms, before->log().retention_ms);
+  store.set_topic_overrides("never seen", {});
+  EXPECT_EQ(heard, (std::vector<std::string>{"a 5", "a 604800000"}));
+}
+
+TEST(ConfigStore, BrokerChangesReachTopics) {
+  ConfigStore store(broker_of());
+  store.set_topic_overrides("a", {{"retention.ms", "5"}});
+  int changes = 0;
+  store.on_broker_change([&](const BrokerConfig& before, const BrokerConfig& after) {
+    ++changes;
+    EXPECT_EQ(before.hot().message_max_bytes, 1048588);
+    EXPECT_EQ(after.hot().message_max_bytes, 70);
+    EXPECT_EQ(store.topic("b")->log().max_message_bytes, 70);
+  });
+  store.set_dynamic_default({{"message.max.bytes", "70"}});
+  EXPECT_EQ(changes, 1);
+  EXPECT_EQ(store.topic("a")->log().max_message_bytes, 70);
+  EXPECT_EQ(store.topic("a")->log().retention_ms, 5);
+  EXPECT_EQ(store.broker()->hot().message_max_bytes, 70);
+}
+
+TEST(ConfigStore, ThisBrokerGoesOverTheCluster) {
+  ConfigStore store(broker_of({{"message.max.bytes", "10"}}));
+  store.set_dynamic_broker({{"message.max.bytes", "30"}});
+  store.set_dynamic_default({{"message.max.bytes", "20"}});
+  EXPECT_EQ(store.broker()->hot().message_max_bytes, 30);
+  store.set_dynamic_broker({});
+  EXPECT_EQ(store.broker()->hot().message_max_bytes, 20);
+  store.set_dynamic_default({});
+  EXPECT_EQ(store.broker()->hot().message_max_bytes, 10);
+}
+
+TEST(ConfigStore, GeneratedBrokerIdStays) {
+  ConfigStore store(broker_of());
+  store.set_broker_id(1001);
+  store.set_dynamic_default({{"message.max.bytes", "20"}});
+  EXPECT_EQ(store.broker()->hot().broker_id, 1001);
+  EXPECT_EQ(store.broker()->get_int("broker.id"), 1001);
+}
+
+TEST(ConfigStore, StoredNonsenseIsLeftOut) {
+  ConfigStore store(broker_of());
+  store.set_dynamic_broker({{"message.max.bytes", "x"}, {"log.roll.ms", "0"}, {"num.io.threads", "4"}});
+  EXPECT_EQ(store.broker()->hot().message_max_bytes, 1048588);
+  EXPECT_EQ(store.broker()->get_int("num.io.threads"), 4);
+}
+
+TEST(ConfigStore, ReadersWhileWriting) {
+  ConfigStore store(broker_of());
+  std::thread writer([&] {
+    for (int i = 1; i <= 200; ++i) {
+      store.set_topic_overrides("a", {{"retention.ms", std::to_string(i)}});
+      store.set_dynamic_default({{"message.max.bytes", std::to_string(i)}});
+    }
+  });
+  for (int i = 0; i < 2000; ++i) {
+    EXPECT_GT(store.topic("a")->log().retention_ms, 0);
+    EXPECT_GT(store.broker()->hot().message_max_bytes, 0);
+  }
+  writer.join();
+}
+
+std::string error_of(const StringMap& proposed, bool cluster_wide, const StringMap& file = {}) {
+  try {
+    validate_dynamic_config(*broker_of(file), proposed, cluster_wide);
+    return "ok";
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+
+// Messages of Kafka 3.9.2 for the same changes of a broker with two threads of each kind.
+TEST(DynamicConfig, ValidatesAsKafka) {
+  const auto broker = [](const StringMap& proposed) {
+    return error_of(proposed, false, {{"num.io.threads", "2"}, {"num.network.threads", "2"}});
+  };
+  const std::string wrapped = "Invalid value org.apache.kafka.common.config.ConfigException: ";
+  const std::string end = " for configuration Invalid dynamic configuration";
+  EXPECT_EQ(broker({{"num.io.threads", "4"}}), "ok");
+  EXPECT_EQ(broker({{"num.io.threads", "100"}}),
+            wrapped +
+                "Dynamic thread count update validation failed for num.io.threads=100, value should not be greater "
+                "than double the current value 2" +
+                end);
+  EXPECT_EQ(error_of({{"num.io.threads", "3"}}, false),
+            wrapped +
+                "Dynamic thread count update validation failed for num.io.threads=3, value should be at least half "
+                "the current value 8" +
+                end);
+  EXPECT_EQ(broker({{"num.io.threads", "0"}}),
+            "Invalid value 0 for configuration num.io.threads: Value must be at least 1");
+  EXPECT_EQ(broker({{"num.replica.fetchers", "0"}}),
+            wrapped +
+                "Dynamic thread count update validation failed for num.replica.fetchers=0, value should be at least "
+                "1" +
+                end);
+  EXPECT_EQ(broker({{"broker.id", "4"}, {"log.dirs", "x"}}),
+            "Cannot update these configs dynamically: Set(broker.id, log.dirs)");
+  EXPECT_EQ(broker({{"foo.bar", "4"}}), "ok");
+  EXPECT_EQ(broker({{"ssl.keystore.location", "/x"}}),
+            "These security configs can be dynamically updated only per-listener using the listener prefix: "
+            "HashSet(ssl.keystore.location)");
+  EXPECT_EQ(broker({{"listener.name.plaintext.ssl.keystore.location", "/x"}}), "ok");
+  EXPECT_EQ(broker({{"max.connections", "0"}}), wrapped + "Invalid max.connections 0" + end);
+  EXPECT_EQ(broker({{"log.cleaner.threads", "10"}}),
+            wrapped + "Log cleaner threads cannot be increased to more than double the current value 1" + end);
+  EXPECT_EQ(broker({{"log.local.retention.ms", "10000000000"}, {"log.retention.ms", "5000"}}),
+            wrapped +
+                "Invalid value 10000000000 for configuration log.local.retention.ms: Value must not be more than "
+                "log.retention.ms property value: 5000" +
+                end);
+  EXPECT_EQ(broker({{"log.local.retention.ms", "100"}}), "ok");
+  EXPECT_EQ(broker({{"log.roll.ms", "0"}}), "requirement failed: log.roll.ms must be greater than or equal to 1");
+  EXPECT_EQ(broker({{"leader.replication.throttled.rate", "100"}}), "ok");
+  EXPECT_EQ(broker({{"follower.replication.throttled.rate", "abc"}}),
+            "Invalid value abc for configuration follower.replication.throttled.rate: Not a number of type LONG");
+  EXPECT_EQ(
+      broker({{"replica.alter.log.dirs.io.max.bytes.per.second", "-1"}}),
+      "Invalid value -1 for configuration replica.alter.log.dirs.io.max.bytes.per.second: Value must be at least 0");
+}
+
+TEST(DynamicConfig, ClusterWideChanges) {
+  EXPECT_EQ(error_of({{"message.max.bytes", "5"}, {"leader.replication.throttled.rate", "100"}}, true), "ok");
+  EXPECT_EQ(error_of({{"listeners", "PLAINTEXT://localhost:1"}}, true),
+            "Cannot update these configs at default cluster level, broker id must be specified: Set(listeners)");
+}
+
+TEST(DynamicConfig, WhatCannotChangeWhileRunningIsRefused) {
+  EXPECT_NE(error_of({{"listeners", "PLAINTEXT://localhost:1"}}, false), "ok");
+  EXPECT_NE(error_of({{"advertised.listeners", "PLAINTEXT://x:1"}}, false), "ok");
+  EXPECT_NE(error_of({{"metric.reporters", "org.example.Reporter"}}, false), "ok");
+  EXPECT_THROW(refuse_secrets({{"listener.name.external.ssl.keystore.password", "x"}}), ConfigError);
+  EXPECT_NO_THROW(refuse_secrets({{"num.io.threads", "4"}}));
+}
+
+}  // namespace
+}  // namespace broker::config

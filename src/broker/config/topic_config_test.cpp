@@ -1,0 +1,118 @@
+#include "broker/config/topic_config.h"
+
+#include <gtest/gtest.h>
+
+namespace broker::config {
+namespace {
+
+std::shared_ptr<const BrokerConfig> broker_of(const StringMap& pairs = {}) {
+  base::Properties file;
+  file.set("zookeeper.connect", "z");
+  for (const auto& [key, value] : pairs) file.set(key, value);
+  return BrokerConfig::create(file);
+}
+
+std::string error_of(const StringMap& overrides) {
+  try {
+    validate_topic_config(*broker_of(), overrides);
+    return "ok";
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+
+TEST(TopicConfig, DefaultsAreThoseOfTheLog) {
+  const auto topic = TopicConfig::create(broker_of(), {});
+  const storage::LogConfig expected;
+  const storage::LogConfig& got = topic->log();
+  EXPECT_EQ(got.segment_bytes, expected.segment_bytes);
+  EXPECT_EQ(got.segment_ms, expected.segment_ms);
+  EXPECT_EQ(got.segment_jitter_ms, expected.segment_jitter_ms);
+  EXPECT_EQ(got.segment_index_bytes, expected.segment_index_bytes);
+  EXPECT_EQ(got.index_interval_bytes, expected.index_interval_bytes);
+  EXPECT_EQ(got.preallocate, expected.preallocate);
+  EXPECT_EQ(got.cleanup_delete, expected.cleanup_delete);
+  EXPECT_EQ(got.cleanup_compact, expected.cleanup_compact);
+  EXPECT_EQ(got.retention_bytes, expected.retention_bytes);
+  EXPECT_EQ(got.retention_ms, expected.retention_ms);
+  EXPECT_EQ(got.file_delete_delay_ms, expected.file_delete_delay_ms);
+  EXPECT_EQ(got.flush_messages, expected.flush_messages);
+  EXPECT_EQ(got.flush_ms, expected.flush_ms);
+  EXPECT_EQ(got.max_message_bytes, expected.max_message_bytes);
+  EXPECT_EQ(got.compression, expected.compression);
+  EXPECT_EQ(got.compression_gzip_level, expected.compression_gzip_level);
+  EXPECT_EQ(got.compression_lz4_level, expected.compression_lz4_level);
+  EXPECT_EQ(got.compression_zstd_level, expected.compression_zstd_level);
+  EXPECT_EQ(got.timestamp_type, expected.timestamp_type);
+  EXPECT_EQ(got.timestamp_before_max_ms, expected.timestamp_before_max_ms);
+  EXPECT_EQ(got.timestamp_after_max_ms, expected.timestamp_after_max_ms);
+  EXPECT_EQ(got.min_cleanable_dirty_ratio, expected.min_cleanable_dirty_ratio);
+  EXPECT_EQ(got.min_compaction_lag_ms, expected.min_compaction_lag_ms);
+  EXPECT_EQ(got.max_compaction_lag_ms, expected.max_compaction_lag_ms);
+  EXPECT_EQ(got.delete_retention_ms, expected.delete_retention_ms);
+  EXPECT_EQ(topic->min_insync_replicas(), 1);
+  EXPECT_FALSE(topic->unclean_leader_election_enable());
+}
+
+TEST(TopicConfig, OverridesGoOverTheBroker) {
+  const auto broker = broker_of({{"log.retention.minutes", "1"},
+                                 {"log.roll.hours", "1"},
+                                 {"compression.type", "gzip"},
+                                 {"log.flush.scheduler.interval.ms", "9"},
+                                 {"min.insync.replicas", "2"}});
+  const auto plain = TopicConfig::create(broker, {});
+  EXPECT_EQ(plain->log().retention_ms, 60000);
+  EXPECT_EQ(plain->log().segment_ms, 3600000);
+  EXPECT_EQ(plain->log().compression, base::Codec::gzip);
+  EXPECT_EQ(plain->log().flush_ms, 9);
+  EXPECT_EQ(plain->min_insync_replicas(), 2);
+  const auto topic = TopicConfig::create(broker, {{"retention.ms", "5"},
+                                                  {"compression.type", "uncompressed"},
+                                                  {"cleanup.policy", "compact, delete"},
+                                                  {"message.timestamp.type", "LogAppendTime"},
+                                                  {"message.timestamp.difference.max.ms", "77"},
+                                                  {"message.timestamp.after.max.ms", "78"},
+                                                  {"unclean.leader.election.enable", "true"}});
+  EXPECT_EQ(topic->log().retention_ms, 5);
+  EXPECT_EQ(topic->log().compression, base::Codec::none);
+  EXPECT_TRUE(topic->log().cleanup_compact);
+  EXPECT_TRUE(topic->log().cleanup_delete);
+  EXPECT_EQ(topic->log().timestamp_type, protocol::TimestampType::log_append_time);
+  EXPECT_EQ(topic->log().timestamp_before_max_ms, 77);
+  EXPECT_EQ(topic->log().timestamp_after_max_ms, 78);
+  EXPECT_TRUE(topic->unclean_leader_election_enable());
+}
+
+TEST(TopicConfig, StoredNonsenseIsLeftOut) {
+  const auto topic = TopicConfig::create(broker_of(), {{"retention.ms", "x"}, {"other", "1"}, {"segment.ms", "7"}});
+  EXPECT_EQ(topic->log().retention_ms, storage::LogConfig().retention_ms);
+  EXPECT_EQ(topic->log().segment_ms, 7);
+  EXPECT_FALSE(topic->overrides().contains("retention.ms"));
+  EXPECT_TRUE(topic->overrides().contains("other"));
+}
+
+// Messages of Kafka 3.9.2 for the same overrides.
+TEST(TopicConfig, ValidatesAsKafka) {
+  EXPECT_EQ(error_of({{"retention.ms", "1000"}}), "ok");
+  EXPECT_EQ(error_of({{"foo", "bar"}, {"retention.ms", "x"}}), "Unknown topic config name: foo");
+  EXPECT_EQ(error_of({{"retention.ms", "-2"}}),
+            "Invalid value -2 for configuration retention.ms: Value must be at least -1");
+  EXPECT_EQ(error_of({{"max.compaction.lag.ms", "10"}, {"min.compaction.lag.ms", "20"}}),
+            "conflict topic config setting min.compaction.lag.ms (20) > max.compaction.lag.ms (10)");
+  EXPECT_EQ(error_of({{"min.compaction.lag.ms", "9223372036854775807"}}), "ok");
+  EXPECT_EQ(
+      error_of({{"remote.storage.enable", "true"}}),
+      "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.");
+  EXPECT_EQ(error_of({{"remote.log.copy.disable", "true"}}), "ok");
+  EXPECT_EQ(error_of({{"cleanup.policy", "compact,delete,foo"}}),
+            "Invalid value foo for configuration cleanup.policy: String must be one of: compact, delete");
+  EXPECT_EQ(error_of({{"cleanup.policy", ""}}), "ok");
+  EXPECT_EQ(error_of({{"segment.jitter.ms", "100"}, {"segment.ms", "50"}}), "ok");
+  EXPECT_EQ(error_of({{"retention.bytes", "-5"}}), "ok");
+  EXPECT_EQ(error_of({{"leader.replication.throttled.replicas", "0:1,1:2"}}), "ok");
+  EXPECT_EQ(error_of({{"max.message.bytes", ""}}),
+            "Invalid value  for configuration max.message.bytes: Not a number of type INT");
+}
+
+}  // namespace
+}  // namespace broker::config
