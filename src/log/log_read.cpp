@@ -154,6 +154,7 @@ void Log::plan_time_search(std::int64_t timestamp, TimeSearch& search) {
   search.log_start_offset = log_start_offset_;
   if (timestamp == kMaxTimestamp) {
     search.exact = true;
+    search.log_start_offset = 0;  // Kafka answers a deleted record too, while its segment is still there
     std::shared_ptr<Segment> holder;
     for (const auto& [base, segment] : segments_) {
       if (!holder || segment->max_timestamp().timestamp > holder->max_timestamp().timestamp) holder = segment;

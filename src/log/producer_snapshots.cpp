@@ -23,7 +23,7 @@ std::optional<ProducerSnapshots::Loaded> ProducerSnapshots::load_newest(std::int
 }
 
 void ProducerSnapshots::write(std::int64_t offset, const std::vector<ProducerSnapshotEntry>& entries) {
-  if (offsets_.contains(offset)) return;
+  if (offset <= 0 || offsets_.contains(offset)) return;
   base::Bytes bytes = encode_producer_snapshot(entries);
   std::unique_ptr<base::File> file = where_.files.open(where_.path(offset, kSnapshotSuffix), base::OpenMode::create);
   file->truncate(0);
