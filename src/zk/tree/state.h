@@ -57,6 +57,8 @@ class State {
   void load_session(std::int64_t id, std::int32_t timeout_ms) { sessions_[id] = timeout_ms; }
 
   WatchTable& data_watches() { return data_watches_; }
+  const WatchTable& data_watches() const { return data_watches_; }
+  const WatchTable& child_watches() const { return child_watches_; }
   WatchTable& child_watches() { return child_watches_; }
   void add_watch(std::string_view path, WatcherId watcher, WatchMode mode);
   void remove_watcher(WatcherId watcher);

@@ -117,6 +117,7 @@ std::vector<std::string_view> Tree::children_of(const Znode& node) const {
   std::vector<std::string_view> names;
   names.reserve(static_cast<std::size_t>(node.child_count));
   for (const Znode* child = node.first_child; child != nullptr; child = child->next) names.push_back(child->name);
+  std::reverse(names.begin(), names.end());
   return names;
 }
 

@@ -28,8 +28,8 @@ class Tree {
   std::string path_of(const Znode& node) const;
   Stat stat_of(const Znode& node) const;
   SharedAcl acl_of(const Znode& node) const { return acls_.find(node.acl_id); }
-  std::vector<std::string_view> children_of(const Znode& node) const;
-  std::int64_t descendant_count(const Znode& node) const;  // without itself
+  std::vector<std::string_view> children_of(const Znode& node) const;  // in order of creation
+  std::int64_t descendant_count(const Znode& node) const;              // without itself
   const Znode* root() const { return root_; }
 
   Error create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms);

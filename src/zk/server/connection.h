@@ -1,0 +1,51 @@
+// A client's TCP connection. It cuts what arrives into frames and sends what the coordinator leaves in its output.
+// Idle, it holds no buffer: it waits for readability and reads into a buffer that all connections of the loop share.
+// One thread, the event loop's; shared ownership by the handlers under way.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <functional>
+#include <memory>
+
+#include "zk/server/coordinator.h"
+
+namespace zk::server {
+
+// What the connections of one loop share.
+struct ConnectionShared {
+  Coordinator& coordinator;
+  base::Bytes read_buffer;
+  std::function<void()> after_work;                // batches to the log, flushes
+  std::function<void(tree::WatcherId)> on_closed;  // once, from within close
+};
+
+class Connection final : public Peer, public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(boost::asio::ip::tcp::socket socket, ConnectionShared& shared);
+
+  void start();
+  void close_after_output() override;
+  void close_now() override;
+  void flush() override;
+
+ private:
+  void wait_readable();
+  void on_readable();
+  // Serves whole frames; returns the bytes used.
+  std::size_t take_frames(base::ByteView bytes);
+  bool take_word(base::ByteView bytes);
+  void resume();
+
+  boost::asio::ip::tcp::socket socket_;
+  ConnectionShared& shared_;
+  base::Bytes input_;  // the start of a frame that isn't whole, or frames that must wait
+  std::size_t output_sent_ = 0;
+  bool reading_ = false;  // waits for readability
+  bool writing_ = false;  // waits for writability
+  bool stalled_ = false;  // has frames that the coordinator doesn't accept yet
+  bool closing_ = false;
+  bool closed_ = false;
+  bool first_bytes_ = true;
+};
+
+}  // namespace zk::server

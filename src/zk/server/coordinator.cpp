@@ -1,0 +1,295 @@
+#include "zk/server/coordinator.h"
+
+#include "base/logging.h"
+#include "zk/server/txn_codec.h"
+
+namespace zk::server {
+
+namespace {
+
+constexpr const char* kLogger = "milena.zookeeper.Coordinator";
+constexpr std::int64_t kHandshakeMs = 10'000;
+constexpr std::size_t kWaitingPerPeerMax = 1024;
+constexpr std::size_t kPeerOutputMax = 8 * 1024 * 1024;    // above it, nothing more is read from the peer
+constexpr std::size_t kEventOutputMax = 64 * 1024 * 1024;  // above it, a reader too slow for its events goes
+constexpr std::size_t kBatchBytesMax = 64 * 1024 * 1024;
+constexpr std::size_t kSparedBufferMax = 1024 * 1024;
+
+tree::ProposalRules rules_of(const ZooKeeperServerConfig& config) {
+  tree::ProposalRules rules;
+  rules.acl.skip_checks = config.skip_acl;
+  rules.extended_types = config.extended_types;
+  rules.digest = config.digest;
+  return rules;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(const ZooKeeperServerConfig& config, const base::Clock& clock)
+    : config_(config),
+      clock_(clock),
+      acl_schemes_(rules_of(config).acl),
+      proposals_(state_, rules_of(config)),
+      tracker_(config.tick_ms) {}
+
+void Coordinator::begin() {
+  proposals_.reset();
+  last_proposed_zxid_ = state_.last_zxid();
+  std::int64_t now_ms = clock_.monotonic_ms();
+  // Server number 1 and the start time, so that no id of an earlier run comes again, also not of a closed session.
+  auto start = static_cast<std::uint64_t>(clock_.wall_ms());
+  next_session_id_ = static_cast<std::int64_t>(((start << 24) >> 8) | (1ULL << 56));
+  for (const auto& [id, timeout_ms] : state_.sessions()) {
+    tracker_.touch(id, timeout_ms, now_ms);
+    if ((static_cast<std::uint64_t>(id) >> 56) == 1) next_session_id_ = std::max(next_session_id_, id + 1);
+  }
+  // Ephemerals whose session is unknown (a log cut by hand) go with the first tick.
+  for (const auto& [id, paths] : state_.tree().ephemerals()) {
+    if (!state_.sessions().contains(id))
+      propose(nullptr, id, 0, tree::OpCode::close_session, tree::CloseSessionRequest{});
+  }
+  next_sweep_ms_ = now_ms + config_.container_check_ms;
+}
+
+// Peers
+// -----------------------------------------------------------------------------------------------------------------
+
+void Coordinator::add_peer(Peer& peer) {
+  peer.id = ++last_peer_id_;
+  peer.connected_ms = clock_.monotonic_ms();
+  peer.identities.push_back(tree::Identity{"ip", peer.address});
+  peers_.emplace(peer.id, &peer);
+}
+
+void Coordinator::remove_peer(Peer& peer) {
+  if (peers_.erase(peer.id) == 0) return;
+  peer.phase = PeerPhase::closed;
+  state_.remove_watcher(peer.id);
+  auto session = session_peers_.find(peer.session_id);
+  if (session != session_peers_.end() && session->second == &peer) session_peers_.erase(session);
+}
+
+Peer* Coordinator::find_peer(tree::WatcherId id) {
+  auto entry = peers_.find(id);
+  return entry == peers_.end() ? nullptr : entry->second;
+}
+
+void Coordinator::mark_dirty(Peer& peer) {
+  if (peer.is_dirty) return;
+  peer.is_dirty = true;
+  dirty_.push_back(peer.id);
+}
+
+void Coordinator::flush_dirty() {
+  // A flush may close its peer, and may take in requests that make others dirty.
+  while (!dirty_.empty()) {
+    std::vector<tree::WatcherId> dirty;
+    dirty.swap(dirty_);
+    for (tree::WatcherId id : dirty) {
+      Peer* peer = find_peer(id);
+      if (peer == nullptr) continue;
+      peer->is_dirty = false;
+      if (peer->output.size() >= kEventOutputMax) {
+        peer->close_now();
+      } else {
+        peer->flush();
+      }
+    }
+  }
+}
+
+bool Coordinator::accepts(Peer& peer) {
+  if (peer.phase == PeerPhase::closed || failed_) return false;
+  bool full = peer.phase == PeerPhase::setting_up || peer.waiting.size() >= kWaitingPerPeerMax ||
+              peer.output.size() >= kPeerOutputMax || batch_.records.size() >= kBatchBytesMax ||
+              (in_flight_.size() >= config_.outstanding_max && !peer.waiting.empty());
+  if (full && peer.output.size() < kPeerOutputMax) stalled_.push_back(peer.id);
+  return !full;
+}
+
+base::Bytes Coordinator::start_frame(Peer& peer, std::size_t& start) const {
+  base::Bytes bytes = std::move(peer.output);
+  start = bytes.size();
+  bytes.resize(start + 4);
+  return bytes;
+}
+
+void Coordinator::end_frame(Peer& peer, base::Bytes bytes, std::size_t start) {
+  base::store_big_endian(bytes.data() + start, static_cast<std::int32_t>(bytes.size() - start - 4));
+  peer.output = std::move(bytes);
+  ++peer.sent;
+  ++stats_.sent;
+  mark_dirty(peer);
+}
+
+void Coordinator::reply_error(Peer& peer, std::int32_t xid, tree::Error error) {
+  send(peer, xid, state_.last_zxid(), error, [](proto::Writer&) {});
+}
+
+void Coordinator::on_event(tree::WatcherId watcher, const tree::Event& event) {
+  Peer* peer = find_peer(watcher);
+  if (peer == nullptr || peer->phase == PeerPhase::closed) return;
+  if (event.acl != nullptr && !is_allowed(*event.acl, tree::kRead, peer->identities, acl_schemes_)) return;
+  if (peer->output.size() >= kEventOutputMax) {
+    base::log_warn(kLogger, "Closing {}: it doesn't read its events", peer->address);
+    peer->phase = PeerPhase::closed;  // and flush_dirty() closes it: a watch table may be in use here
+    mark_dirty(*peer);
+    return;
+  }
+  constexpr std::int32_t kEventXid = -1;
+  constexpr std::int32_t kSyncConnected = 3;
+  send(*peer, kEventXid, event.zxid, tree::Error::ok, [&](proto::Writer& writer) {
+    proto::WatcherEvent body;
+    body.type = static_cast<std::int32_t>(event.type);
+    body.state = kSyncConnected;
+    body.path = std::string(event.path);
+    writer.write(body);
+  });
+}
+
+// Requests
+// --------------------------------------------------------------------------------------------------------------
+
+void Coordinator::on_frame(Peer& peer, base::ByteView frame) {
+  ++peer.received;
+  ++stats_.received;
+  if (peer.phase == PeerPhase::connecting) return on_connect(peer, frame);
+  proto::Reader reader(frame);
+  proto::RequestHeader header;
+  if (!reader.read(header)) {
+    base::log_warn(kLogger, "Closing {}: a request shorter than its header", peer.address);
+    return peer.close_now();
+  }
+  tracker_.touch(peer.session_id, peer.timeout_ms, clock_.monotonic_ms());
+  auto op = static_cast<tree::OpCode>(header.type);
+  if (op == tree::OpCode::auth) return on_auth(peer, header.xid, reader);
+  if (start_write(peer, header.xid, op, reader)) return;
+  if (peer.waiting.empty()) return serve_frame(peer, frame, clock_.monotonic_ms());
+  WaitingRequest& request = peer.waiting.emplace_back();
+  request.xid = header.xid;
+  request.received_ms = clock_.monotonic_ms();
+  request.frame.assign(frame.begin(), frame.end());
+}
+
+void Coordinator::serve_frame(Peer& peer, base::ByteView frame, std::int64_t received_ms) {
+  proto::Reader reader(frame);
+  proto::RequestHeader header;
+  if (!reader.read(header)) return;  // read once already
+  serve(peer, header.xid, static_cast<tree::OpCode>(header.type), reader);
+  stats_.add_latency(clock_.monotonic_ms() - received_ms);
+}
+
+void Coordinator::serve_waiting(Peer& peer) {
+  while (!peer.waiting.empty() && !peer.waiting.front().is_write && peer.phase == PeerPhase::open) {
+    WaitingRequest request = std::move(peer.waiting.front());
+    peer.waiting.pop_front();
+    serve_frame(peer, request.frame, request.received_ms);
+  }
+}
+
+// Writes
+// ----------------------------------------------------------------------------------------------------------------
+
+void Coordinator::propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op,
+                          const tree::WriteRequest& request) {
+  tree::Caller caller;
+  caller.session_id = session_id;
+  caller.cxid = xid;
+  if (peer != nullptr) caller.identities = peer->identities;
+  log_txn(peer, op, proposals_.decide(request, caller, ++last_proposed_zxid_, clock_.wall_ms()));
+}
+
+void Coordinator::log_txn(Peer* peer, tree::OpCode op, tree::Txn txn) {
+  if (batch_.count++ == 0) batch_.first_zxid = txn.zxid;
+  append_record(batch_.records, txn);
+  if (peer != nullptr) {
+    WaitingRequest& waiting = peer->waiting.emplace_back();
+    waiting.is_write = true;
+    waiting.xid = txn.cxid;
+    waiting.received_ms = clock_.monotonic_ms();
+  }
+  in_flight_.push_back(InFlight{std::move(txn), peer == nullptr ? 0 : peer->id, op});
+}
+
+LogBatch Coordinator::take_batch() {
+  at_log_ = batch_.count;
+  LogBatch batch = std::move(batch_);
+  batch_ = LogBatch{};
+  return batch;
+}
+
+void Coordinator::on_durable(base::Bytes buffer) {
+  if (failed_) return;
+  ++stats_.syncs;
+  for (; at_log_ > 0; --at_log_) apply_next();
+  if (batch_.records.empty() && buffer.capacity() <= kSparedBufferMax) batch_.records = std::move(buffer);
+  for (tree::WatcherId id : stalled_) {
+    if (Peer* peer = find_peer(id)) mark_dirty(*peer);
+  }
+  stalled_.clear();
+}
+
+void Coordinator::apply_next() {
+  InFlight item = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  tree::Applied applied = state_.apply(item.txn, this);
+  proposals_.applied(item.txn);
+  Peer* peer = item.peer == 0 ? nullptr : find_peer(item.peer);
+  if (peer != nullptr && !peer->waiting.empty()) {
+    const WaitingRequest& waiting = peer->waiting.front();
+    stats_.add_latency(clock_.monotonic_ms() - waiting.received_ms);
+    peer->waiting.pop_front();
+  }
+  if (item.op == tree::OpCode::create_session) {
+    if (peer != nullptr) answer_connect(*peer, true);
+    return;
+  }
+  if (peer != nullptr && peer->phase == PeerPhase::open) answer_write(*peer, item.txn.cxid, item, applied);
+  if (item.op == tree::OpCode::close_session) on_session_closed(item.txn.session_id, peer);
+  if (peer != nullptr) serve_waiting(*peer);
+}
+
+void Coordinator::fail() {
+  failed_ = true;
+  std::vector<Peer*> peers;
+  for (const auto& [id, peer] : peers_) peers.push_back(peer);
+  for (Peer* peer : peers) peer->close_now();
+}
+
+// Time
+// ------------------------------------------------------------------------------------------------------------------
+
+void Coordinator::on_tick() {
+  std::int64_t now_ms = clock_.monotonic_ms();
+  for (std::int64_t session_id : tracker_.take_expired(now_ms)) {
+    base::log_info(kLogger, "Expiring session 0x{:x}, its timeout is over", static_cast<std::uint64_t>(session_id));
+    ++stats_.sessions_expired;
+    propose(nullptr, session_id, 0, tree::OpCode::close_session, tree::CloseSessionRequest{});
+  }
+  std::vector<Peer*> late;
+  for (const auto& [id, peer] : peers_) {
+    if (peer->phase == PeerPhase::connecting && now_ms - peer->connected_ms > kHandshakeMs) late.push_back(peer);
+  }
+  for (Peer* peer : late) peer->close_now();
+  if (now_ms >= next_sweep_ms_) {
+    next_sweep_ms_ = now_ms + config_.container_check_ms;
+    sweep_containers(clock_.wall_ms());
+  }
+}
+
+void Coordinator::sweep_containers(std::int64_t now_ms) {
+  std::vector<std::string> outdated;
+  for (const tree::Znode* node : state_.tree().containers_and_ttls()) {
+    if (node->child_count > 0) continue;
+    bool is_container = tree::kind_of_owner(node->stat.ephemeral_owner) == tree::NodeKind::container;
+    std::int64_t ttl_ms = node->stat.ephemeral_owner & tree::kTtlMaxMs;
+    if (is_container ? node->stat.cversion > 0 : now_ms - node->stat.mtime > ttl_ms) {
+      outdated.push_back(state_.tree().path_of(*node));
+    }
+  }
+  for (const std::string& path : outdated) {
+    propose(nullptr, 0, 0, tree::OpCode::delete_container, tree::DeleteContainerRequest{path});
+  }
+}
+
+}  // namespace zk::server

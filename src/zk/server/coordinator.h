@@ -1,0 +1,152 @@
+// The request pipeline, without sockets and files. Requests of a peer come in by on_frame(), replies and events are
+// appended to Peer::output. A read is answered at once; a write is decided against outstanding changes, waits in a
+// batch for the log, and is applied and answered by on_durable(). What a peer sends behind a write waits for it, but
+// later writes are decided already, so that they share the sync. Order of what a peer gets: events of a change before
+// its answer and before any read that shows it, answers in request order.
+//
+// One thread, the event loop's. Whoever owns it takes batches to the log and flushes dirty peers.
+#pragma once
+
+#include <functional>
+#include <random>
+
+#include "base/clock.h"
+#include "zk/proto/jute.h"
+#include "zk/proto/records.h"
+#include "zk/server/config.h"
+#include "zk/server/log_thread.h"
+#include "zk/server/peer.h"
+#include "zk/server/stats.h"
+#include "zk/tree/proposals.h"
+#include "zk/tree/session_tracker.h"
+
+namespace zk::server {
+
+class Coordinator final : private tree::EventSink {
+ public:
+  Coordinator(const ZooKeeperServerConfig& config, const base::Clock& clock);
+
+  tree::State& state() { return state_; }
+  const tree::State& state() const { return state_; }
+  // After the state has been loaded: every session gets its full timeout.
+  void begin();
+
+  void add_peer(Peer& peer);
+  void remove_peer(Peer& peer);
+  // A whole frame without its length; the handshake is a peer's first.
+  void on_frame(Peer& peer, base::ByteView frame);
+  // Whether the peer's next frame may come in; if not, it is flushed (see Peer) when it may.
+  bool accepts(Peer& peer);
+
+  // Once per tick: sessions that are due, peers without a handshake, containers.
+  void on_tick();
+
+  bool has_batch() const { return batch_.count > 0; }
+  LogBatch take_batch();
+  // The batch taken last is on disk.
+  void on_durable(base::Bytes buffer);
+  void roll_log() { batch_.roll = true; }
+  // No write that isn't durable may be lost silently: nothing goes out any more.
+  void fail();
+
+  void flush_dirty();
+
+  std::size_t outstanding() const { return in_flight_.size(); }
+  const ServerStats& stats() const { return stats_; }
+  ServerStats& stats() { return stats_; }
+  const std::unordered_map<tree::WatcherId, Peer*>& peers() const { return peers_; }
+  const tree::SessionTracker& session_tracker() const { return tracker_; }
+  const ZooKeeperServerConfig& config() const { return config_; }
+
+ private:
+  struct InFlight {
+    tree::Txn txn;
+    tree::WatcherId peer = 0;  // 0: the server's own
+    tree::OpCode op = tree::OpCode::error;
+  };
+
+  // coordinator.cpp
+  void propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op,
+               const tree::WriteRequest& request);
+  void log_txn(Peer* peer, tree::OpCode op, tree::Txn txn);
+  void apply_next();
+  void serve_waiting(Peer& peer);
+  void serve_frame(Peer& peer, base::ByteView frame, std::int64_t received_ms);
+  void on_event(tree::WatcherId watcher, const tree::Event& event) override;
+  void mark_dirty(Peer& peer);
+  Peer* find_peer(tree::WatcherId id);
+  void sweep_containers(std::int64_t now_ms);
+
+  // sessions.cpp
+  void on_connect(Peer& peer, base::ByteView frame);
+  void reattach(Peer& peer, const std::string& password);
+  void answer_connect(Peer& peer, bool valid);
+  void on_session_closed(std::int64_t session_id, Peer* asked_by);
+  void on_auth(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  bool authenticate(Peer& peer, const std::string& scheme, const std::string& credential);
+
+  // writes.cpp
+  bool start_write(Peer& peer, std::int32_t xid, tree::OpCode op, proto::Reader& reader);
+  void answer_write(Peer& peer, std::int32_t xid, const InFlight& item, const tree::Applied& applied);
+
+  // reads.cpp, watch_requests.cpp
+  void serve(Peer& peer, std::int32_t xid, tree::OpCode op, proto::Reader& reader);
+  void serve_exists(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void serve_get_data(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void serve_get_acl(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void serve_get_children(Peer& peer, std::int32_t xid, proto::Reader& reader, bool with_stat);
+  void serve_all_children_number(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void serve_ephemerals(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void serve_who_am_i(Peer& peer, std::int32_t xid);
+  void serve_multi_read(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void serve_sync(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void serve_set_watches(Peer& peer, std::int32_t xid, proto::Reader& reader, bool persistent);
+  void serve_add_watch(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void serve_check_watches(Peer& peer, std::int32_t xid, proto::Reader& reader, bool remove);
+  bool may(const Peer& peer, const tree::Znode& node, std::int32_t permissions) const;
+
+  // One reply frame; `body` writes what follows the header.
+  template <class Body>
+  void send(Peer& peer, std::int32_t xid, std::int64_t zxid, tree::Error error, Body&& body);
+  void reply_error(Peer& peer, std::int32_t xid, tree::Error error);
+  template <class Record>
+  void reply(Peer& peer, std::int32_t xid, const Record& record);
+  base::Bytes start_frame(Peer& peer, std::size_t& start) const;
+  void end_frame(Peer& peer, base::Bytes bytes, std::size_t start);
+
+  const ZooKeeperServerConfig& config_;
+  const base::Clock& clock_;
+  tree::State state_;
+  tree::AclSchemes acl_schemes_;
+  tree::Proposals proposals_;
+  tree::SessionTracker tracker_;
+  std::unordered_map<tree::WatcherId, Peer*> peers_;
+  std::unordered_map<std::int64_t, Peer*> session_peers_;
+  tree::WatcherId last_peer_id_ = 0;
+  std::int64_t next_session_id_ = 0;
+  std::int64_t last_proposed_zxid_ = 0;
+  std::deque<InFlight> in_flight_;
+  std::uint64_t at_log_ = 0;  // how many of in_flight_ the log has
+  LogBatch batch_;
+  std::vector<tree::WatcherId> dirty_;
+  std::vector<tree::WatcherId> stalled_;
+  std::int64_t next_sweep_ms_ = 0;
+  bool failed_ = false;
+  ServerStats stats_;
+};
+
+template <class Body>
+void Coordinator::send(Peer& peer, std::int32_t xid, std::int64_t zxid, tree::Error error, Body&& body) {
+  std::size_t start = 0;
+  proto::Writer writer(start_frame(peer, start));
+  writer.write(xid).write(zxid).write(static_cast<std::int32_t>(error));
+  body(writer);
+  end_frame(peer, writer.take(), start);
+}
+
+template <class Record>
+void Coordinator::reply(Peer& peer, std::int32_t xid, const Record& record) {
+  send(peer, xid, state_.last_zxid(), tree::Error::ok, [&](proto::Writer& writer) { writer.write(record); });
+}
+
+}  // namespace zk::server

@@ -1,0 +1,52 @@
+#include "zk/server/log_thread.h"
+
+namespace zk::server {
+
+LogThread::LogThread(std::unique_ptr<TxnLogWriter> writer, Durable durable, Failed failed)
+    : writer_(std::move(writer)), durable_(std::move(durable)), failed_(std::move(failed)) {
+  thread_ = std::thread([this] { run(); });
+}
+
+LogThread::~LogThread() { stop(); }
+
+void LogThread::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void LogThread::submit(LogBatch batch) {
+  {
+    std::lock_guard lock(mutex_);
+    batch_ = std::move(batch);
+    has_batch_ = true;
+  }
+  wake_.notify_one();
+}
+
+void LogThread::run() {
+  for (;;) {
+    LogBatch batch;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return has_batch_ || stopping_; });
+      if (!has_batch_) return;
+      batch = std::move(batch_);
+      has_batch_ = false;
+    }
+    try {
+      if (batch.roll) writer_->roll();
+      writer_->append(batch.records, batch.first_zxid);
+    } catch (const std::exception& failure) {
+      failed_(failure.what());
+      return;
+    }
+    batch.records.clear();
+    durable_(std::move(batch.records));
+  }
+}
+
+}  // namespace zk::server

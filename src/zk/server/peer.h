@@ -1,0 +1,54 @@
+// One client connection as the coordinator sees it: who it is, what it waits for, what goes out to it. The connection
+// derives from it and owns the socket. One thread: the event loop's.
+#pragma once
+
+#include <deque>
+
+#include "base/bytes.h"
+#include "zk/tree/types.h"
+#include "zk/tree/watches.h"
+
+namespace zk::server {
+
+enum class PeerPhase {
+  connecting,  // no handshake yet
+  setting_up,  // its session is being written to the log; nothing more is read
+  open,
+  closed,  // gone, or closing once its output is sent
+};
+
+// A request that cannot be answered yet: a write on its way to the log, or one that came after such a write.
+struct WaitingRequest {
+  bool is_write = false;
+  std::int32_t xid = 0;
+  std::int64_t received_ms = 0;
+  base::Bytes frame;  // of those that are no writes
+};
+
+class Peer {
+ public:
+  virtual ~Peer() = default;
+
+  // The last output goes out, then the connection is closed.
+  virtual void close_after_output() = 0;
+  virtual void close_now() = 0;
+  // There is output, or it may be that more requests can be taken.
+  virtual void flush() = 0;
+
+  tree::WatcherId id = 0;
+  PeerPhase phase = PeerPhase::connecting;
+  std::string address;  // without the port
+  std::uint16_t port = 0;
+  std::int64_t connected_ms = 0;
+  std::int64_t session_id = 0;
+  std::int32_t timeout_ms = 0;
+  bool sends_read_only = true;  // old clients know no such byte
+  std::vector<tree::Identity> identities;
+  std::deque<WaitingRequest> waiting;
+  base::Bytes output;
+  bool is_dirty = false;  // in the coordinator's list of those to flush
+  std::uint64_t received = 0;
+  std::uint64_t sent = 0;
+};
+
+}  // namespace zk::server

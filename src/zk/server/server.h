@@ -1,0 +1,35 @@
+// The coordinator as a whole: opens the dataDir, listens, serves. It owns its threads: one event loop, one for the log,
+// one while a snapshot is written. start() throws with one clear message; later failures that end the service (a write
+// to the log failed) go to `on_failure`, called once from the loop's thread, which must not call stop() itself.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "zk/server/config.h"
+
+namespace zk::server {
+
+class Server {
+ public:
+  explicit Server(ZooKeeperServerConfig config, base::FileSystem& files = base::real_file_system());
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  void set_on_failure(std::function<void(const std::string& reason)> on_failure);
+  // Returns once clients are served. The port opens last.
+  void start();
+  // Every answered write is in the log already. No snapshot is taken.
+  void stop();
+  std::uint16_t port() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace zk::server

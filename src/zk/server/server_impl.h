@@ -1,0 +1,84 @@
+// Inside of Server: the loop around the coordinator. Private to server*.cpp.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+
+#include "zk/server/connection.h"
+#include "zk/server/data_dir.h"
+#include "zk/server/server.h"
+#include "zk/server/snapshot_thread.h"
+
+namespace zk::server {
+
+class Server::Impl {
+ public:
+  Impl(ZooKeeperServerConfig config, base::FileSystem& files);
+  ~Impl();
+
+  void start();
+  void stop();
+
+  std::function<void(const std::string&)> on_failure;
+  std::uint16_t port = 0;
+
+ private:
+  // server.cpp
+  void load();
+  void listen();
+  void accept();
+  void on_accepted(boost::asio::ip::tcp::socket socket);
+  void run_tick();
+  void after_work();
+  void pump();
+  void on_log_durable(base::Bytes buffer);
+  void fail(const std::string& reason);
+  void shut_down();
+
+  // server_snapshot.cpp
+  void write_first_snapshot();
+  void maybe_start_snapshot();
+  void start_snapshot();
+  void continue_snapshot();
+  void on_snapshot_done(const std::string& failure);
+  void draw_snapshot_limit();
+  void purge();
+
+  ZooKeeperServerConfig config_;
+  base::FileSystem& files_;
+  base::SystemClock clock_;
+  DataDir data_dir_;
+  std::unique_ptr<base::File> lock_;
+  std::unique_ptr<base::File> log_lock_;
+  boost::asio::io_context io_;
+  Coordinator coordinator_;
+  ConnectionShared shared_;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  boost::asio::steady_timer tick_timer_;
+  boost::asio::steady_timer accept_timer_;
+  boost::asio::steady_timer snapshot_timer_;
+  std::unordered_map<tree::WatcherId, std::shared_ptr<Connection>> connections_;
+  std::unordered_map<std::string, std::size_t> per_address_;
+  std::unique_ptr<LogThread> log_thread_;
+  bool log_busy_ = false;
+  bool pump_posted_ = false;
+  bool stopping_ = false;
+  bool failed_ = false;
+
+  std::unique_ptr<SnapshotThread> snapshot_thread_;
+  base::Bytes snapshot_piece_;
+  std::int64_t snapshot_zxid_ = 0;
+  std::optional<std::uint64_t> snapshot_digest_;
+  std::uint64_t txns_since_snapshot_ = 0;
+  std::uint64_t bytes_since_snapshot_ = 0;
+  std::uint64_t snapshot_limit_ = 0;
+  std::minstd_rand random_;
+
+  std::thread thread_;
+};
+
+}  // namespace zk::server

@@ -1,0 +1,97 @@
+// Snapshots while serving: the loop serialises a few hundred znodes at a time, a thread writes them. The tree hands
+// over znodes before they change, so the file is the state at one zxid, not a fuzzy one.
+#include <boost/asio/post.hpp>
+
+#include "base/logging.h"
+#include "zk/server/server_impl.h"
+
+namespace zk::server {
+
+namespace {
+
+constexpr const char* kLogger = "milena.zookeeper.Server";
+constexpr std::size_t kNodesPerStep = 256;
+constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::size_t kQueuedBytesMax = 8 * 1024 * 1024;
+
+}  // namespace
+
+void Server::Impl::draw_snapshot_limit() {
+  std::uint64_t half = std::max<std::uint64_t>(config_.snapshot_every / 2, 1);
+  snapshot_limit_ = half + random_() % half;
+}
+
+void Server::Impl::write_first_snapshot() {
+  SnapshotWriter writer(files_, data_dir_.snapshot_dir());
+  tree::State& state = coordinator_.state();
+  writer.append(encode_snapshot_head(state.sessions(), state.tree().acls().lists()));
+  state.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+    base::Bytes bytes;
+    append_snapshot_node(bytes, path, node);
+    writer.append(bytes);
+  });
+  while (!state.tree().step_snapshot(kNodesPerStep)) {
+  }
+  writer.finish(state.last_zxid(), config_.digest ? std::optional(state.tree().digest()) : std::nullopt);
+}
+
+void Server::Impl::maybe_start_snapshot() {
+  if (snapshot_thread_ || failed_) return;
+  if (txns_since_snapshot_ < snapshot_limit_ && bytes_since_snapshot_ < config_.snapshot_every_bytes) return;
+  start_snapshot();
+}
+
+void Server::Impl::start_snapshot() {
+  tree::State& state = coordinator_.state();
+  snapshot_zxid_ = state.last_zxid();
+  snapshot_digest_ = config_.digest ? std::optional(state.tree().digest()) : std::nullopt;
+  txns_since_snapshot_ = 0;
+  bytes_since_snapshot_ = 0;
+  draw_snapshot_limit();
+  coordinator_.roll_log();
+  snapshot_thread_ = std::make_unique<SnapshotThread>(
+      files_, data_dir_.snapshot_dir(),
+      [this](const std::string& failure) { boost::asio::post(io_, [this, failure] { on_snapshot_done(failure); }); });
+  snapshot_thread_->append(encode_snapshot_head(state.sessions(), state.tree().acls().lists()));
+  state.tree().begin_snapshot([this](const std::string& path, const tree::Znode& node) {
+    append_snapshot_node(snapshot_piece_, path, node);
+    if (snapshot_piece_.size() < kPieceBytes) return;
+    snapshot_thread_->append(std::move(snapshot_piece_));
+    snapshot_piece_ = base::Bytes();
+  });
+  continue_snapshot();
+}
+
+void Server::Impl::continue_snapshot() {
+  if (stopping_ || failed_ || !snapshot_thread_) return;
+  if (snapshot_thread_->queued_bytes() > kQueuedBytesMax) {
+    snapshot_timer_.expires_after(std::chrono::milliseconds(5));
+    snapshot_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+      if (!cancelled) continue_snapshot();
+    });
+    return;
+  }
+  if (!coordinator_.state().tree().step_snapshot(kNodesPerStep)) {
+    boost::asio::post(io_, [this] { continue_snapshot(); });
+    return;
+  }
+  snapshot_thread_->append(std::move(snapshot_piece_));
+  snapshot_piece_ = base::Bytes();
+  snapshot_thread_->finish(snapshot_zxid_, snapshot_digest_);
+}
+
+void Server::Impl::on_snapshot_done(const std::string& failure) {
+  snapshot_thread_.reset();
+  if (!failure.empty()) {
+    // The log alone holds everything, but it would grow without end: ZooKeeper stops here, too.
+    coordinator_.state().tree().abandon_snapshot();
+    return fail("a snapshot cannot be written: " + failure);
+  }
+  ++coordinator_.stats().snapshots;
+  base::log_info(kLogger, "Wrote snapshot.{:x}", static_cast<std::uint64_t>(snapshot_zxid_));
+  if (config_.purge_every_hours > 0) purge();
+}
+
+void Server::Impl::purge() { data_dir_.purge(config_.snapshots_kept); }
+
+}  // namespace zk::server

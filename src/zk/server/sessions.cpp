@@ -1,0 +1,115 @@
+// Sessions and authentication: the handshake, re-attaching, closing.
+#include <algorithm>
+
+#include "base/logging.h"
+#include "zk/server/coordinator.h"
+#include "zk/server/password.h"
+
+namespace zk::server {
+
+namespace {
+
+constexpr const char* kLogger = "milena.zookeeper.Coordinator";
+constexpr std::size_t kPasswordBytes = 16;
+
+}  // namespace
+
+void Coordinator::on_connect(Peer& peer, base::ByteView frame) {
+  proto::Reader reader(frame);
+  std::int32_t protocol_version = 0;
+  std::int64_t last_zxid_seen = 0, session_id = 0;
+  std::int32_t timeout_ms = 0;
+  std::optional<std::string> password;
+  bool read_only = false;
+  bool whole = reader.read(protocol_version) && reader.read(last_zxid_seen) && reader.read(timeout_ms) &&
+               reader.read(session_id) && reader.read(password);
+  if (!whole) {
+    base::log_warn(kLogger, "Closing {}: its first frame is no connect request", peer.address);
+    return peer.close_now();
+  }
+  peer.sends_read_only = reader.left() > 0 && reader.read(read_only);
+  if (last_zxid_seen > state_.last_zxid()) {
+    base::log_warn(kLogger, "Closing {}: it has seen zxid 0x{:x}, ours is 0x{:x}; it should try another server",
+                   peer.address, last_zxid_seen, state_.last_zxid());
+    return peer.close_now();
+  }
+  peer.timeout_ms = static_cast<std::int32_t>(
+      std::clamp<std::int64_t>(timeout_ms, config_.session_timeout_min_ms, config_.session_timeout_max_ms));
+  if (session_id != 0) {
+    peer.session_id = session_id;
+    return reattach(peer, password.value_or(""));
+  }
+  peer.phase = PeerPhase::setting_up;
+  peer.session_id = next_session_id_++;
+  tracker_.touch(peer.session_id, peer.timeout_ms, clock_.monotonic_ms());
+  propose(&peer, peer.session_id, 0, tree::OpCode::create_session, tree::CreateSessionRequest{peer.timeout_ms});
+}
+
+void Coordinator::reattach(Peer& peer, const std::string& password) {
+  // The old connection goes first, whatever the password: a client that comes again has given it up.
+  auto old = session_peers_.find(peer.session_id);
+  if (old != session_peers_.end()) old->second->close_now();
+  bool valid = password == session_password(peer.session_id) && state_.sessions().contains(peer.session_id) &&
+               !proposals_.is_closing(peer.session_id);
+  if (valid) tracker_.touch(peer.session_id, peer.timeout_ms, clock_.monotonic_ms());
+  answer_connect(peer, valid);
+}
+
+void Coordinator::answer_connect(Peer& peer, bool valid) {
+  std::size_t start = 0;
+  proto::Writer writer(start_frame(peer, start));
+  writer.write(std::int32_t{0});
+  writer.write(valid ? peer.timeout_ms : std::int32_t{0});
+  writer.write(valid ? peer.session_id : std::int64_t{0});
+  std::optional<std::string> password(valid ? session_password(peer.session_id) : std::string(kPasswordBytes, '\0'));
+  writer.write(password);
+  if (peer.sends_read_only) writer.write(false);
+  end_frame(peer, writer.take(), start);
+  if (!valid) {
+    base::log_info(kLogger, "Session 0x{:x} of {} is unknown, expired or came with a wrong password",
+                   static_cast<std::uint64_t>(peer.session_id), peer.address);
+    peer.session_id = 0;
+    return peer.close_after_output();
+  }
+  peer.phase = PeerPhase::open;
+  session_peers_[peer.session_id] = &peer;
+}
+
+void Coordinator::on_session_closed(std::int64_t session_id, Peer* asked_by) {
+  tracker_.remove(session_id);
+  auto entry = session_peers_.find(session_id);
+  Peer* peer = entry == session_peers_.end() ? nullptr : entry->second;
+  if (entry != session_peers_.end()) session_peers_.erase(entry);
+  if (asked_by != nullptr) asked_by->close_after_output();
+  if (peer != nullptr && peer != asked_by) peer->close_after_output();
+}
+
+void Coordinator::on_auth(Peer& peer, std::int32_t xid, proto::Reader& reader) {
+  proto::AuthPacket packet;
+  bool accepted = reader.read(packet) && authenticate(peer, packet.scheme, packet.auth.value_or(""));
+  send(peer, xid, 0, accepted ? tree::Error::ok : tree::Error::auth_failed, [](proto::Writer&) {});
+  if (accepted) return;
+  base::log_warn(kLogger, "Authentication of {} by scheme {} failed", peer.address, std::string(packet.scheme));
+  peer.close_after_output();
+}
+
+bool Coordinator::authenticate(Peer& peer, const std::string& scheme, const std::string& credential) {
+  std::vector<tree::Identity> proved;
+  if (scheme == "digest") {
+    std::string id = tree::digest_identity(credential);
+    if (!config_.super_digest.empty() && id == config_.super_digest) proved.push_back(tree::Identity{"super", ""});
+    proved.push_back(tree::Identity{"digest", std::move(id)});
+  } else if (scheme == "ip") {
+    proved.push_back(tree::Identity{"ip", peer.address});
+  } else {
+    return false;
+  }
+  for (tree::Identity& identity : proved) {
+    if (std::find(peer.identities.begin(), peer.identities.end(), identity) == peer.identities.end()) {
+      peer.identities.push_back(std::move(identity));
+    }
+  }
+  return true;
+}
+
+}  // namespace zk::server
