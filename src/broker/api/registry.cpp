@@ -6,6 +6,8 @@
 #include "broker/api/handlers.h"
 #include "broker/api/serve.h"
 #include "protocol/messages/api_versions.h"
+#include "protocol/messages/fetch.h"
+#include "protocol/messages/produce.h"
 
 namespace broker::api {
 namespace {
@@ -19,6 +21,8 @@ namespace {
 
 // By key.
 constexpr std::array kServed = {
+    SERVES(Produce, 0, 13),
+    SERVES(Fetch, 4, 18),
     SERVES(ApiVersions, 0, 4),
 };
 

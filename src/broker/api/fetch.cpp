@@ -1,0 +1,210 @@
+// Fetch v4-18. v5: log start offset. v7: sessions. v9: the client's leader epoch is checked. v10: zstd. v11: preferred
+// replica (always none). v12: last fetched epoch and diverging epochs. v13: topics by id. v15: replica state. v16: who
+// leads instead. v17, v18: fields that only followers set. (v0-3 would need records rewritten to older formats.)
+#include "protocol/messages/fetch.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "broker/api/fetch_session.h"
+#include "broker/api/handlers.h"
+#include "broker/api/leader_lookup.h"
+#include "broker/api/request_context.h"
+#include "broker/config/config_store.h"
+#include "broker/partition/read_ahead.h"
+#include "broker/partition/timed_wait.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::FetchRequest;
+using protocol::FetchResponse;
+using PartitionAnswer = FetchResponse::PartitionData;
+
+struct Reading {
+  Reading() {}
+  std::shared_ptr<partition::Partition> partition;
+  partition::FetchOutcome outcome;
+};
+
+struct Limits {
+  std::int64_t max_bytes = 0;
+  std::int64_t min_bytes = 0;
+  storage::ReadIsolation isolation = storage::ReadIsolation::high_watermark;
+};
+
+struct ReadTotal {
+  std::int64_t bytes = 0;
+  bool answer_now = false;  // an error or a diverging epoch, which the client had better hear of at once
+};
+
+Limits limits_of(const RequestContext& context, const FetchRequest& request) {
+  Limits limits;
+  auto broker = context.services.configs.broker();
+  limits.max_bytes = std::min<std::int64_t>(std::max(request.max_bytes, 0), broker->hot().fetch_max_bytes);
+  limits.min_bytes = std::min<std::int64_t>(request.min_bytes, limits.max_bytes);
+  const bool replica = request.replica_id >= 0 || request.replica_state.replica_id >= 0;
+  if (replica) {
+    limits.isolation = storage::ReadIsolation::log_end;
+  } else if (request.isolation_level == 1) {
+    limits.isolation = storage::ReadIsolation::transactions_committed;
+  }
+  return limits;
+}
+
+std::vector<Reading> look_up(const RequestContext& context, const FetchPlan& plan) {
+  std::vector<Reading> readings(plan.targets.size());
+  for (std::size_t i = 0; i < readings.size(); ++i) {
+    const FetchTarget& target = plan.targets[i];
+    FoundPartition found = context.api_version >= 13 ? find_partition(context, target.topic_id, target.partition)
+                                                     : find_partition(context, target.topic, target.partition);
+    if (found.partition && context.api_version < 10 &&
+        found.partition->log()->config().compression_type == storage::CompressionType::zstd) {
+      found.partition = nullptr;
+      found.error = ErrorCode::unsupported_compression_type;
+    }
+    readings[i].partition = std::move(found.partition);
+    readings[i].outcome.error = found.error;
+  }
+  return readings;
+}
+
+// In the order of the targets, until the bytes of the whole response are used up. Only the first batch of all may be
+// larger than what its limits say, so that a client can always go on.
+ReadTotal read_all(const FetchPlan& plan, const Limits& limits, std::vector<Reading>& readings) {
+  ReadTotal total;
+  bool min_one_message = true;
+  for (std::size_t i = 0; i < readings.size(); ++i) {
+    Reading& reading = readings[i];
+    if (reading.partition) {
+      const FetchTarget& target = plan.targets[i];
+      partition::FetchOptions options;
+      options.offset = target.offset;
+      options.current_leader_epoch = target.current_leader_epoch;
+      options.last_fetched_epoch = target.last_fetched_epoch;
+      std::int64_t bytes_left = std::max<std::int64_t>(limits.max_bytes - total.bytes, 0);
+      options.max_bytes = static_cast<std::uint64_t>(std::clamp<std::int64_t>(target.max_bytes, 0, bytes_left));
+      options.isolation = limits.isolation;
+      options.min_one_message = min_one_message;
+      reading.outcome = reading.partition->fetch(options);
+    }
+    const auto bytes = static_cast<std::int64_t>(reading.outcome.data.records.size);
+    if (bytes > 0) min_one_message = false;
+    total.bytes += bytes;
+    if (reading.outcome.error != ErrorCode::none || reading.outcome.diverging) total.answer_now = true;
+  }
+  return total;
+}
+
+// Returns when more than the missing bytes may have come, or something else has happened, or the time is up.
+base::Task<void> wait_for_more(std::vector<Reading>& readings, std::int64_t missing_bytes, std::int64_t timeout_ms) {
+  auto waiter = std::make_shared<partition::FetchWaiter>(missing_bytes);
+  std::size_t registered = 0;
+  while (registered < readings.size() &&
+         readings[registered].partition->add_waiter(waiter, readings[registered].outcome.data.high_watermark)) {
+    ++registered;
+  }
+  if (registered == readings.size()) co_await partition::wait_for_data(waiter, timeout_ms);
+  for (std::size_t i = 0; i < registered; ++i) readings[i].partition->remove_waiter(waiter);
+}
+
+PartitionAnswer answer_of(const FetchTarget& target, Reading& reading) {
+  PartitionAnswer answer;
+  partition::FetchOutcome& outcome = reading.outcome;
+  storage::ReadResult& data = outcome.data;
+  answer.partition_index = target.partition;
+  answer.error_code = outcome.error;
+  answer.high_watermark = data.high_watermark;
+  answer.last_stable_offset = data.last_stable_offset;
+  answer.log_start_offset = data.log_start_offset;
+  answer.preferred_read_replica = -1;
+  if (outcome.diverging) {
+    answer.diverging_epoch.epoch = outcome.diverging->leader_epoch;
+    answer.diverging_epoch.end_offset = outcome.diverging->end_offset;
+  }
+  if (data.aborted_transactions) {
+    answer.aborted_transactions.emplace();
+    for (const storage::AbortedTransaction& each : *data.aborted_transactions) {
+      auto& aborted = answer.aborted_transactions->emplace_back();
+      aborted.producer_id = each.producer_id;
+      aborted.first_offset = each.first_offset;
+    }
+  } else {
+    answer.aborted_transactions.reset();
+  }
+  if (data.records.size > 0) {
+    answer.records = protocol::Records::slice(std::move(data.records.file), data.records.position, data.records.size);
+  } else {
+    answer.records = protocol::Records(base::ByteView());
+  }
+  return answer;
+}
+
+void add_leader_hint(const RequestContext& context, const FetchTarget& target, PartitionAnswer& answer,
+                     FetchResponse& response) {
+  if (context.api_version < 12 || !wants_leader_hint(answer.error_code)) return;
+  LeaderHint hint = leader_hint(context, target.topic, target.topic_id, target.partition);
+  answer.current_leader.leader_id = hint.leader_id;
+  answer.current_leader.leader_epoch = hint.leader_epoch;
+  if (context.api_version >= 16) add_node_endpoint(response.node_endpoints, hint);
+}
+
+FetchResponse respond(const RequestContext& context, const FetchPlan& plan, std::vector<Reading>& readings) {
+  FetchResponse response;
+  std::vector<PartitionAnswer> answers;
+  answers.reserve(readings.size());
+  for (std::size_t i = 0; i < readings.size(); ++i) answers.push_back(answer_of(plan.targets[i], readings[i]));
+  std::vector<bool> included;
+  context.services.fetch_sessions.finish(plan, answers, context.services.clock.monotonic_ms(), response, included);
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (!included[i]) continue;
+    const FetchTarget& target = plan.targets[i];
+    add_leader_hint(context, target, answers[i], response);
+    if (response.responses.empty() || response.responses.back().topic != target.topic ||
+        response.responses.back().topic_id != target.topic_id) {
+      FetchResponse::FetchableTopicResponse& topic = response.responses.emplace_back();
+      topic.topic = target.topic;
+      topic.topic_id = target.topic_id;
+    }
+    response.responses.back().partitions.push_back(std::move(answers[i]));
+  }
+  return response;
+}
+
+std::vector<storage::FileSlice> slices_of(const std::vector<Reading>& readings) {
+  std::vector<storage::FileSlice> slices;
+  for (const Reading& each : readings) {
+    if (each.outcome.data.records.size > 0) slices.push_back(each.outcome.data.records);
+  }
+  return slices;
+}
+
+}  // namespace
+
+base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) {
+  const base::Clock& clock = context.services.clock;
+  FetchPlan plan = context.services.fetch_sessions.plan(context.api_version, request, clock.monotonic_ms());
+  if (plan.error != ErrorCode::none) {
+    FetchResponse refused;
+    refused.error_code = plan.error;
+    co_return refused;
+  }
+  const Limits limits = limits_of(context, request);
+  const std::int64_t deadline_ms = context.received_monotonic_ms + std::max(request.max_wait_ms, 0);
+  std::vector<Reading> readings = look_up(context, plan);
+  for (;;) {
+    ReadTotal total = read_all(plan, limits, readings);
+    if (total.bytes >= limits.min_bytes || total.answer_now || readings.empty()) break;
+    const std::int64_t left_ms = deadline_ms - clock.monotonic_ms();
+    if (left_ms <= 0) break;
+    co_await wait_for_more(readings, limits.min_bytes - total.bytes, left_ms);
+  }
+  std::vector<storage::FileSlice> slices = slices_of(readings);
+  if (!partition::all_resident(slices)) co_await partition::read_ahead(std::move(slices));
+  co_return respond(context, plan, readings);
+}
+
+}  // namespace broker::api

@@ -1,0 +1,156 @@
+// Produce v0-13. v1: throttle time. v2: log append time. v3: transactional id; one batch of magic 2 for each partition.
+// v5: log start offset. v7: zstd. v8: which records were refused, and why. v10: who leads instead. v13: topics by id.
+#include "protocol/messages/produce.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/logging.h"
+#include "broker/api/handlers.h"
+#include "broker/api/leader_lookup.h"
+#include "broker/api/request_context.h"
+#include "broker/partition/timed_wait.h"
+#include "protocol/record_batch.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::ProduceRequest;
+using protocol::ProduceResponse;
+using PartitionAnswer = ProduceResponse::PartitionProduceResponse;
+
+// An append with acks=-1 that isn't committed yet, and where its answer stands.
+struct Uncommitted {
+  std::size_t topic = 0;
+  std::size_t partition = 0;
+  base::OneShot<ErrorCode> done;
+};
+
+// The bytes belong to the frame of this request alone, and the log writes offsets into them in place.
+base::MutableByteView writable(const protocol::Records& records) {
+  base::ByteView bytes = records.bytes();
+  return {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+}
+
+bool is_transactional(const protocol::Records& records) {
+  auto header = protocol::read_batch_header(records.bytes());
+  return header && header->is_transactional();
+}
+
+// Only the tool that is made for it may write to an internal topic from outside.
+bool may_append_to(const RequestContext& context, std::string_view topic) {
+  return !metadata::is_internal_topic(topic) || context.client_id == "__admin_client";
+}
+
+FoundPartition find(const RequestContext& context, const ProduceRequest::TopicProduceData& topic, std::int32_t index) {
+  FoundPartition found = context.api_version >= 13 ? find_partition(context, topic.topic_id, index)
+                                                   : find_partition(context, topic.name, index);
+  if (found.partition && !may_append_to(context, found.partition->name().topic)) {
+    found.partition = nullptr;
+    found.error = ErrorCode::invalid_topic_exception;
+  }
+  return found;
+}
+
+void fill_answer(PartitionAnswer& answer, storage::AppendResult result) {
+  answer.error_code = result.error;
+  answer.base_offset = result.first_offset;
+  answer.log_append_time_ms = result.log_append_time;
+  answer.log_start_offset = result.log_start_offset;
+  if (result.ok()) return;
+  if (!result.error_message.empty()) answer.error_message = std::move(result.error_message);
+  for (protocol::RecordError& each : result.record_errors) {
+    auto& error = answer.record_errors.emplace_back();
+    error.batch_index = each.batch_index;
+    error.batch_index_error_message = std::move(each.message);
+  }
+}
+
+storage::AppendResult append(const RequestContext& context, const ProduceRequest& request,
+                             const ProduceRequest::PartitionProduceData& data, const FoundPartition& found) {
+  storage::AppendResult refused;
+  if (request.acks < -1 || request.acks > 1) {
+    refused.error = ErrorCode::invalid_required_acks;
+    return refused;
+  }
+  refused.error = found.error;
+  if (!found.partition) return refused;
+  if (is_transactional(data.records)) {  // nobody has told us of this transaction
+    refused.error = ErrorCode::invalid_txn_state;
+    return refused;
+  }
+  partition::AppendOptions options;
+  options.acks = request.acks;
+  options.produce_version = context.api_version;
+  options.now_ms = context.services.clock.wall_ms();
+  return found.partition->append(writable(data.records), options);
+}
+
+void add_leader_hint(const RequestContext& context, const ProduceRequest::TopicProduceData& topic,
+                     PartitionAnswer& answer, ProduceResponse& response) {
+  if (context.api_version < 10 || answer.error_code != ErrorCode::not_leader_or_follower) return;
+  LeaderHint hint = leader_hint(context, topic.name, topic.topic_id, answer.index);
+  answer.current_leader.leader_id = hint.leader_id;
+  answer.current_leader.leader_epoch = hint.leader_epoch;
+  add_node_endpoint(response.node_endpoints, hint);
+}
+
+// With acks=0 there is nobody to tell, so that an error shows as a closed connection and makes the client look again.
+void answer_nothing(RequestContext& context, const ProduceResponse& response) {
+  context.no_response = true;
+  for (const auto& topic : response.responses) {
+    for (const auto& answer : topic.partition_responses) {
+      if (answer.error_code == ErrorCode::none) continue;
+      base::log_info("kafka.server.KafkaApis",
+                     "Closing connection due to error during produce request with correlation id {} from client id {} "
+                     "with ack=0: {}-{} {}",
+                     context.correlation_id, context.client_id.value_or(""), topic.name, answer.index,
+                     protocol::name_of(answer.error_code));
+      context.close_connection = true;
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest request) {
+  ProduceResponse response;
+  std::vector<Uncommitted> uncommitted;
+  response.responses.reserve(request.topic_data.size());
+  for (ProduceRequest::TopicProduceData& topic : request.topic_data) {
+    ProduceResponse::TopicProduceResponse& topic_answer = response.responses.emplace_back();
+    topic_answer.name = topic.name;
+    topic_answer.topic_id = topic.topic_id;
+    topic_answer.partition_responses.reserve(topic.partition_data.size());
+    for (const ProduceRequest::PartitionProduceData& data : topic.partition_data) {
+      PartitionAnswer& answer = topic_answer.partition_responses.emplace_back();
+      answer.index = data.index;
+      FoundPartition found = find(context, topic, data.index);
+      storage::AppendResult result = append(context, request, data, found);
+      const std::int64_t end_offset = result.last_offset + 1;
+      fill_answer(answer, std::move(result));
+      add_leader_hint(context, topic, answer, response);
+      if (request.acks != -1 || answer.error_code != ErrorCode::none) continue;
+      if (found.partition->log()->high_watermark() >= end_offset) continue;
+      Uncommitted& waiting = uncommitted.emplace_back();
+      waiting.topic = response.responses.size() - 1;
+      waiting.partition = topic_answer.partition_responses.size() - 1;
+      waiting.done = found.partition->committed(end_offset);
+    }
+  }
+  context.frame.reset();  // the log has its copy
+
+  const std::int64_t deadline_ms = context.received_monotonic_ms + request.timeout_ms;
+  for (Uncommitted& each : uncommitted) {
+    const std::int64_t left_ms = deadline_ms - context.services.clock.monotonic_ms();
+    ErrorCode error = co_await partition::wait_for_commit(each.done, left_ms);
+    response.responses[each.topic].partition_responses[each.partition].error_code = error;
+  }
+  if (request.acks == 0) answer_nothing(context, response);
+  co_return response;
+}
+
+}  // namespace broker::api

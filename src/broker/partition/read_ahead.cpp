@@ -1,0 +1,54 @@
+#include "broker/partition/read_ahead.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <exception>
+#include <memory>
+
+#include "base/logging.h"
+
+namespace broker::partition {
+namespace {
+
+constexpr std::size_t kChunkBytes = 256u << 10;
+constexpr std::size_t kThreads = 2;
+
+boost::asio::thread_pool& readers() {
+  static boost::asio::thread_pool pool(kThreads);
+  return pool;
+}
+
+void read_through(const storage::FileSlice& slice) {
+  std::vector<std::uint8_t> into(std::min<std::uint64_t>(slice.size, kChunkBytes));
+  for (std::uint64_t done = 0; done < slice.size;) {
+    std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(slice.size - done, into.size()));
+    std::size_t got = slice.file->read_at(slice.position + done, base::MutableByteView(into).first(wanted));
+    if (got == 0) return;
+    done += got;
+  }
+}
+
+}  // namespace
+
+bool all_resident(const std::vector<storage::FileSlice>& slices) {
+  return std::all_of(slices.begin(), slices.end(), [](const storage::FileSlice& slice) {
+    return slice.file->is_resident(slice.position, static_cast<std::size_t>(slice.size));
+  });
+}
+
+base::Task<void> read_ahead(std::vector<storage::FileSlice> slices) {
+  base::OneShot<bool> done;
+  auto shared = std::make_shared<std::vector<storage::FileSlice>>(std::move(slices));
+  boost::asio::post(readers(), [shared, done] {
+    try {
+      for (const storage::FileSlice& slice : *shared) read_through(slice);
+    } catch (const std::exception& e) {  // the send meets the same failure, and closes that connection
+      base::log_warn("kafka.server.ReplicaManager", "Reading ahead of a fetch failed: {}", e.what());
+    }
+    done.set(true);
+  });
+  co_await done.wait();
+}
+
+}  // namespace broker::partition

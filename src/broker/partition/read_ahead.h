@@ -1,0 +1,16 @@
+// Keeps disks away from the event loops: a response whose records aren't in the page cache has them read by another
+// thread first, so that sendfile(2) doesn't wait for a disk and with it every other connection of the loop.
+#pragma once
+
+#include <vector>
+
+#include "base/task.h"
+#include "log/log_types.h"
+
+namespace broker::partition {
+
+bool all_resident(const std::vector<storage::FileSlice>& slices);
+// Returns on the caller's event loop once the slices were read.
+base::Task<void> read_ahead(std::vector<storage::FileSlice> slices);
+
+}  // namespace broker::partition
