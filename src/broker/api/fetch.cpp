@@ -62,7 +62,7 @@ std::vector<Reading> look_up(const RequestContext& context, const FetchPlan& pla
     FoundPartition found = context.api_version >= 13 ? find_partition(context, target.topic_id, target.partition)
                                                      : find_partition(context, target.topic, target.partition);
     if (found.partition && context.api_version < 10 &&
-        found.partition->log()->config().compression_type == storage::CompressionType::zstd) {
+        found.partition->log()->config().compression == base::Codec::zstd) {
       found.partition = nullptr;
       found.error = ErrorCode::unsupported_compression_type;
     }
