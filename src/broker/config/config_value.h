@@ -28,6 +28,12 @@ class ConfigError : public std::runtime_error {
   std::string key_;
 };
 
+// Kafka has two kinds of error for topics; the answers to AlterConfigs differ in a prefix.
+class InvalidTopicConfig : public ConfigError {
+ public:
+  using ConfigError::ConfigError;
+};
+
 // "Invalid value <value> for configuration <key>: <reason>"
 ConfigError invalid_value(std::string_view key, std::string_view value, std::string_view reason);
 

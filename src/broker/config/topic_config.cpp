@@ -101,7 +101,8 @@ void TopicConfig::fill() {
 
 void validate_topic_config(const BrokerConfig& broker, const StringMap& overrides) {
   for (const auto& [name, text] : overrides) {
-    if (find_topic_key(name) == nullptr) throw ConfigError(fmt::format("Unknown topic config name: {}", name), name);
+    if (find_topic_key(name) == nullptr)
+      throw InvalidTopicConfig(fmt::format("Unknown topic config name: {}", name), name);
   }
   for (const ConfigKey& key : topic_keys()) {
     if (const auto found = overrides.find(key.name); found != overrides.end()) parse_value(key, found->second);
@@ -115,7 +116,7 @@ void validate_topic_config(const BrokerConfig& broker, const StringMap& override
   const std::int64_t least = lag_of("min.compaction.lag.ms");
   const std::int64_t most = lag_of("max.compaction.lag.ms");
   if (least > most) {
-    throw ConfigError(fmt::format(
+    throw InvalidTopicConfig(fmt::format(
         "conflict topic config setting min.compaction.lag.ms ({}) > max.compaction.lag.ms ({})", least, most));
   }
   const auto remote = overrides.find("remote.storage.enable");

@@ -1,0 +1,137 @@
+// DescribeConfigs v0-4. v1: where a value comes from and what stands behind it. v3: types and documentation. v4:
+// flexible. The values are those of this broker's snapshot; a broker answers for itself only.
+#include "protocol/messages/describe_configs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "broker/api/config_resources.h"
+#include "broker/api/handlers.h"
+#include "broker/api/request_context.h"
+#include "broker/config/config_entry.h"
+#include "broker/controller/topic_rules.h"
+#include "broker/metadata/cluster_metadata.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::DescribeConfigsRequest;
+using protocol::DescribeConfigsResponse;
+using protocol::ErrorCode;
+using Result = DescribeConfigsResponse::DescribeConfigsResult;
+
+void refuse(Result& result, ErrorCode error, std::string message) {
+  result.error_code = error;
+  result.error_message = std::move(message);
+}
+
+// Nothing is wrong with the name of a broker's resource if it is the id of this broker.
+std::optional<std::string> wrong_broker(std::string_view name, std::int32_t broker_id, std::string_view expected) {
+  const auto id = config::parse_java_integer(name, std::numeric_limits<std::int32_t>::min(),
+                                             std::numeric_limits<std::int32_t>::max());
+  if (!id) return fmt::format("Broker id must be an integer, but it is: {}", name);
+  if (*id != broker_id) return fmt::format("Unexpected broker id, expected {} but received {}", expected, name);
+  return std::nullopt;
+}
+
+void fill(Result& result, std::vector<config::ConfigEntry> entries,
+          const DescribeConfigsRequest::DescribeConfigsResource& resource, const DescribeConfigsRequest& request) {
+  const auto& wanted = resource.configuration_keys;
+  for (config::ConfigEntry& entry : entries) {
+    if (wanted && !wanted->empty() && std::ranges::find(*wanted, entry.name) == wanted->end()) continue;
+    auto& config = result.configs.emplace_back();
+    config.name = std::move(entry.name);
+    config.value = std::move(entry.value);
+    config.read_only = entry.read_only;
+    config.is_default = entry.source == config::ConfigSource::by_default;
+    config.config_source = static_cast<std::int8_t>(entry.source);
+    config.is_sensitive = entry.sensitive;
+    config.config_type = static_cast<std::int8_t>(entry.type);
+    config.documentation = std::nullopt;
+    if (request.include_documentation && !entry.documentation.empty()) config.documentation = entry.documentation;
+    if (!request.include_synonyms) continue;
+    for (config::ConfigSynonym& synonym : entry.synonyms) {
+      auto& to = config.synonyms.emplace_back();
+      to.name = std::move(synonym.name);
+      to.value = std::move(synonym.value);
+      to.source = static_cast<std::int8_t>(synonym.source);
+    }
+  }
+}
+
+void describe_topic(const Services& services, const DescribeConfigsRequest::DescribeConfigsResource& resource,
+                    const DescribeConfigsRequest& request, Result& result) {
+  if (auto problem = controller::topic_name_error(resource.resource_name)) {
+    return refuse(result, ErrorCode::invalid_topic_exception, std::move(*problem));
+  }
+  if (services.metadata.get()->topic(resource.resource_name) == nullptr) {
+    return refuse(result, ErrorCode::unknown_topic_or_partition, "");
+  }
+  fill(result, config::describe_topic(*services.configs.topic(resource.resource_name)), resource, request);
+}
+
+void describe_broker(const Services& services, const DescribeConfigsRequest::DescribeConfigsResource& resource,
+                     const DescribeConfigsRequest& request, Result& result) {
+  const auto broker = services.configs.broker();
+  if (resource.resource_name.empty()) {
+    return fill(result, config::describe_broker_default(*broker), resource, request);
+  }
+  const std::string expected = fmt::format("{} or empty string,", services.broker_id);
+  if (auto problem = wrong_broker(resource.resource_name, services.broker_id, expected)) {
+    return refuse(result, ErrorCode::invalid_request, std::move(*problem));
+  }
+  fill(result, config::describe_broker(*broker), resource, request);
+}
+
+void describe_logger(const Services& services, const DescribeConfigsRequest::DescribeConfigsResource& resource,
+                     const DescribeConfigsRequest& request, Result& result) {
+  if (resource.resource_name.empty()) {
+    return refuse(result, ErrorCode::invalid_request, "Broker id must not be empty");
+  }
+  if (auto problem = wrong_broker(resource.resource_name, services.broker_id, std::to_string(services.broker_id))) {
+    return refuse(result, ErrorCode::invalid_request, std::move(*problem));
+  }
+  std::vector<config::ConfigEntry> entries(1);
+  entries[0].name = "root";
+  entries[0].value = root_log_level();
+  entries[0].source = config::ConfigSource::broker_logger;
+  fill(result, std::move(entries), resource, request);
+}
+
+}  // namespace
+
+base::Task<DescribeConfigsResponse> handle(RequestContext& context, DescribeConfigsRequest request) {
+  DescribeConfigsResponse response;
+  for (const auto& resource : request.resources) {
+    Result& result = response.results.emplace_back();
+    result.error_message = "";
+    result.resource_type = resource.resource_type;
+    result.resource_name = resource.resource_name;
+    switch (static_cast<ConfigResourceType>(resource.resource_type)) {
+      case ConfigResourceType::topic:
+        describe_topic(context.services, resource, request, result);
+        break;
+      case ConfigResourceType::broker:
+        describe_broker(context.services, resource, request, result);
+        break;
+      case ConfigResourceType::broker_logger:
+        describe_logger(context.services, resource, request, result);
+        break;
+      case ConfigResourceType::client_metrics:
+        refuse(result, ErrorCode::invalid_request,
+               resource.resource_name.empty() ? "Client metrics subscription name must not be empty"
+                                              : "Config type client-metrics is only supported on KRaft clusters");
+        break;
+      default:
+        refuse(result, ErrorCode::invalid_request,
+               "This most likely occurs because of a request being malformed by the client library or the message was "
+               "sent to an incompatible broker. See the broker logs for more details.");
+    }
+  }
+  co_return response;
+}
+
+}  // namespace broker::api
