@@ -5,8 +5,11 @@
 
 #include "broker/api/handlers.h"
 #include "broker/api/serve.h"
+#include "protocol/messages/alter_configs.h"
 #include "protocol/messages/api_versions.h"
+#include "protocol/messages/describe_configs.h"
 #include "protocol/messages/fetch.h"
+#include "protocol/messages/incremental_alter_configs.h"
 #include "protocol/messages/produce.h"
 
 namespace broker::api {
@@ -24,6 +27,9 @@ constexpr std::array kServed = {
     SERVES(Produce, 0, 13),
     SERVES(Fetch, 4, 18),
     SERVES(ApiVersions, 0, 4),
+    SERVES(DescribeConfigs, 0, 4),
+    SERVES(AlterConfigs, 0, 2),
+    SERVES(IncrementalAlterConfigs, 0, 1),
 };
 
 #undef SERVES
