@@ -1,4 +1,5 @@
-// Every message behind one interface, for tests and fuzzing, which link protocol_all_messages. Not for serving requests.
+// Every message behind one interface, for tests and fuzzing, which link protocol_all_messages. Not for serving
+// requests.
 #pragma once
 
 #include <cstdint>

@@ -55,6 +55,24 @@ TEST(Decode, CountsAreCheckedBeforeAnythingIsAllocated) {
   EXPECT_EQ(decode(request, 1, bytes).error, "topics: more elements than bytes left");
 }
 
+TEST(Decode, ArraysOfEmptyElementsDoNotEatTheMemory) {
+  // A hundred thousand topics without a name: two bytes each on the wire, 64 in memory.
+  base::Bytes bytes = hex("a18d06");
+  for (int topic = 0; topic < 100'000; ++topic) {
+    bytes.push_back(1);
+    bytes.push_back(0);
+  }
+  MetadataRequest request;
+  EXPECT_EQ(decode(request, 9, bytes).error, "topics: arrays of too many small elements");
+  // Real ones pass: as many topics with the shortest names that so many can have.
+  request = MetadataRequest();
+  for (int topic = 0; topic < 100'000; ++topic) {
+    request.topics->emplace_back().name = std::to_string(topic);
+  }
+  const base::Bytes real = encode(request, 9).to_bytes();
+  EXPECT_EQ(decoded<MetadataRequest>(real, 9).topics->size(), 100'000u);
+}
+
 TEST(Decode, LengthsBelowZeroAreNullOrRefused) {
   EXPECT_EQ(error_of<ApiVersionsRequest>("00", 3), "client_software_name: null, but it must not be");
   EXPECT_EQ(error_of<MetadataRequest>("ffffffff", 0), "topics: null, but it must not be");

@@ -14,7 +14,10 @@ namespace protocol {
 class Decoder {
  public:
   Decoder(base::ByteView bytes, std::int16_t version, bool flexible)
-      : reader_(bytes), version_(version), flexible_(flexible) {}
+      : reader_(bytes),
+        version_(version),
+        flexible_(flexible),
+        array_bytes_left_(kArrayBytesFree + kArrayBytesPerByte * bytes.size()) {}
 
   template <class Struct>
   void read_struct(Struct& message) {
@@ -39,6 +42,10 @@ class Decoder {
  private:
   // Memory that an array may take before its count has been checked against the least size of its elements.
   static constexpr std::size_t kUncheckedBytesMax = 4096;
+  // Memory that all arrays of a message may take, for each byte on the wire. Real messages stay far below; a frame of
+  // millions of empty elements would otherwise become gigabytes.
+  static constexpr std::size_t kArrayBytesPerByte = 24;
+  static constexpr std::size_t kArrayBytesFree = 65536;
   static constexpr std::int32_t kStringLengthMax = 32767;
 
   // Looks for the field with one tag.
@@ -159,6 +166,8 @@ class Decoder {
     if (count * sizeof(T) > kUncheckedBytesMax && count > reader_.left() / element_bytes_min<T>()) {
       return reader_.fail("more elements than bytes left");
     }
+    if (count * sizeof(T) > array_bytes_left_) return reader_.fail("arrays of too many small elements");
+    array_bytes_left_ -= count * sizeof(T);
     value.clear();
     value.reserve(count);
     for (std::size_t index = 0; index < count; ++index) {
@@ -208,6 +217,7 @@ class Decoder {
   Reader reader_;
   const std::int16_t version_;
   const bool flexible_;
+  std::size_t array_bytes_left_;
   std::string path_;  // of the failure
 };
 

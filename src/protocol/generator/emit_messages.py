@@ -60,6 +60,13 @@ def specification(field):
     return "{" + ", ".join(parts) + "},"
 
 
+def defined_outside(struct, message):
+    """Whether a std::optional of it is a member of the outer struct. clang then asks whether it can be made before it has
+    seen the initialisers inside, and gets it wrong, unless the constructor is defined after the outer struct."""
+    return any(field.type == struct.name and field.is_nullable and not field.is_array
+               for user in message.structs + [message.root] for field in user.fields)
+
+
 def struct_lines(struct, message, indent, nested):
     pad = " " * indent
     out = [f"{pad}struct {struct.name} {{"]
@@ -73,8 +80,9 @@ def struct_lines(struct, message, indent, nested):
         out.append(f"{pad}  static constexpr std::int16_t kFlexibleFrom = {flexible};")
     for inner in nested:
         out += [""] + struct_lines(inner, message, indent + 2, [])
-    out += ["", f"{pad}  {struct.name}() = default;"] if nested or struct is message.root else [
-        f"{pad}  {struct.name}() = default;"]
+    if nested or struct is message.root:
+        out.append("")
+    out.append(f"{pad}  {struct.name}()" + (";" if defined_outside(struct, message) else " = default;"))
     for field in struct.fields:
         out.append(f"{pad}  {member_type(field)} {member_name(field)}{initialiser(field)};")
     if message.flexible is not None:
@@ -117,6 +125,8 @@ def header(file, source):
     out += ["", "namespace protocol {"]
     for message in file.messages:
         out += [""] + struct_lines(message.root, message, 0, message.structs)
+        out += [f"inline {message.name}::{struct.name}::{struct.name}() = default;" for struct in message.structs
+                if defined_outside(struct, message)]
     out += ["", "}  // namespace protocol", ""]
     return "\n".join(out)
 
