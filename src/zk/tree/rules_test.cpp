@@ -1,0 +1,84 @@
+// Paths, ACLs, session buckets: the small rules.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "zk/tree/acl.h"
+#include "zk/tree/path.h"
+#include "zk/tree/session_tracker.h"
+
+namespace zk::tree {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST(Path, ValidAndNot) {
+  for (const char* path : {"/", "/a", "/a/b", "/a..b", "/...", "/\xc3\xa9\xe2\x82\xac", "/a b"}) {
+    EXPECT_TRUE(is_valid_path(path)) << path;
+  }
+  for (const char* path : {"", "a", "/a/", "//a", "/a//b", "/.", "/..", "/a/../b", "/a/./b", "/\x01", "/a\x7f",
+                           "/\xc2\x85", "/\xee\x80\x80", "/\xef\xbf\xbf", "/\xf0\x9f\x98\x80"}) {
+    EXPECT_FALSE(is_valid_path(path)) << path;
+  }
+  EXPECT_EQ(parent_of("/a/b"), "/a");
+  EXPECT_EQ(parent_of("/a"), "/");
+}
+
+TEST(Acl, DigestIdentityIsZooKeepers) { EXPECT_EQ(digest_identity("user:pass"), "user:smGaoVKd/cQkjm7b88GyorAUz20="); }
+
+TEST(Acl, AddressesMatchByBits) {
+  EXPECT_TRUE(ip_matches("10.1.2.3", "10.1.2.3"));
+  EXPECT_TRUE(ip_matches("10.1.2.3", "10.0.0.0/8"));
+  EXPECT_TRUE(ip_matches("10.1.2.3", "0.0.0.0/0"));
+  EXPECT_FALSE(ip_matches("10.1.2.3", "10.1.2.4/31"));
+  EXPECT_FALSE(ip_matches("::1", "0.0.0.0/0"));
+  EXPECT_TRUE(ip_matches("fe80::1", "fe80::/10"));
+  EXPECT_FALSE(is_valid_ip_pattern("10.1.2.3/33"));
+  EXPECT_FALSE(is_valid_ip_pattern("10.1.2"));
+}
+
+TEST(Acl, MalformedListsAreRefused) {
+  auto normal = [](const char* scheme, const char* id) {
+    return normalise_acl({AclEntry{kAll, Identity{scheme, id}}}, {}, AclSchemes{}).has_value();
+  };
+  EXPECT_TRUE(normal("world", "anyone"));
+  EXPECT_FALSE(normal("world", "someone"));
+  EXPECT_TRUE(normal("digest", "u:h"));
+  EXPECT_FALSE(normal("digest", "u"));
+  EXPECT_FALSE(normal("sasl", "kafka"));
+  EXPECT_FALSE(normal("auth", ""));
+  EXPECT_FALSE(normalise_acl({}, {}, AclSchemes{}).has_value());
+}
+
+TEST(AclCache, ForgetsListsWithoutUsers) {
+  AclCache cache;
+  AclList list{AclEntry{kRead, Identity{"world", "anyone"}}};
+  std::int64_t id = cache.acquire(list);
+  EXPECT_EQ(cache.acquire(list), id);
+  cache.release(id);
+  EXPECT_NE(cache.find(id), nullptr);
+  cache.release(id);
+  EXPECT_EQ(cache.find(id), nullptr);
+  EXPECT_NE(cache.acquire(list), id);  // an id in an older snapshot never means something else
+}
+
+TEST(SessionTracker, TimeIsRoundedUpToTicks) {
+  SessionTracker tracker(2000);
+  tracker.touch(1, 4000, 1000);  // due at 6000
+  EXPECT_THAT(tracker.take_expired(5999), IsEmpty());
+  tracker.touch(1, 4000, 3500);  // now at 8000
+  EXPECT_THAT(tracker.take_expired(6000), IsEmpty());
+  EXPECT_THAT(tracker.take_expired(8000), ElementsAre(1));
+  EXPECT_EQ(tracker.size(), 0u);
+}
+
+TEST(SessionTracker, AShorterTimeoutCounts) {
+  SessionTracker tracker(1000);
+  tracker.touch(1, 60000, 0);
+  tracker.touch(1, 2000, 0);
+  EXPECT_THAT(tracker.take_expired(3000), ElementsAre(1));
+  EXPECT_THAT(tracker.take_expired(100000), IsEmpty());
+}
+
+}  // namespace
+}  // namespace zk::tree
