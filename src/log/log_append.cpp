@@ -114,7 +114,6 @@ AppendResult Log::append_validated(protocol::ValidatedRecords& records, const Ap
   append.first_offset = result.first_offset;
   append.last_offset = result.last_offset;
   append.max_timestamp = records.max_timestamp;
-  append.offset_of_max_timestamp = result.last_offset;
   epochs_.assign(context.leader_epoch, result.first_offset);
   append_to_segment(append, context.now_ms);
 
@@ -155,10 +154,7 @@ AppendResult Log::append_as_follower(base::ByteView batches) {
     base::ByteView bytes = rest.first(next.size_in_bytes);
     auto header = protocol::read_batch_header(bytes);
     if (!header || !protocol::crc_is_valid(bytes)) return failure(ErrorCode::corrupt_message);
-    if (header->max_timestamp > append.max_timestamp) {
-      append.max_timestamp = header->max_timestamp;
-      append.offset_of_max_timestamp = header->last_offset();
-    }
+    append.max_timestamp = std::max(append.max_timestamp, header->max_timestamp);
     if (!parsed.empty() && header->base_offset <= parsed.back().first.last_offset()) {
       return failure(ErrorCode::corrupt_message, "offsets go back within the appended batches");
     }
@@ -168,7 +164,11 @@ AppendResult Log::append_as_follower(base::ByteView batches) {
   if (parsed.empty()) return {};
   append.first_offset = parsed.front().first.base_offset;
   append.last_offset = parsed.back().first.last_offset();
-  append.one_batch = parsed.size() == 1;
+  std::uint64_t position = 0;
+  for (const auto& [header, bytes] : parsed) {
+    append.batches.push_back({header.base_offset, header.last_offset(), position, bytes.size(), header.max_timestamp});
+    position += bytes.size();
+  }
   try {
     return watching_for_failure([&] {
       std::lock_guard lock(mutex_);

@@ -26,7 +26,8 @@ class ProducerSnapshots {
     std::vector<ProducerSnapshotEntry> entries;
   };
   std::optional<Loaded> load_newest(std::int64_t lowest, std::int64_t highest);
-  // No-op if there is one of this offset, and for 0, below which there is nothing. Isn't synced: a torn one is found by its crc and replayed from the log.
+  // No-op if there is one of this offset, and for 0, below which there is nothing. Isn't synced: a torn one is found by
+  // its crc and replayed from the log.
   void write(std::int64_t offset, const std::vector<ProducerSnapshotEntry>& entries);
   void remove_if(const std::function<bool(std::int64_t offset)>& goes);
   // Forgets one without touching its file, which the caller renames.

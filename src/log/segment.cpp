@@ -36,6 +36,8 @@ std::shared_ptr<Segment> Segment::create(const PartitionFiles& where, std::int64
   // Kafka takes a segment without .index for damaged.
   segment->offset_index_.clear();
   segment->time_index_.clear();
+  segment->offset_index_.file().write_pending();
+  segment->time_index_.file().write_pending();
   segment->max_timestamp_known_ = true;
   return segment;
 }
@@ -77,16 +79,24 @@ void Segment::append(const SegmentAppend& append, const LogConfig& config) {
   std::uint64_t position = size_;
   file()->write_at(position, append.bytes);
   size_ += append.bytes.size();
-  if (position == 0) first_batch_max_timestamp_ = append.max_timestamp;
-  note_timestamp(append.max_timestamp, append.offset_of_max_timestamp);
-  index_append(append.last_offset, position, append.bytes.size(), config);
-  if (!append.one_batch) return;
-  BatchPlace place{append.first_offset, append.last_offset, position, append.bytes.size()};
+  if (append.batches.empty()) {
+    note_batch({append.first_offset, append.last_offset, position, append.bytes.size(), append.max_timestamp}, config);
+  }
+  for (BatchPlace batch : append.batches) {
+    batch.position += position;
+    note_batch(batch, config);
+  }
+}
+
+void Segment::note_batch(const BatchPlace& batch, const LogConfig& config) {
+  if (batch.position == 0) first_batch_max_timestamp_ = batch.max_timestamp;
+  note_timestamp(batch.max_timestamp, batch.last_offset);
+  index_append(batch.last_offset, batch.position, batch.size, config);
   if (recent_.size() < kRecentMax) {
     recent_.reserve(kRecentMax);
-    recent_.push_back(place);
+    recent_.push_back(batch);
   } else {
-    recent_[recent_next_] = place;
+    recent_[recent_next_] = batch;
     recent_next_ = (recent_next_ + 1) % kRecentMax;
   }
 }
@@ -131,7 +141,8 @@ std::optional<BatchPlace> Segment::scan_for(std::int64_t offset, std::uint64_t p
     if (first && batch->header.base_offset > offset) return scan_for(offset, 0);
     first = false;
     if (batch->header.last_offset() >= offset) {
-      return BatchPlace{batch->header.base_offset, batch->header.last_offset(), batch->position, batch->size};
+      return BatchPlace{batch->header.base_offset, batch->header.last_offset(), batch->position, batch->size,
+                        batch->header.max_timestamp};
     }
   }
   if (first && scanner.ended() != ScanEnd::end) return scan_for(offset, 0);

@@ -15,21 +15,21 @@
 
 namespace storage {
 
-// What one append adds: whole batches, back to back.
-struct SegmentAppend {
-  base::ByteView bytes;
-  std::int64_t first_offset = 0;
-  std::int64_t last_offset = 0;
-  std::int64_t max_timestamp = -1;
-  std::int64_t offset_of_max_timestamp = -1;  // last offset of the batch that holds it
-  bool one_batch = true;
-};
-
 struct BatchPlace {
   std::int64_t base_offset = 0;
   std::int64_t last_offset = 0;
   std::uint64_t position = 0;
   std::uint64_t size = 0;
+  std::int64_t max_timestamp = -1;
+};
+
+// What one append adds: whole batches, back to back, written at once.
+struct SegmentAppend {
+  base::ByteView bytes;
+  std::int64_t first_offset = 0;
+  std::int64_t last_offset = 0;
+  std::int64_t max_timestamp = -1;
+  std::vector<BatchPlace> batches;  // with positions within `bytes`; empty: it is one batch
 };
 
 class Segment {
@@ -77,6 +77,7 @@ class Segment {
 
  private:
   Segment(const PartitionFiles& where, std::int64_t base_offset, std::int64_t now_ms);
+  void note_batch(const BatchPlace& batch, const LogConfig& config);
   void note_timestamp(std::int64_t timestamp, std::int64_t offset);
   void index_append(std::int64_t last_offset, std::uint64_t position, std::uint64_t bytes, const LogConfig& config);
   std::int64_t first_batch_max_timestamp();

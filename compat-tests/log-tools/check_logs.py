@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""usage: check_logs.py DIR…   with KAFKA_LIBS naming a folder of Kafka 3.9.2 jars
+
+Has Kafka's DumpLogSegments read every file of the log directories, as a stopped broker left them, and fails on any sign
+of trouble: a batch that isn't valid, an exception, an index that doesn't fit its log, bytes left over.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+JAVA = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+TROUBLE = re.compile(r"isvalid: false|Exception|Mismatches in|Index offset: .*log offset|Found timestamp mismatch|"
+                     r"Found out of order|misindexed|invalid bytes|Corrupt")
+
+
+class Trouble(Exception):
+    pass
+
+
+def dump(libs, files, *flags):
+    """DumpLogSegments over the files; its output, once nothing in it is suspicious."""
+    if not files:
+        return ""
+    command = [*JAVA, "-cp", f"{libs}/*", "kafka.tools.DumpLogSegments", *flags, "--files", ",".join(map(str, files))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    bad = [line for line in done.stdout.splitlines() if TROUBLE.search(line) and not line.startswith("SLF4J")]
+    if done.returncode != 0 or bad:
+        lines = bad or done.stdout.splitlines()[-10:]
+        raise Trouble(f"DumpLogSegments {' '.join(flags)}: exit code {done.returncode}\n" + "\n".join(lines[:20]))
+    return done.stdout
+
+
+def check(libs, directory):
+    def files(suffix):
+        return sorted(pathlib.Path(directory).glob(f"*/*.{suffix}"))
+
+    logs = [path for path in files("log") if path.stat().st_size > 0]
+    if not logs:
+        raise Trouble(f"no log files in {directory}")
+    batches = dump(libs, logs, "--deep-iteration").count("isvalid: true")
+    for path in files("log"):
+        for suffix in (".index", ".timeindex"):
+            if not path.with_suffix(suffix).exists():
+                raise Trouble(f"{path} has no {suffix}")
+    indexes = [path for path in files("index") + files("timeindex") if path.with_suffix(".log").stat().st_size > 0]
+    dump(libs, indexes, "--verify-index-only")
+    sane = dump(libs, indexes, "--index-sanity-check").count("passed sanity check")
+    if sane != len(indexes):
+        raise Trouble(f"{sane} of {len(indexes)} indexes passed the sanity check")
+    entries = len(re.findall(r"^(?:offset|timestamp): ", dump(libs, indexes), re.MULTILINE))
+    producers = dump(libs, files("snapshot")).count("producerId: ")
+    aborted = dump(libs, files("txnindex")).count("lastStableOffset: ")
+    return (f"{len(logs)} segments, {batches} batches valid, {len(indexes)} indexes sane with {entries} entries, "
+            f"{len(files('snapshot'))} snapshots with {producers} producers, {aborted} aborted transactions")
+
+
+def main():
+    libs = os.environ.get("KAFKA_LIBS", "")
+    if not libs or not sys.argv[1:]:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        for directory in sys.argv[1:]:
+            print(f"{directory}: {check(libs, directory)}")
+    except Trouble as trouble:
+        print(trouble, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
