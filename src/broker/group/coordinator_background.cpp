@@ -1,0 +1,174 @@
+// What the coordinator does without being asked: loading partitions, and timeouts.
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
+#include "base/logging.h"
+#include "broker/group/coordinator_impl.h"
+
+namespace broker::group {
+namespace {
+
+constexpr std::string_view kLogger = "kafka.coordinator.group.GroupMetadataManager";
+constexpr std::int64_t kTimerWaitMaxMs = 1000;
+
+}  // namespace
+
+void GroupCoordinator::Impl::elected(std::int32_t partition) {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_ || !partitions_.try_emplace(partition, LoadState::loading).second) return;
+    if (own_threads_) {
+      to_load_.push_back(partition);
+      changed_.notify_all();
+      return;
+    }
+  }
+  load(partition);
+}
+
+void GroupCoordinator::Impl::resigned(std::int32_t partition) {
+  {
+    std::lock_guard lock(mutex_);
+    partitions_.erase(partition);
+    std::erase(to_load_, partition);
+  }
+  unload(partition);
+}
+
+void GroupCoordinator::Impl::unload(std::int32_t partition) {
+  std::vector<GroupPtr> dropped;
+  {
+    std::lock_guard lock(mutex_);
+    for (auto it = groups_.begin(); it != groups_.end();) {
+      if (it->second->partition == partition) {
+        dropped.push_back(std::move(it->second));
+        it = groups_.erase(it);
+      } else {
+        ++it;
+      }
+    }
+  }
+  for (const GroupPtr& group : dropped) {
+    run(group, [](Group& one, Effects& effects) { one.members.unload(effects); });
+  }
+}
+
+void GroupCoordinator::Impl::load(std::int32_t partition) {
+  GroupLoader loader;
+  const std::int64_t started = clock_.monotonic_ms();
+  bool loaded = false;
+  std::string problem;
+  try {
+    const auto end = log_.read_all(partition, [&loader](base::ByteView batches) { loader.add(batches); });
+    loaded = end.has_value();
+    if (!loaded) problem = protocol::name_of(end.error());
+  } catch (const std::exception& failure) {
+    problem = failure.what();
+  }
+  if (loaded) {
+    install(partition, loader);
+    base::log_info(kLogger,
+                   "Finished loading offsets and group metadata from __consumer_offsets-{} in {} milliseconds: "
+                   "{} records, {} groups",
+                   partition, clock_.monotonic_ms() - started, loader.record_count(), loader.groups().size());
+  } else {
+    base::log_error(kLogger, "Error loading offsets from __consumer_offsets-{}: {}", partition, problem);
+  }
+  if (loader.unknown_count() > 0) {
+    base::log_warn(kLogger, "Ignored {} records of __consumer_offsets-{} that aren't of a classic group",
+                   loader.unknown_count(), partition);
+  }
+  std::lock_guard lock(mutex_);
+  auto found = partitions_.find(partition);
+  if (found == partitions_.end()) return;  // resigned meanwhile
+  if (loaded) {
+    found->second = LoadState::loaded;
+  } else {
+    partitions_.erase(found);  // the next request tries again
+  }
+}
+
+void GroupCoordinator::Impl::install(std::int32_t partition, GroupLoader& loader) {
+  for (auto& [id, loaded] : loader.groups()) {
+    if (!loaded.group && loaded.offsets.empty()) continue;  // deleted
+    auto group = std::make_shared<Group>(id, partition, limits_);
+    group->offsets = std::move(loaded.offsets);
+    if (loaded.group) {
+      run(group, [&](Group& one, Effects& effects) { one.members.replay(*loaded.group, now(), effects); });
+    }
+    std::lock_guard lock(mutex_);
+    if (!partitions_.contains(partition)) return;
+    groups_.try_emplace(id, std::move(group));
+  }
+}
+
+// Called in the group's lock. A timer that is too early only costs a look; one that is too late would be a bug.
+void GroupCoordinator::Impl::set_timer(Group& group) {
+  const std::int64_t next = group.members.next_deadline().value_or(kNever);
+  if (next >= group.timer_at) return;
+  group.timer_at = next;
+  std::lock_guard lock(mutex_);
+  timers_.emplace(next, group.weak_from_this());
+  changed_.notify_all();
+}
+
+void GroupCoordinator::Impl::run_timeouts() {
+  const std::int64_t until = clock_.monotonic_ms();
+  while (true) {
+    GroupPtr group;
+    {
+      std::lock_guard lock(mutex_);
+      if (timers_.empty() || timers_.begin()->first > until) break;
+      group = timers_.begin()->second.lock();
+      timers_.erase(timers_.begin());
+    }
+    if (!group) continue;
+    run(group, [this](Group& one, Effects& effects) {
+      one.timer_at = kNever;
+      one.members.on_time(now(), effects);
+    });
+  }
+  bool check_expiry = false;
+  {
+    std::lock_guard lock(mutex_);
+    check_expiry = until >= next_expiry_check_;
+    if (check_expiry) next_expiry_check_ = until + limits_.offsets_retention_check_interval_ms;
+  }
+  if (check_expiry) clean_up_expired();
+}
+
+std::int64_t GroupCoordinator::Impl::milliseconds_to_wait() {
+  const std::int64_t first =
+      timers_.empty() ? next_expiry_check_ : std::min(next_expiry_check_, timers_.begin()->first);
+  return std::clamp<std::int64_t>(first - clock_.monotonic_ms(), 0, kTimerWaitMaxMs);
+}
+
+void GroupCoordinator::Impl::timer_loop() {
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      if (stopping_) return;
+      const std::int64_t wait_ms = milliseconds_to_wait();
+      if (wait_ms > 0) changed_.wait_for(lock, std::chrono::milliseconds(wait_ms));
+      if (stopping_) return;
+    }
+    run_timeouts();
+  }
+}
+
+void GroupCoordinator::Impl::load_loop() {
+  while (true) {
+    std::int32_t partition = 0;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopping_ || !to_load_.empty(); });
+      if (stopping_) return;
+      partition = to_load_.front();
+      to_load_.pop_front();
+    }
+    load(partition);
+  }
+}
+
+}  // namespace broker::group

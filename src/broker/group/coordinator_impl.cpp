@@ -1,0 +1,222 @@
+#include "broker/group/coordinator_impl.h"
+
+#include <algorithm>
+
+#include "base/logging.h"
+
+namespace broker::group {
+namespace {
+
+constexpr std::string_view kLogger = "kafka.coordinator.group.GroupCoordinator";
+
+// What a member is told when its group's record couldn't be written.
+ErrorCode error_of_group_write(ErrorCode error) {
+  switch (error) {
+    case ErrorCode::unknown_topic_or_partition:
+    case ErrorCode::not_enough_replicas:
+    case ErrorCode::not_enough_replicas_after_append:
+      return ErrorCode::coordinator_not_available;
+    case ErrorCode::not_leader_or_follower:
+    case ErrorCode::kafka_storage_error:
+      return ErrorCode::not_coordinator;
+    case ErrorCode::request_timed_out:
+      return ErrorCode::rebalance_in_progress;
+    case ErrorCode::message_too_large:
+    case ErrorCode::record_list_too_large:
+    case ErrorCode::invalid_fetch_size:
+      return ErrorCode::unknown_server_error;
+    default:
+      return error;
+  }
+}
+
+}  // namespace
+
+GroupCoordinator::Impl::Impl(GroupLog& log, const base::Clock& clock, GroupLimits limits, Threads threads)
+    : log_(log), clock_(clock), limits_(limits), own_threads_(threads == Threads::own) {
+  next_expiry_check_ = clock_.monotonic_ms() + limits_.offsets_retention_check_interval_ms;
+  if (!own_threads_) return;
+  timer_thread_ = std::thread([this] { timer_loop(); });
+  load_thread_ = std::thread([this] { load_loop(); });
+}
+
+void GroupCoordinator::Impl::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (timer_thread_.joinable()) timer_thread_.join();
+  if (load_thread_.joinable()) load_thread_.join();
+  for (const GroupPtr& group : all_groups()) {
+    run(group, [](Group& one, Effects& effects) { one.members.unload(effects); });
+  }
+}
+
+void GroupCoordinator::Impl::Wakeups::wake() {
+  for (auto& [waiter, result] : joins) waiter.set(std::move(result));
+  for (auto& [waiter, result] : syncs) waiter.set(std::move(result));
+}
+
+base::Task<GroupCoordinator::Impl::Place> GroupCoordinator::Impl::locate(std::string group_id, bool may_be_empty) {
+  Place place;
+  if (group_id.empty() && !may_be_empty) {
+    place.error = ErrorCode::invalid_group_id;
+    co_return place;
+  }
+  std::int32_t count = partition_count_;
+  if (count == 0) {
+    count = co_await log_.partition_count(false);
+    partition_count_ = count;
+  }
+  if (count == 0) {
+    place.error = ErrorCode::not_coordinator;
+    co_return place;
+  }
+  place.partition = partition_of(group_id, count);
+  place.error = check_partition(place.partition);
+  co_return place;
+}
+
+ErrorCode GroupCoordinator::Impl::check_partition(std::int32_t partition) {
+  if (!log_.leader_epoch(partition)) return ErrorCode::not_coordinator;
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return ErrorCode::coordinator_not_available;
+    auto found = partitions_.find(partition);
+    if (found != partitions_.end()) {
+      return found->second == LoadState::loaded ? ErrorCode::none : ErrorCode::coordinator_load_in_progress;
+    }
+  }
+  elected(partition);
+  if (own_threads_) return ErrorCode::coordinator_load_in_progress;
+  return ErrorCode::none;
+}
+
+GroupPtr GroupCoordinator::Impl::find(const std::string& group_id) {
+  std::lock_guard lock(mutex_);
+  auto found = groups_.find(group_id);
+  return found == groups_.end() ? nullptr : found->second;
+}
+
+GroupPtr GroupCoordinator::Impl::find_or_create(const std::string& group_id, std::int32_t partition) {
+  std::lock_guard lock(mutex_);
+  GroupPtr& group = groups_[group_id];
+  if (!group) group = std::make_shared<Group>(group_id, partition, limits_);
+  return group;
+}
+
+std::vector<GroupPtr> GroupCoordinator::Impl::all_groups() {
+  std::lock_guard lock(mutex_);
+  std::vector<GroupPtr> groups;
+  groups.reserve(groups_.size());
+  for (const auto& [id, group] : groups_) groups.push_back(group);
+  return groups;
+}
+
+bool GroupCoordinator::Impl::is_loading() {
+  std::lock_guard lock(mutex_);
+  return std::any_of(partitions_.begin(), partitions_.end(),
+                     [](const auto& partition) { return partition.second == LoadState::loading; });
+}
+
+void GroupCoordinator::Impl::collect_answers(Group& group, Effects& effects, Wakeups& wakeups) {
+  for (AnswerJoin& answer : effects.joins) {
+    auto node = group.joining.extract(answer.waiter);
+    if (!node.empty()) wakeups.joins.emplace_back(node.mapped(), std::move(answer.result));
+  }
+  for (AnswerSync& answer : effects.syncs) {
+    auto node = group.syncing.extract(answer.waiter);
+    if (!node.empty()) wakeups.syncs.emplace_back(node.mapped(), std::move(answer.result));
+  }
+  for (const std::string& line : effects.log_lines) base::log_info(kLogger, "[GroupCoordinator]: {}", line);
+}
+
+// In the group's lock, so that records of a group are in the log in the order of its decisions.
+void GroupCoordinator::Impl::settle(Group& group, Effects& effects, std::vector<PendingStore>& pending,
+                                    Wakeups& wakeups) {
+  while (true) {
+    collect_answers(group, effects, wakeups);
+    std::vector<StoreGroup> stores = std::move(effects.stores);
+    effects = Effects();
+    if (stores.empty()) break;
+    for (StoreGroup& store : stores) {
+      GroupRecord record;
+      record.group_id = group.members.id();
+      record.value = store.value;
+      const auto end_offset = log_.append(group.partition, build_batch({to_record(record)}, clock_.wall_ms()));
+      if (!end_offset) {
+        base::log_warn(kLogger, "Failed to write the record of group {}: {}", record.group_id,
+                       protocol::name_of(end_offset.error()));
+        group.members.stored(store, error_of_group_write(end_offset.error()), now(), effects);
+      } else if (!std::holds_alternative<EmptyGroupWrite>(store.purpose)) {
+        pending.push_back({std::move(store), *end_offset});
+      }
+    }
+  }
+  set_timer(group);
+}
+
+base::Task<void> GroupCoordinator::Impl::finish(GroupPtr group, std::vector<PendingStore> pending) {
+  while (!pending.empty()) {
+    PendingStore one = std::move(pending.back());
+    pending.pop_back();
+    const ErrorCode outcome = co_await log_.await_committed(group->partition, one.end_offset);
+    std::vector<PendingStore> more = run(group, [&](Group& settled, Effects& effects) {
+      settled.members.stored(one.store, error_of_group_write(outcome), now(), effects);
+    });
+    for (PendingStore& next : more) pending.push_back(std::move(next));
+  }
+}
+
+void GroupCoordinator::Impl::clean_up(Group& group, const std::vector<TopicPartition>& offsets) {
+  std::vector<KeyAndValue> tombstones;
+  bool dead = false;
+  {
+    std::lock_guard lock(group.mutex);
+    for (const TopicPartition& partition : offsets) {
+      if (group.offsets.find(partition) == nullptr) continue;
+      group.offsets.remove(partition);
+      OffsetRecord record;
+      record.group_id = group.members.id();
+      record.partition = partition;
+      tombstones.push_back(to_record(record));
+    }
+    if (group.members.state() == GroupState::empty && group.offsets.empty()) group.members.mark_dead(now());
+    dead = group.members.state() == GroupState::dead;
+    // A group of generation 0 only stored offsets, and has no record of its own.
+    if (dead && group.members.generation() > 0) {
+      GroupRecord record;
+      record.group_id = group.members.id();
+      tombstones.push_back(to_record(record));
+    }
+    // Nobody waits for them. If they get lost, the next leader expires the same again.
+    if (!tombstones.empty()) {
+      const auto written = log_.append(group.partition, build_batch(tombstones, clock_.wall_ms()));
+      if (!written) {
+        base::log_warn(kLogger, "Failed to write {} tombstones of group {}: {}", tombstones.size(), group.members.id(),
+                       protocol::name_of(written.error()));
+      }
+    }
+  }
+  if (!dead) return;
+  std::lock_guard lock(mutex_);
+  auto found = groups_.find(group.members.id());
+  if (found != groups_.end() && found->second.get() == &group) groups_.erase(found);
+}
+
+void GroupCoordinator::Impl::clean_up_expired() {
+  for (const GroupPtr& group : all_groups()) {
+    std::vector<TopicPartition> expired;
+    {
+      std::lock_guard lock(group->mutex);
+      expired = group->offsets.expired(group->members, clock_.wall_ms(), limits_.offsets_retention_ms);
+      const bool empty = group->members.state() == GroupState::empty && group->offsets.empty();
+      if (expired.empty() && !empty) continue;
+    }
+    clean_up(*group, expired);
+  }
+}
+
+}  // namespace broker::group

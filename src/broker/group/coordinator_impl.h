@@ -1,0 +1,134 @@
+// The inside of GroupCoordinator. Included by its .cpp files alone. Locks: a group's mutex may be held while mutex_ is
+// taken, never the other way round. OneShots are set outside of both.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <unordered_map>
+
+#include "broker/group/group_coordinator.h"
+#include "broker/group/group_loader.h"
+#include "broker/group/group_records.h"
+
+namespace broker::group {
+
+inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+// A group with what guards it. Shared, as a request may still hold it when it is dropped; it is dead then.
+struct Group : std::enable_shared_from_this<Group> {
+  Group(const std::string& id, std::int32_t in_partition, const GroupLimits& limits)
+      : partition(in_partition), members(id, limits) {}
+
+  const std::int32_t partition;
+  std::mutex mutex;
+  ClassicGroup members;
+  GroupOffsets offsets;
+  std::map<WaiterId, base::OneShot<JoinResult>> joining;
+  std::map<WaiterId, base::OneShot<SyncResult>> syncing;
+  std::int64_t timer_at = kNever;  // no later than members.next_deadline()
+};
+using GroupPtr = std::shared_ptr<Group>;
+
+// A record that is appended and not yet known to be committed.
+struct PendingStore {
+  StoreGroup store;
+  std::int64_t end_offset = 0;
+};
+
+class GroupCoordinator::Impl {
+ public:
+  Impl(GroupLog& log, const base::Clock& clock, GroupLimits limits, Threads threads);
+  ~Impl() { stop(); }
+
+  GroupLog& log() { return log_; }
+  const GroupLimits& limits() const { return limits_; }
+  Time now() const { return {clock_.wall_ms(), clock_.monotonic_ms()}; }
+  WaiterId next_waiter() { return ++last_waiter_; }
+
+  // Which partition a group belongs to, if it can be served now. Group ids may be empty for some APIs only.
+  struct Place {
+    ErrorCode error = ErrorCode::none;
+    std::int32_t partition = -1;
+  };
+  base::Task<Place> locate(std::string group_id, bool may_be_empty);
+
+  GroupPtr find(const std::string& group_id);
+  GroupPtr find_or_create(const std::string& group_id, std::int32_t partition);
+  std::vector<GroupPtr> all_groups();
+  bool is_loading();
+
+  // Runs `act(members, effects)` in the group's lock, then does the effects. Returns what must still be committed.
+  template <class Act>
+  std::vector<PendingStore> run(const GroupPtr& group, Act act) {
+    Effects effects;
+    std::vector<PendingStore> pending;
+    Wakeups wakeups;
+    {
+      std::lock_guard lock(group->mutex);
+      act(*group, effects);
+      settle(*group, effects, pending, wakeups);
+    }
+    wakeups.wake();
+    return pending;
+  }
+  base::Task<void> finish(GroupPtr group, std::vector<PendingStore> pending);
+
+  // In the group's lock, after a sign of life of this member: cheaper than run().
+  void keep_alive(Group& group, const std::string& member_id) {
+    if (group.members.deadline_of(member_id).value_or(kNever) < group.timer_at) set_timer(group);
+  }
+
+  // Deletes these offsets, and the group if it is empty without them: memory first, then tombstones.
+  void clean_up(Group& group, const std::vector<TopicPartition>& offsets);
+  void clean_up_expired();
+
+  void elected(std::int32_t partition);
+  void resigned(std::int32_t partition);
+  void run_timeouts();
+  void stop();
+
+ private:
+  struct Wakeups {
+    std::vector<std::pair<base::OneShot<JoinResult>, JoinResult>> joins;
+    std::vector<std::pair<base::OneShot<SyncResult>, SyncResult>> syncs;
+    void wake();
+  };
+  enum class LoadState { loading, loaded };
+
+  void settle(Group& group, Effects& effects, std::vector<PendingStore>& pending, Wakeups& wakeups);
+  void collect_answers(Group& group, Effects& effects, Wakeups& wakeups);
+  void set_timer(Group& group);
+  ErrorCode check_partition(std::int32_t partition);
+  void load(std::int32_t partition);
+  void install(std::int32_t partition, GroupLoader& loader);
+  void unload(std::int32_t partition);
+  std::int64_t milliseconds_to_wait();
+  void timer_loop();
+  void load_loop();
+
+  GroupLog& log_;
+  const base::Clock& clock_;
+  const GroupLimits limits_;
+  const bool own_threads_;
+  std::atomic<WaiterId> last_waiter_{kNobody};
+  std::atomic<std::int32_t> partition_count_{0};
+
+  std::mutex mutex_;  // all below
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  std::unordered_map<std::string, GroupPtr> groups_;
+  std::map<std::int32_t, LoadState> partitions_;
+  std::deque<std::int32_t> to_load_;
+  std::multimap<std::int64_t, std::weak_ptr<Group>> timers_;
+  std::int64_t next_expiry_check_ = 0;
+  std::thread timer_thread_;
+  std::thread load_thread_;
+};
+
+}  // namespace broker::group

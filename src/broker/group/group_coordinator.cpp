@@ -1,0 +1,323 @@
+#include "broker/group/group_coordinator.h"
+
+#include <utility>
+
+#include "base/uuid.h"
+#include "broker/config/broker_config.h"
+#include "broker/group/coordinator_impl.h"
+
+namespace broker::group {
+namespace {
+
+// "client-1-" or "instance-", and a UUID in its usual form.
+std::string make_member_id(const JoinRequest& request) {
+  const std::string hex = base::to_hex(base::Uuid::random().bytes);
+  std::string id = request.group_instance_id.value_or(request.client_id);
+  for (const auto& [from, count] : {std::pair{0U, 8U}, {8U, 4U}, {12U, 4U}, {16U, 4U}, {20U, 12U}}) {
+    id += "-" + hex.substr(from, count);
+  }
+  return id;
+}
+
+ErrorCode error_of_commit(ErrorCode error) {
+  switch (error) {
+    case ErrorCode::unknown_topic_or_partition:
+    case ErrorCode::not_enough_replicas:
+    case ErrorCode::not_enough_replicas_after_append:
+      return ErrorCode::coordinator_not_available;
+    case ErrorCode::not_leader_or_follower:
+    case ErrorCode::kafka_storage_error:
+      return ErrorCode::not_coordinator;
+    case ErrorCode::message_too_large:
+    case ErrorCode::record_list_too_large:
+    case ErrorCode::invalid_fetch_size:
+      return ErrorCode::invalid_commit_offset_size;
+    default:
+      return error;
+  }
+}
+
+std::string_view or_empty(const std::optional<std::string>& text) { return text ? std::string_view(*text) : ""; }
+
+// A batch of commits that is in the log and not yet known to be committed.
+struct PendingCommit {
+  std::vector<OffsetCommit> commits;
+  std::vector<std::size_t> places;  // where in the answer each belongs
+  std::int64_t end_offset = 0;
+};
+
+// In the group's lock: which commits are taken, and their records.
+ErrorCode append_commits(GroupLog& log, Group& group, CommitRequest& request, const GroupLimits& limits, Time now,
+                         std::vector<ErrorCode>& answers, PendingCommit& pending) {
+  std::vector<KeyAndValue> records;
+  for (std::size_t i = 0; i < request.commits.size(); ++i) {
+    OffsetCommit& one = request.commits[i];
+    if (std::cmp_greater(one.value.metadata.size(), limits.offset_metadata_bytes_max)) {
+      answers[i] = ErrorCode::offset_metadata_too_large;
+      continue;
+    }
+    if (one.value.commit_timestamp < 0) one.value.commit_timestamp = now.wall_ms;
+    OffsetRecord record;
+    record.group_id = request.group_id;
+    record.partition = one.partition;
+    record.value = one.value;
+    records.push_back(to_record(record));
+    pending.commits.push_back(std::move(one));
+    pending.places.push_back(i);
+  }
+  if (records.empty()) return ErrorCode::none;
+  const auto end = log.append(group.partition, build_batch(records, now.wall_ms, kOffsetCommitSequence));
+  if (!end) return error_of_commit(end.error());
+  pending.end_offset = *end;
+  group.offsets.begin(pending.commits);
+  return ErrorCode::none;
+}
+
+}  // namespace
+
+GroupLimits limits_from(const config::BrokerConfig& config) {
+  GroupLimits limits;
+  limits.session_timeout_min_ms = config.get_int("group.min.session.timeout.ms");
+  limits.session_timeout_max_ms = config.get_int("group.max.session.timeout.ms");
+  limits.size_max = config.get_int("group.max.size");
+  limits.initial_rebalance_delay_ms = config.get_int("group.initial.rebalance.delay.ms");
+  limits.offset_metadata_bytes_max = config.get_int("offset.metadata.max.bytes");
+  constexpr std::int64_t kMinuteMs = 60'000;
+  limits.offsets_retention_ms = config.get_int("offsets.retention.minutes") * kMinuteMs;
+  limits.offsets_retention_check_interval_ms = config.get_long("offsets.retention.check.interval.ms");
+  return limits;
+}
+
+GroupCoordinator::GroupCoordinator(GroupLog& log, const base::Clock& clock, GroupLimits limits, Threads threads)
+    : impl_(std::make_unique<Impl>(log, clock, limits, threads)) {}
+GroupCoordinator::~GroupCoordinator() = default;
+
+void GroupCoordinator::partition_elected(std::int32_t partition) { impl_->elected(partition); }
+void GroupCoordinator::partition_resigned(std::int32_t partition) { impl_->resigned(partition); }
+void GroupCoordinator::stop() { impl_->stop(); }
+void GroupCoordinator::run_timeouts() { impl_->run_timeouts(); }
+
+base::Task<std::int32_t> GroupCoordinator::partition_count_or_create() { return impl_->log().partition_count(true); }
+
+void GroupCoordinator::topics_deleted(const std::set<std::string>& topics) {
+  for (const GroupPtr& group : impl_->all_groups()) {
+    std::vector<TopicPartition> gone;
+    {
+      std::lock_guard lock(group->mutex);
+      gone = group->offsets.of_topics(topics);
+    }
+    if (!gone.empty()) impl_->clean_up(*group, gone);
+  }
+}
+
+base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
+  Impl& impl = *impl_;
+  const Impl::Place place = co_await impl.locate(request.group_id, false);
+  if (place.error != ErrorCode::none) co_return JoinResult(request.member_id, place.error);
+  if (request.session_timeout_ms < impl.limits().session_timeout_min_ms ||
+      request.session_timeout_ms > impl.limits().session_timeout_max_ms) {
+    co_return JoinResult(request.member_id, ErrorCode::invalid_session_timeout);
+  }
+  GroupPtr group =
+      request.member_id.empty() ? impl.find_or_create(request.group_id, place.partition) : impl.find(request.group_id);
+  if (!group) co_return JoinResult(request.member_id, ErrorCode::unknown_member_id);
+  base::OneShot<JoinResult> answer;
+  std::vector<PendingStore> pending = impl.run(group, [&](Group& joined, Effects& effects) {
+    const WaiterId waiter = impl.next_waiter();
+    joined.joining.emplace(waiter, answer);
+    std::string new_member_id = make_member_id(request);
+    joined.members.join(std::move(request), std::move(new_member_id), waiter, impl.now(), effects);
+  });
+  co_await impl.finish(std::move(group), std::move(pending));
+  co_return co_await answer.wait();
+}
+
+base::Task<SyncResult> GroupCoordinator::sync(SyncRequest request) {
+  Impl& impl = *impl_;
+  const Impl::Place place = co_await impl.locate(request.group_id, false);
+  // After a load the rebalance that this belongs to is forgotten. Old clients don't know the proper code here.
+  if (place.error == ErrorCode::coordinator_load_in_progress) co_return SyncResult(ErrorCode::rebalance_in_progress);
+  if (place.error != ErrorCode::none) co_return SyncResult(place.error);
+  GroupPtr group = impl.find(request.group_id);
+  if (!group) co_return SyncResult(ErrorCode::unknown_member_id);
+  base::OneShot<SyncResult> answer;
+  std::vector<PendingStore> pending = impl.run(group, [&](Group& synced, Effects& effects) {
+    const WaiterId waiter = impl.next_waiter();
+    synced.syncing.emplace(waiter, answer);
+    synced.members.sync(request, waiter, impl.now(), effects);
+  });
+  co_await impl.finish(std::move(group), std::move(pending));
+  co_return co_await answer.wait();
+}
+
+base::Task<ErrorCode> GroupCoordinator::heartbeat(std::string group_id, MemberIdentity who, std::int32_t generation) {
+  const Impl::Place place = co_await impl_->locate(group_id, false);
+  if (place.error == ErrorCode::coordinator_load_in_progress) co_return ErrorCode::none;
+  if (place.error != ErrorCode::none) co_return place.error;
+  const GroupPtr group = impl_->find(group_id);
+  if (!group) co_return ErrorCode::unknown_member_id;
+  std::lock_guard lock(group->mutex);
+  const ErrorCode error = group->members.heartbeat(who, generation, impl_->now());
+  impl_->keep_alive(*group, who.member_id);
+  co_return error;
+}
+
+base::Task<LeaveResult> GroupCoordinator::leave(std::string group_id, std::vector<MemberIdentity> members) {
+  LeaveResult result;
+  const Impl::Place place = co_await impl_->locate(group_id, false);
+  result.error = place.error;
+  if (result.error != ErrorCode::none) co_return result;
+  GroupPtr group = impl_->find(group_id);
+  if (!group) {
+    result.members.assign(members.size(), ErrorCode::unknown_member_id);
+    co_return result;
+  }
+  impl_->run(group,
+             [&](Group& left, Effects& effects) { result = left.members.leave(members, impl_->now(), effects); });
+  co_return result;
+}
+
+base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitRequest request) {
+  Impl& impl = *impl_;
+  std::vector<ErrorCode> answers(request.commits.size(), ErrorCode::none);
+  const Impl::Place place = co_await impl.locate(request.group_id, true);
+  ErrorCode error = place.error;
+  GroupPtr group;
+  if (error == ErrorCode::none) {
+    // Offsets without a group: who doesn't use group membership may commit all the same.
+    group =
+        request.generation < 0 ? impl.find_or_create(request.group_id, place.partition) : impl.find(request.group_id);
+    if (!group) error = ErrorCode::illegal_generation;
+  }
+  PendingCommit pending;
+  if (error == ErrorCode::none) {
+    std::lock_guard lock(group->mutex);
+    const Time now = impl.now();
+    error = group->members.check_commit(request.who, request.generation, now);
+    impl.keep_alive(*group, request.who.member_id);
+    if (error == ErrorCode::none) {
+      error = append_commits(impl.log(), *group, request, impl.limits(), now, answers, pending);
+    }
+  }
+  if (error != ErrorCode::none) {
+    for (ErrorCode& answer : answers) {
+      if (answer == ErrorCode::none) answer = error;
+    }
+    co_return answers;
+  }
+  if (pending.commits.empty()) co_return answers;
+  const ErrorCode outcome = co_await impl.log().await_committed(group->partition, pending.end_offset);
+  {
+    std::lock_guard lock(group->mutex);
+    if (outcome == ErrorCode::none) {
+      group->offsets.commit(pending.commits, pending.end_offset - static_cast<std::int64_t>(pending.commits.size()));
+    } else {
+      group->offsets.abandon(pending.commits);
+    }
+  }
+  for (const std::size_t at : pending.places) answers[at] = error_of_commit(outcome);
+  co_return answers;
+}
+
+base::Task<FetchOffsetsResult> GroupCoordinator::fetch_offsets(std::string group_id,
+                                                               std::optional<std::vector<TopicPartition>> partitions,
+                                                               bool require_stable) {
+  FetchOffsetsResult result;
+  const Impl::Place place = co_await impl_->locate(group_id, true);
+  result.error = place.error;
+  if (result.error != ErrorCode::none) co_return result;
+  const GroupPtr group = impl_->find(group_id);
+  std::unique_lock<std::mutex> lock;
+  if (group) lock = std::unique_lock(group->mutex);
+  const bool known = group && group->members.state() != GroupState::dead;
+  if (!partitions) partitions = known ? group->offsets.all() : std::vector<TopicPartition>();
+  for (TopicPartition& partition : *partitions) {
+    FetchedOffset& one = result.offsets.emplace_back();
+    one.partition = std::move(partition);
+    if (!known) continue;
+    if (require_stable && group->offsets.is_unstable(one.partition)) {
+      one.error = ErrorCode::unstable_offset_commit;
+    } else if (const CommittedOffset* value = group->offsets.find(one.partition)) {
+      one.value = *value;
+    }
+  }
+  co_return result;
+}
+
+base::Task<DeleteOffsetsResult> GroupCoordinator::delete_offsets(std::string group_id,
+                                                                 std::vector<TopicPartition> partitions) {
+  DeleteOffsetsResult result;
+  const Impl::Place place = co_await impl_->locate(group_id, false);
+  result.error = place.error;
+  if (result.error != ErrorCode::none) co_return result;
+  const GroupPtr group = impl_->find(group_id);
+  if (!group) {
+    result.error = ErrorCode::group_id_not_found;
+    co_return result;
+  }
+  std::vector<TopicPartition> deletable;
+  {
+    std::lock_guard lock(group->mutex);
+    const GroupState state = group->members.state();
+    if (state == GroupState::dead) {
+      result.error = ErrorCode::group_id_not_found;
+    } else if (state != GroupState::empty && !group->members.uses_consumer_protocol()) {
+      result.error = ErrorCode::non_empty_group;
+    }
+    if (result.error != ErrorCode::none) co_return result;
+    for (const TopicPartition& partition : partitions) {
+      const bool subscribed = state != GroupState::empty && group->members.may_be_subscribed_to(partition.topic);
+      result.partitions.push_back(subscribed ? ErrorCode::group_subscribed_to_topic : ErrorCode::none);
+      if (!subscribed) deletable.push_back(partition);
+    }
+  }
+  if (!deletable.empty()) impl_->clean_up(*group, deletable);
+  co_return result;
+}
+
+base::Task<GroupSummary> GroupCoordinator::describe(std::string group_id) {
+  GroupSummary summary;
+  const Impl::Place place = co_await impl_->locate(group_id, true);
+  summary.error = place.error;
+  if (summary.error != ErrorCode::none) co_return summary;
+  const GroupPtr group = impl_->find(group_id);
+  if (!group) {
+    summary.state = name_of(GroupState::dead);
+    co_return summary;
+  }
+  std::lock_guard lock(group->mutex);
+  co_return group->members.summary();
+}
+
+ListGroupsResult GroupCoordinator::list() {
+  ListGroupsResult result;
+  if (impl_->is_loading()) result.error = ErrorCode::coordinator_load_in_progress;
+  for (const GroupPtr& group : impl_->all_groups()) {
+    std::lock_guard lock(group->mutex);
+    GroupListing& one = result.groups.emplace_back();
+    one.group_id = group->members.id();
+    one.protocol_type = or_empty(group->members.protocol_type());
+    one.state = group->members.state();
+  }
+  return result;
+}
+
+base::Task<ErrorCode> GroupCoordinator::delete_group(std::string group_id) {
+  const Impl::Place place = co_await impl_->locate(group_id, true);
+  if (place.error != ErrorCode::none) co_return place.error;
+  const GroupPtr group = impl_->find(group_id);
+  if (!group) co_return ErrorCode::group_id_not_found;
+  std::vector<TopicPartition> offsets;
+  {
+    std::lock_guard lock(group->mutex);
+    const GroupState state = group->members.state();
+    if (state == GroupState::dead) co_return ErrorCode::group_id_not_found;
+    if (state != GroupState::empty) co_return ErrorCode::non_empty_group;
+    group->members.mark_dead(impl_->now());
+    offsets = group->offsets.all();
+  }
+  impl_->clean_up(*group, offsets);
+  co_return ErrorCode::none;
+}
+
+}  // namespace broker::group

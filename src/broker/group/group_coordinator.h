@@ -1,0 +1,98 @@
+// Coordinates the consumer groups whose partition of __consumer_offsets this broker leads. The shell around
+// ClassicGroup and GroupOffsets: finds the group, holds its mutex while the state machine decides, appends the records,
+// waits until they are committed, and wakes whoever waits. Thread-safe; owned by the app; calls run on their caller's
+// event loop and hold no lock while they wait. Two threads of its own: one for timeouts, one that loads partitions.
+// Errors are Kafka's: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE and so on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "broker/group/group_log.h"
+#include "broker/group/group_offsets.h"
+#include "broker/group/group_types.h"
+
+namespace broker::config {
+class BrokerConfig;
+}
+
+namespace broker::group {
+
+struct CommitRequest {
+  std::string group_id;
+  MemberIdentity who;
+  std::int32_t generation = -1;
+  std::vector<OffsetCommit> commits;  // commit_timestamp -1: now
+};
+
+struct FetchedOffset {
+  TopicPartition partition;
+  CommittedOffset value;  // offset -1: none
+  ErrorCode error = ErrorCode::none;
+};
+struct FetchOffsetsResult {
+  ErrorCode error = ErrorCode::none;
+  std::vector<FetchedOffset> offsets;
+};
+
+struct DeleteOffsetsResult {
+  ErrorCode error = ErrorCode::none;
+  std::vector<ErrorCode> partitions;  // in the order asked for; empty with an error
+};
+
+struct ListGroupsResult {
+  ErrorCode error = ErrorCode::none;
+  std::vector<GroupListing> groups;
+};
+
+GroupLimits limits_from(const config::BrokerConfig& config);
+
+class GroupCoordinator {
+ public:
+  // Without threads, loads happen inside of the call that needs them and timeouts in run_timeouts(): for tests.
+  enum class Threads { own, none };
+  GroupCoordinator(GroupLog& log, const base::Clock& clock, GroupLimits limits, Threads threads = Threads::own);
+  ~GroupCoordinator();  // stop() first, if anybody may still call
+  GroupCoordinator(const GroupCoordinator&) = delete;
+  GroupCoordinator& operator=(const GroupCoordinator&) = delete;
+
+  // This broker leads the partition now, or no longer. Loads at once; without the first call, the first request does.
+  void partition_elected(std::int32_t partition);
+  void partition_resigned(std::int32_t partition);
+  // Their offsets go too.
+  void topics_deleted(const std::set<std::string>& topics);
+  // Answers all who wait with COORDINATOR_NOT_AVAILABLE's kin and ends the threads.
+  void stop();
+
+  base::Task<JoinResult> join(JoinRequest request);
+  base::Task<SyncResult> sync(SyncRequest request);
+  base::Task<ErrorCode> heartbeat(std::string group_id, MemberIdentity who, std::int32_t generation);
+  base::Task<LeaveResult> leave(std::string group_id, std::vector<MemberIdentity> members);
+  base::Task<std::vector<ErrorCode>> commit_offsets(CommitRequest request);  // one code for each commit
+  // Nothing given: all offsets of the group.
+  base::Task<FetchOffsetsResult> fetch_offsets(std::string group_id,
+                                               std::optional<std::vector<TopicPartition>> partitions,
+                                               bool require_stable);
+  base::Task<DeleteOffsetsResult> delete_offsets(std::string group_id, std::vector<TopicPartition> partitions);
+  base::Task<GroupSummary> describe(std::string group_id);
+  ListGroupsResult list();
+  base::Task<ErrorCode> delete_group(std::string group_id);
+
+  // How many partitions __consumer_offsets has, made first if missing; 0 if it can't be.
+  base::Task<std::int32_t> partition_count_or_create();
+
+  void run_timeouts();  // what is due by the clock, expiry of offsets included
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace broker::group

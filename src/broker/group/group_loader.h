@@ -1,0 +1,41 @@
+// Replays one partition of __consumer_offsets, batch by batch in log order, into what each group is at its end. Lives
+// for one load, on one thread. Records that can't be read are skipped and counted, as Kafka does; a batch that can't be
+// read throws (protocol::InvalidRecord, base::CompressionError).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "broker/group/group_offsets.h"
+#include "broker/group/group_records.h"
+
+namespace broker::group {
+
+struct LoadedGroup {
+  std::optional<StoredGroup> group;  // nothing: only offsets, nobody ever joined
+  GroupOffsets offsets;
+};
+
+class GroupLoader {
+ public:
+  void add(base::ByteView batches);
+
+  std::map<std::string, LoadedGroup>& groups() { return groups_; }
+  std::size_t record_count() const { return record_count_; }
+  std::size_t unknown_count() const { return unknown_count_; }
+
+ private:
+  void add_batch(base::ByteView batch);
+  void end_transaction(std::int64_t producer_id, const protocol::Record& marker);
+  void apply(const protocol::BatchHeader& batch, std::int64_t log_offset, OffsetRecord record);
+
+  std::map<std::string, LoadedGroup> groups_;
+  std::map<std::int64_t, std::set<std::string>> groups_in_transaction_;  // by producer id
+  std::size_t record_count_ = 0;
+  std::size_t unknown_count_ = 0;
+};
+
+}  // namespace broker::group

@@ -1,0 +1,98 @@
+#include "broker/group/group_offsets.h"
+
+#include <utility>
+
+namespace broker::group {
+
+void GroupOffsets::begin(const std::vector<OffsetCommit>& commits) {
+  for (const OffsetCommit& one : commits) ++pending_[one.partition];
+}
+
+void GroupOffsets::abandon(const std::vector<OffsetCommit>& commits) {
+  for (const OffsetCommit& one : commits) {
+    auto found = pending_.find(one.partition);
+    if (found != pending_.end() && --found->second == 0) pending_.erase(found);
+  }
+}
+
+void GroupOffsets::commit(const std::vector<OffsetCommit>& commits, std::int64_t first_log_offset) {
+  abandon(commits);
+  for (const OffsetCommit& one : commits) replay(one.partition, one.value, first_log_offset++);
+}
+
+void GroupOffsets::replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset) {
+  Entry& entry = offsets_[partition];
+  if (log_offset < entry.log_offset) return;
+  entry.value = std::move(value);
+  entry.log_offset = log_offset;
+}
+
+void GroupOffsets::replay_transactional(std::int64_t producer_id, const TopicPartition& partition,
+                                        CommittedOffset value, std::int64_t log_offset) {
+  Entry& entry = transactions_[producer_id][partition];
+  entry.value = std::move(value);
+  entry.log_offset = log_offset;
+}
+
+void GroupOffsets::end_transaction(std::int64_t producer_id, bool committed) {
+  auto node = transactions_.extract(producer_id);
+  if (node.empty() || !committed) return;
+  for (auto& [partition, entry] : node.mapped()) replay(partition, std::move(entry.value), entry.log_offset);
+}
+
+void GroupOffsets::remove(const TopicPartition& partition) {
+  offsets_.erase(partition);
+  for (auto& [producer_id, commits] : transactions_) commits.erase(partition);
+  std::erase_if(transactions_, [](const auto& transaction) { return transaction.second.empty(); });
+}
+
+const CommittedOffset* GroupOffsets::find(const TopicPartition& partition) const {
+  auto found = offsets_.find(partition);
+  return found == offsets_.end() ? nullptr : &found->second.value;
+}
+
+bool GroupOffsets::is_unstable(const TopicPartition& partition) const {
+  if (pending_.contains(partition)) return true;
+  for (const auto& [producer_id, commits] : transactions_) {
+    if (commits.contains(partition)) return true;
+  }
+  return false;
+}
+
+std::vector<TopicPartition> GroupOffsets::all() const {
+  std::vector<TopicPartition> partitions;
+  partitions.reserve(offsets_.size());
+  for (const auto& [partition, entry] : offsets_) partitions.push_back(partition);
+  return partitions;
+}
+
+std::vector<TopicPartition> GroupOffsets::of_topics(const std::set<std::string>& topics) const {
+  std::vector<TopicPartition> partitions;
+  for (const auto& [partition, entry] : offsets_) {
+    if (topics.contains(partition.topic)) partitions.push_back(partition);
+  }
+  return partitions;
+}
+
+std::vector<TopicPartition> GroupOffsets::expired(const ClassicGroup& group, std::int64_t now_wall_ms,
+                                                  std::int64_t retention_ms) const {
+  const bool standalone = !group.protocol_type();  // nobody ever joined: a store of offsets only
+  const bool empty = group.state() == GroupState::empty;
+  const bool consuming =
+      group.uses_consumer_protocol() && group.subscribed_topics() && group.state() == GroupState::stable;
+  std::vector<TopicPartition> partitions;
+  if (!standalone && !empty && !consuming) return partitions;
+  for (const auto& [partition, entry] : offsets_) {
+    if (pending_.contains(partition)) continue;
+    if (!standalone && !empty && group.may_be_subscribed_to(partition.topic)) continue;
+    const CommittedOffset& value = entry.value;
+    const std::int64_t since = !standalone && empty ? group.current_state_timestamp().value_or(value.commit_timestamp)
+                                                    : value.commit_timestamp;
+    const bool is_over =
+        value.expire_timestamp ? now_wall_ms >= *value.expire_timestamp : now_wall_ms - since >= retention_ms;
+    if (is_over) partitions.push_back(partition);
+  }
+  return partitions;
+}
+
+}  // namespace broker::group

@@ -1,0 +1,57 @@
+// The committed offsets of one group. What is in here is committed: a commit that is on its way is only known as
+// pending, and a transaction's commits wait for its marker. Guarded by the group's mutex; no IO.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "broker/group/classic_group.h"
+#include "broker/group/group_types.h"
+
+namespace broker::group {
+
+struct OffsetCommit {
+  TopicPartition partition;
+  CommittedOffset value;
+};
+
+class GroupOffsets {
+ public:
+  // Around the append of a batch of commits: begin, then commit with the offset of its first record, or abandon.
+  void begin(const std::vector<OffsetCommit>& commits);
+  void commit(const std::vector<OffsetCommit>& commits, std::int64_t first_log_offset);
+  void abandon(const std::vector<OffsetCommit>& commits);
+
+  // From the log. An older record never replaces a newer one.
+  void replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset);
+  void replay_transactional(std::int64_t producer_id, const TopicPartition& partition, CommittedOffset value,
+                            std::int64_t log_offset);
+  void end_transaction(std::int64_t producer_id, bool committed);
+
+  void remove(const TopicPartition& partition);
+
+  const CommittedOffset* find(const TopicPartition& partition) const;
+  bool is_unstable(const TopicPartition& partition) const;  // a commit or a transaction is on its way
+  std::vector<TopicPartition> all() const;
+  std::vector<TopicPartition> of_topics(const std::set<std::string>& topics) const;
+  bool empty() const { return offsets_.empty() && pending_.empty() && transactions_.empty(); }
+
+  // Kafka's rules: since the group became empty, or since the commit if it isn't used by members of this topic.
+  std::vector<TopicPartition> expired(const ClassicGroup& group, std::int64_t now_wall_ms,
+                                      std::int64_t retention_ms) const;
+
+ private:
+  struct Entry {
+    CommittedOffset value;
+    std::int64_t log_offset = -1;
+  };
+  std::map<TopicPartition, Entry> offsets_;
+  std::map<TopicPartition, int> pending_;
+  std::map<std::int64_t, std::map<TopicPartition, Entry>> transactions_;  // by producer id
+};
+
+}  // namespace broker::group
