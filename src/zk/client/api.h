@@ -28,6 +28,8 @@ class ZooKeeper {
   // for good the rest gets SESSIONEXPIRED. Thread-safe.
   virtual base::Task<std::vector<Response>> execute(std::vector<Request> requests) = 0;
 
+  // Resumes with true once connected, with false if that takes longer, or can't happen any more.
+  virtual base::Task<bool> wait_connected(std::int32_t timeout_ms) = 0;
   virtual std::int64_t session_id() const = 0;  // 0 before the first connect
 
   // Ends the session at the server, ephemeral nodes included; resumes when that is done or the connection is lost.

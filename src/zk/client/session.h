@@ -39,8 +39,7 @@ class Session final : public ZooKeeper {
   std::int64_t session_id() const override;
   base::Task<void> close() override;
 
-  // Resumes with true once connected, with false if that takes longer, or can't happen any more.
-  base::Task<bool> wait_connected(std::int32_t timeout_ms);
+  base::Task<bool> wait_connected(std::int32_t timeout_ms) override;
 
  private:
   class Impl;

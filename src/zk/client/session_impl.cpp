@@ -194,7 +194,9 @@ void Session::Impl::tick(std::uint64_t attempt) {
   if (attempt != attempt_ || phase_ == Phase::over) return;
   if (phase_ != Phase::attached) return lose_connection("no answer in time");
   const Clock::time_point now = Clock::now();
-  if (now - heard_ > timeout_ * 2 / 3) return lose_connection("the server is silent");
+  // Late ourselves: what the server said meanwhile may still be in the socket.
+  const bool late = now - timer_.expiry() > timeout_ / 6;
+  if (!late && now - heard_ > timeout_ * 2 / 3) return lose_connection("the server is silent");
   if (now - spoken_ >= timeout_ / 3 || now - heard_ >= timeout_ / 3) {
     wire::append_ping(out_);
     flush();

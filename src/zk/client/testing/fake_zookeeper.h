@@ -43,6 +43,7 @@ class FakeZooKeeper {
     return nodes_.contains(path) ? nodes_[path].data.value_or("<null>") : "<none>";
   }
   std::vector<Request>& log() { return log_; }
+  std::int64_t now_ms = 1'700'000'000'000;  // ctime and mtime of what is written
   // Called before each request; may change the tree, or answer an error in place of the request.
   std::function<std::optional<Error>(const Request&)> before;
 
@@ -92,6 +93,7 @@ class FakeSession final : public ZooKeeper {
     }
     co_return responses;
   }
+  base::Task<bool> wait_connected(std::int32_t) override { co_return alive_; }
   std::int64_t session_id() const override { return id_; }
   base::Task<void> close() override {
     if (alive_) server_.end_session(id_);
@@ -184,6 +186,7 @@ inline Response FakeZooKeeper::create_node(FakeSession* session, const Request& 
   Node node;
   node.data = op.data;
   node.stat.czxid = node.stat.mzxid = node.stat.pzxid = zxid;
+  node.stat.ctime = node.stat.mtime = now_ms;
   node.stat.ephemeral_owner = ephemeral && session != nullptr ? session->session_id() : 0;
   node.stat.data_length = static_cast<std::int32_t>(op.data ? op.data->size() : 0);
   nodes_[response.path] = node;
@@ -206,6 +209,7 @@ inline Response FakeZooKeeper::write(FakeSession* session, const Request& op, st
     node.data = op.data;
     node.stat.version++;
     node.stat.mzxid = zxid;
+    node.stat.mtime = now_ms;
     node.stat.data_length = static_cast<std::int32_t>(op.data ? op.data->size() : 0);
     response.stat = node.stat;
     events.push_back(WatchEvent{EventType::data_changed, op.path});

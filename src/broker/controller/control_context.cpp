@@ -1,0 +1,62 @@
+#include "broker/controller/control_context.h"
+
+namespace broker::controller {
+
+using zk::client::Error;
+using zk::client::Request;
+using zk::client::Response;
+
+base::Task<std::vector<Response>> ControlContext::execute(std::vector<Request> requests) {
+  if (!zookeeper) throw ControlLost("not connected to ZooKeeper");
+  std::vector<Response> responses = co_await zookeeper->execute(std::move(requests));
+  for (const Response& response : responses) {
+    if (response.error == Error::session_expired) throw ControlLost("the ZooKeeper session has ended");
+  }
+  co_return responses;
+}
+
+base::Task<Response> ControlContext::execute(Request request) {
+  std::vector<Request> requests;
+  requests.push_back(std::move(request));
+  std::vector<Response> responses = co_await execute(std::move(requests));
+  co_return std::move(responses.front());
+}
+
+Request ControlContext::fence(std::vector<Request> operations) const {
+  operations.insert(operations.begin(),
+                    zk::client::check(std::string(metadata::znodes::kControllerEpoch), epoch_version));
+  return zk::client::multi(std::move(operations));
+}
+
+void ControlContext::require_fence(const Response& response) {
+  if (response.results.empty()) throw ControlLost("a multi was refused");
+  const Error error = response.results.front().error;
+  if (error == Error::bad_version || error == Error::no_node) {
+    throw ControlLost("another broker has become controller");
+  }
+}
+
+base::Task<std::vector<Response>> ControlContext::execute_fenced(std::vector<Request> operations) {
+  std::vector<Request> requests;
+  for (Request& operation : operations) {
+    std::vector<Request> single;
+    single.push_back(std::move(operation));
+    requests.push_back(fence(std::move(single)));
+  }
+  std::vector<Response> answers = co_await execute(std::move(requests));
+  std::vector<Response> responses;
+  for (Response& answer : answers) {
+    require_fence(answer);
+    responses.push_back(std::move(answer.results.at(1)));
+  }
+  co_return responses;
+}
+
+base::Task<Response> ControlContext::execute_fenced(Request operation) {
+  std::vector<Request> operations;
+  operations.push_back(std::move(operation));
+  std::vector<Response> responses = co_await execute_fenced(std::move(operations));
+  co_return std::move(responses.front());
+}
+
+}  // namespace broker::controller

@@ -1,0 +1,367 @@
+// The session's life: start, registration, election, events. What requests ask is in controller_requests.cpp.
+#include "broker/controller/controller.h"
+
+#include "base/logging.h"
+
+namespace broker::controller {
+namespace {
+
+namespace znodes = metadata::znodes;
+using zk::client::Error;
+using zk::client::Request;
+using zk::client::Response;
+
+constexpr const char* kLogger = "kafka.controller.KafkaController";
+constexpr const char* kServerLogger = "kafka.server.KafkaServer";
+constexpr const char* kZkLogger = "kafka.zk.KafkaZkClient";
+
+}  // namespace
+
+ZooKeeperAccess zookeeper_access(boost::asio::any_io_executor executor, zk::client::SessionOptions options,
+                                 std::int32_t connection_timeout_ms) {
+  ZooKeeperAccess access;
+  access.connection_timeout_ms = connection_timeout_ms;
+  access.prepare = [executor, options, connection_timeout_ms] {
+    return zk::client::create_chroot(executor, options, connection_timeout_ms);
+  };
+  access.open = [executor, options](zk::client::SessionEvents events) -> std::unique_ptr<zk::client::ZooKeeper> {
+    return std::make_unique<zk::client::Session>(executor, options, std::move(events));
+  };
+  return access;
+}
+
+Controller::Controller(boost::asio::any_io_executor executor, ZooKeeperAccess access, base::Clock& clock,
+                       metadata::MetadataCache& cache, metadata::PartitionSink& sink, ControlHooks hooks)
+    : queue_(std::make_shared<JobQueue>(std::move(executor))),
+      access_(std::move(access)),
+      context_(clock, cache, sink),
+      configs_(context_),
+      topics_(context_, configs_) {
+  context_.hooks = std::move(hooks);
+}
+
+Controller::~Controller() {
+  closed_ = true;
+  queue_->close();
+}
+
+// ---- start
+
+base::Task<std::string> Controller::open(std::optional<std::string> expected) {
+  struct Opened {
+    std::string cluster_id;
+    std::string failure = "the controller was closed";
+    Opened() {}
+  };
+  std::function<base::Task<Opened>()> job = [this, expected]() -> base::Task<Opened> {
+    Opened opened;
+    try {
+      co_await connect();
+      co_await create_persistent_paths();
+      opened.cluster_id = co_await agree_on_cluster_id(expected);
+      context_.state.cluster_id = opened.cluster_id;
+      co_await configs_.load();
+      opened.failure.clear();
+    } catch (const std::exception& failure) {
+      opened.failure = failure.what();
+    }
+    co_return opened;
+  };
+  const Opened opened = co_await ask<Opened>(queue_, std::move(job), Opened());
+  if (!opened.failure.empty()) throw StartError(opened.failure);
+  co_return opened.cluster_id;
+}
+
+base::Task<void> Controller::start(metadata::Broker self) {
+  std::function<base::Task<std::string>()> job = [this, self]() -> base::Task<std::string> {
+    std::string failure;
+    try {
+      context_.self = self;
+      failure = co_await register_broker();
+      if (failure.empty()) {
+        started_ = true;
+        co_await elect();
+      }
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    co_return failure;
+  };
+  const std::string failure = co_await ask<std::string>(queue_, std::move(job), "the controller was closed");
+  if (!failure.empty()) throw StartError(failure);
+}
+
+base::Task<void> Controller::close() {
+  std::function<base::Task<bool>()> job = [this]() -> base::Task<bool> {
+    closed_ = true;
+    context_.active = false;
+    if (context_.zookeeper) co_await context_.zookeeper->close();
+    context_.zookeeper.reset();
+    queue_->close();
+    co_return true;
+  };
+  co_await ask<bool>(queue_, std::move(job), false);
+}
+
+base::Task<void> Controller::connect() {
+  base::log_info("kafka.zookeeper.ZooKeeperClient", "Connecting to zookeeper");
+  const bool prepared = co_await access_.prepare();
+  if (!prepared) {
+    throw StartError(
+        "Timed out waiting for connection to ZooKeeper (zookeeper.connect, "
+        "zookeeper.connection.timeout.ms)");
+  }
+  zk::client::SessionEvents events;
+  events.watch = [this](const zk::client::WatchEvent& event) { on_watch(event); };
+  events.state = [this](zk::client::SessionState state) { on_state(state); };
+  context_.zookeeper = access_.open(std::move(events));
+  const bool connected = co_await context_.zookeeper->wait_connected(access_.connection_timeout_ms);
+  if (!connected) {
+    throw StartError(
+        "Timed out waiting for connection to ZooKeeper (zookeeper.connect, "
+        "zookeeper.connection.timeout.ms)");
+  }
+}
+
+// All in one go, parents first; on every start but the first each answers NODEEXISTS.
+base::Task<void> Controller::create_persistent_paths() {
+  std::vector<Request> requests;
+  std::set<std::string> asked;
+  for (const std::string_view path : znodes::persistent_paths()) {
+    for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+      const std::string node(path.substr(0, end));
+      if (asked.insert(node).second) requests.push_back(zk::client::create(node, std::nullopt));
+      if (end == std::string_view::npos) break;
+    }
+  }
+  const std::vector<Request> sent = requests;
+  const std::vector<Response> responses = co_await context_.execute(std::move(requests));
+  for (std::size_t i = 0; i < responses.size(); ++i) {
+    if (responses[i].ok() || responses[i].error == Error::node_exists) continue;
+    throw StartError("ZooKeeper refused to create " + sent[i].path + ": " +
+                     std::string(zk::client::name_of(responses[i].error)));
+  }
+}
+
+base::Task<std::string> Controller::agree_on_cluster_id(std::optional<std::string> expected) {
+  Request read = zk::client::get_data(std::string(znodes::kClusterId));
+  Response found = co_await context_.execute(read);
+  if (found.error == Error::no_node) {
+    const std::string text = znodes::encode_cluster_id(base::Uuid::random().to_string());
+    co_await zk::client::create_recursive(*context_.zookeeper, std::string(znodes::kClusterId), text);
+    found = co_await context_.execute(read);  // whoever made it
+  }
+  const std::optional<std::string> id = znodes::decode_cluster_id(found.data.value_or(""));
+  if (!id) throw StartError("The znode /cluster/id can't be read");
+  base::log_info(kServerLogger, "Cluster ID = {}", *id);
+  if (expected && *expected != *id) {
+    throw StartError("The Cluster ID " + *id + " doesn't match stored clusterId Some(" + *expected +
+                     ") in meta.properties. The broker is trying to join the wrong cluster. Configured "
+                     "zookeeper.connect may be wrong.");
+  }
+  co_return *id;
+}
+
+// The node is ours by its owner; an earlier session of ours that lingers is no duplicate, but can't be told apart from
+// another process with the same id, so it is waited out by whoever restarts us, as with Kafka.
+base::Task<std::string> Controller::register_broker() {
+  const std::string path = znodes::broker_path(context_.self.id);
+  const std::string text = znodes::encode_broker(context_.self, context_.clock.wall_ms());
+  Request registration = zk::client::multi(zk::client::create(path, std::nullopt, zk::client::CreateMode::ephemeral),
+                                           zk::client::set_data(path, text, 0));
+  Response response = co_await context_.execute(registration);
+  if (response.error == Error::node_exists) {
+    Request read = zk::client::get_data(path);
+    const Response present = co_await context_.execute(read);
+    if (present.ok() && present.stat.ephemeral_owner == context_.zookeeper->session_id()) {
+      broker_epoch_ = present.stat.czxid;  // the answer to our own multi was lost
+    } else if (present.error == Error::no_node) {
+      response = co_await context_.execute(registration);
+    }
+    if (present.ok() && present.stat.ephemeral_owner != context_.zookeeper->session_id()) {
+      co_return "Broker id " + std::to_string(context_.self.id) + " is already registered at " + path +
+          " by another session (0x" + fmt::format("{:x}", present.stat.ephemeral_owner) +
+          "). Either broker.id is used twice in this cluster, or this broker was stopped a moment ago and its old "
+          "session has not expired yet.";
+    }
+    if (present.ok()) response = Response();
+  }
+  if (!response.ok()) {
+    co_return "Registration of broker " + std::to_string(context_.self.id) +
+        " failed: " + std::string(zk::client::name_of(response.error));
+  }
+  if (!response.results.empty()) broker_epoch_ = response.results.at(1).stat.czxid;
+  context_.self.epoch = broker_epoch_;
+  base::log_info(kZkLogger, "Registered broker {} at path {} with czxid (broker epoch): {}", context_.self.id, path,
+                 broker_epoch_.load());
+  co_return std::string();
+}
+
+// ---- election
+
+base::Task<void> Controller::elect() {
+  for (;;) {
+    Request watch = zk::client::exists(std::string(znodes::kController), true);
+    co_await context_.execute(std::move(watch));
+    Request read = zk::client::get_data(std::string(znodes::kController), true);
+    const Response present = co_await context_.execute(std::move(read));
+    if (present.ok()) {
+      const bool own = present.stat.ephemeral_owner == context_.zookeeper->session_id();
+      if (own && context_.active) co_return;
+      const std::int32_t other = znodes::decode_controller(present.data.value_or("")).value_or(-1);
+      if (!own) {
+        follow(other);
+        co_return;
+      }
+      // Won earlier by a multi whose answer was lost: give it back and stand again, since its epoch is unknown.
+      Request removal = zk::client::remove(std::string(znodes::kController));
+      co_await context_.execute(std::move(removal));
+    }
+    const bool won = co_await stand_for_election();
+    if (won) break;
+  }
+  co_await become_controller();
+}
+
+base::Task<bool> Controller::stand_for_election() {
+  Request read = zk::client::get_data(std::string(znodes::kControllerEpoch));
+  Response epoch = co_await context_.execute(read);
+  if (epoch.error == Error::no_node) {
+    Request first = zk::client::create(std::string(znodes::kControllerEpoch), "0");
+    co_await context_.execute(std::move(first));
+    epoch = co_await context_.execute(read);
+  }
+  if (!epoch.ok()) throw ControlLost("the controller epoch can't be read");
+  const std::int32_t next = std::atoi(epoch.data.value_or("0").c_str()) + 1;
+  const std::string text = znodes::encode_controller(context_.self.id, context_.clock.wall_ms());
+  Request claim = zk::client::multi(
+      zk::client::create(std::string(znodes::kController), text, zk::client::CreateMode::ephemeral),
+      zk::client::set_data(std::string(znodes::kControllerEpoch), std::to_string(next), epoch.stat.version));
+  const Response claimed = co_await context_.execute(std::move(claim));
+  if (!claimed.ok()) {
+    base::log_debug(kLogger, "Not elected: {}", zk::client::name_of(claimed.error));
+    co_return false;
+  }
+  context_.epoch = next;
+  context_.epoch_version = claimed.results.at(1).stat.version;
+  co_return true;
+}
+
+base::Task<void> Controller::become_controller() {
+  base::log_info(kLogger, "[Controller id={}] {} successfully elected as the controller. Epoch incremented to {}",
+                 context_.self.id, context_.self.id, context_.epoch);
+  context_.active = true;
+  context_.state.controller_id = context_.self.id;
+  Request read = zk::client::get_data(std::string(znodes::kFeature), true);
+  const Response feature = co_await context_.execute(std::move(read));
+  if (feature.error == Error::no_node) {
+    Request make = zk::client::create(std::string(znodes::kFeature), znodes::feature_text());
+    co_await context_.execute(std::move(make));
+  }
+  Request watch = zk::client::exists(std::string(znodes::kController), true);
+  co_await context_.execute(std::move(watch));
+  co_await topics_.load();
+}
+
+void Controller::follow(std::int32_t other) {
+  base::log_error(kLogger,
+                  "[Controller id={}] Broker {} is the controller of this cluster. Clusters of several brokers are not "
+                  "supported yet: this broker is registered, but leads no partitions until it is elected itself.",
+                  context_.self.id, other);
+  step_down();
+  context_.state.controller_id = other;
+  context_.state.brokers.clear();
+  context_.state.brokers[context_.self.id] = context_.self;
+  context_.publish();
+}
+
+void Controller::step_down() {
+  if (!context_.active) return;
+  base::log_info(kLogger, "[Controller id={}] Resigned", context_.self.id);
+  context_.active = false;
+  topics_.step_down();
+}
+
+// ---- events
+
+void Controller::on_watch(const zk::client::WatchEvent& event) { schedule(event.path); }
+
+void Controller::on_state(zk::client::SessionState state) {
+  if (state == zk::client::SessionState::expired) schedule("expired");
+}
+
+void Controller::schedule(const std::string& path) {
+  if (closed_ || !scheduled_.insert(path).second) return;
+  queue_->post([this, path]() -> base::Task<void> {
+    scheduled_.erase(path);
+    std::string reason;
+    try {
+      co_await handle_event(path);
+    } catch (const ControlLost& lost) {
+      reason = lost.what();
+    }
+    if (!reason.empty()) lose_control(reason);
+  });
+}
+
+// The fence or the session is gone. An ended session has an event of its own, which does the rest.
+void Controller::lose_control(const std::string& reason) {
+  base::log_warn(kLogger, "[Controller id={}] Control lost: {}", context_.self.id, reason);
+  if (!context_.active) return;
+  context_.active = false;
+  schedule(std::string(znodes::kController));
+}
+
+base::Task<void> Controller::handle_event(std::string path) {
+  if (closed_) co_return;
+  if (path == "expired") {
+    co_await renew_session();
+  } else if (path == znodes::kConfigChanges) {
+    co_await configs_.follow_changes();
+  } else if (!started_) {
+    co_return;
+  } else if (path == znodes::kController) {
+    co_await elect();
+  } else if (!context_.active) {
+    co_return;
+  } else if (path == znodes::kBrokerIds) {
+    co_await topics_.brokers_changed();
+  } else if (path == znodes::kTopics) {
+    co_await topics_.topics_changed();
+  } else if (path == znodes::kDeleteTopics) {
+    co_await topics_.deletions_changed();
+  } else if (path == znodes::kPreferredElection) {
+    co_await topics_.preferred_election_requested();
+  } else if (path.starts_with(znodes::kTopics) && path.size() > znodes::kTopics.size() + 1) {
+    co_await topics_.topic_changed(path.substr(znodes::kTopics.size() + 1));
+  }
+}
+
+// Everything that hung on the old session is gone: the registration, the controller's node, the watches.
+base::Task<void> Controller::renew_session() {
+  // Partitions go on serving meanwhile, as with Kafka: nobody else can have been told to lead them.
+  context_.active = false;
+  for (;;) {
+    std::string reason;
+    context_.zookeeper.reset();
+    try {
+      co_await connect();
+      co_await configs_.load();
+      if (!started_) co_return;
+      reason = co_await register_broker();
+      if (reason.empty()) {
+        co_await elect();
+        co_return;
+      }
+      if (context_.hooks.fatal) context_.hooks.fatal(reason);
+      base::log_error(kServerLogger, "{}", reason);
+      co_return;
+    } catch (const std::exception& failure) {
+      reason = failure.what();
+    }
+    if (closed_) co_return;
+    base::log_warn(kServerLogger, "No new ZooKeeper session yet: {}", reason);
+  }
+}
+
+}  // namespace broker::controller

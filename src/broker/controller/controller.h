@@ -1,0 +1,97 @@
+// The control side of a broker over ZooKeeper: registration, controller election, and what follows from them. Its
+// executor must run on one thread, the control thread; the calls of Cluster may come from anywhere. The owner calls
+// open(), prepares its logs, calls start() once it can serve, and close() at the end, and keeps the loop running until
+// close() is done and the object is gone.
+//
+// After a lost session it opens another, registers again (with a new broker epoch) and stands for election again.
+// If another broker is the controller this one registers, says clearly that it can't serve under it yet, and waits.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "broker/controller/control_context.h"
+#include "broker/controller/job_queue.h"
+#include "broker/controller/stored_configs.h"
+#include "broker/controller/topic_manager.h"
+#include "zk/client/session.h"
+
+namespace broker::controller {
+
+// How to get at ZooKeeper: the real way, or a fake.
+struct ZooKeeperAccess {
+  // Makes the chroot; false if there is no connection in time.
+  std::function<base::Task<bool>()> prepare;
+  std::function<std::unique_ptr<zk::client::ZooKeeper>(zk::client::SessionEvents)> open;
+  std::int32_t connection_timeout_ms = 18000;  // zookeeper.connection.timeout.ms
+};
+ZooKeeperAccess zookeeper_access(boost::asio::any_io_executor executor, zk::client::SessionOptions options,
+                                 std::int32_t connection_timeout_ms);
+
+class Controller final : public Cluster {
+ public:
+  Controller(boost::asio::any_io_executor executor, ZooKeeperAccess access, base::Clock& clock,
+             metadata::MetadataCache& cache, metadata::PartitionSink& sink, ControlHooks hooks);
+  ~Controller() override;
+
+  // Connects, makes the persistent paths, agrees on the cluster id (`expected`: from meta.properties), reads all
+  // configs. Answers the cluster id. Throws StartError.
+  base::Task<std::string> open(std::optional<std::string> expected);
+  // Registers under `self` (id, endpoints, rack), stands for election, and as controller brings all partitions of
+  // this broker up. Throws StartError: the id is taken, or no connection.
+  base::Task<void> start(metadata::Broker self);
+  // Ends the session, so that others see at once that this broker is gone. Requests fail from now on.
+  base::Task<void> close();
+
+  base::Task<std::vector<TopicCreated>> create_topics(std::vector<NewTopic> topics, bool validate_only) override;
+  base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics) override;
+  base::Task<std::vector<Outcome>> create_partitions(std::vector<NewPartitions> topics, bool validate_only) override;
+  base::Task<Outcome> ensure_internal_topic(std::string name) override;
+  base::Task<Outcome> auto_create_topic(std::string name) override;
+  base::Task<Outcome> set_config(ConfigEntityType type, std::string name, StringMap config) override;
+  base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids() override;
+  base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions,
+                                                              bool unclean) override;
+  StringMap config_overrides(ConfigEntityType type, std::string_view name) const override;
+  std::int64_t broker_epoch() const override { return broker_epoch_; }
+
+ private:
+  base::Task<void> connect();
+  base::Task<std::string> agree_on_cluster_id(std::optional<std::string> expected);
+  base::Task<void> create_persistent_paths();
+  base::Task<std::string> register_broker();  // why not; empty: done
+  base::Task<void> elect();
+  base::Task<bool> stand_for_election();
+  base::Task<void> become_controller();
+  void follow(std::int32_t other);
+  void step_down();
+
+  void on_watch(const zk::client::WatchEvent& event);
+  void on_state(zk::client::SessionState state);
+  base::Task<void> handle_event(std::string path);
+  base::Task<void> renew_session();
+  void schedule(const std::string& path);
+  void lose_control(const std::string& reason);
+  // Runs a change under this broker as controller; `otherwise` if it isn't, or loses that on the way.
+  template <class T>
+  base::Task<T> as_controller(std::function<base::Task<T>()> job, T otherwise);
+  base::Task<Outcome> create_unless_there(NewTopic topic);
+  base::Task<protocol::Result<ProducerIdBlock>> take_producer_ids();
+
+  std::shared_ptr<JobQueue> queue_;
+  ZooKeeperAccess access_;
+  ControlContext context_;
+  StoredConfigs configs_;
+  TopicManager topics_;
+  std::set<std::string> scheduled_;  // events that wait for their job
+  std::atomic<std::int64_t> broker_epoch_{-1};
+  bool started_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace broker::controller

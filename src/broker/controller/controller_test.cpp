@@ -1,0 +1,404 @@
+#include "broker/controller/controller.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include "zk/client/testing/fake_zookeeper.h"
+
+namespace broker::controller {
+namespace {
+
+using metadata::LeaderState;
+using protocol::ErrorCode;
+using zk::client::Error;
+using zk::client::Request;
+using zk::client::testing::FakeZooKeeper;
+
+class FakePartitions final : public metadata::PartitionSink {
+ public:
+  std::vector<ErrorCode> become_leader(const std::vector<LeaderState>& partitions) override {
+    for (const LeaderState& each : partitions) {
+      log.push_back((each.is_new ? "new " : "lead ") + each.topic + "-" + std::to_string(each.partition) + " epoch " +
+                    std::to_string(each.leader_epoch) + "/" + std::to_string(each.partition_epoch));
+      ids[each.topic] = each.topic_id;
+    }
+    return std::vector<ErrorCode>(partitions.size(), ErrorCode::none);
+  }
+  void stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) override {
+    for (const auto& each : partitions) {
+      log.push_back((delete_logs ? "delete " : "stop ") + each.topic + "-" + std::to_string(each.partition));
+    }
+  }
+  std::vector<std::string> take() { return std::exchange(log, {}); }
+
+  std::vector<std::string> log;
+  std::map<std::string, base::Uuid> ids;
+};
+
+using Log = std::vector<std::string>;
+
+// One broker process, with the test as its control thread.
+struct Node {
+  explicit Node(FakeZooKeeper& zookeeper, std::int32_t id = 1) : server(zookeeper) {
+    self.id = id;
+    self.endpoints.push_back(metadata::Endpoint{"PLAINTEXT", "PLAINTEXT", "127.0.0.1", 9092});
+    ZooKeeperAccess access;
+    access.prepare = []() -> base::Task<bool> { co_return true; };
+    access.open = [this](zk::client::SessionEvents events) {
+      return server.open(loop.get_executor(), std::move(events));
+    };
+    ControlHooks hooks;
+    hooks.config_changed = [this](ConfigEntityType type, const std::string& name, const StringMap& overrides) {
+      std::string text = std::to_string(static_cast<int>(type)) + " " + name;
+      for (const auto& [key, value] : overrides) text += " " + key + "=" + value;
+      configs.push_back(std::move(text));
+    };
+    hooks.topic_defaults = [] {
+      TopicDefaults defaults;
+      defaults.partitions = 2;
+      defaults.offsets_partitions = 3;
+      defaults.offsets_replication_factor = 1;
+      defaults.offsets_configs["cleanup.policy"] = "compact";
+      return defaults;
+    };
+    hooks.fatal = [this](const std::string& reason) { fatal = reason; };
+    controller =
+        std::make_unique<Controller>(loop.get_executor(), std::move(access), clock, cache, sink, std::move(hooks));
+  }
+
+  template <class T>
+  T run(base::Task<T> task) {
+    auto result = boost::asio::co_spawn(loop, std::move(task), boost::asio::use_future);
+    settle();
+    return result.get();
+  }
+  void settle() {
+    loop.restart();
+    loop.run();
+  }
+  Node& start(std::optional<std::string> cluster_id = std::nullopt) {
+    opened_as = run(controller->open(std::move(cluster_id)));
+    run(controller->start(self));
+    return *this;
+  }
+  TopicCreated create(std::string name, std::int32_t partitions, StringMap topic_configs = {}, bool validate = false) {
+    NewTopic topic;
+    topic.name = std::move(name);
+    topic.partitions = partitions;
+    topic.configs = std::move(topic_configs);
+    std::vector<NewTopic> topics;
+    topics.push_back(std::move(topic));
+    return run(controller->create_topics(std::move(topics), validate)).front();
+  }
+  const metadata::Topic* topic(std::string_view name) {
+    shown = cache.get();
+    return shown->topic(name);
+  }
+
+  FakeZooKeeper& server;
+  boost::asio::io_context loop;
+  base::ManualClock clock;
+  metadata::MetadataCache cache;
+  FakePartitions sink;
+  metadata::Broker self;
+  std::vector<std::string> configs;
+  std::string fatal;
+  std::string opened_as;
+  std::shared_ptr<const metadata::ClusterMetadata> shown;
+  std::unique_ptr<Controller> controller;
+};
+
+TEST(Controller, StartsOnAnEmptyZooKeeper) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  for (const auto& path : metadata::znodes::persistent_paths()) EXPECT_TRUE(server.nodes().contains(std::string(path)));
+  EXPECT_EQ(server.data("/cluster/id"), R"({"version":"1","id":")" + node.opened_as + "\"}");
+  EXPECT_EQ(server.data("/brokers/ids/1"),
+            R"({"features":{},"listener_security_protocol_map":{"PLAINTEXT":"PLAINTEXT"},"endpoints":)"
+            R"(["PLAINTEXT://127.0.0.1:9092"],"jmx_port":-1,"port":9092,"host":"127.0.0.1","version":5,)"
+            R"("timestamp":"1700000000000"})");
+  EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.version, 1);
+  EXPECT_NE(server.nodes()["/brokers/ids/1"].stat.ephemeral_owner, 0);
+  EXPECT_EQ(node.controller->broker_epoch(), server.nodes()["/brokers/ids/1"].stat.czxid);
+  EXPECT_EQ(server.data("/controller"),
+            R"({"version":2,"brokerid":1,"timestamp":"1700000000000","kraftControllerEpoch":-1})");
+  EXPECT_EQ(server.data("/controller_epoch"), "1");
+  EXPECT_EQ(server.data("/feature"), R"({"features":{},"version":2,"status":1})");
+  const auto seen = node.cache.get();
+  EXPECT_EQ(seen->cluster_id, node.opened_as);
+  EXPECT_EQ(seen->controller_id, 1);
+  EXPECT_EQ(seen->brokers.at(1).endpoints.at(0).port, 9092);
+}
+
+TEST(Controller, CreatesATopicAsKafkaDoes) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  EXPECT_EQ(node.create("t", 2, {}, true).partitions, 2);
+  EXPECT_EQ(server.data("/brokers/topics/t"), "<none>");
+  const TopicCreated created = node.create("t", -1, {{"retention.ms", "7200000"}});
+  EXPECT_EQ(created.error, ErrorCode::none);
+  EXPECT_EQ(created.partitions, 2);
+  EXPECT_EQ(created.replication_factor, 1);
+  EXPECT_EQ(server.data("/config/topics/t"), R"({"version":1,"config":{"retention.ms":"7200000"}})");
+  EXPECT_LE(server.nodes()["/config/topics/t"].stat.czxid, server.nodes()["/brokers/topics/t"].stat.czxid);
+  EXPECT_EQ(server.data("/brokers/topics/t"), R"({"partitions":{"0":[1],"1":[1]},"topic_id":")" +
+                                                  created.topic_id.to_string() +
+                                                  R"(","adding_replicas":{},"removing_replicas":{},"version":3})");
+  EXPECT_EQ(server.data("/brokers/topics/t/partitions"), "<null>");
+  EXPECT_EQ(server.data("/brokers/topics/t/partitions/1"), "<null>");
+  EXPECT_EQ(server.data("/brokers/topics/t/partitions/1/state"),
+            R"({"controller_epoch":1,"leader":1,"version":1,"leader_epoch":0,"isr":[1]})");
+  EXPECT_EQ(node.sink.take(), (Log{"new t-0 epoch 0/0", "new t-1 epoch 0/0"}));
+  EXPECT_EQ(node.configs, Log{"0 t retention.ms=7200000"});
+  EXPECT_EQ(node.controller->config_overrides(ConfigEntityType::topic, "t").at("retention.ms"), "7200000");
+  ASSERT_NE(node.topic("t"), nullptr);
+  EXPECT_EQ(node.topic("t")->id, created.topic_id);
+  EXPECT_EQ(node.shown->topic(created.topic_id), node.shown->topic("t"));
+  EXPECT_EQ(node.topic("t")->partitions.at(1).leader, 1);
+
+  const TopicCreated again = node.create("t", 1);
+  EXPECT_EQ(again.error, ErrorCode::topic_already_exists);
+  EXPECT_EQ(node.create("bad name", 1).error, ErrorCode::invalid_topic_exception);
+  EXPECT_TRUE(node.sink.take().empty());
+}
+
+TEST(Controller, LeftoverConfigOfNoTopicIsReplaced) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  server.apply(zk::client::create("/config/topics/t", R"({"version":1,"config":{"a":"b"}})"));
+  EXPECT_EQ(node.create("t", 1).error, ErrorCode::none);
+  EXPECT_EQ(server.data("/config/topics/t"), R"({"version":1,"config":{}})");
+}
+
+TEST(Controller, RestartKeepsLeaderEpochsAndTheClusterId) {
+  FakeZooKeeper server;
+  std::string cluster_id;
+  {
+    Node first(server);
+    first.start();
+    cluster_id = first.opened_as;
+    first.create("t", 2, {{"retention.ms", "5"}});
+    first.run(first.controller->close());
+    EXPECT_EQ(server.data("/brokers/ids/1"), "<none>");
+    EXPECT_EQ(server.data("/controller"), "<none>");
+  }
+  Node second(server);
+  second.start(cluster_id);
+  EXPECT_EQ(server.data("/controller_epoch"), "2");
+  EXPECT_EQ(second.sink.take(), (Log{"lead t-0 epoch 0/0", "lead t-1 epoch 0/0"}));
+  EXPECT_EQ(second.configs, Log{"0 t retention.ms=5"});
+  EXPECT_EQ(server.data("/brokers/topics/t/partitions/0/state"),
+            R"({"controller_epoch":1,"leader":1,"version":1,"leader_epoch":0,"isr":[1]})");
+}
+
+TEST(Controller, RefusesTheWrongClusterAndATakenId) {
+  FakeZooKeeper server;
+  Node first(server);
+  first.start();
+  Node wrong(server, 2);
+  try {
+    wrong.run(wrong.controller->open("other"));
+    FAIL();
+  } catch (const StartError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "The Cluster ID " + first.opened_as +
+                  " doesn't match stored clusterId Some(other) in meta.properties. The broker is trying to join the "
+                  "wrong cluster. Configured zookeeper.connect may be wrong.");
+  }
+  Node twin(server);
+  twin.run(twin.controller->open(std::nullopt));
+  EXPECT_THROW(twin.run(twin.controller->start(twin.self)), StartError);
+  EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.czxid, first.controller->broker_epoch());
+}
+
+TEST(Controller, LostSessionMeansNewRegistrationAndElection) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  node.create("t", 1);
+  node.sink.take();
+  const std::int64_t old_epoch = node.controller->broker_epoch();
+  server.expire(server.nodes()["/controller"].stat.ephemeral_owner);
+  node.settle();
+  EXPECT_GT(node.controller->broker_epoch(), old_epoch);
+  EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.czxid, node.controller->broker_epoch());
+  EXPECT_EQ(server.data("/controller_epoch"), "2");
+  EXPECT_EQ(node.sink.take(), Log{"lead t-0 epoch 0/0"});
+  EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
+}
+
+TEST(Controller, ReactsToWhatOtherToolsWrite) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  server.apply(zk::client::create("/config/topics/f", R"({"version":1,"config":{}})"));
+  server.apply(zk::client::create("/brokers/topics/f", R"({"version":1,"partitions":{"0":[1]}})"));
+  node.settle();
+  EXPECT_EQ(node.sink.take(), Log{"new f-0 epoch 0/0"});
+  EXPECT_NE(server.data("/brokers/topics/f").find(node.sink.ids["f"].to_string()), std::string::npos);
+
+  metadata::znodes::TopicAssignment grown = *metadata::znodes::decode_topic(server.data("/brokers/topics/f"));
+  grown.partitions[1].replicas = {1};
+  server.apply(zk::client::set_data("/brokers/topics/f", encode_topic(grown)));
+  node.settle();
+  EXPECT_EQ(node.sink.take(), Log{"new f-1 epoch 0/0"});
+  EXPECT_EQ(node.topic("f")->partitions.size(), 2U);
+
+  server.apply(zk::client::set_data("/config/topics/f", R"({"version":1,"config":{"retention.ms":"9"}})"));
+  server.apply(zk::client::create("/config/changes/config_change_", R"({"version":2,"entity_path":"topics/f"})",
+                                  zk::client::CreateMode::persistent_sequential));
+  node.settle();
+  EXPECT_EQ(node.configs, Log{"0 f retention.ms=9"});
+
+  server.apply(zk::client::create("/admin/delete_topics/f", std::nullopt));
+  server.apply(zk::client::create("/admin/delete_topics/ghost", std::nullopt));
+  node.settle();
+  EXPECT_EQ(node.sink.take(), (Log{"delete f-0", "delete f-1"}));
+  for (const char* path :
+       {"/brokers/topics/f", "/config/topics/f", "/admin/delete_topics/f", "/admin/delete_topics/ghost"}) {
+    EXPECT_EQ(server.data(path), "<none>") << path;
+  }
+  EXPECT_EQ(node.topic("f"), nullptr);
+
+  server.apply(zk::client::create("/admin/preferred_replica_election", R"({"version":1,"partitions":[]})"));
+  node.settle();
+  EXPECT_EQ(server.data("/admin/preferred_replica_election"), "<none>");
+}
+
+TEST(Controller, DeletesAndGrows) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  node.create("t", 1);
+  node.sink.take();
+  NewPartitions more;
+  more.topic = "t";
+  more.count = 3;
+  const std::vector<NewPartitions> request = {more};
+  EXPECT_EQ(node.run(node.controller->create_partitions(request, true)).front().error, ErrorCode::none);
+  EXPECT_TRUE(node.sink.take().empty());
+  EXPECT_EQ(node.run(node.controller->create_partitions(request, false)).front().error, ErrorCode::none);
+  EXPECT_EQ(node.sink.take(), (Log{"new t-1 epoch 0/0", "new t-2 epoch 0/0"}));
+  EXPECT_EQ(node.topic("t")->partitions.size(), 3U);
+  EXPECT_EQ(node.run(node.controller->create_partitions(request, false)).front().message,
+            "Topic already has 3 partitions.");
+
+  const std::vector<std::string> names = {"nope", "t"};
+  const std::vector<Outcome> outcomes = node.run(node.controller->delete_topics(names));
+  EXPECT_EQ(outcomes[0].error, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(outcomes[1].error, ErrorCode::none);
+  EXPECT_EQ(node.sink.take(), (Log{"delete t-0", "delete t-1", "delete t-2"}));
+  EXPECT_EQ(server.data("/brokers/topics/t"), "<none>");
+  EXPECT_EQ(server.data("/admin/delete_topics/t"), "<none>");
+  EXPECT_EQ(node.create("t", 1).error, ErrorCode::none);
+  EXPECT_EQ(node.sink.take(), Log{"new t-0 epoch 0/0"});
+}
+
+TEST(Controller, InternalTopicsAndProducerIds) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  EXPECT_EQ(node.run(node.controller->ensure_internal_topic("__consumer_offsets")).error, ErrorCode::none);
+  EXPECT_EQ(node.run(node.controller->ensure_internal_topic("__consumer_offsets")).error, ErrorCode::none);
+  EXPECT_EQ(node.topic("__consumer_offsets")->partitions.size(), 3U);
+  EXPECT_EQ(server.data("/config/topics/__consumer_offsets"), R"({"version":1,"config":{"cleanup.policy":"compact"}})");
+
+  EXPECT_EQ(node.run(node.controller->allocate_producer_ids())->first, 0);
+  EXPECT_EQ(server.data("/latest_producer_id_block"),
+            R"({"version":1,"broker":1,"block_start":"0","block_end":"999"})");
+  bool once = true;
+  server.before = [&](const Request& request) -> std::optional<Error> {
+    if (!once || request.op != zk::client::OpCode::set_data) return std::nullopt;
+    once = false;
+    server.apply(zk::client::set_data("/latest_producer_id_block",
+                                      R"({"version":1,"broker":2,"block_start":"1000","block_end":"1999"})"));
+    return std::nullopt;
+  };
+  const auto block = node.run(node.controller->allocate_producer_ids());
+  EXPECT_EQ(block->first, 2000);
+  EXPECT_EQ(block->size, 1000);
+}
+
+TEST(Controller, WritesConfigsAndNotifies) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  const auto set = [&](ConfigEntityType type, std::string name, StringMap config) {
+    return node.run(node.controller->set_config(type, std::move(name), std::move(config))).error;
+  };
+  EXPECT_EQ(set(ConfigEntityType::broker, "1", {{"log.segment.bytes", "104857600"}}), ErrorCode::none);
+  EXPECT_EQ(set(ConfigEntityType::broker_default, "<default>", {{"a", "b"}}), ErrorCode::none);
+  EXPECT_EQ(server.data("/config/brokers/1"), R"({"version":1,"config":{"log.segment.bytes":"104857600"}})");
+  EXPECT_EQ(server.data("/config/brokers/<default>"), R"({"version":1,"config":{"a":"b"}})");
+  EXPECT_EQ(server.data("/config/changes/config_change_0000000001"),
+            R"({"version":2,"entity_path":"brokers/<default>"})");
+  EXPECT_EQ(set(ConfigEntityType::broker, "1", {}), ErrorCode::none);
+  EXPECT_EQ(node.configs, (Log{"1 1 log.segment.bytes=104857600", "2 <default> a=b", "1 1"}));
+
+  server.now_ms += 15 * 60 * 1000 + 1;
+  node.clock.advance_ms(15 * 60 * 1000 + 1);
+  EXPECT_EQ(set(ConfigEntityType::broker, "1", {{"c", "d"}}), ErrorCode::none);
+  EXPECT_EQ(server.data("/config/changes/config_change_0000000001"), "<none>");
+  EXPECT_NE(server.data("/config/changes/config_change_0000000003"), "<none>");
+}
+
+TEST(Controller, WaitsWhileAnotherBrokerIsController) {
+  FakeZooKeeper server;
+  Node other(server, 7);
+  other.start();
+  other.create("t", 1);
+  Node node(server);
+  node.start(other.opened_as);
+  other.settle();
+  EXPECT_EQ(node.cache.get()->controller_id, 7);
+  EXPECT_EQ(node.create("u", 1).error, ErrorCode::not_controller);
+  EXPECT_TRUE(node.sink.take().empty());
+  other.run(other.controller->close());
+  node.settle();
+  EXPECT_EQ(node.cache.get()->controller_id, 1);
+  EXPECT_EQ(node.topic("t")->partitions.at(0).leader, -1);
+  EXPECT_EQ(node.topic("t")->partitions.at(0).isr, std::vector<std::int32_t>{7});
+  EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
+}
+
+TEST(Controller, FencedOffByAnotherEpochStandsAgain) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  server.apply(zk::client::set_data("/controller_epoch", "5"));
+  EXPECT_EQ(node.create("t", 1).error, ErrorCode::not_controller);
+  node.settle();
+  EXPECT_EQ(server.data("/controller_epoch"), "6");
+  EXPECT_EQ(node.sink.take(), Log{"new t-0 epoch 0/0"});
+}
+
+TEST(Controller, Elections) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  node.create("t", 1);
+  const std::vector<TopicPartition> asked = {{"t", 0}, {"t", 9}, {"x", 0}};
+  const auto answers = node.run(node.controller->elect_leaders(asked, false));
+  EXPECT_EQ(answers.at(asked[0]).error, ErrorCode::election_not_needed);
+  EXPECT_EQ(answers.at(asked[0]).message, "Leader election not needed for topic partition.");
+  EXPECT_EQ(answers.at(asked[1]).error, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(answers.at(asked[1]).message, "The partition does not exist.");
+  EXPECT_EQ(answers.at(asked[2]).error, ErrorCode::unknown_topic_or_partition);
+}
+
+TEST(Controller, CallsAfterTheEndAreAnswered) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  node.run(node.controller->close());
+  EXPECT_EQ(node.create("t", 1).error, ErrorCode::not_controller);
+}
+
+}  // namespace
+}  // namespace broker::controller

@@ -1,0 +1,70 @@
+// Topics and partitions as controller: reads them at election, creates, grows and deletes them, elects leaders, reacts
+// to znodes that other tools wrote. All on the control thread, one job at a time. Failures of the session or the fence
+// end a job with ControlLost; whoever runs the jobs starts over with load().
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "broker/controller/control_context.h"
+#include "broker/controller/leadership.h"
+#include "broker/controller/stored_configs.h"
+
+namespace broker::controller {
+
+class TopicManager {
+ public:
+  TopicManager(ControlContext& context, StoredConfigs& configs) : context_(context), configs_(configs) {}
+
+  // ---- events
+  base::Task<void> load();                           // just elected: reads everything, sets all watches
+  base::Task<void> brokers_changed();                // children of /brokers/ids
+  base::Task<void> topics_changed();                 // children of /brokers/topics
+  base::Task<void> topic_changed(std::string name);  // data of /brokers/topics/<name>
+  base::Task<void> deletions_changed();              // children of /admin/delete_topics
+  base::Task<void> preferred_election_requested();   // /admin/preferred_replica_election
+  void step_down();                                  // not controller any more
+
+  // ---- requests; the order of the answers is that of the questions
+  base::Task<std::vector<TopicCreated>> create(std::vector<NewTopic> topics, bool validate_only);
+  base::Task<std::vector<Outcome>> remove(std::vector<std::string> topics);
+  base::Task<std::vector<Outcome>> grow(std::vector<NewPartitions> topics, bool validate_only);
+  base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions, Election kind);
+
+ private:
+  struct Change {
+    TopicPartition which;
+    PartitionState next;
+  };
+
+  base::Task<void> read_brokers();
+  base::Task<void> read_topics(std::vector<std::string> names);
+  base::Task<void> write_missing_ids(std::vector<std::string> names);
+  base::Task<void> read_states(std::vector<TopicPartition> partitions);
+  base::Task<void> watch_topics();
+  // Brings partitions to what their replicas allow: first states, new leaders; then leads those that are ours.
+  base::Task<void> settle(std::vector<TopicPartition> partitions);
+  base::Task<void> write_first_states(std::vector<Change> changes);
+  base::Task<void> write_first_state_stepwise(Change change);
+  base::Task<void> write_states(std::vector<Change> changes);
+  void lead(const std::vector<TopicPartition>& partitions, const std::set<TopicPartition>& fresh);
+  base::Task<void> clear_preferred_election();
+
+  base::Task<std::vector<TopicCreated>> write_topics(std::vector<NewTopic> topics, std::vector<TopicPlan> plans);
+  base::Task<Outcome> overwrite_stale_config(NewTopic topic, std::string assignment);
+  base::Task<void> complete_deletions(std::vector<std::string> names);
+  base::Task<void> delete_tree(std::string path);
+
+  TopicRulesView rules_view() const;
+  std::vector<AssignableBroker> assignable_brokers() const;
+  IsAlive is_alive() const;
+  bool unclean_allowed(const std::string& topic) const;
+  std::vector<TopicPartition> all_partitions() const;
+
+  ControlContext& context_;
+  StoredConfigs& configs_;
+};
+
+}  // namespace broker::controller
