@@ -4,7 +4,7 @@ import subprocess
 import time
 
 from harness.broker import Broker, ZooKeeper
-from harness.process import HANG_GUARD_S, Child, Failure
+from harness.process import HANG_GUARD_S, Child, Failure, wait_until
 
 
 class Finished:
@@ -77,6 +77,13 @@ class Context:
             raise Failure(f"exit code {result.code} instead of {code}: {' '.join(map(str, command))[:300]}\n"
                           f"{result.out[-1500:]}{result.err[-1500:]}")
         return result
+
+    def wait_for_topic(self, broker, topic):
+        """A broker that has just started gets its metadata from the controller a little later."""
+        def known():
+            out = self.run(["kcat", "-b", broker.bootstrap, "-L", "-t", topic], code=None).out
+            return "leader 0" in out and "Broker:" not in out
+        wait_until(f"topic {topic}", known)
 
     def dispose(self):
         for broker in reversed(self.brokers):

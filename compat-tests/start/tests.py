@@ -1,0 +1,275 @@
+"""What a broker does that can't start, or can't go on: one clear message, exit code 1, and nothing is lost."""
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+from harness.broker import READY
+from harness.context import expect, expect_equal, expect_in
+from harness.process import Child, Failure, wait_until
+from harness.runner import only
+
+
+def refuses(context, broker, *message_parts, code=1):
+    """The broker ends by itself with this exit code; Milena says why in one line that has all parts."""
+    if broker.own_coordinator and not broker.embedded and broker.coordinator.child is None:
+        broker.coordinator.start()
+    child = broker.launch()
+    wait_until("the end or the start of the broker", lambda: READY in child.text() or not child.running(), 120)
+    actual = child.wait(60)
+    text = child.text()
+    broker.child = None
+    expect_equal(actual, code, f"exit code; {text[-1500:]}")
+    expect(READY not in text, "it claims to have started")
+    if context.target == "milena":
+        lines = [line for line in text.splitlines() if all(part in line for part in message_parts)]
+        expect(len(lines) == 1, f"{len(lines)} lines with {message_parts}:\n{text[-3000:]}")
+        return lines[0]
+    return None
+
+
+def test_invalid_values(context):
+    cases = [({"num.network.threads": "many"}, ("num.network.threads", "many")),
+             ({"log.retention.ms": "-5"}, ("log.retention.ms", "-5")),
+             ({"log.cleanup.policy": "burn"}, ("log.cleanup.policy", "burn")),
+             ({"broker.id": "x"}, ("broker.id", "x"))]
+    if context.target == "kafka":
+        cases = cases[:1]
+    lines = []
+    for settings, parts in cases:
+        broker = context.new_broker(settings, start=False)
+        lines.append(refuses(context, broker, "server.properties", *parts))
+        broker.dispose()
+    return f"{lines[0]}"
+
+
+@only("milena")
+def test_file_that_is_not_there(context):
+    done = context.run([context.binary, "broker", context.work / "none-such.properties"], code=1)
+    expect_in("none-such.properties", done.out + done.err)
+    expect(context.run([context.binary, "no-such-command"], code=None).code == 1, "an unknown command")
+    out = context.run([context.binary, "--version"]).out
+    expect(re.search(r"\d+\.\d+", out), out)
+    expect_in("start", context.run([context.binary, "--help"]).out)
+
+
+@only("milena")
+def test_unknown_key_only_warns(context):
+    broker = context.new_broker({"no.such.key": "1"})
+    expect_equal(broker.log.read_text().count("no.such.key"), 1, "named once")
+    expect_equal(broker.stop(), 0, "exit code")
+
+
+def test_log_dir_that_cannot_be_written(context):
+    occupied = context.work / "a-file"
+    occupied.write_text("not a directory")
+    broker = context.new_broker({"log.dirs": occupied / "logs"}, start=False)
+    line = refuses(context, broker, str(occupied / "logs"))
+    broker.dispose()
+    expect_equal(occupied.read_text(), "not a directory", "the file")
+    return line
+
+
+def test_port_in_use(context):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        broker = context.new_broker({"listeners": f"PLAINTEXT://127.0.0.1:{port}"}, start=False)
+        line = refuses(context, broker, str(port), "in use")
+        broker.dispose()
+    return line
+
+
+def test_coordinator_port_in_use(context):
+    if context.target == "kafka":
+        return None
+    broker = context.new_broker(start=False)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", broker.coordinator.port))
+        other.listen()
+        line = refuses(context, broker, str(broker.coordinator.port), "in use")
+        broker.dispose()
+    return line
+
+
+def meta_properties(broker):
+    return broker.data / "meta.properties"
+
+
+def test_directory_of_another_cluster(context):
+    broker = context.new_broker()
+    broker.stop()
+    meta = meta_properties(broker)
+    original = meta.read_text()
+    before = sorted(path.name for path in broker.data.iterdir())
+    meta.write_text(re.sub("cluster.id=.*", "cluster.id=AAAAAAAAAAAAAAAAAAAAAA", original))
+    line = refuses(context, broker, "AAAAAAAAAAAAAAAAAAAAAA")
+    if broker.own_coordinator:
+        broker.coordinator.stop()
+    meta.write_text(re.sub("broker.id=.*", "broker.id=77", original))
+    refuses(context, broker, "77", "broker.id")
+    expect(set(before) <= {path.name for path in broker.data.iterdir()}, "nothing was removed")
+    if broker.own_coordinator:
+        broker.coordinator.stop()
+    meta.write_text(original)
+    broker.start()
+    broker.stop()
+    return line
+
+
+def test_second_broker_on_the_same_directory(context):
+    first = context.new_broker()
+    second = context.new_broker({"log.dirs": first.data, "broker.id": 1}, start=False)
+    line = refuses(context, second, str(first.data))
+    second.dispose()
+    expect(first.running(), "the first one goes on")
+    context.run(["kcat", "-b", first.bootstrap, "-P", "-t", "goes-on", "-p", "0"], stdin="x\n")
+    first.stop()
+    return line
+
+
+@only("milena")
+def test_same_broker_id_twice(context):
+    first = context.new_broker()
+    second = context.new_broker({"broker.id": 0, "zookeeper.session.timeout.ms": 6000}, start=False,
+                                coordinator=first.coordinator)
+    line = refuses(context, second, "/brokers/ids/0")
+    expect(first.running(), "the first one goes on")
+    first.stop()
+    return line
+
+
+def test_coordinator_that_is_not_there(context):
+    coordinator = context.new_coordinator(start=False)
+    broker = context.new_broker({"zookeeper.connection.timeout.ms": 1500}, start=False, coordinator=coordinator)
+    line = refuses(context, broker, coordinator.connect)
+    broker.dispose()
+    return line
+
+
+def test_restart_keeps_everything(context):
+    broker = context.new_broker()
+    topics = {f"kept-{number}": "".join(f"{number}-{line}\n" for line in range(500)) for number in range(5)}
+    for topic, data in topics.items():
+        context.run(["kcat", "-b", broker.bootstrap, "-P", "-t", topic, "-p", "0"], stdin=data)
+    for _ in range(2):
+        code = broker.stop()
+        expect(code in (0, 143), f"exit code {code}")
+        expect((broker.data / ".kafka_cleanshutdown").exists(), "no marker of a clean shutdown")
+        broker.start()
+        for topic, data in topics.items():
+            context.wait_for_topic(broker, topic)
+            out = context.run(["kcat", "-b", broker.bootstrap, "-C", "-t", topic, "-p", "0", "-o", "beginning", "-e",
+                               "-q"]).out
+            expect_equal(out, data, topic)
+    broker.stop()
+
+
+@only("milena")
+def test_interrupt_ends_cleanly(context):
+    import signal
+    broker = context.new_broker()
+    broker.child.popen.send_signal(signal.SIGINT)
+    expect_equal(broker.child.wait(60), 0, "exit code after Ctrl-C")
+    broker.child = None
+    expect((broker.data / ".kafka_cleanshutdown").exists(), "no marker of a clean shutdown")
+
+
+@only("milena")
+def test_scripts_with_kafkas_names(context):
+    """bin/*.sh as scripts and supervisors use them."""
+    broker = context.new_broker(start=False)
+    scripts = context.root / "bin"
+    environment = {"MILENA": str(context.binary), "LOG_DIR": str(context.work)}
+    coordinator = context.spawn([scripts / "zookeeper-server-start.sh", broker.coordinator.properties], env=environment)
+    wait_until("the coordinator", lambda: socket.socket().connect_ex(("127.0.0.1", broker.coordinator.port)) == 0)
+    server = context.spawn([scripts / "kafka-server-start.sh", broker.properties, "--override", "num.partitions=7"],
+                           env=environment)
+    wait_until("the broker", lambda: READY in server.text() or not server.running())
+    expect(server.running(), server.text()[-2000:])
+    context.run(["kcat", "-b", broker.bootstrap, "-P", "-t", "seven"], stdin="x\n")
+    out = context.run(["kcat", "-b", broker.bootstrap, "-L", "-t", "seven"]).out
+    expect_in('topic "seven" with 7 partitions', out)
+    server.terminate()
+    coordinator.terminate()
+    usage = context.run([scripts / "kafka-server-start.sh"], code=1, env=environment)
+    expect_in("USAGE", usage.out + usage.err)
+    bad = context.work / "bad.properties"
+    bad.write_text("broker.id=none\n")
+    context.run([scripts / "kafka-server-start.sh", bad], code=1, env=environment)
+
+
+class SmallDisk:
+    """A tmpfs of a few megabytes where mounting is allowed, else a limit on the size of the broker's files."""
+
+    def __init__(self, context, size):
+        self.directory = pathlib.Path(context.work / "small-disk")
+        self.directory.mkdir()
+        self.prefix = []
+        self.mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.directory)],
+                                      capture_output=True, check=False).returncode == 0
+        if not self.mounted:
+            self.prefix = ["env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={size // 4}"]
+
+    def grow(self, size):
+        if self.mounted:
+            subprocess.run(["mount", "-o", f"remount,size={size}", str(self.directory)], check=True)
+        self.prefix = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        Child.kill_all()
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.directory)], check=False)
+
+
+def test_full_disk(context):
+    """The log dir goes offline, and the broker with its last one, as Kafka's does; with room again all is there."""
+    with SmallDisk(context, 24_000_000) as disk:
+        broker = context.new_broker({"log.dirs": disk.directory / "logs", "log.segment.bytes": 4_000_000,
+                                     "log.index.size.max.bytes": 100_000, "offsets.topic.num.partitions": 1},
+                                    start=False)
+        plain = broker.command
+        broker.command = lambda: disk.prefix + plain()
+        broker.start()
+        acknowledged = 0
+        while broker.running():
+            value = f"{acknowledged} ".ljust(50_000, "f")
+            done = context.run(["kcat", "-b", broker.bootstrap, "-P", "-t", "fills", "-p", "0", "-X",
+                                "message.timeout.ms=5000", "-X", "request.required.acks=-1"], stdin=value + "\n",
+                               code=None)
+            if done.code == 0:
+                acknowledged += 1
+            expect(acknowledged < 2000, "the disk never was full")
+        code = broker.child.wait(60)
+        broker.child = None
+        text = broker.log.read_text("utf-8", "replace")
+        expect_equal(code, 1, f"exit code; {text[-2000:]}")
+        expect(acknowledged > 50, f"only {acknowledged} records before the disk was full")
+        if context.target == "milena":
+            expect(any(str(disk.directory) in line and re.search("No space|too large", line)
+                       for line in text.splitlines()), f"no clear message: {text[-2000:]}")
+        disk.grow(200_000_000)
+        end = time.monotonic() + 60
+        while True:
+            try:
+                broker.start()
+                break
+            except Failure:  # until the old session has expired
+                if time.monotonic() > end:
+                    raise
+                time.sleep(1)
+        context.wait_for_topic(broker, "fills")
+        out = context.run(["kcat", "-b", broker.bootstrap, "-C", "-t", "fills", "-p", "0", "-o", "beginning", "-e", "-q"])
+        numbers = [int(line.split()[0]) for line in out.out.splitlines()]
+        expect(set(range(acknowledged)) <= set(numbers), f"{acknowledged} acknowledged, {len(numbers)} found")
+        context.run(["kcat", "-b", broker.bootstrap, "-P", "-t", "fills", "-p", "0"], stdin="works again\n")
+        broker.stop()
+        if broker.own_coordinator:
+            broker.coordinator.kill()
+    return f"{acknowledged} records acknowledged before it was full, all found"
