@@ -1,0 +1,36 @@
+#include "broker/app/partition_router.h"
+
+#include <set>
+#include <string>
+
+namespace broker::app {
+namespace {
+
+constexpr char kOffsetsTopic[] = "__consumer_offsets";
+
+}  // namespace
+
+std::vector<protocol::ErrorCode> PartitionRouter::become_leader(const std::vector<metadata::LeaderState>& states) {
+  std::vector<protocol::ErrorCode> codes = partitions_.become_leader(states);
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    if (states[i].topic == kOffsetsTopic && codes[i] == protocol::ErrorCode::none) {
+      groups_.partition_elected(states[i].partition);
+    }
+  }
+  return codes;
+}
+
+void PartitionRouter::stop(const std::vector<metadata::PartitionName>& names, bool delete_logs) {
+  partitions_.stop(names, delete_logs);
+  std::set<std::string> deleted;
+  for (const metadata::PartitionName& name : names) {
+    if (name.topic == kOffsetsTopic) {
+      groups_.partition_resigned(name.partition);
+    } else if (delete_logs) {
+      deleted.insert(name.topic);
+    }
+  }
+  if (!deleted.empty()) groups_.topics_deleted(deleted);
+}
+
+}  // namespace broker::app
