@@ -7,9 +7,14 @@
 #include "broker/api/serve.h"
 #include "protocol/messages/alter_configs.h"
 #include "protocol/messages/api_versions.h"
+#include "protocol/messages/delete_records.h"
 #include "protocol/messages/describe_configs.h"
+#include "protocol/messages/describe_log_dirs.h"
 #include "protocol/messages/fetch.h"
 #include "protocol/messages/incremental_alter_configs.h"
+#include "protocol/messages/init_producer_id.h"
+#include "protocol/messages/list_offsets.h"
+#include "protocol/messages/offset_for_leader_epoch.h"
 #include "protocol/messages/produce.h"
 
 namespace broker::api {
@@ -26,9 +31,14 @@ namespace {
 constexpr std::array kServed = {
     SERVES(Produce, 0, 13),
     SERVES(Fetch, 4, 18),
+    SERVES(ListOffsets, 1, 11),
     SERVES(ApiVersions, 0, 4),
+    SERVES(DeleteRecords, 0, 2),
+    SERVES(InitProducerId, 0, 5),
+    SERVES(OffsetForLeaderEpoch, 0, 4),
     SERVES(DescribeConfigs, 0, 4),
     SERVES(AlterConfigs, 0, 2),
+    SERVES(DescribeLogDirs, 0, 5),
     SERVES(IncrementalAlterConfigs, 0, 1),
 };
 

@@ -1,0 +1,479 @@
+// Produce, Fetch and their neighbours through the dispatcher, over a real log.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "broker/api/registry.h"
+#include "broker/api/testing/test_services.h"
+#include "protocol/messages/api_versions.h"
+#include "protocol/messages/delete_records.h"
+#include "protocol/messages/describe_log_dirs.h"
+#include "protocol/messages/fetch.h"
+#include "protocol/messages/init_producer_id.h"
+#include "protocol/messages/list_offsets.h"
+#include "protocol/messages/offset_for_leader_epoch.h"
+#include "protocol/messages/produce.h"
+#include "protocol/record_batch_builder.h"
+
+namespace broker::api {
+namespace {
+
+using namespace protocol;
+using testing::TestBroker;
+
+base::Bytes batch_of(std::initializer_list<std::string_view> values, std::int64_t timestamp = 1'700'000'000'000,
+                     std::int16_t attributes = 0) {
+  RecordBatchBuilder builder;
+  builder.header.attributes = attributes;
+  for (std::string_view value : values) {
+    NewRecord record;
+    record.value = base::as_bytes(value);
+    record.timestamp = timestamp++;
+    builder.append(record);
+  }
+  return builder.build();
+}
+
+ProduceRequest produce_request(const std::string& topic, const base::Bytes& records, std::int16_t acks = -1,
+                               std::int32_t partition = 0) {
+  ProduceRequest request;
+  request.acks = acks;
+  request.timeout_ms = 1000;
+  auto& data = request.topic_data.emplace_back();
+  data.name = topic;
+  auto& part = data.partition_data.emplace_back();
+  part.index = partition;
+  part.records = Records::own(records);
+  return request;
+}
+
+FetchRequest fetch_request(const std::string& topic, std::int64_t offset, std::int32_t partition = 0) {
+  FetchRequest request;
+  request.max_wait_ms = 0;
+  request.min_bytes = 1;
+  auto& wanted = request.topics.emplace_back();
+  wanted.topic = topic;
+  auto& part = wanted.partitions.emplace_back();
+  part.partition = partition;
+  part.fetch_offset = offset;
+  part.partition_max_bytes = 1 << 20;
+  return request;
+}
+
+class DataPath : public ::testing::Test {
+ protected:
+  ProduceResponse::PartitionProduceResponse produce(const ProduceRequest& request, std::int16_t version = 9) {
+    auto response = broker.ask<ProduceResponse>(request, version);
+    if (!response) throw std::runtime_error("not answered");
+    return response->responses.at(0).partition_responses.at(0);
+  }
+  FetchResponse fetch(const FetchRequest& request, std::int16_t version = 12) {
+    auto response = broker.ask<FetchResponse>(request, version);
+    if (!response) throw std::runtime_error("not answered");
+    return *response;
+  }
+
+  TestBroker broker;
+};
+
+TEST_F(DataPath, EveryProduceVersionAppends) {
+  base::Uuid id = broker.add_topic("t");
+  std::int64_t offset = 0;
+  for (std::int16_t version = 0; version <= 13; ++version) {
+    ProduceRequest request = produce_request("t", batch_of({"a", "b"}), version % 2 == 0 ? 1 : -1);
+    if (version == 13) {
+      request.topic_data[0].name.clear();
+      request.topic_data[0].topic_id = id;
+    }
+    auto answer = produce(request, version);
+    EXPECT_EQ(answer.error_code, ErrorCode::none) << version;
+    EXPECT_EQ(answer.base_offset, offset) << version;
+    offset += 2;
+  }
+}
+
+TEST_F(DataPath, FetchGivesBackWhatWasProducedInEveryVersion) {
+  base::Uuid id = broker.add_topic("t");
+  base::Bytes batch = batch_of({"one", "two"});
+  produce(produce_request("t", batch));
+  for (std::int16_t version = 4; version <= 18; ++version) {
+    FetchRequest request = fetch_request("t", 1);
+    if (version >= 13) {
+      request.topics[0].topic.clear();
+      request.topics[0].topic_id = id;
+    }
+    FetchResponse response = fetch(request, version);
+    ASSERT_EQ(response.responses.size(), 1u) << version;
+    auto& part = response.responses[0].partitions.at(0);
+    EXPECT_EQ(part.error_code, ErrorCode::none);
+    EXPECT_EQ(part.high_watermark, 2);
+    EXPECT_EQ(part.last_stable_offset, 2);
+    ASSERT_EQ(part.records.size(), batch.size());
+    auto header = read_batch_header(part.records.bytes());
+    EXPECT_EQ(header->base_offset, 0);
+    EXPECT_EQ(header->last_offset(), 1);
+    EXPECT_TRUE(crc_is_valid(part.records.bytes()));
+  }
+}
+
+TEST_F(DataPath, ProduceErrors) {
+  broker.add_topic("t");
+  broker.add_topic("__consumer_offsets");
+  base::Bytes good = batch_of({"a"});
+  EXPECT_EQ(produce(produce_request("nope", good)).error_code, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(produce(produce_request("t", good, -1, 5)).error_code, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(produce(produce_request("__consumer_offsets", good)).error_code, ErrorCode::invalid_topic_exception);
+  EXPECT_EQ(produce(produce_request("t", good, 2)).error_code, ErrorCode::invalid_required_acks);
+  EXPECT_EQ(produce(produce_request("t", good, -2)).error_code, ErrorCode::invalid_required_acks);
+  EXPECT_EQ(produce(produce_request("t", batch_of({"a"}, 1, kAttributeTransactional))).error_code,
+            ErrorCode::invalid_txn_state);
+  base::Bytes broken = good;
+  broken.back() ^= 1;
+  EXPECT_EQ(produce(produce_request("t", broken)).error_code, ErrorCode::corrupt_message);
+  ProduceRequest null_records = produce_request("t", good);
+  null_records.topic_data[0].partition_data[0].records = Records();
+  EXPECT_NE(produce(null_records).error_code, ErrorCode::none);
+  ProduceRequest by_id = produce_request("", good);
+  by_id.topic_data[0].topic_id = base::Uuid::random();
+  EXPECT_EQ(produce(by_id, 13).error_code, ErrorCode::unknown_topic_id);
+  EXPECT_EQ(produce(produce_request("t", good)).base_offset, 0);
+}
+
+TEST_F(DataPath, MinInsyncReplicasCountOnlyWithAcksAll) {
+  broker.topic_settings.min_insync_replicas = 2;
+  broker.add_topic("t");
+  EXPECT_EQ(produce(produce_request("t", batch_of({"a"}), -1)).error_code, ErrorCode::not_enough_replicas);
+  EXPECT_EQ(produce(produce_request("t", batch_of({"a"}), 1)).error_code, ErrorCode::none);
+}
+
+TEST_F(DataPath, NoAcksNoAnswerButAnErrorClosesTheConnection) {
+  broker.add_topic("t");
+  Reply good = broker.serve(TestBroker::frame_of(produce_request("t", batch_of({"a"}), 0), 9));
+  EXPECT_EQ(good.kind, Reply::Kind::none);
+  EXPECT_FALSE(good.close_after);
+  Reply bad = broker.serve(TestBroker::frame_of(produce_request("nope", batch_of({"a"}), 0), 9));
+  EXPECT_EQ(bad.kind, Reply::Kind::none);
+  EXPECT_TRUE(bad.close_after);
+}
+
+TEST_F(DataPath, StoppedPartitionNamesTheLeader) {
+  base::Uuid id = broker.add_topic("t");
+  broker.manager.stop({{"t", id, 0}}, false);
+  auto response = broker.ask<ProduceResponse>(produce_request("t", batch_of({"a"})), 10);
+  auto& answer = response->responses.at(0).partition_responses.at(0);
+  EXPECT_EQ(answer.error_code, ErrorCode::not_leader_or_follower);
+  EXPECT_EQ(answer.current_leader.leader_id, TestBroker::kBrokerId);
+  ASSERT_EQ(response->node_endpoints.size(), 1u);
+  EXPECT_EQ(response->node_endpoints[0].host, "broker.example");
+  EXPECT_EQ(fetch(fetch_request("t", 0)).responses.at(0).partitions.at(0).error_code,
+            ErrorCode::not_leader_or_follower);
+}
+
+TEST_F(DataPath, FetchErrors) {
+  broker.add_topic("t");
+  produce(produce_request("t", batch_of({"a", "b"})));
+  auto error_at = [&](FetchRequest request) { return fetch(request).responses.at(0).partitions.at(0).error_code; };
+  EXPECT_EQ(error_at(fetch_request("t", 3)), ErrorCode::offset_out_of_range);
+  EXPECT_EQ(error_at(fetch_request("t", -1)), ErrorCode::offset_out_of_range);
+  EXPECT_EQ(error_at(fetch_request("t", 2)), ErrorCode::none);
+  EXPECT_EQ(error_at(fetch_request("nope", 0)), ErrorCode::unknown_topic_or_partition);
+  FetchRequest ahead = fetch_request("t", 0);
+  ahead.topics[0].partitions[0].current_leader_epoch = 1;
+  EXPECT_EQ(error_at(ahead), ErrorCode::unknown_leader_epoch);
+  FetchRequest unknown_id = fetch_request("", 0);
+  unknown_id.topics[0].topic_id = base::Uuid::random();
+  EXPECT_EQ(fetch(unknown_id, 13).responses.at(0).partitions.at(0).error_code, ErrorCode::unknown_topic_id);
+}
+
+TEST_F(DataPath, OlderEpochIsFencedAndDivergingEpochIsTold) {
+  base::Uuid id = broker.add_topic("t");
+  produce(produce_request("t", batch_of({"a", "b"})));
+  metadata::LeaderState state;
+  state.topic = "t";
+  state.topic_id = id;
+  state.leader_epoch = 4;
+  state.replicas = {1};
+  state.isr = {1};
+  ASSERT_EQ(broker.manager.become_leader({state})[0], ErrorCode::none);
+  produce(produce_request("t", batch_of({"c"})));
+  FetchRequest fenced = fetch_request("t", 0);
+  fenced.topics[0].partitions[0].current_leader_epoch = 0;
+  EXPECT_EQ(fetch(fenced).responses[0].partitions[0].error_code, ErrorCode::fenced_leader_epoch);
+  FetchRequest diverging = fetch_request("t", 3);
+  diverging.topics[0].partitions[0].last_fetched_epoch = 2;
+  auto part = fetch(diverging).responses[0].partitions[0];
+  EXPECT_EQ(part.error_code, ErrorCode::none);
+  EXPECT_EQ(part.diverging_epoch.epoch, 0);
+  EXPECT_EQ(part.diverging_epoch.end_offset, 2);
+  EXPECT_EQ(part.records.size(), 0u);
+
+  OffsetForLeaderEpochRequest request;
+  auto& topic = request.topics.emplace_back();
+  topic.topic = "t";
+  topic.partitions.emplace_back().leader_epoch = 0;
+  topic.partitions.emplace_back().leader_epoch = 4;
+  topic.partitions.emplace_back().leader_epoch = 9;
+  auto answer = broker.ask<OffsetForLeaderEpochResponse>(request, 4);
+  EXPECT_EQ(answer->topics[0].partitions[0].end_offset, 2);
+  EXPECT_EQ(answer->topics[0].partitions[1].end_offset, 3);
+  EXPECT_EQ(answer->topics[0].partitions[2].end_offset, -1);
+}
+
+TEST_F(DataPath, BytesOfTheWholeResponseAreBounded) {
+  broker.add_topic("t", 3);
+  std::string big(5000, 'x');
+  for (std::int32_t p = 0; p < 3; ++p) {
+    for (int i = 0; i < 4; ++i) produce(produce_request("t", batch_of({big}), 1, p));
+  }
+  FetchRequest request = fetch_request("t", 0);
+  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+  for (std::int32_t p = 0; p < 3; ++p) request.topics[0].partitions[static_cast<std::size_t>(p)].partition = p;
+  auto sizes = [&] {
+    std::vector<std::size_t> result;
+    for (auto& part : fetch(request).responses[0].partitions) result.push_back(part.records.size());
+    return result;
+  };
+  request.max_bytes = 1;  // one batch, so that the client can go on
+  auto one = sizes();
+  EXPECT_GT(one[0], 5000u);
+  EXPECT_LT(one[0], 5200u);
+  EXPECT_EQ(one[1] + one[2], 0u);
+  request.max_bytes = 12'000;
+  request.topics[0].partitions[0].partition_max_bytes = 6000;
+  auto some = sizes();
+  EXPECT_EQ(some[0], 6000u);
+  EXPECT_EQ(some[1], 6000u);
+  EXPECT_EQ(some[2], 0u);
+}
+
+TEST_F(DataPath, LongPollWakesWhenDataArrives) {
+  broker.add_topic("t", 2);
+  FetchRequest request = fetch_request("t", 0);
+  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+  request.topics[0].partitions[1].partition = 1;
+  request.max_wait_ms = 30'000;
+  std::optional<Reply> reply;
+  auto done = [&](const std::exception_ptr&, Reply answer) { reply = std::move(answer); };
+  boost::asio::co_spawn(
+      broker.loop, broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))),
+      done);
+  broker.loop.poll();
+  EXPECT_FALSE(reply);
+  std::thread producer([&] {
+    base::Bytes batch = batch_of({"x"});
+    EXPECT_TRUE(broker.manager.find("t", 1)->append(batch, {.acks = 1, .now_ms = 1}).ok());
+  });
+  while (!reply) broker.loop.run_one();
+  producer.join();
+  auto response = broker.read<FetchResponse>(*reply, 12);
+  EXPECT_EQ(response.responses[0].partitions[0].records.size(), 0u);
+  EXPECT_GT(response.responses[0].partitions[1].records.size(), 0u);
+}
+
+TEST_F(DataPath, LongPollEndsWithItsTimeOrItsPartition) {
+  base::Uuid id = broker.add_topic("t");
+  FetchRequest request = fetch_request("t", 0);
+  request.max_wait_ms = 30;
+  EXPECT_EQ(fetch(request).responses[0].partitions[0].error_code, ErrorCode::none);
+  request.max_wait_ms = 30'000;
+  std::optional<Reply> reply;
+  auto done = [&](const std::exception_ptr&, Reply answer) { reply = std::move(answer); };
+  boost::asio::co_spawn(
+      broker.loop, broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))),
+      done);
+  broker.loop.restart();
+  broker.loop.poll();
+  broker.manager.stop({{"t", id, 0}}, true);
+  while (!reply) broker.loop.run_one();
+  EXPECT_EQ(broker.read<FetchResponse>(*reply, 12).responses[0].partitions[0].error_code,
+            ErrorCode::unknown_topic_or_partition);
+}
+
+TEST_F(DataPath, IncrementalSessionTellsOnlyNews) {
+  broker.add_topic("t", 2);
+  FetchRequest full = fetch_request("t", 0);
+  full.topics[0].partitions.push_back(full.topics[0].partitions[0]);
+  full.topics[0].partitions[1].partition = 1;
+  full.session_epoch = 0;
+  FetchResponse created = fetch(full);
+  ASSERT_NE(created.session_id, 0);
+  EXPECT_EQ(created.responses[0].partitions.size(), 2u);
+
+  FetchRequest next;
+  next.min_bytes = 1;
+  next.session_id = created.session_id;
+  next.session_epoch = 1;
+  FetchResponse quiet = fetch(next);
+  EXPECT_EQ(quiet.session_id, created.session_id);
+  EXPECT_TRUE(quiet.responses.empty());
+
+  produce(produce_request("t", batch_of({"x"}), 1, 1));
+  next.session_epoch = 2;
+  FetchResponse news = fetch(next);
+  ASSERT_EQ(news.responses.size(), 1u);
+  ASSERT_EQ(news.responses[0].partitions.size(), 1u);
+  EXPECT_EQ(news.responses[0].partitions[0].partition_index, 1);
+
+  next.session_epoch = 2;  // said again
+  EXPECT_EQ(fetch(next).error_code, ErrorCode::invalid_fetch_session_epoch);
+  next.session_id += 1;
+  EXPECT_EQ(fetch(next).error_code, ErrorCode::fetch_session_id_not_found);
+  next.session_id = created.session_id;
+  next.session_epoch = 3;
+  EXPECT_EQ(fetch(next, 13).error_code, ErrorCode::fetch_session_topic_id_error);
+
+  auto& forgotten = next.forgotten_topics_data.emplace_back();
+  forgotten.topic = "t";
+  forgotten.partitions = {0, 1};
+  FetchResponse gone = fetch(next);
+  EXPECT_EQ(gone.session_id, 0);
+  EXPECT_EQ(broker.fetch_sessions.size(), 0u);
+}
+
+TEST_F(DataPath, SessionsAreBoundedAndEndWithTheFinalEpoch) {
+  broker.add_topic("t");
+  FetchRequest full = fetch_request("t", 0);
+  full.session_epoch = 0;
+  std::int32_t first = fetch(full).session_id;
+  EXPECT_NE(first, 0);
+  EXPECT_NE(fetch(full).session_id, 0);
+  EXPECT_EQ(fetch(full).session_id, 0);  // the test broker has two slots
+  full.session_id = first;
+  full.session_epoch = -1;
+  EXPECT_EQ(fetch(full).session_id, 0);
+  EXPECT_EQ(broker.fetch_sessions.size(), 1u);
+}
+
+TEST_F(DataPath, ListOffsets) {
+  broker.add_topic("t");
+  produce(produce_request("t", batch_of({"a", "b", "c"}, 1'700'000'000'000)));
+  auto ask = [&](std::int64_t timestamp, std::int16_t version = 11) {
+    ListOffsetsRequest request;
+    request.replica_id = -1;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    topic.partitions.emplace_back().timestamp = timestamp;
+    return broker.ask<ListOffsetsResponse>(request, version)->topics[0].partitions[0];
+  };
+  for (std::int16_t version = 1; version <= 11; ++version) EXPECT_EQ(ask(-1, version).offset, 3);
+  EXPECT_EQ(ask(-2).offset, 0);
+  EXPECT_EQ(ask(-3).offset, 2);
+  EXPECT_EQ(ask(-4).offset, 0);
+  EXPECT_EQ(ask(-5).offset, -1);
+  EXPECT_EQ(ask(-6).offset, -1);
+  EXPECT_EQ(ask(-3, 6).error_code, ErrorCode::unsupported_version);
+  EXPECT_EQ(ask(-7).error_code, ErrorCode::unsupported_version);
+  EXPECT_EQ(ask(1'700'000'000'001).offset, 1);
+  EXPECT_EQ(ask(1'700'000'000'001).timestamp, 1'700'000'000'001);
+  EXPECT_EQ(ask(1'800'000'000'000).offset, -1);
+}
+
+TEST_F(DataPath, DeleteRecords) {
+  broker.add_topic("t");
+  broker.add_topic("__consumer_offsets");
+  produce(produce_request("t", batch_of({"a", "b", "c"})));
+  auto ask = [&](const std::string& name, std::int64_t offset) {
+    DeleteRecordsRequest request;
+    auto& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.partitions.emplace_back().offset = offset;
+    return broker.ask<DeleteRecordsResponse>(request, 2)->topics[0].partitions[0];
+  };
+  EXPECT_EQ(ask("t", 2).low_watermark, 2);
+  EXPECT_EQ(ask("t", 1).low_watermark, 2);
+  EXPECT_EQ(ask("t", 4).error_code, ErrorCode::offset_out_of_range);
+  EXPECT_EQ(ask("t", -1).low_watermark, 3);
+  EXPECT_EQ(ask("nope", 0).error_code, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(ask("__consumer_offsets", 0).error_code, ErrorCode::invalid_topic_exception);
+  EXPECT_EQ(fetch(fetch_request("t", 0)).responses[0].partitions[0].error_code, ErrorCode::offset_out_of_range);
+}
+
+TEST_F(DataPath, ProducerIdsComeFromBlocks) {
+  InitProducerIdRequest request;
+  request.transactional_id = std::nullopt;
+  std::vector<std::int64_t> ids;
+  for (int i = 0; i < 5; ++i) {
+    auto response = broker.ask<InitProducerIdResponse>(request, 5);
+    EXPECT_EQ(response->error_code, ErrorCode::none);
+    EXPECT_EQ(response->producer_epoch, 0);
+    ids.push_back(response->producer_id);
+  }
+  EXPECT_EQ(ids, (std::vector<std::int64_t>{1000, 1001, 1002, 2000, 2001}));
+  broker.cluster.block_error = ErrorCode::coordinator_load_in_progress;
+  EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->producer_id, 2002);
+  EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->error_code, ErrorCode::coordinator_load_in_progress);
+  request.transactional_id = "tx";
+  EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->error_code, ErrorCode::coordinator_not_available);
+  request.transactional_id = "";
+  EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->error_code, ErrorCode::invalid_request);
+}
+
+TEST_F(DataPath, DescribeLogDirs) {
+  broker.add_topic("t", 2);
+  broker.add_topic("u", 1);
+  produce(produce_request("t", batch_of({"a"})));
+  DescribeLogDirsRequest request;
+  request.topics = std::nullopt;
+  auto all = broker.ask<DescribeLogDirsResponse>(request, 5);
+  ASSERT_EQ(all->results.size(), 1u);
+  EXPECT_EQ(all->results[0].topics.size(), 2u);
+  EXPECT_GT(all->results[0].total_bytes, 0);
+  EXPECT_EQ(all->results[0].topics[0].name, "t");
+  EXPECT_EQ(all->results[0].topics[0].partitions.size(), 2u);
+  EXPECT_GT(all->results[0].topics[0].partitions[0].partition_size, 0);
+  request.topics.emplace().emplace_back().topic = "t";
+  request.topics->at(0).partitions = {1, 7};
+  auto one = broker.ask<DescribeLogDirsResponse>(request, 0);
+  ASSERT_EQ(one->results[0].topics.size(), 1u);
+  EXPECT_EQ(one->results[0].topics[0].partitions.size(), 1u);
+}
+
+TEST_F(DataPath, OddFramesGetTheAnswersOfKafka) {
+  auto closes = [&](base::Bytes frame) { return broker.serve(std::move(frame)).kind == Reply::Kind::close; };
+  base::Bytes header{0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff};  // ApiVersions v0, null client id
+  auto with = [&](std::int16_t key, std::int16_t version, base::Bytes rest = {}) {
+    base::Bytes frame = header;
+    base::store_big_endian(frame.data(), key);
+    base::store_big_endian(frame.data() + 2, version);
+    frame.insert(frame.end(), rest.begin(), rest.end());
+    return frame;
+  };
+  EXPECT_TRUE(closes(with(999, 0)));
+  EXPECT_TRUE(closes(with(3, 99)));
+  EXPECT_TRUE(closes({1, 2, 3}));
+  EXPECT_TRUE(closes(with(0, 3)));
+  EXPECT_EQ(broker.serve(with(18, 0)).kind, Reply::Kind::response);
+  EXPECT_EQ(broker.serve(with(18, 0, {1, 2, 3})).kind, Reply::Kind::response);
+  // Header v2 and a body of v3, at versions that nobody serves: 16 bytes that every client can read.
+  for (std::int16_t version : std::initializer_list<std::int16_t>{5, 6, 99}) {
+    Reply reply = broker.serve(with(18, version, {0, 2, 'a', 2, 'b', 0}));
+    ASSERT_EQ(reply.kind, Reply::Kind::response);
+    EXPECT_EQ(base::to_hex(reply.message.to_bytes()), "0000001000000007002300000001001200000004");
+    EXPECT_FALSE(reply.close_after);
+  }
+  EXPECT_TRUE(closes(with(18, 99, {0xff, 0xff, 0xff})));
+  // No acks, no topics.
+  EXPECT_EQ(broker.serve(with(0, 2, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0})).kind, Reply::Kind::none);
+  EXPECT_EQ(broker.serve(with(0, 0, {0, 1, 0, 0, 0, 0, 0, 0, 0, 0})).message.size(), 12u);
+  EXPECT_EQ(broker.serve(with(0, 3, {0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0})).message.size(), 16u);
+}
+
+TEST_F(DataPath, ApiVersionsTellsTheRegistry) {
+  ApiVersionsRequest request;
+  request.client_software_name = "kcat";
+  request.client_software_version = "1.7.1";
+  auto response = broker.ask<ApiVersionsResponse>(request, 4);
+  ASSERT_EQ(response->api_keys.size(), served_apis().size());
+  EXPECT_EQ(response->finalized_features_epoch, 0);
+  EXPECT_TRUE(response->supported_features.empty());
+  for (std::string name : {"", "a b", "-a", "a-"}) {
+    request.client_software_name = name;
+    auto refused = broker.ask<ApiVersionsResponse>(request, 3);
+    EXPECT_EQ(refused->error_code, ErrorCode::invalid_request) << name;
+    EXPECT_TRUE(refused->api_keys.empty());
+  }
+}
+
+}  // namespace
+}  // namespace broker::api

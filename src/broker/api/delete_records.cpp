@@ -1,0 +1,41 @@
+// DeleteRecords v0-2. v2: flexible.
+#include "protocol/messages/delete_records.h"
+
+#include "broker/api/handlers.h"
+#include "broker/api/leader_lookup.h"
+#include "broker/api/request_context.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::DeleteRecordsRequest;
+using protocol::DeleteRecordsResponse;
+using protocol::ErrorCode;
+
+protocol::Result<std::int64_t> delete_up_to(const RequestContext& context, const std::string& topic,
+                                            const DeleteRecordsRequest::DeleteRecordsPartition& wanted) {
+  FoundPartition found = find_partition(context, topic, wanted.partition_index);
+  if (found.partition && metadata::is_internal_topic(topic)) return ErrorCode::invalid_topic_exception;
+  if (!found.partition) return found.error;
+  return found.partition->delete_records(wanted.offset);
+}
+
+}  // namespace
+
+base::Task<DeleteRecordsResponse> handle(RequestContext& context, DeleteRecordsRequest request) {
+  DeleteRecordsResponse response;
+  for (const auto& topic : request.topics) {
+    auto& topic_answer = response.topics.emplace_back();
+    topic_answer.name = topic.name;
+    for (const auto& wanted : topic.partitions) {
+      auto& answer = topic_answer.partitions.emplace_back();
+      answer.partition_index = wanted.partition_index;
+      auto low_watermark = delete_up_to(context, topic.name, wanted);
+      answer.error_code = low_watermark ? ErrorCode::none : low_watermark.error();
+      answer.low_watermark = low_watermark ? *low_watermark : -1;
+    }
+  }
+  co_return response;
+}
+
+}  // namespace broker::api

@@ -1,0 +1,44 @@
+// DescribeLogDirs v0-5. v3: an error for the whole answer. v4: size and free space of the volume. v5: whether the
+// directory takes no new partitions (never).
+#include "protocol/messages/describe_log_dirs.h"
+
+#include <set>
+#include <utility>
+
+#include "broker/api/handlers.h"
+#include "broker/api/request_context.h"
+#include "broker/partition/partition_manager.h"
+
+namespace broker::api {
+
+using protocol::DescribeLogDirsRequest;
+using protocol::DescribeLogDirsResponse;
+
+base::Task<DescribeLogDirsResponse> handle(RequestContext& context, DescribeLogDirsRequest request) {
+  std::set<std::pair<std::string, std::int32_t>> wanted;
+  if (request.topics) {
+    for (const auto& topic : *request.topics) {
+      for (std::int32_t partition : topic.partitions) wanted.emplace(topic.topic, partition);
+    }
+  }
+  DescribeLogDirsResponse response;
+  for (const partition::DirectoryDescription& directory : context.services.partitions.describe_directories()) {
+    DescribeLogDirsResponse::DescribeLogDirsResult& result = response.results.emplace_back();
+    result.error_code = directory.error;
+    result.log_dir = directory.path;
+    result.total_bytes = directory.total_bytes;
+    result.usable_bytes = directory.usable_bytes;
+    for (const auto& replica : directory.replicas) {
+      const auto& [topic, partition] = replica.name;
+      if (request.topics && !wanted.contains({topic, partition})) continue;
+      if (result.topics.empty() || result.topics.back().name != topic) result.topics.emplace_back().name = topic;
+      auto& answer = result.topics.back().partitions.emplace_back();
+      answer.partition_index = partition;
+      answer.partition_size = replica.size_bytes;
+      answer.offset_lag = replica.offset_lag;
+    }
+  }
+  co_return response;
+}
+
+}  // namespace broker::api

@@ -1,0 +1,78 @@
+// ListOffsets v1-11. v1: one offset with its timestamp. v2: isolation level. v4: leader epochs. v7: the record with the
+// largest timestamp. v8: earliest local offset. v9: latest tiered offset. v10: timeout. v11: earliest offset that isn't
+// tiered yet. Nothing is tiered here. (v0 answered lists of segments.)
+#include "protocol/messages/list_offsets.h"
+
+#include <set>
+#include <utility>
+
+#include "broker/api/handlers.h"
+#include "broker/api/leader_lookup.h"
+#include "broker/api/request_context.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::ListOffsetsRequest;
+using protocol::ListOffsetsResponse;
+using PartitionAnswer = ListOffsetsResponse::ListOffsetsPartitionResponse;
+
+constexpr std::int64_t kEarliestPendingUploadTimestamp = -6;
+
+bool is_supported(std::int64_t timestamp, std::int16_t version) {
+  if (timestamp >= storage::kEarliestTimestamp) return true;
+  if (timestamp == storage::kMaxTimestamp) return version >= 7;
+  if (timestamp == storage::kEarliestLocalTimestamp) return version >= 8;
+  if (timestamp == storage::kLatestTieredTimestamp) return version >= 9;
+  return timestamp == kEarliestPendingUploadTimestamp && version >= 11;
+}
+
+storage::ReadIsolation isolation_of(const ListOffsetsRequest& request) {
+  if (request.replica_id >= 0) return storage::ReadIsolation::log_end;
+  return request.isolation_level == 1 ? storage::ReadIsolation::transactions_committed
+                                      : storage::ReadIsolation::high_watermark;
+}
+
+void look_up(const RequestContext& context, const ListOffsetsRequest& request, const std::string& topic,
+             const ListOffsetsRequest::ListOffsetsPartition& wanted, PartitionAnswer& answer) {
+  if (!is_supported(wanted.timestamp, context.api_version)) {
+    answer.error_code = ErrorCode::unsupported_version;
+    return;
+  }
+  FoundPartition found = find_partition(context, topic, wanted.partition_index);
+  answer.error_code = found.error;
+  if (!found.partition) return;
+  if (wanted.timestamp == kEarliestPendingUploadTimestamp) return;  // there is none
+  auto offset = found.partition->list_offset(wanted.current_leader_epoch, wanted.timestamp, isolation_of(request));
+  if (!offset) {
+    answer.error_code = offset.error();
+    return;
+  }
+  answer.offset = offset->offset;
+  answer.timestamp = offset->timestamp;
+  if (context.api_version >= 4) answer.leader_epoch = offset->leader_epoch;
+}
+
+}  // namespace
+
+base::Task<ListOffsetsResponse> handle(RequestContext& context, ListOffsetsRequest request) {
+  ListOffsetsResponse response;
+  std::set<std::pair<std::string, std::int32_t>> seen;
+  for (const ListOffsetsRequest::ListOffsetsTopic& topic : request.topics) {
+    ListOffsetsResponse::ListOffsetsTopicResponse& topic_answer = response.topics.emplace_back();
+    topic_answer.name = topic.name;
+    for (const ListOffsetsRequest::ListOffsetsPartition& wanted : topic.partitions) {
+      PartitionAnswer& answer = topic_answer.partitions.emplace_back();
+      answer.partition_index = wanted.partition_index;
+      if (seen.emplace(topic.name, wanted.partition_index).second) {
+        look_up(context, request, topic.name, wanted, answer);
+      } else {
+        answer.error_code = ErrorCode::invalid_request;
+      }
+    }
+  }
+  co_return response;
+}
+
+}  // namespace broker::api

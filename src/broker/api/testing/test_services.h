@@ -1,0 +1,187 @@
+// For tests of handlers: real partitions over a log in memory or on disk, a cluster that only hands out producer ids,
+// and a way to send one request through the dispatcher and read its answer. Handlers that need groups don't run here.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/testing/temp_dir.h"
+#include "broker/api/dispatcher.h"
+#include "broker/api/fetch_session.h"
+#include "broker/api/producer_ids.h"
+#include "broker/config/config_store.h"
+#include "broker/metadata/cluster_metadata.h"
+#include "broker/partition/partition_manager.h"
+#include "protocol/codec/frame.h"
+
+namespace broker::api::testing {
+
+class FakeCluster : public controller::Cluster {
+ public:
+  using Outcomes = std::vector<controller::Outcome>;
+  base::Task<std::vector<controller::TopicCreated>> create_topics(std::vector<controller::NewTopic>, bool) override {
+    co_return std::vector<controller::TopicCreated>();
+  }
+  base::Task<Outcomes> delete_topics(std::vector<std::string>) override { co_return Outcomes(); }
+  base::Task<Outcomes> create_partitions(std::vector<controller::NewPartitions>, bool) override {
+    co_return Outcomes();
+  }
+  base::Task<controller::Outcome> ensure_internal_topic(std::string) override { co_return controller::Outcome(); }
+  base::Task<controller::Outcome> auto_create_topic(std::string) override { co_return controller::Outcome(); }
+  base::Task<controller::Outcome> set_config(controller::ConfigEntityType, std::string,
+                                             controller::StringMap) override {
+    co_return controller::Outcome();
+  }
+  base::Task<protocol::Result<controller::ProducerIdBlock>> allocate_producer_ids() override {
+    ++blocks_asked;
+    if (block_error != protocol::ErrorCode::none) {
+      co_return protocol::Result<controller::ProducerIdBlock>(block_error);
+    }
+    controller::ProducerIdBlock block;
+    block.first = 1000 * blocks_asked;
+    block.size = 3;
+    co_return protocol::Result<controller::ProducerIdBlock>(block);
+  }
+  base::Task<std::map<controller::TopicPartition, controller::Outcome>> elect_leaders(
+      std::vector<controller::TopicPartition>, bool) override {
+    co_return std::map<controller::TopicPartition, controller::Outcome>();
+  }
+  controller::StringMap config_overrides(controller::ConfigEntityType, std::string_view) const override { return {}; }
+  std::int64_t broker_epoch() const override { return 1; }
+
+  int blocks_asked = 0;
+  protocol::ErrorCode block_error = protocol::ErrorCode::none;
+};
+
+class TestBroker {
+ public:
+  static constexpr std::int32_t kBrokerId = 1;
+
+  TestBroker() {
+    logs.open_directories();
+    logs.check_identity(kBrokerId, "test-cluster");
+    logs.load([](const std::string&) { return storage::LogConfig(); });
+    auto cluster_metadata = std::make_shared<metadata::ClusterMetadata>();
+    metadata::Broker self;
+    self.id = kBrokerId;
+    self.endpoints.push_back({"PLAINTEXT", "PLAINTEXT", "broker.example", 9092});
+    cluster_metadata->brokers[kBrokerId] = self;
+    metadata.set(cluster_metadata);
+  }
+
+  // Leads the partitions and tells the metadata.
+  base::Uuid add_topic(const std::string& name, std::int32_t partitions = 1) {
+    base::Uuid id = base::Uuid::random();
+    auto topic = std::make_shared<metadata::Topic>();
+    topic->name = name;
+    topic->id = id;
+    std::vector<metadata::LeaderState> states;
+    for (std::int32_t i = 0; i < partitions; ++i) {
+      metadata::LeaderState state;
+      state.topic = name;
+      state.topic_id = id;
+      state.partition = i;
+      state.replicas = {kBrokerId};
+      state.isr = {kBrokerId};
+      state.is_new = true;
+      states.push_back(state);
+      metadata::Partition& partition = topic->partitions[i];
+      partition.leader = kBrokerId;
+      partition.replicas = {kBrokerId};
+      partition.isr = {kBrokerId};
+    }
+    for (protocol::ErrorCode error : manager.become_leader(states)) EXPECT_EQ(error, protocol::ErrorCode::none);
+    auto next = std::make_shared<metadata::ClusterMetadata>(*metadata.get());
+    next->topics[name] = topic;
+    next->topics_by_id[id] = topic;
+    metadata.set(next);
+    return id;
+  }
+
+  // Runs the loop until the reply is there. Nothing if the connection would be closed or isn't answered.
+  Reply serve(base::Bytes frame) {
+    std::optional<Reply> reply;
+    boost::asio::co_spawn(loop, dispatcher.serve(connection, framed(std::move(frame))),
+                          [&reply](const std::exception_ptr& failure, Reply answer) {
+                            if (failure) std::rethrow_exception(failure);
+                            reply = std::move(answer);
+                          });
+    loop.restart();
+    while (!reply && loop.run_one() > 0) {
+    }
+    if (!reply) throw std::runtime_error("no reply");
+    return std::move(*reply);
+  }
+
+  template <class Response, class Request>
+  std::optional<Response> ask(const Request& request, std::int16_t version) {
+    last_reply = serve(frame_of(request, version));
+    if (last_reply.kind != Reply::Kind::response) return std::nullopt;
+    return read<Response>(last_reply, version);
+  }
+
+  template <class Request>
+  static base::Bytes frame_of(const Request& request, std::int16_t version) {
+    base::Bytes bytes = protocol::encode_request(request, version, 7, "test").to_bytes();
+    return {bytes.begin() + 4, bytes.end()};
+  }
+
+  template <class Response>
+  Response read(const Reply& reply, std::int16_t version) {
+    answer_bytes = reply.message.to_bytes();
+    std::size_t prefix = protocol::response_prefix_bytes(
+        protocol::response_header_version(protocol::api_info(Response::kApiKey), version));
+    Response response;
+    protocol::Decoded decoded = protocol::decode(response, version, base::ByteView(answer_bytes).subspan(prefix));
+    EXPECT_TRUE(decoded) << decoded.error;
+    EXPECT_EQ(decoded.bytes_left, 0u);
+    return response;
+  }
+
+  static Frame framed(base::Bytes bytes) {
+    auto owner = std::make_shared<base::Bytes>(std::move(bytes));
+    base::ByteView view(*owner);
+    return Frame(view, std::move(owner));
+  }
+
+  base::testing::TempDir directory;
+  base::SystemClock clock;
+  storage::LogManager logs{base::real_file_system(), clock, log_manager_config()};
+  config::ConfigStore configs{config::BrokerConfig::create(properties())};
+  metadata::MetadataCache metadata;
+  partition::PartitionManager manager{kBrokerId, logs, [this](const std::string&) { return topic_settings; }};
+  partition::TopicSettings topic_settings;
+  FakeCluster cluster;
+  FetchSessions fetch_sessions{2};
+  ProducerIds producer_ids{cluster};
+  alignas(16) unsigned char no_groups[16] = {};
+  Services services{clock,          configs,      metadata,
+                    manager,        cluster,      reinterpret_cast<group::GroupCoordinator&>(no_groups),
+                    fetch_sessions, producer_ids, kBrokerId};
+  Dispatcher dispatcher{services};
+  boost::asio::io_context loop;
+  ConnectionInfo connection{"127.0.0.1:5", "/127.0.0.1", "PLAINTEXT"};
+  Reply last_reply;
+  base::Bytes answer_bytes;  // what the views in the last response point into
+
+ private:
+  storage::LogManagerConfig log_manager_config() const {
+    storage::LogManagerConfig config;
+    config.log_dirs = {directory.path() + "/log"};
+    return config;
+  }
+  base::Properties properties() const {
+    base::Properties file;
+    file.set("zookeeper.connect", "localhost:2181");
+    return file;
+  }
+};
+
+}  // namespace broker::api::testing
