@@ -27,7 +27,7 @@ namespace {
         &serve<protocol::NAME##Request, protocol::NAME##Response>                                 \
   }
 
-// By key.
+// By key: one line each.
 constexpr std::array kServed = {
     SERVES(Produce, 0, 13),
     SERVES(Fetch, 4, 18),
