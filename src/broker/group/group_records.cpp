@@ -1,5 +1,8 @@
 #include "broker/group/group_records.h"
 
+#include <cstdlib>
+#include <limits>
+
 #include "protocol/codec/codec.h"
 #include "protocol/record_batch_builder.h"
 #include "protocol/records/group_metadata.h"
@@ -158,7 +161,10 @@ std::int32_t partition_of(std::string_view group_id, std::int32_t partition_coun
       i += 4;
     }
   }
-  return static_cast<std::int32_t>(hash & 0x7FFFFFFF) % partition_count;
+  // The absolute value, with Java's one exception.
+  const auto signed_hash = static_cast<std::int32_t>(hash);
+  const std::int32_t positive = signed_hash == std::numeric_limits<std::int32_t>::min() ? 0 : std::abs(signed_hash);
+  return positive % partition_count;
 }
 
 }  // namespace broker::group

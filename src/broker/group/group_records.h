@@ -41,7 +41,7 @@ inline constexpr std::int32_t kOffsetCommitSequence = 0;
 base::Bytes build_batch(const std::vector<KeyAndValue>& records, std::int64_t timestamp,
                         std::int32_t base_sequence = -1);
 
-// Which partition of __consumer_offsets a group lives in: Java's String.hashCode(), over UTF-16.
+// Which partition of __consumer_offsets a group lives in: the absolute value of Java's String.hashCode(), over UTF-16.
 std::int32_t partition_of(std::string_view group_id, std::int32_t partition_count);
 
 }  // namespace broker::group
