@@ -1,0 +1,175 @@
+#include "broker/app/application.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/logging.h"
+#include "broker/app/command_line.h"
+#include "broker/app/node.h"
+#include "broker/config/broker_config.h"
+
+namespace broker::app {
+namespace {
+
+constexpr std::string_view kLogger = "kafka.Kafka$";
+
+void print(std::FILE* to, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), to);
+  std::fflush(to);
+}
+
+// Blocks the signals that end the process, before any thread is made, so that the main thread alone takes them.
+class StopSignals {
+ public:
+  StopSignals() {
+    // A background job of a shell starts with SIGINT ignored, and an ignored signal can't be waited for.
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  }
+  void wait() const {
+    int signal = 0;
+    while (sigwait(&signals_, &signal) != 0) {
+    }
+  }
+
+ private:
+  sigset_t signals_;
+};
+
+// The first failure of a node that has started; it ends the process as a signal does.
+class Failure {
+ public:
+  FailureHandler handler() {
+    return [this](const std::string& reason) {
+      {
+        std::lock_guard lock(mutex_);
+        if (reason_) return;
+        reason_ = reason;
+      }
+      ::kill(::getpid(), SIGTERM);
+    };
+  }
+  std::optional<std::string> reason() {
+    std::lock_guard lock(mutex_);
+    return reason_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<std::string> reason_;
+};
+
+// Where clients of this machine find the broker.
+std::string first_address(const config::BrokerConfig& config) {
+  const config::Listener& listener = config.advertised_listeners().front();
+  return fmt::format("{}:{}", listener.host.empty() ? "localhost" : listener.host, listener.port);
+}
+
+void print_first_steps(const config::BrokerConfig& config) {
+  const std::string address = first_address(config);
+  print(stdout, fmt::format("\nMilena is ready on {0}. Publish and consume from another terminal "
+                            "(kcat: apt-get install kcat):\n\n"
+                            "  echo hello | kcat -P -b {0} -t greetings\n"
+                            "  kcat -C -b {0} -t greetings -o beginning -e\n\n"
+                            "Stop it with Ctrl-C.\n\n",
+                            address));
+}
+
+class Process {
+ public:
+  int run(const Command& command) {
+    if (command.kind == CommandKind::coordinator || command.kind == CommandKind::start) {
+      coordinator_ = make_coordinator_node(load_coordinator_config(command.coordinator_file), failure_.handler());
+    }
+    std::shared_ptr<const config::BrokerConfig> config;
+    if (command.kind != CommandKind::coordinator) {
+      config = config::load_broker_config(command.server_file, command.overrides);
+    }
+    if (coordinator_) start(*coordinator_);
+    if (config) {
+      broker_ = make_broker_node(config, failure_.handler());
+      start(*broker_);
+    }
+    if (command.kind == CommandKind::start) print_first_steps(*config);
+    signals_.wait();
+    const std::optional<std::string> reason = failure_.reason();
+    if (reason) base::log_fatal(kLogger, "{}", *reason);
+    stop_all();
+    return reason ? 1 : 0;
+  }
+
+  // In reverse: the broker still needs its coordinator while it stops.
+  void stop_all() {
+    std::ranges::reverse(started_);
+    for (Node* node : std::exchange(started_, {})) node->stop();
+  }
+
+ private:
+  void start(Node& node) {
+    node.start();
+    started_.push_back(&node);
+  }
+
+  StopSignals signals_;
+  Failure failure_;
+  std::unique_ptr<CoordinatorNode> coordinator_;
+  std::unique_ptr<Node> broker_;
+  std::vector<Node*> started_;
+};
+
+int run_nodes(const Command& command) {
+  Process process;
+  std::string problem;
+  try {
+    return process.run(command);
+  } catch (const config::ConfigError& error) {
+    problem = error.what();
+  } catch (const std::exception& error) {
+    problem = fmt::format("The start failed: {}", error.what());
+  }
+  base::log_fatal(kLogger, "{}", problem);
+  try {
+    process.stop_all();
+  } catch (const std::exception& error) {
+    base::log_error(kLogger, "The stop failed as well: {}", error.what());
+  }
+  return 1;
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& arguments) {
+  const Command command = parse_command_line(arguments);
+  int code = 0;
+  switch (command.kind) {
+    case CommandKind::help:
+      print(stdout, usage());
+      break;
+    case CommandKind::version:
+      print(stdout, "Milena " MILENA_VERSION " (compatible with Kafka 3.9.2)\n");
+      break;
+    case CommandKind::wrong:
+      print(stderr, fmt::format("milena: {}\n{}", command.problem, usage()));
+      code = 1;
+      break;
+    default:
+      code = run_nodes(command);
+      break;
+  }
+  base::flush_log();
+  return code;
+}
+
+}  // namespace broker::app

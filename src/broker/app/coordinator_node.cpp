@@ -1,0 +1,49 @@
+#include <fmt/format.h>
+
+#include "base/logging.h"
+#include "broker/app/node.h"
+#include "zk/server/server.h"
+
+namespace broker::app {
+namespace {
+
+constexpr std::string_view kLogger = "org.apache.zookeeper.server.ZooKeeperServerMain";
+
+class Coordinator final : public CoordinatorNode {
+ public:
+  Coordinator(zk::server::ZooKeeperServerConfig config, FailureHandler on_failure) : server_(std::move(config)) {
+    server_.set_on_failure(std::move(on_failure));
+  }
+  void start() override {
+    server_.start();
+    base::log_info(kLogger, "The coordinator serves clients on port {}", server_.port());
+  }
+  void stop() override {
+    server_.stop();
+    base::log_info(kLogger, "The coordinator has stopped");
+  }
+  std::uint16_t port() const override { return server_.port(); }
+
+ private:
+  zk::server::Server server_;
+};
+
+}  // namespace
+
+std::unique_ptr<CoordinatorNode> make_coordinator_node(zk::server::ZooKeeperServerConfig config,
+                                                       FailureHandler on_failure) {
+  return std::make_unique<Coordinator>(std::move(config), std::move(on_failure));
+}
+
+zk::server::ZooKeeperServerConfig load_coordinator_config(const std::string& path) {
+  try {
+    zk::server::ZooKeeperServerConfig config = zk::server::ZooKeeperServerConfig::from(config::load_properties(path));
+    for (const std::string& warning : config.warnings) base::log_warn(kLogger, "{}: {}", path, warning);
+    return config;
+  } catch (const zk::server::ConfigError& error) {
+    const std::string line = error.line() == 0 ? "" : fmt::format(":{}", error.line());
+    throw config::ConfigError(fmt::format("{}{}: {}", path, line, error.what()));
+  }
+}
+
+}  // namespace broker::app
