@@ -48,6 +48,15 @@ MetaProperties LogManager::open_directories() {
   for (const std::string& path : state_->config.log_dirs) {
     auto directory = std::make_unique<State::Directory>();
     directory->shared = std::make_shared<LogDirectory>(path);
+    directory->shared->on_failure([this](const std::string& failed) {
+      std::function<void(const std::string&)> callback;
+      {
+        std::lock_guard lock(state_->mutex);
+        std::erase_if(state_->logs, [&](const auto& entry) { return entry.second->parent_directory() == failed; });
+        callback = state_->on_failure;
+      }
+      if (callback) callback(failed);
+    });
     state_->attempt(*directory->shared, [&] {
       state_->files.create_directories(path);
       directory->lock = state_->files.try_lock(path + "/" + kLockFile);
@@ -71,15 +80,6 @@ MetaProperties LogManager::open_directories() {
       agree(agreed.broker_id, found->broker_id, "broker.id");
       agree(agreed.cluster_id, found->cluster_id, "cluster.id");
     }
-    directory->shared->on_failure([this](const std::string& failed) {
-      std::function<void(const std::string&)> callback;
-      {
-        std::lock_guard lock(state_->mutex);
-        std::erase_if(state_->logs, [&](const auto& entry) { return entry.second->parent_directory() == failed; });
-        callback = state_->on_failure;
-      }
-      if (callback) callback(failed);
-    });
     state_->directories.push_back(std::move(directory));
   }
   if (!any) throw std::runtime_error("None of the directories in log.dirs can be used");

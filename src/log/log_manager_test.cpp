@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
+#include "base/faulty_file_system.h"
 #include "base/memory_file_system.h"
 #include "base/testing/temp_dir.h"
 #include "log/testing/log_fixture.h"
@@ -62,6 +65,257 @@ TEST(LogManagerOnDisk, KeepsLogsOverACleanRestart) {
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(values_in(bytes_of(read->records)), (std::vector<std::string>{"a", "b"}));
   EXPECT_GE(read->records.file->native_handle(), 0);
+}
+
+class LogManagerTest : public ::testing::Test {
+ protected:
+  LogManager& start(std::vector<std::string> dirs = {"/one", "/two"}) {
+    manager_.reset();
+    LogManagerConfig config;
+    config.log_dirs = std::move(dirs);
+    manager_ = std::make_unique<LogManager>(faulty_, clock_, config);
+    manager_->on_directory_failure([this](const std::string& path) { failed_.push_back(path); });
+    manager_->open_directories();
+    manager_->check_identity(1, "cluster");
+    manager_->load(default_config);
+    return *manager_;
+  }
+  std::shared_ptr<Log> log(const std::string& topic, const std::string& directory = {}) {
+    auto made = manager_->get_or_create({topic, 0}, {}, std::nullopt, directory);
+    return made ? *made : nullptr;
+  }
+  std::string text(const std::string& path) { return std::string(base::as_text(base::read_file(files_, path))); }
+  void write(const std::string& path, std::string_view content) {
+    auto file = files_.open(path, base::OpenMode::create);
+    file->truncate(0);
+    file->write_at(0, base::as_bytes(content));
+  }
+
+  base::MemoryFileSystem files_;
+  base::FaultyFileSystem faulty_{files_};
+  base::ManualClock clock_;
+  std::vector<std::string> failed_;
+  std::unique_ptr<LogManager> manager_;
+};
+
+TEST_F(LogManagerTest, WritesCheckpointsAndMarker) {
+  start({"/one"});
+  append(*log("a"), {"x", "y"});
+  append(*log("b"), {"x", "y", "z"});
+  EXPECT_TRUE(log("b")->delete_records(1).has_value());
+  manager_->checkpoint_high_watermarks();
+  manager_->checkpoint_recovery_points();
+  manager_->checkpoint_log_start_offsets();
+  EXPECT_EQ(text("/one/replication-offset-checkpoint"), "0\n2\na 0 2\nb 0 3\n");
+  EXPECT_EQ(text("/one/recovery-point-offset-checkpoint"), "0\n2\na 0 0\nb 0 0\n");
+  EXPECT_EQ(text("/one/log-start-offset-checkpoint"), "0\n1\nb 0 1\n");
+  EXPECT_FALSE(files_.exists("/one/.kafka_cleanshutdown"));
+  manager_->shutdown();
+  EXPECT_EQ(text("/one/recovery-point-offset-checkpoint"), "0\n2\na 0 2\nb 0 3\n");
+  EXPECT_TRUE(files_.exists("/one/.kafka_cleanshutdown"));
+  start({"/one"});
+  EXPECT_FALSE(files_.exists("/one/.kafka_cleanshutdown"));
+  EXPECT_EQ(manager_->find({"b", 0})->log_start_offset(), 1);
+  EXPECT_EQ(manager_->find({"b", 0})->high_watermark(), 3);
+}
+
+TEST_F(LogManagerTest, ACrashKeepsHighWatermarksFromTheCheckpoint) {
+  start({"/one"});
+  append(*log("a"), {"x", "y"});
+  append(*log("a"), {"z"});
+  log("a")->update_high_watermark(2);
+  manager_->checkpoint_high_watermarks();
+  start({"/one"});
+  EXPECT_EQ(manager_->find({"a", 0})->high_watermark(), 2);
+  EXPECT_EQ(manager_->find({"a", 0})->log_end_offset(), 3);
+  write("/one/replication-offset-checkpoint", "0\n1\na 0 99\n");
+  start({"/one"});
+  EXPECT_EQ(manager_->find({"a", 0})->high_watermark(), 3);
+}
+
+TEST_F(LogManagerTest, DeletesInTwoSteps) {
+  start({"/one"});
+  append(*log("a"), {"x"});
+  auto held = manager_->find({"a", 0});
+  auto slice = held->read(0, 100, ReadIsolation::log_end, true);
+  EXPECT_EQ(manager_->remove({"a", 0}), ErrorCode::none);
+  EXPECT_EQ(manager_->remove({"a", 0}), ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(manager_->find({"a", 0}), nullptr);
+  EXPECT_EQ(append(*held, {"y"}).error, ErrorCode::kafka_storage_error);
+  EXPECT_EQ(values_in(bytes_of(slice->records)), std::vector<std::string>{"x"});
+  ASSERT_NE(log("a"), nullptr);  // made anew at once
+  EXPECT_EQ(log("a")->log_end_offset(), 0);
+  auto deleted = [&] {
+    std::size_t count = 0;
+    for (const std::string& name : files_.list("/one")) count += name.ends_with("-delete") ? 1 : 0;
+    return count;
+  };
+  EXPECT_EQ(deleted(), 1u);
+  start({"/one"});  // a crash: the rest of the deletion is picked up again
+  EXPECT_EQ(manager_->logs().size(), 1u);
+  clock_.advance_ms(59'999);
+  manager_->run_deletes();
+  EXPECT_EQ(deleted(), 1u);
+  clock_.advance_ms(1);
+  manager_->run_deletes();
+  EXPECT_EQ(deleted(), 0u);
+  EXPECT_TRUE(failed_.empty());
+}
+
+TEST_F(LogManagerTest, OneUserPerDirectory) {
+  start({"/one"});
+  LogManagerConfig config;
+  config.log_dirs = {"/one"};
+  LogManager second(files_, clock_, config);
+  EXPECT_THROW(second.open_directories(), std::runtime_error);
+  manager_->shutdown();
+  LogManager third(files_, clock_, config);
+  third.open_directories();
+}
+
+TEST_F(LogManagerTest, DirectoriesMustAgree) {
+  files_.create_directories("/one");
+  files_.create_directories("/two");
+  write("/one/meta.properties", "version=0\nbroker.id=1\ncluster.id=a\n");
+  write("/two/meta.properties", "version=0\nbroker.id=1\ncluster.id=b\n");
+  EXPECT_THROW(start(), std::runtime_error);
+  write("/two/meta.properties", "version=0\nbroker.id=2\ncluster.id=a\n");
+  EXPECT_THROW(start(), std::runtime_error);
+}
+
+TEST_F(LogManagerTest, ForeignDirectoriesStopTheStart) {
+  files_.create_directories("/one/lost+found");
+  EXPECT_THROW(start(), std::runtime_error);
+  files_.remove_all("/one/lost+found");
+  files_.create_directories("/one/remote-log-index-cache");
+  files_.create_directories("/one/t-0.0123456789abcdef0123456789abcdef-stray");
+  write("/one/some.file", "x");
+  start();
+  EXPECT_TRUE(manager_->logs().empty());
+}
+
+TEST_F(LogManagerTest, APartitionInTwoPlacesStopsTheStart) {
+  files_.create_directories("/one/t-0");
+  files_.create_directories("/two/t-0");
+  EXPECT_THROW(start(), std::runtime_error);
+}
+
+TEST_F(LogManagerTest, DamagedCheckpoints) {
+  start({"/one", "/two"});
+  append(*log("a", "/one"), {"x"});
+  append(*log("b", "/two"), {"x"});
+  manager_->shutdown();
+  write("/one/recovery-point-offset-checkpoint", "rubbish");
+  write("/one/log-start-offset-checkpoint", "rubbish");
+  start();
+  EXPECT_EQ(manager_->logs().size(), 2u);
+  manager_->shutdown();
+  write("/one/replication-offset-checkpoint", "rubbish");
+  start();
+  EXPECT_EQ(manager_->find({"a", 0}), nullptr);
+  EXPECT_NE(manager_->find({"b", 0}), nullptr);
+  EXPECT_EQ(failed_, std::vector<std::string>{"/one"});
+  EXPECT_TRUE(manager_->directories()[0].offline);
+  EXPECT_FALSE(manager_->directories()[1].offline);
+}
+
+TEST_F(LogManagerTest, AFailedDirectoryGoesOfflineAlone) {
+  start();
+  auto first = log("a", "/one");
+  auto second = log("b", "/two");
+  append(*first, {"x"});
+  append(*second, {"x"});
+  faulty_.set_fault({.call = 1, .error = ENOSPC, .changes_only = true});
+  EXPECT_EQ(append(*first, {"y"}).error, ErrorCode::kafka_storage_error);
+  EXPECT_EQ(failed_, std::vector<std::string>{"/one"});
+  EXPECT_EQ(append(*first, {"y"}).error, ErrorCode::kafka_storage_error);
+  EXPECT_EQ(first->read(0, 10, ReadIsolation::log_end, true).error(), ErrorCode::kafka_storage_error);
+  EXPECT_EQ(manager_->find({"a", 0}), nullptr);
+  EXPECT_TRUE(append(*second, {"y"}).ok());
+  EXPECT_EQ(log("c")->parent_directory(), "/two");
+  EXPECT_EQ(log("d", "/one"), nullptr);
+  manager_->shutdown();
+  EXPECT_FALSE(files_.exists("/one/.kafka_cleanshutdown"));
+  EXPECT_TRUE(files_.exists("/two/.kafka_cleanshutdown"));
+  EXPECT_EQ(failed_.size(), 1u);
+}
+
+TEST_F(LogManagerTest, NoDirectoryAtAllStopsTheStart) {
+  faulty_.set_fault({.call = 1, .error = EACCES, .persistent = true});
+  EXPECT_THROW(start(), std::runtime_error);
+}
+
+// Whatever call of the start fails: it ends with a message, or some directory is offline, and the next start finds all.
+TEST_F(LogManagerTest, EveryCallOfTheStartFailing) {
+  start();
+  append(*log("a", "/one"), {"x"});
+  append(*log("b", "/two"), {"x"});
+  manager_.reset();
+  for (std::uint64_t call = 1;; ++call) {
+    faulty_.set_fault({.call = call});
+    failed_.clear();
+    bool threw = false;
+    try {
+      start();
+    } catch (const std::runtime_error&) {
+      threw = true;
+    }
+    manager_.reset();
+    bool met = faulty_.fault_met();
+    EXPECT_EQ(met, threw || !failed_.empty()) << call;
+    faulty_.set_fault({});
+    start();
+    ASSERT_EQ(manager_->logs().size(), 2u) << call;
+    EXPECT_EQ(manager_->find({"a", 0})->log_end_offset(), 1) << call;
+    manager_.reset();
+    if (!met) break;
+  }
+}
+
+TEST_F(LogManagerTest, EveryCallOfTheShutdownFailing) {
+  for (std::uint64_t call = 1;; ++call) {
+    files_.remove_all("/one");
+    start({"/one"});
+    append(*log("a"), {"x"});
+    faulty_.set_fault({.call = call, .changes_only = true});
+    manager_->shutdown();
+    bool met = faulty_.fault_met();
+    bool marked = files_.exists("/one/.kafka_cleanshutdown");
+    faulty_.set_fault({});
+    start({"/one"});
+    EXPECT_EQ(manager_->find({"a", 0})->log_end_offset(), 1) << call << marked;
+    if (!met) {
+      EXPECT_TRUE(marked);
+      break;
+    }
+  }
+}
+
+TEST_F(LogManagerTest, PeriodicWork) {
+  start({"/one"});
+  LogConfig config;
+  config.segment_bytes = 100;
+  config.flush_ms = 1000;
+  config.retention_bytes = 0;
+  config.file_delete_delay_ms = 0;
+  auto a = *manager_->get_or_create({"a", 0}, config, std::nullopt);
+  for (int number = 0; number < 5; ++number) append(*a, {"x"});
+  EXPECT_EQ(a->recovery_point(), 0);
+  manager_->flush_closed_segments();
+  EXPECT_EQ(a->recovery_point(), 4);
+  manager_->flush_dirty_logs();
+  EXPECT_EQ(a->recovery_point(), 4);
+  clock_.advance_ms(1000);
+  manager_->flush_dirty_logs();
+  EXPECT_EQ(a->recovery_point(), 5);
+  manager_->run_retention();
+  EXPECT_EQ(a->log_start_offset(), 5);
+  manager_->run_deletes();
+  EXPECT_FALSE(files_.exists("/one/a-0/00000000000000000000.log.deleted"));
+  config.retention_bytes = -1;
+  manager_->set_topic_config("a", config);
+  EXPECT_EQ(a->config().retention_bytes, -1);
+  manager_->expire_producers();
 }
 
 }  // namespace
