@@ -14,11 +14,6 @@ def write_properties(path, values):
     return path
 
 
-def accepts(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 class ZooKeeper:
     """A coordinator alone: `milena coordinator`, or Apache ZooKeeper."""
 
@@ -42,10 +37,26 @@ class ZooKeeper:
             command = jars.java("3.9.2", "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
                                 log_level="INFO", options=["-Dzookeeper.jmx.log4j.disable=true"])
         self.child = Child(command, self.log)
-        wait_until("the coordinator", lambda: accepts(self.port) or not self.child.running(), READY_GUARD_S)
+        wait_until("the coordinator", lambda: self.serves() or not self.child.running(), READY_GUARD_S)
         if not self.child.running():
             raise Failure(f"the coordinator ended at once:\n{self.child.text()[-2000:]}")
         return self
+
+    def serves(self):
+        """It accepts connections a little before it serves."""
+        return "Mode: " in self.command(b"srvr")
+
+    def command(self, word):
+        """The answer to a four-letter word; nothing if it can't be reached."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(word)
+                data = b""
+                while part := connection.recv(65536):
+                    data += part
+                return data.decode()
+        except OSError:
+            return ""
 
     def stop(self):
         if self.child:
