@@ -1,0 +1,417 @@
+// A whole server over real sockets: handshake, order, sessions over restarts, bounds, words, failures.
+#include "zk/server/server.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <future>
+
+#include "base/faulty_file_system.h"
+#include "base/testing/temp_dir.h"
+#include "zk/proto/jute.h"
+#include "zk/proto/records.h"
+#include "zk/server/data_dir_error.h"
+#include "zk/server/password.h"
+#include "zk/tree/types.h"
+
+namespace zk::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using tree::OpCode;
+
+ZooKeeperServerConfig config_in(const std::string& directory) {
+  ZooKeeperServerConfig config;
+  config.data_dir = config.data_log_dir = directory;
+  config.client_address = "127.0.0.1";
+  config.client_port = 0;
+  config.tick_ms = 100;
+  config.session_timeout_min_ms = 200;
+  config.session_timeout_max_ms = 60000;
+  config.connections_per_address_max = 0;
+  config.preallocate_bytes = 64 * 1024;
+  config.all_commands = true;
+  return config;
+}
+
+struct Reply {
+  std::int32_t xid = 0;
+  std::int64_t zxid = 0;
+  std::int32_t error = 0;
+  base::Bytes body;
+
+  template <class Record>
+  Record as() const {
+    Record record;
+    proto::Reader reader(body);
+    EXPECT_TRUE(reader.read(record));
+    return record;
+  }
+};
+
+// A client that sends and receives frames, and waits as long as it takes.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      throw std::runtime_error("cannot connect");
+    }
+  }
+  ~RawClient() { ::close(socket_); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  void send_bytes(base::ByteView bytes) {
+    while (!bytes.empty()) {
+      ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return;
+      bytes = bytes.subspan(static_cast<std::size_t>(sent));
+    }
+  }
+  void send_frame(base::ByteView body) {
+    base::Bytes frame;
+    base::append_big_endian(frame, static_cast<std::int32_t>(body.size()));
+    frame.insert(frame.end(), body.begin(), body.end());
+    send_bytes(frame);
+  }
+  template <class Record>
+  void send(std::int32_t number, OpCode op, const Record& record) {
+    proto::Writer writer;
+    writer.write(number).write(static_cast<std::int32_t>(op)).write(record);
+    send_frame(writer.bytes());
+  }
+  void send(std::int32_t number, OpCode op) {
+    proto::Writer writer;
+    writer.write(number).write(static_cast<std::int32_t>(op));
+    send_frame(writer.bytes());
+  }
+  std::string read_all() {
+    std::string text;
+    char buffer[4096];
+    for (ssize_t got; (got = ::recv(socket_, buffer, sizeof buffer, 0)) > 0;)
+      text.append(buffer, static_cast<std::size_t>(got));
+    return text;
+  }
+  std::optional<base::Bytes> receive_frame() {
+    base::Bytes length = receive(4);
+    if (length.size() < 4) return std::nullopt;
+    auto size = static_cast<std::size_t>(base::load_big_endian<std::int32_t>(length.data()));
+    base::Bytes body = receive(size);
+    return body.size() == size ? std::optional(body) : std::nullopt;
+  }
+  bool is_closed() { return !receive_frame().has_value(); }
+  Reply receive() {
+    Reply reply;
+    auto frame = receive_frame();
+    if (!frame) throw std::runtime_error("the server closed the connection");
+    proto::Reader reader(*frame);
+    EXPECT_TRUE(reader.read(reply.xid) && reader.read(reply.zxid) && reader.read(reply.error));
+    reply.body.assign(reader.rest().begin(), reader.rest().end());
+    return reply;
+  }
+
+  // The handshake; nothing if the server closes.
+  std::optional<proto::ConnectResponse> connect(std::int64_t session_id = 0,
+                                                const std::string& password = std::string(16, '\0'),
+                                                std::int32_t timeout_ms = 30000, std::int64_t last_zxid = 0) {
+    proto::ConnectRequest request;
+    request.time_out = timeout_ms;
+    request.session_id = session_id;
+    request.passwd = password;
+    request.last_zxid_seen = last_zxid;
+    send_frame(proto::to_bytes(request));
+    auto frame = receive_frame();
+    if (!frame) return std::nullopt;
+    proto::ConnectResponse response;
+    proto::Reader reader(*frame);
+    EXPECT_TRUE(reader.read(response));
+    session = response.session_id;
+    return response;
+  }
+  Reply create(const std::string& path, std::int32_t flags = 0, const std::string& data = "") {
+    send(++xid, OpCode::create, creation(path, flags, data));
+    return receive();
+  }
+  bool exists(const std::string& path) {
+    send(++xid, OpCode::exists, path_request<proto::ExistsRequest>(path, false));
+    return receive().error == 0;
+  }
+  static proto::CreateRequest creation(const std::string& path, std::int32_t flags = 0, const std::string& data = "") {
+    proto::CreateRequest request;
+    request.path = path;
+    request.data = data;
+    proto::ACL& acl = request.acl.emplace_back();
+    acl.perms = 31;
+    acl.id.scheme = "world";
+    acl.id.id = "anyone";
+    request.flags = flags;
+    return request;
+  }
+  template <class Request>
+  static Request path_request(const std::string& path, bool watch) {
+    Request request;
+    request.path = path;
+    request.watch = watch;
+    return request;
+  }
+
+  std::int64_t session = 0;
+  std::int32_t xid = 0;
+
+ private:
+  base::Bytes receive(std::size_t size) {
+    base::Bytes bytes(size);
+    std::size_t have = 0;
+    while (have < size) {
+      ssize_t got = ::recv(socket_, bytes.data() + have, size - have, 0);
+      if (got <= 0) break;
+      have += static_cast<std::size_t>(got);
+    }
+    bytes.resize(have);
+    return bytes;
+  }
+
+  int socket_;
+};
+
+class ServerTest : public ::testing::Test {
+ protected:
+  void start() {
+    server_ = std::make_unique<Server>(config_);
+    server_->start();
+  }
+  void restart() {
+    server_.reset();
+    start();
+  }
+  std::unique_ptr<RawClient> client() {
+    auto made = std::make_unique<RawClient>(server_->port());
+    EXPECT_TRUE(made->connect().has_value());
+    return made;
+  }
+
+  base::testing::TempDir directory_;
+  ZooKeeperServerConfig config_ = config_in(directory_.path());
+  std::unique_ptr<Server> server_;
+};
+
+TEST(SessionPassword, IsJavasRandomOfTheId) {
+  EXPECT_EQ(base::to_hex(base::as_bytes(session_password(0x1000abcd0000001))), "055c6d99370292211577bfa00cc39965");
+  EXPECT_EQ(base::to_hex(base::as_bytes(session_password(-1))), "20f62cb5648dc2d771471c8a2486a9ee");
+}
+
+TEST_F(ServerTest, PipelinedRequestsAreAnsweredInOrderAndReadsSeeTheWritesBeforeThem) {
+  start();
+  auto made = client();
+  constexpr int kCount = 300;
+  for (int i = 0; i < kCount; ++i) {
+    std::string path = "/n" + std::to_string(i);
+    made->send(3 * i, OpCode::exists, RawClient::path_request<proto::ExistsRequest>(path, false));
+    made->send(3 * i + 1, OpCode::create, RawClient::creation(path));
+    made->send(3 * i + 2, OpCode::exists, RawClient::path_request<proto::ExistsRequest>(path, false));
+  }
+  for (int i = 0; i < 3 * kCount; ++i) {
+    Reply reply = made->receive();
+    ASSERT_EQ(reply.xid, i);
+    ASSERT_EQ(reply.error, i % 3 == 0 ? -101 : 0);
+  }
+}
+
+TEST_F(ServerTest, AnEventComesBeforeTheAnswerThatCausedIt) {
+  start();
+  auto made = client();
+  made->create("/a");
+  made->send(50, OpCode::get_children2, RawClient::path_request<proto::GetChildren2Request>("/a", true));
+  made->receive();
+  made->send(51, OpCode::create, RawClient::creation("/a/b"));
+  Reply event = made->receive();
+  EXPECT_EQ(event.xid, -1);
+  EXPECT_EQ(event.as<proto::WatcherEvent>().type, 4);
+  EXPECT_EQ(made->receive().xid, 51);
+}
+
+TEST_F(ServerTest, ASessionOutlivesConnectionAndServer) {
+  start();
+  auto first = client();
+  std::int64_t session = first->session;
+  first->create("/e", 1);
+  restart();
+  RawClient again(server_->port());
+  auto response = again.connect(session, session_password(session));
+  ASSERT_TRUE(response.has_value());
+  EXPECT_EQ(response->session_id, session);
+  EXPECT_TRUE(again.exists("/e"));
+  again.send(99, OpCode::close_session);
+  EXPECT_EQ(again.receive().error, 0);
+  EXPECT_TRUE(again.is_closed());
+  EXPECT_FALSE(client()->exists("/e"));
+}
+
+TEST_F(ServerTest, WrongPasswordAndUnknownSessionAreToldThatTheyExpired) {
+  start();
+  auto first = client();
+  RawClient thief(server_->port());
+  auto response = thief.connect(first->session, std::string(16, 'x'));
+  ASSERT_TRUE(response.has_value());
+  EXPECT_EQ(response->session_id, 0);
+  EXPECT_EQ(response->time_out, 0);
+  EXPECT_TRUE(thief.is_closed());
+  EXPECT_TRUE(first->is_closed());  // but its session lives
+  RawClient back(server_->port());
+  EXPECT_EQ(back.connect(first->session, session_password(first->session))->session_id, first->session);
+}
+
+TEST_F(ServerTest, AClientThatHasSeenMoreIsSentAway) {
+  start();
+  EXPECT_FALSE(RawClient(server_->port()).connect(0, std::string(16, '\0'), 30000, 1'000'000).has_value());
+}
+
+TEST_F(ServerTest, ASilentSessionExpiresAndItsEphemeralsGo) {
+  start();
+  auto watcher = client();
+  auto silent = std::make_unique<RawClient>(server_->port());
+  EXPECT_EQ(silent->connect(0, std::string(16, '\0'), 1)->time_out, 200);
+  silent->create("/e", 1);
+  watcher->send(1, OpCode::exists, RawClient::path_request<proto::ExistsRequest>("/e", true));
+  watcher->receive();
+  Reply event = watcher->receive();  // comes when the session is over
+  EXPECT_EQ(event.as<proto::WatcherEvent>().type, 2);
+  EXPECT_FALSE(watcher->exists("/e"));
+  EXPECT_TRUE(silent->is_closed());
+}
+
+TEST_F(ServerTest, FramesOutOfBoundsCloseTheirConnectionOnly) {
+  start();
+  auto good = client();
+  for (std::int32_t length : {-1, 0x100000, 0x7fffffff}) {
+    auto bad = client();
+    base::Bytes bytes;
+    base::append_big_endian(bytes, length);
+    bad->send_bytes(bytes);
+    EXPECT_TRUE(bad->is_closed()) << length;
+  }
+  auto short_one = client();
+  short_one->send_frame(base::Bytes(3));
+  EXPECT_TRUE(short_one->is_closed());
+  EXPECT_EQ(good->create("/still-served").error, 0);
+}
+
+TEST_F(ServerTest, LargeRequestsAndAnswersPass) {
+  start();
+  auto made = client();
+  std::string data(1'000'000, 'x');
+  EXPECT_EQ(made->create("/large", 0, data).error, 0);
+  for (std::int32_t i = 0; i < 30; ++i) {  // more than the socket takes at once
+    made->send(i, OpCode::get_data, RawClient::path_request<proto::GetDataRequest>("/large", false));
+  }
+  for (std::int32_t i = 0; i < 30; ++i) {
+    Reply reply = made->receive();
+    ASSERT_EQ(reply.xid, i);
+    ASSERT_EQ(reply.as<proto::GetDataResponse>().data, data);
+  }
+}
+
+TEST_F(ServerTest, ConnectionsPerAddressAreBounded) {
+  config_.connections_per_address_max = 2;
+  start();
+  auto first = client();
+  auto second = client();
+  RawClient third(server_->port());
+  EXPECT_FALSE(third.connect().has_value());
+}
+
+TEST_F(ServerTest, SnapshotsAreWrittenWhileServingAndHoldEverything) {
+  config_.snapshot_every = 20;
+  start();
+  auto made = client();
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(made->create("/s" + std::to_string(i)).error, 0);
+  restart();
+  auto again = client();
+  for (int i = 0; i < 500; ++i) ASSERT_TRUE(again->exists("/s" + std::to_string(i)));
+  std::size_t snapshots = 0;
+  for (const std::string& name : base::real_file_system().list(directory_ / "version-2")) {
+    snapshots += name.starts_with("snapshot.");
+  }
+  EXPECT_GT(snapshots, 3u);
+}
+
+TEST_F(ServerTest, FourLetterWords) {
+  config_.all_commands = false;
+  start();
+  auto ask = [&](const char* word) {
+    RawClient asker(server_->port());
+    asker.send_bytes(base::as_bytes(word));
+    return asker.read_all();
+  };
+  EXPECT_THAT(ask("srvr"), HasSubstr("Mode: standalone\nNode count: 5\n"));
+  EXPECT_EQ(ask("ruok"), "ruok is not executed because it is not in the whitelist.\n");
+  config_.commands = {"ruok", "mntr"};
+  restart();
+  EXPECT_EQ(ask("ruok"), "imok");
+  EXPECT_THAT(ask("mntr"), HasSubstr("zk_server_state\tstandalone\n"));
+}
+
+TEST_F(ServerTest, AnUnknownOperationIsAnsweredAndEndsTheConnection) {
+  start();
+  auto made = client();
+  made->send(7, static_cast<OpCode>(4711));
+  Reply reply = made->receive();
+  EXPECT_EQ(reply.xid, 7);
+  EXPECT_EQ(reply.error, -6);
+  EXPECT_TRUE(made->is_closed());
+}
+
+TEST_F(ServerTest, TheSameDirectoryIsNotServedTwice) {
+  start();
+  Server second(config_);
+  EXPECT_THROW(second.start(), DataDirError);
+}
+
+TEST_F(ServerTest, NothingIsAcknowledgedOnceTheLogFails) {
+  base::FaultyFileSystem files(base::real_file_system());
+  std::promise<std::string> failure;
+  server_ = std::make_unique<Server>(config_, files);
+  server_->set_on_failure([&](const std::string& reason) { failure.set_value(reason); });
+  server_->start();
+  auto made = client();
+  ASSERT_EQ(made->create("/before").error, 0);
+  base::Fault fault;
+  fault.call = 2;  // the write works, the sync fails
+  fault.error = EIO;
+  fault.persistent = true;
+  files.set_fault(fault);
+  made->send(5, OpCode::create, RawClient::creation("/never"));
+  EXPECT_TRUE(made->is_closed());
+  EXPECT_THAT(failure.get_future().get(), StartsWith("the transaction log cannot be written"));
+}
+
+TEST_F(ServerTest, ManyClientsShareSyncs) {
+  start();
+  std::atomic<int> failures = 0;
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 8; ++thread) {
+    threads.emplace_back([&, thread] {
+      RawClient made(server_->port());
+      if (!made.connect()) ++failures;
+      for (int i = 0; i < 50; ++i) {
+        if (made.create("/t" + std::to_string(thread) + "-" + std::to_string(i)).error != 0) ++failures;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failures, 0);
+  restart();
+  EXPECT_TRUE(client()->exists("/t7-49"));
+}
+
+}  // namespace
+}  // namespace zk::server
