@@ -7,13 +7,20 @@
 #include "broker/api/serve.h"
 #include "protocol/messages/alter_configs.h"
 #include "protocol/messages/api_versions.h"
+#include "protocol/messages/create_partitions.h"
+#include "protocol/messages/create_topics.h"
 #include "protocol/messages/delete_records.h"
+#include "protocol/messages/delete_topics.h"
+#include "protocol/messages/describe_cluster.h"
 #include "protocol/messages/describe_configs.h"
 #include "protocol/messages/describe_log_dirs.h"
+#include "protocol/messages/describe_topic_partitions.h"
+#include "protocol/messages/elect_leaders.h"
 #include "protocol/messages/fetch.h"
 #include "protocol/messages/incremental_alter_configs.h"
 #include "protocol/messages/init_producer_id.h"
 #include "protocol/messages/list_offsets.h"
+#include "protocol/messages/metadata.h"
 #include "protocol/messages/offset_for_leader_epoch.h"
 #include "protocol/messages/produce.h"
 
@@ -28,19 +35,28 @@ namespace {
   }
 
 // By key: one line each.
+// clang-format off
 constexpr std::array kServed = {
     SERVES(Produce, 0, 13),
     SERVES(Fetch, 4, 18),
     SERVES(ListOffsets, 1, 11),
+    SERVES(Metadata, 0, 13),
     SERVES(ApiVersions, 0, 4),
+    SERVES(CreateTopics, 0, 7),
+    SERVES(DeleteTopics, 0, 6),
     SERVES(DeleteRecords, 0, 2),
     SERVES(InitProducerId, 0, 5),
     SERVES(OffsetForLeaderEpoch, 0, 4),
     SERVES(DescribeConfigs, 0, 4),
     SERVES(AlterConfigs, 0, 2),
     SERVES(DescribeLogDirs, 0, 5),
+    SERVES(CreatePartitions, 0, 3),
+    SERVES(ElectLeaders, 0, 2),
     SERVES(IncrementalAlterConfigs, 0, 1),
+    SERVES(DescribeCluster, 0, 2),
+    SERVES(DescribeTopicPartitions, 0, 0),
 };
+// clang-format on
 
 #undef SERVES
 

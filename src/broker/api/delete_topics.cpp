@@ -1,0 +1,85 @@
+// DeleteTopics v0-6. v3: TOPIC_DELETION_DISABLED has its own code. v4: flexible. v5: messages. v6: by topic id.
+#include "protocol/messages/delete_topics.h"
+
+#include <utility>
+
+#include "broker/api/handlers.h"
+#include "broker/api/request_context.h"
+#include "broker/config/config_store.h"
+#include "broker/controller/cluster.h"
+#include "broker/metadata/cluster_metadata.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::DeleteTopicsRequest;
+using protocol::DeleteTopicsResponse;
+using protocol::ErrorCode;
+using Answer = DeleteTopicsResponse::DeletableTopicResult;
+
+constexpr std::int16_t kTopicIdsFrom = 6;
+constexpr std::int16_t kDeletionDisabledFrom = 3;
+
+// Name and id as asked for. The error says what is wrong with that alone.
+Answer resolve(const DeleteTopicsRequest::DeleteTopicState& asked, const metadata::ClusterMetadata& cluster) {
+  Answer answer;
+  answer.name = asked.name;
+  answer.topic_id = asked.topic_id;
+  if (asked.topic_id.is_zero()) {
+    if (!asked.name) {
+      answer.error_code = ErrorCode::topic_authorization_failed;  // Kafka's answer to neither
+    } else if (cluster.topic(*asked.name) == nullptr) {
+      answer.error_code = ErrorCode::unknown_topic_or_partition;
+    }
+    return answer;
+  }
+  if (asked.name) {
+    answer.error_code = ErrorCode::invalid_request;
+    return answer;
+  }
+  const metadata::Topic* known = cluster.topic(asked.topic_id);
+  if (known == nullptr) {
+    answer.error_code = ErrorCode::unknown_topic_id;
+  } else {
+    answer.name = known->name;
+  }
+  return answer;
+}
+
+std::vector<DeleteTopicsRequest::DeleteTopicState> asked_topics(DeleteTopicsRequest& request, std::int16_t version) {
+  if (version >= kTopicIdsFrom) return std::move(request.topics);
+  std::vector<DeleteTopicsRequest::DeleteTopicState> topics;
+  for (std::string& name : request.topic_names) topics.emplace_back().name = std::move(name);
+  return topics;
+}
+
+}  // namespace
+
+base::Task<DeleteTopicsResponse> handle(RequestContext& context, DeleteTopicsRequest request) {
+  const auto cluster = context.services.metadata.get();
+  DeleteTopicsResponse response;
+  for (const auto& asked : asked_topics(request, context.api_version)) {
+    response.responses.push_back(resolve(asked, *cluster));
+    if (context.services.configs.broker()->hot().delete_topic_enable) continue;
+    Answer& answer = response.responses.back();
+    answer.name = asked.name;
+    answer.error_code =
+        context.api_version < kDeletionDisabledFrom ? ErrorCode::invalid_request : ErrorCode::topic_deletion_disabled;
+  }
+  std::vector<std::string> names;
+  std::vector<std::size_t> positions;
+  for (std::size_t i = 0; i < response.responses.size(); ++i) {
+    if (response.responses[i].error_code != ErrorCode::none) continue;
+    names.push_back(*response.responses[i].name);
+    positions.push_back(i);
+  }
+  if (names.empty()) co_return response;
+  const std::vector<controller::Outcome> outcomes = co_await context.services.cluster.delete_topics(std::move(names));
+  for (std::size_t n = 0; n < outcomes.size(); ++n) {
+    response.responses[positions[n]].error_code = outcomes[n].error;
+    response.responses[positions[n]].error_message = outcomes[n].message;
+  }
+  co_return response;
+}
+
+}  // namespace broker::api

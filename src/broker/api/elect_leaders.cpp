@@ -1,0 +1,66 @@
+// ElectLeaders v0-2. v0: preferred only. v1: unclean, error at the top. v2: flexible. Null asks for all partitions, of
+// which only those are answered that needed an election.
+#include "protocol/messages/elect_leaders.h"
+
+#include <map>
+#include <utility>
+
+#include "broker/api/handlers.h"
+#include "broker/api/request_context.h"
+#include "broker/controller/cluster.h"
+#include "broker/metadata/cluster_metadata.h"
+
+namespace broker::api {
+namespace {
+
+using controller::TopicPartition;
+using protocol::ElectLeadersRequest;
+using protocol::ElectLeadersResponse;
+using protocol::ErrorCode;
+
+constexpr std::int8_t kPreferred = 0;
+constexpr std::int8_t kUnclean = 1;
+
+std::vector<TopicPartition> asked_partitions(const ElectLeadersRequest& request,
+                                             const metadata::ClusterMetadata& cluster) {
+  std::vector<TopicPartition> partitions;
+  if (request.topic_partitions) {
+    for (const auto& topic : *request.topic_partitions) {
+      for (const std::int32_t number : topic.partitions) partitions.push_back(TopicPartition{topic.topic, number});
+    }
+  } else {
+    for (const auto& [name, topic] : cluster.topics) {
+      for (const auto& [number, partition] : topic->partitions) partitions.push_back(TopicPartition{name, number});
+    }
+  }
+  return partitions;
+}
+
+}  // namespace
+
+base::Task<ElectLeadersResponse> handle(RequestContext& context, ElectLeadersRequest request) {
+  const auto cluster = context.services.metadata.get();
+  std::vector<TopicPartition> partitions = asked_partitions(request, *cluster);
+  ElectLeadersResponse response;
+  std::map<TopicPartition, controller::Outcome> outcomes;
+  if (request.election_type != kPreferred && request.election_type != kUnclean) {
+    response.error_code = ErrorCode::unknown_server_error;
+    for (const TopicPartition& each : partitions) outcomes[each].error = ErrorCode::unknown_server_error;
+  } else {
+    const bool unclean = request.election_type == kUnclean;
+    outcomes = co_await context.services.cluster.elect_leaders(std::move(partitions), unclean);
+  }
+  for (auto& [which, outcome] : outcomes) {
+    if (!request.topic_partitions && outcome.error == ErrorCode::election_not_needed) continue;
+    if (response.replica_election_results.empty() || response.replica_election_results.back().topic != which.topic) {
+      response.replica_election_results.emplace_back().topic = which.topic;
+    }
+    auto& answer = response.replica_election_results.back().partition_result.emplace_back();
+    answer.partition_id = which.partition;
+    answer.error_code = outcome.error;
+    answer.error_message = std::move(outcome.message);
+  }
+  co_return response;
+}
+
+}  // namespace broker::api
