@@ -1,13 +1,8 @@
-#include <stdexcept>
-
-#include "broker/app/node.h"
-#if __has_include("broker/app/broker_app.h")
 #include "broker/app/broker_app.h"
-#endif
+#include "broker/app/node.h"
 
 namespace broker::app {
 
-#if __has_include("broker/app/broker_app.h")
 namespace {
 
 class Broker final : public Node {
@@ -27,10 +22,5 @@ class Broker final : public Node {
 std::unique_ptr<Node> make_broker_node(std::shared_ptr<const config::BrokerConfig> config, FailureHandler on_failure) {
   return std::make_unique<Broker>(std::move(config), std::move(on_failure));
 }
-#else
-std::unique_ptr<Node> make_broker_node(std::shared_ptr<const config::BrokerConfig>, FailureHandler) {
-  throw std::runtime_error("this build has no broker yet");
-}
-#endif
 
 }  // namespace broker::app

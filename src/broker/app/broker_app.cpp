@@ -1,0 +1,227 @@
+#include "broker/app/broker_app.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+#include <stdexcept>
+
+#include "base/logging.h"
+#include "broker/app/broker_parts.h"
+#include "broker/app/broker_settings.h"
+
+namespace broker::app {
+namespace {
+
+constexpr char kLogger[] = "kafka.server.KafkaServer";
+constexpr std::int64_t kDeleteCheckMs = 1'000;  // how often segments past file.delete.delay.ms are looked for
+
+partition::TopicSettings settings_of(const config::ConfigStore& configs, const std::string& topic) {
+  const auto config = configs.topic(topic);
+  partition::TopicSettings settings;
+  settings.log = config->log();
+  settings.min_insync_replicas = config->min_insync_replicas();
+  return settings;
+}
+
+}  // namespace
+
+BrokerApp::Parts::Parts(std::shared_ptr<const config::BrokerConfig> config)
+    : configs(config),
+      logs(base::real_file_system(), clock, log_manager_config(*config)),
+      partitions(config->hot().broker_id, logs,
+                 [this](const std::string& topic) { return settings_of(configs, topic); }),
+      group_log(partitions, metadata),
+      groups(group_log, clock, group::limits_from(*config)),
+      router(partitions, groups),
+      fetch_sessions(static_cast<std::size_t>(config->get_int("max.incremental.fetch.session.cache.slots"))) {}
+
+BrokerApp::Parts::~Parts() {
+  control_work.reset();
+  control_loop.stop();
+  if (control_thread.joinable()) control_thread.join();
+}
+
+template <class T>
+T BrokerApp::Parts::run_on_control(base::Task<T> task) {
+  return boost::asio::co_spawn(control_loop, std::move(task), boost::asio::use_future).get();
+}
+
+void BrokerApp::Parts::fatal(const std::string& reason) {
+  {
+    std::lock_guard lock(fatal_mutex_);
+    if (fatal_reported_) return;
+    fatal_reported_ = true;
+  }
+  if (on_fatal) on_fatal(reason);
+}
+
+void BrokerApp::Parts::open_logs() {
+  logs.on_directory_failure([this](const std::string& directory) {
+    const auto all = logs.directories();
+    const bool none_left = std::all_of(all.begin(), all.end(), [](const auto& one) { return one.offline; });
+    // The words are Kafka's: scripts look for them.
+    if (none_left) fatal("Shutdown broker because all log dirs in " + directory + " have failed");
+  });
+  const storage::MetaProperties stored = logs.open_directories();
+  stored_broker_id_ = stored.broker_id;
+  stored_cluster_id_ = stored.cluster_id;
+}
+
+void BrokerApp::Parts::make_controller() {
+  controller::ControlHooks hooks;
+  hooks.config_changed = [this](controller::ConfigEntityType type, const std::string& name,
+                                const controller::StringMap& overrides) {
+    const config::StringMap values(overrides.begin(), overrides.end());
+    if (type == controller::ConfigEntityType::topic) {
+      configs.set_topic_overrides(name, values);
+    } else if (type == controller::ConfigEntityType::broker_default) {
+      configs.set_dynamic_default(values);
+    } else if (name == std::to_string(configs.broker()->hot().broker_id)) {
+      configs.set_dynamic_broker(values);
+    }
+  };
+  hooks.check_topic_configs = [this](const controller::StringMap& overrides) {
+    controller::Outcome outcome;
+    try {
+      config::validate_topic_config(*configs.broker(), config::StringMap(overrides.begin(), overrides.end()));
+    } catch (const config::ConfigError& error) {
+      outcome.error = protocol::ErrorCode::invalid_config;
+      outcome.message = error.what();
+    }
+    return outcome;
+  };
+  hooks.topic_defaults = [this] { return topic_defaults(*configs.broker()); };
+  hooks.unclean_election_allowed = [this](std::string_view topic) {
+    return configs.topic(topic)->unclean_leader_election_enable();
+  };
+  hooks.topic_deletion_enabled = [this] { return configs.broker()->hot().delete_topic_enable; };
+  hooks.fatal = [this](const std::string& reason) { fatal(reason); };
+
+  const auto config = configs.broker();
+  const auto executor = control_loop.get_executor();
+  auto access = controller::zookeeper_access(executor, session_options(*config),
+                                             static_cast<std::int32_t>(config->zookeeper_connection_timeout_ms()));
+  controller =
+      std::make_unique<controller::Controller>(executor, std::move(access), clock, metadata, router, std::move(hooks));
+  group_log.set_cluster(*controller);
+  control_work.emplace(control_loop.get_executor());
+  control_thread = std::thread([this] { control_loop.run(); });
+  pthread_setname_np(control_thread.native_handle(), "control");
+}
+
+// The id of this broker and of its cluster, as configuration, meta.properties and ZooKeeper tell them.
+void BrokerApp::Parts::agree_on_identity() {
+  const std::string cluster_id = run_on_control(controller->open(stored_cluster_id_));
+  std::int32_t broker_id = configs.broker()->hot().broker_id;
+  if (broker_id < 0) {
+    if (!stored_broker_id_) {
+      throw std::runtime_error(
+          "broker.id is not set and meta.properties has none: generating broker ids is not supported, set broker.id");
+    }
+    broker_id = *stored_broker_id_;
+    configs.set_broker_id(broker_id);
+  }
+  logs.check_identity(broker_id, cluster_id);
+}
+
+void BrokerApp::Parts::follow_config_changes() {
+  configs.on_topic_change(
+      [this](const std::string& topic, const config::TopicConfig&) { partitions.topic_settings_changed(topic); });
+  configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
+    if (server) server->set_limits(connection_limits(after));
+    for (const auto& [name, topic] : metadata.get()->topics) partitions.topic_settings_changed(name);
+  });
+}
+
+void BrokerApp::Parts::listen() {
+  const auto config = configs.broker();
+  producer_ids = std::make_unique<api::ProducerIds>(*controller);
+  services = std::unique_ptr<api::Services>(new api::Services{clock, configs, metadata, partitions, *controller, groups,
+                                                              fetch_sessions, *producer_ids, config->hot().broker_id});
+  dispatcher = std::make_unique<api::Dispatcher>(*services);
+  server = std::make_unique<net::Server>(server_options(*config), *dispatcher);
+}
+
+void BrokerApp::Parts::schedule_periodic_work() {
+  const auto config = configs.broker();
+  const std::int64_t first = config->get_long("log.initial.task.delay.ms");
+  scheduler.add("kafka-log-retention", first, config->get_long("log.retention.check.interval.ms"),
+                [this] { logs.run_retention(); });
+  // Topics can have a flush.ms of their own, so the check isn't left out where the broker's default is never.
+  const std::int64_t flush_check = std::min<std::int64_t>(config->get_long("log.flush.scheduler.interval.ms"), 1'000);
+  scheduler.add("kafka-log-flusher", first, flush_check, [this] { logs.flush_dirty_logs(); });
+  scheduler.add("kafka-recovery-point-checkpoint", first, config->get_int("log.flush.offset.checkpoint.interval.ms"),
+                [this] { logs.checkpoint_recovery_points(); });
+  scheduler.add("kafka-log-start-offset-checkpoint", first,
+                config->get_int("log.flush.start.offset.checkpoint.interval.ms"),
+                [this] { logs.checkpoint_log_start_offsets(); });
+  const std::int64_t high_watermark_ms = config->get_long("replica.high.watermark.checkpoint.interval.ms");
+  scheduler.add("highwatermark-checkpoint", high_watermark_ms, high_watermark_ms,
+                [this] { logs.checkpoint_high_watermarks(); });
+  const std::int64_t producer_ms = config->get_int("producer.id.expiration.check.interval.ms");
+  scheduler.add("producer-expiration", producer_ms, producer_ms, [this] { logs.expire_producers(); });
+  scheduler.add("kafka-delete-logs", kDeleteCheckMs, kDeleteCheckMs, [this] { logs.run_deletes(); });
+}
+
+void BrokerApp::Parts::register_in_cluster() {
+  metadata::Broker self =
+      registration(*configs.broker(), [this](const std::string& listener) { return server->port(listener); });
+  run_on_control(controller->start(std::move(self)));
+}
+
+void BrokerApp::Parts::start() {
+  base::log_info(kLogger, "starting");
+  open_logs();
+  make_controller();
+  base::log_info(kLogger, "Connecting to zookeeper on {}", configs.broker()->get_string("zookeeper.connect"));
+  agree_on_identity();
+  logs.load([this](const std::string& topic) { return settings_of(configs, topic).log; });
+  logs_loaded_ = true;
+  // The sockets are bound before the broker registers, so that a port in use costs the cluster nothing; clients are
+  // read from once this broker knows what it leads.
+  listen();
+  follow_config_changes();
+  register_in_cluster();
+  server->start();
+  schedule_periodic_work();
+  scheduler.start();
+  base::log_info(kLogger, "[KafkaServer id={}] started", configs.broker()->hot().broker_id);
+}
+
+void BrokerApp::Parts::stop() {
+  base::log_info(kLogger, "[KafkaServer id={}] shutting down", configs.broker()->hot().broker_id);
+  groups.stop();
+  partitions.shutdown();
+  if (server) server->stop();
+  scheduler.stop();
+  if (logs_loaded_) logs.shutdown();
+  // Last, as in Kafka: the others hear that this broker is gone when its logs are safe.
+  if (controller) run_on_control(controller->close());
+  base::log_info(kLogger, "[KafkaServer id={}] shut down completed", configs.broker()->hot().broker_id);
+}
+
+BrokerApp::BrokerApp(std::shared_ptr<const config::BrokerConfig> config)
+    : parts_(std::make_unique<Parts>(std::move(config))) {}
+
+BrokerApp::~BrokerApp() = default;
+
+void BrokerApp::on_fatal(std::function<void(const std::string& reason)> callback) {
+  parts_->on_fatal = std::move(callback);
+}
+
+void BrokerApp::start() {
+  try {
+    parts_->start();
+  } catch (...) {
+    parts_->stop();
+    throw;
+  }
+}
+
+void BrokerApp::stop() { parts_->stop(); }
+
+std::uint16_t BrokerApp::port(const std::string& listener) const { return parts_->server->port(listener); }
+
+}  // namespace broker::app

@@ -1,0 +1,83 @@
+// The parts of one broker in the order of their making; each only refers to those above it. Private to BrokerApp.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "broker/api/dispatcher.h"
+#include "broker/api/fetch_session.h"
+#include "broker/api/producer_ids.h"
+#include "broker/api/request_context.h"
+#include "broker/app/broker_app.h"
+#include "broker/app/partition_group_log.h"
+#include "broker/app/partition_router.h"
+#include "broker/app/scheduler.h"
+#include "broker/config/config_store.h"
+#include "broker/controller/controller.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/metadata/cluster_metadata.h"
+#include "broker/net/server.h"
+#include "broker/partition/partition_manager.h"
+#include "log/log_manager.h"
+
+namespace broker::app {
+
+struct BrokerApp::Parts {
+  explicit Parts(std::shared_ptr<const config::BrokerConfig> config);
+  ~Parts();
+
+  void start();
+  void stop();
+  void fatal(const std::string& reason);  // once; later calls do nothing
+
+  base::SystemClock clock;
+  config::ConfigStore configs;
+  std::function<void(const std::string&)> on_fatal;
+
+  // The control thread: the ZooKeeper session and all decisions that come from it.
+  boost::asio::io_context control_loop{1};
+  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> control_work;
+  std::thread control_thread;
+
+  metadata::MetadataCache metadata;
+  storage::LogManager logs;
+  partition::PartitionManager partitions;
+  PartitionGroupLog group_log;
+  group::GroupCoordinator groups;
+  PartitionRouter router;
+  std::unique_ptr<controller::Controller> controller;
+  api::FetchSessions fetch_sessions;
+  std::unique_ptr<api::ProducerIds> producer_ids;
+  std::unique_ptr<api::Services> services;
+  std::unique_ptr<api::Dispatcher> dispatcher;
+  std::unique_ptr<net::Server> server;
+  Scheduler scheduler{"background"};
+
+ private:
+  void open_logs();
+  void agree_on_identity();
+  void make_controller();
+  void follow_config_changes();
+  void listen();
+  void schedule_periodic_work();
+  void register_in_cluster();
+  // Runs a coroutine on the control thread and waits for it; what it throws comes out here.
+  template <class T>
+  T run_on_control(base::Task<T> task);
+
+  std::mutex fatal_mutex_;
+  bool fatal_reported_ = false;
+  std::optional<std::int32_t> stored_broker_id_;
+  std::optional<std::string> stored_cluster_id_;
+  bool logs_loaded_ = false;
+};
+
+}  // namespace broker::app

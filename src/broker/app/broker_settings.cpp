@@ -1,0 +1,107 @@
+#include "broker/app/broker_settings.h"
+
+#include <unistd.h>
+
+#include <array>
+
+namespace broker::app {
+namespace {
+
+// What Kafka's InetAddress.getCanonicalHostName() gives at best; a listener without a host is advertised under it.
+std::string own_host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
+  return name.data();
+}
+
+}  // namespace
+
+storage::LogManagerConfig log_manager_config(const config::BrokerConfig& config) {
+  storage::LogManagerConfig result;
+  result.log_dirs = config.log_dirs();
+  result.recovery_threads_per_data_dir = config.get_int("num.recovery.threads.per.data.dir");
+  result.producer_id_expiration_ms = config.get_int("producer.id.expiration.ms");
+  return result;
+}
+
+net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config) {
+  net::ConnectionLimitOptions limits;
+  limits.connections_max = config.get_int("max.connections");
+  limits.connections_per_ip_max = config.get_int("max.connections.per.ip");
+  const auto overrides =
+      config::parse_map("max.connections.per.ip.overrides", config.get_string("max.connections.per.ip.overrides"));
+  for (const auto& [address, limit] : overrides) limits.per_ip_overrides[address] = std::stoi(limit);
+  return limits;
+}
+
+net::ServerOptions server_options(const config::BrokerConfig& config) {
+  net::ServerOptions options;
+  for (const config::Listener& listener : config.listeners()) {
+    net::ListenerOptions one;
+    one.name = listener.name;
+    one.host = listener.host;
+    one.port = static_cast<std::uint16_t>(listener.port);
+    options.listeners.push_back(std::move(one));
+  }
+  options.network_threads = config.get_int("num.network.threads");
+  options.request_bytes_max = config.hot().socket_request_max_bytes;
+  options.queued_request_bytes_max = config.hot().queued_max_request_bytes;
+  options.connection_idle_ms = config.hot().connections_max_idle_ms;
+  options.send_buffer_bytes = config.get_int("socket.send.buffer.bytes");
+  options.receive_buffer_bytes = config.get_int("socket.receive.buffer.bytes");
+  options.listen_backlog = config.get_int("socket.listen.backlog.size");
+  options.limits = connection_limits(config);
+  return options;
+}
+
+zk::client::SessionOptions session_options(const config::BrokerConfig& config) {
+  zk::client::SessionOptions options;
+  std::string reason;
+  const std::string text = config.get_string("zookeeper.connect");
+  auto connect = zk::client::parse_connect_string(text, &reason);
+  if (!connect) throw config::ConfigError("Invalid value " + text + " for configuration zookeeper.connect: " + reason);
+  options.connect = std::move(*connect);
+  options.session_timeout_ms = config.get_int("zookeeper.session.timeout.ms");
+  return options;
+}
+
+controller::TopicDefaults topic_defaults(const config::BrokerConfig& config) {
+  controller::TopicDefaults defaults;
+  defaults.partitions = config.get_int("num.partitions");
+  defaults.replication_factor = config.get_int("default.replication.factor");
+  defaults.offsets_partitions = config.get_int("offsets.topic.num.partitions");
+  defaults.offsets_replication_factor = config.get_int("offsets.topic.replication.factor");
+  defaults.offsets_configs = {
+      {"cleanup.policy", "compact"},
+      {"compression.type", "producer"},
+      {"segment.bytes", std::to_string(config.get_int("offsets.topic.segment.bytes"))},
+  };
+  defaults.transactions_partitions = config.get_int("transaction.state.log.num.partitions");
+  defaults.transactions_replication_factor = config.get_int("transaction.state.log.replication.factor");
+  defaults.transactions_configs = {
+      {"cleanup.policy", "compact"},
+      {"compression.type", "uncompressed"},
+      {"min.insync.replicas", std::to_string(config.get_int("transaction.state.log.min.isr"))},
+      {"segment.bytes", std::to_string(config.get_int("transaction.state.log.segment.bytes"))},
+      {"unclean.leader.election.enable", "false"},
+  };
+  return defaults;
+}
+
+metadata::Broker registration(const config::BrokerConfig& config,
+                              const std::function<std::uint16_t(const std::string& listener)>& port_of) {
+  metadata::Broker self;
+  self.id = config.hot().broker_id;
+  self.rack = config.find_string("broker.rack");
+  for (const config::Listener& listener : config.advertised_listeners()) {
+    metadata::Endpoint endpoint;
+    endpoint.listener = listener.name;
+    endpoint.security_protocol = listener.security_protocol;
+    endpoint.host = listener.host.empty() ? own_host_name() : listener.host;
+    endpoint.port = listener.port != 0 ? listener.port : port_of(listener.name);
+    self.endpoints.push_back(std::move(endpoint));
+  }
+  return self;
+}
+
+}  // namespace broker::app

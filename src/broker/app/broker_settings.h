@@ -1,0 +1,26 @@
+// From configuration keys to the plain option structs of the broker's parts. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "broker/config/broker_config.h"
+#include "broker/controller/control_context.h"
+#include "broker/metadata/cluster_metadata.h"
+#include "broker/net/server.h"
+#include "log/log_manager.h"
+#include "zk/client/session.h"
+
+namespace broker::app {
+
+storage::LogManagerConfig log_manager_config(const config::BrokerConfig& config);
+net::ServerOptions server_options(const config::BrokerConfig& config);
+net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config);
+zk::client::SessionOptions session_options(const config::BrokerConfig& config);  // throws config::ConfigError
+controller::TopicDefaults topic_defaults(const config::BrokerConfig& config);
+// What goes into /brokers/ids. `port_of` answers the port that a listener is really bound to.
+metadata::Broker registration(const config::BrokerConfig& config,
+                              const std::function<std::uint16_t(const std::string& listener)>& port_of);
+
+}  // namespace broker::app
