@@ -17,8 +17,8 @@ def write_properties(path, values):
 class ZooKeeper:
     """A coordinator alone: `milena coordinator`, or Apache ZooKeeper."""
 
-    def __init__(self, kind, directory, binary=None):
-        self.kind, self.binary = kind, binary
+    def __init__(self, kind, directory, binary=None, as_kafka=False):
+        self.kind, self.binary, self.as_kafka = kind, binary, as_kafka
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -35,7 +35,8 @@ class ZooKeeper:
             command = [self.binary, "coordinator", self.properties]
         else:
             command = jars.java("3.9.2", "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
-                                log_level="INFO", options=["-Dzookeeper.jmx.log4j.disable=true"])
+                                log_level="INFO", options=["-Dzookeeper.jmx.log4j.disable=true"],
+                                as_kafka=self.as_kafka, heap="512m")
         self.child = Child(command, self.log)
         wait_until("the coordinator", lambda: self.serves() or not self.child.running(), READY_GUARD_S)
         if not self.child.running():
@@ -71,10 +72,11 @@ class ZooKeeper:
 
 
 class Broker:
-    """kind `milena` runs broker and coordinator in one process unless a coordinator is given; `kafka` two JVMs."""
+    """kind `milena` runs broker and coordinator in one process unless a coordinator is given; `kafka` two JVMs (with
+    as_kafka: with the heap and the flags of Kafka's start scripts)."""
 
-    def __init__(self, kind, directory, binary=None, settings=None, coordinator=None, heap="512m"):
-        self.kind, self.binary, self.heap = kind, binary, heap
+    def __init__(self, kind, directory, binary=None, settings=None, coordinator=None, as_kafka=False):
+        self.kind, self.binary, self.as_kafka = kind, binary, as_kafka
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -82,7 +84,7 @@ class Broker:
         self.log = self.directory / "server.log"
         self.data = self.directory / "kafka-logs"
         self.own_coordinator = coordinator is None
-        self.coordinator = coordinator or ZooKeeper(kind, self.directory / "coordinator", binary)
+        self.coordinator = coordinator or ZooKeeper(kind, self.directory / "coordinator", binary, as_kafka)
         self.embedded = kind == "milena" and self.own_coordinator
         self.settings = {
             "broker.id": 0, "listeners": f"PLAINTEXT://127.0.0.1:{self.port}", "log.dirs": self.data,
@@ -103,7 +105,8 @@ class Broker:
             if self.embedded:
                 return [self.binary, "start", "--server", self.properties, "--coordinator", self.coordinator.properties]
             return [self.binary, "broker", self.properties]
-        return jars.java("3.9.2", "kafka.Kafka", self.properties, heap=self.heap, log_level="INFO")
+        return jars.java("3.9.2", "kafka.Kafka", self.properties, heap="1g" if self.as_kafka else "512m", log_level="INFO",
+                         as_kafka=self.as_kafka)
 
     def launch(self):
         """Starts without waiting."""

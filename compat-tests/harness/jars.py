@@ -21,12 +21,18 @@ def jar_dir(version):
     return target
 
 
-def java(version, main_class, *arguments, heap="256m", log_level="WARN", options=()):
+# A JVM that starts fast, for tests; and the one that Kafka's start script runs, for measurements.
+FAST = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+KAFKAS = ["-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
+          "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true"]
+
+
+def java(version, main_class, *arguments, heap="256m", log_level="WARN", options=(), as_kafka=False):
     """The command line of a Java program on the jars of one Kafka version."""
     log4j = JAVA / f"log4j-{log_level.lower()}.properties"
     classes = compiled_classes()
-    return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-            f"-Dlog4j.configuration=file:{log4j}", f"-Dorg.slf4j.simpleLogger.defaultLogLevel={log_level.lower()}",
+    flags = [f"-Xms{heap}", *KAFKAS] if as_kafka else FAST
+    return ["java", f"-Xmx{heap}", *flags, f"-Dlog4j.configuration=file:{log4j}", f"-Dorg.slf4j.simpleLogger.defaultLogLevel={log_level.lower()}",
             *options, "-cp", f"{classes}:{jar_dir(version)}/*", main_class, *map(str, arguments)]
 
 

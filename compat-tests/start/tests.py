@@ -183,7 +183,7 @@ def test_scripts_with_kafkas_names(context):
     """bin/*.sh as scripts and supervisors use them."""
     broker = context.new_broker(start=False)
     scripts = context.root / "bin"
-    environment = {"MILENA": str(context.binary), "LOG_DIR": str(context.work)}
+    environment = {"MILENA_BINARY": str(context.binary), "LOG_DIR": str(context.work)}
     coordinator = context.spawn([scripts / "zookeeper-server-start.sh", broker.coordinator.properties], env=environment)
     wait_until("the coordinator", lambda: socket.socket().connect_ex(("127.0.0.1", broker.coordinator.port)) == 0)
     server = context.spawn([scripts / "kafka-server-start.sh", broker.properties, "--override", "num.partitions=7"],

@@ -1,0 +1,290 @@
+// Load on a broker by librdkafka; each command prints one line of name=value pairs.
+//   bench_load produce  BOOTSTRAP TOPIC SIZE COUNT ACKS CODEC   batched, as fast as it goes
+//   bench_load single   BOOTSTRAP TOPIC SIZE COUNT              one record a request, one request at a time
+//   bench_load consume  BOOTSTRAP TOPIC COUNT
+//   bench_load latency  BOOTSTRAP TOPIC RATE SECONDS            from produce() to consume() at a steady rate
+//   bench_load create   BOOTSTRAP TOPIC PARTITIONS              until every partition has a leader
+//   bench_load delete   BOOTSTRAP TOPIC
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafkacpp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Settings = std::initializer_list<std::pair<const char*, std::string>>;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+void require(RdKafka::ErrorCode code, const char* what) {
+  if (code != RdKafka::ERR_NO_ERROR) throw std::runtime_error(std::string(what) + ": " + RdKafka::err2str(code));
+}
+
+std::unique_ptr<RdKafka::Conf> conf_of(const std::string& bootstrap, Settings settings) {
+  std::unique_ptr<RdKafka::Conf> conf(RdKafka::Conf::create(RdKafka::Conf::CONF_GLOBAL));
+  std::string error;
+  conf->set("bootstrap.servers", bootstrap, error);
+  for (const auto& [key, value] : settings) {
+    if (conf->set(key, value, error) != RdKafka::Conf::CONF_OK) throw std::runtime_error(error);
+  }
+  return conf;
+}
+
+class Deliveries : public RdKafka::DeliveryReportCb {
+ public:
+  void dr_cb(RdKafka::Message& message) override {
+    require(message.err(), "delivery");
+    ++count;
+  }
+  long count = 0;
+};
+
+// Text that lz4 shrinks to about a half.
+std::string payload(std::size_t size) {
+  std::mt19937 random(7);
+  std::string text;
+  while (text.size() < size) {
+    text += "field" + std::to_string(random() % 10) + "=" + std::to_string(random()) + " ";
+  }
+  text.resize(size);
+  return text;
+}
+
+void send(RdKafka::Producer& producer, const std::string& topic, std::string& value) {
+  for (;;) {
+    const auto code =
+        producer.produce(topic, 0, RdKafka::Producer::RK_MSG_COPY, value.data(), value.size(), nullptr, 0, 0, nullptr);
+    if (code == RdKafka::ERR_NO_ERROR) return;
+    if (code != RdKafka::ERR__QUEUE_FULL) require(code, "produce");
+    producer.poll(1);
+  }
+}
+
+std::unique_ptr<RdKafka::Producer> producer_of(const std::unique_ptr<RdKafka::Conf>& conf) {
+  std::string error;
+  std::unique_ptr<RdKafka::Producer> producer(RdKafka::Producer::create(conf.get(), error));
+  if (!producer) throw std::runtime_error(error);
+  return producer;
+}
+
+void produce(const std::string& bootstrap, const std::string& topic, std::size_t size, long count,
+             const std::string& acks, const std::string& codec) {
+  Deliveries deliveries;
+  std::string error;
+  const auto conf = conf_of(bootstrap, {{"acks", acks},
+                                        {"compression.type", codec},
+                                        {"linger.ms", "5"},
+                                        {"batch.size", "65536"},
+                                        {"batch.num.messages", "10000"},
+                                        {"queue.buffering.max.messages", "500000"}});
+  conf->set("dr_cb", &deliveries, error);
+  const auto producer = producer_of(conf);
+  std::string value = payload(size);
+  send(*producer, topic, value);
+  producer->flush(60'000);
+  const auto start = Clock::now();
+  for (long i = 0; i < count; ++i) {
+    send(*producer, topic, value);
+    if (i % 256 == 0) producer->poll(0);
+  }
+  producer->flush(300'000);
+  const double elapsed = seconds_since(start);
+  if (deliveries.count != count + 1) throw std::runtime_error("not everything was delivered");
+  const double bytes = static_cast<double>(size) * static_cast<double>(count);
+  std::printf("seconds=%.4f mb_per_s=%.2f records_per_s=%.0f\n", elapsed, bytes / elapsed / 1e6,
+              static_cast<double>(count) / elapsed);
+}
+
+void single(const std::string& bootstrap, const std::string& topic, std::size_t size, long count) {
+  Deliveries deliveries;
+  std::string error;
+  const auto conf = conf_of(bootstrap, {{"acks", "1"}, {"linger.ms", "0"}, {"batch.num.messages", "1"}});
+  conf->set("dr_cb", &deliveries, error);
+  const auto producer = producer_of(conf);
+  std::string value = payload(size);
+  const auto start = Clock::now();
+  for (long i = 0; i < count; ++i) {
+    send(*producer, topic, value);
+    while (deliveries.count <= i) producer->poll(100);
+  }
+  const double elapsed = seconds_since(start);
+  std::printf("seconds=%.4f requests_per_s=%.0f\n", elapsed, static_cast<double>(count) / elapsed);
+}
+
+std::unique_ptr<RdKafka::KafkaConsumer> consumer_of(const std::string& bootstrap, const std::string& topic,
+                                                    std::int64_t offset) {
+  std::string error;
+  const auto conf = conf_of(bootstrap, {{"group.id", "bench"},
+                                        {"enable.auto.commit", "false"},
+                                        {"fetch.wait.max.ms", "500"},
+                                        {"queued.min.messages", "1000000"}});
+  std::unique_ptr<RdKafka::KafkaConsumer> consumer(RdKafka::KafkaConsumer::create(conf.get(), error));
+  if (!consumer) throw std::runtime_error(error);
+  std::vector<RdKafka::TopicPartition*> assignment = {RdKafka::TopicPartition::create(topic, 0, offset)};
+  require(consumer->assign(assignment), "assign");
+  RdKafka::TopicPartition::destroy(assignment);
+  return consumer;
+}
+
+void consume(const std::string& bootstrap, const std::string& topic, long count) {
+  const auto consumer = consumer_of(bootstrap, topic, RdKafka::Topic::OFFSET_BEGINNING);
+  double bytes = 0;
+  Clock::time_point start;
+  for (long seen = 0; seen < count;) {
+    const std::unique_ptr<RdKafka::Message> message(consumer->consume(1000));
+    if (message->err() == RdKafka::ERR__TIMED_OUT) continue;
+    require(message->err(), "consume");
+    if (seen++ == 0) start = Clock::now();
+    bytes += static_cast<double>(message->len());
+  }
+  const double elapsed = seconds_since(start);
+  std::printf("seconds=%.4f mb_per_s=%.2f records_per_s=%.0f\n", elapsed, bytes / elapsed / 1e6,
+              static_cast<double>(count) / elapsed);
+  consumer->close();
+}
+
+void latency(const std::string& bootstrap, const std::string& topic, long rate, long seconds) {
+  const long count = rate * seconds;
+  std::vector<double> microseconds;
+  microseconds.reserve(static_cast<std::size_t>(count));
+  std::atomic<bool> ready = false;
+  std::thread reader([&] {
+    const auto consumer = consumer_of(bootstrap, topic, RdKafka::Topic::OFFSET_BEGINNING);
+    for (long seen = 0; seen < count + 1;) {
+      const std::unique_ptr<RdKafka::Message> message(consumer->consume(100));
+      if (message->err() == RdKafka::ERR__TIMED_OUT) continue;
+      require(message->err(), "consume");
+      Clock::rep sent = 0;
+      std::memcpy(&sent, message->payload(), sizeof(sent));
+      const auto now = Clock::now().time_since_epoch();
+      if (seen++ == 0) {
+        ready = true;
+      } else {
+        microseconds.push_back(std::chrono::duration<double, std::micro>(now - Clock::duration(sent)).count());
+      }
+    }
+    consumer->close();
+  });
+  const auto producer = producer_of(conf_of(bootstrap, {{"acks", "1"}, {"linger.ms", "0"}}));
+  std::string value = payload(200);
+  const auto send_now = [&] {
+    const auto now = Clock::now().time_since_epoch().count();
+    std::memcpy(value.data(), &now, sizeof(now));
+    send(*producer, topic, value);
+    producer->poll(0);
+  };
+  send_now();
+  while (!ready) {
+    producer->poll(1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const auto start = Clock::now();
+  for (long i = 0; i < count; ++i) {
+    std::this_thread::sleep_until(start + std::chrono::microseconds(1'000'000 * i / rate));
+    send_now();
+  }
+  producer->flush(60'000);
+  reader.join();
+  std::sort(microseconds.begin(), microseconds.end());
+  const auto at = [&](double share) {
+    return microseconds[static_cast<std::size_t>(share * static_cast<double>(microseconds.size() - 1))] / 1000;
+  };
+  std::printf("p50_ms=%.3f p99_ms=%.3f p999_ms=%.3f\n", at(0.5), at(0.99), at(0.999));
+}
+
+void create(const std::string& bootstrap, const std::string& topic, int partitions) {
+  const auto producer = producer_of(conf_of(bootstrap, {}));
+  rd_kafka_t* handle = producer->c_ptr();
+  const rd_kafka_metadata_t* metadata = nullptr;
+  rd_kafka_metadata(handle, 0, nullptr, &metadata, 60'000);  // connected
+  rd_kafka_metadata_destroy(metadata);
+  char error[256];
+  const auto start = Clock::now();
+  rd_kafka_NewTopic_t* wanted = rd_kafka_NewTopic_new(topic.c_str(), partitions, 1, error, sizeof(error));
+  rd_kafka_queue_t* queue = rd_kafka_queue_new(handle);
+  rd_kafka_AdminOptions_t* options = rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+  rd_kafka_AdminOptions_set_operation_timeout(options, 120'000, error, sizeof(error));
+  rd_kafka_AdminOptions_set_request_timeout(options, 180'000, error, sizeof(error));
+  rd_kafka_CreateTopics(handle, &wanted, 1, options, queue);
+  rd_kafka_event_t* event = rd_kafka_queue_poll(queue, 180'000);
+  std::size_t count = 0;
+  const auto** results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+  require(static_cast<RdKafka::ErrorCode>(count == 1 ? rd_kafka_topic_result_error(results[0])
+                                                     : rd_kafka_event_error(event)),
+          "create");
+  const double answered = seconds_since(start);
+  rd_kafka_event_destroy(event);
+  rd_kafka_AdminOptions_destroy(options);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_NewTopic_destroy(wanted);
+  rd_kafka_topic_t* named = rd_kafka_topic_new(handle, topic.c_str(), nullptr);
+  for (int led = 0; led < partitions;) {
+    if (rd_kafka_metadata(handle, 0, named, &metadata, 60'000) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    led = 0;
+    for (int i = 0; i < metadata->topics[0].partition_cnt; ++i) {
+      led += metadata->topics[0].partitions[i].leader >= 0 ? 1 : 0;
+    }
+    rd_kafka_metadata_destroy(metadata);
+  }
+  std::printf("seconds=%.4f answered=%.4f\n", seconds_since(start), answered);
+  rd_kafka_topic_destroy(named);
+}
+
+void remove(const std::string& bootstrap, const std::string& topic) {
+  const auto producer = producer_of(conf_of(bootstrap, {}));
+  rd_kafka_DeleteTopic_t* named = rd_kafka_DeleteTopic_new(topic.c_str());
+  rd_kafka_queue_t* queue = rd_kafka_queue_new(producer->c_ptr());
+  rd_kafka_DeleteTopics(producer->c_ptr(), &named, 1, nullptr, queue);
+  rd_kafka_event_destroy(rd_kafka_queue_poll(queue, 120'000));
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_DeleteTopic_destroy(named);
+  std::printf("deleted=1\n");
+}
+
+int run(const std::vector<std::string>& words) {
+  const std::string& mode = words[0];
+  const auto number = [&](std::size_t index) { return std::stol(words.at(index)); };
+  if (mode == "produce") {
+    produce(words[1], words[2], static_cast<std::size_t>(number(3)), number(4), words.at(5), words.at(6));
+  } else if (mode == "single") {
+    single(words[1], words[2], static_cast<std::size_t>(number(3)), number(4));
+  } else if (mode == "consume") {
+    consume(words[1], words[2], number(3));
+  } else if (mode == "latency") {
+    latency(words[1], words[2], number(3), number(4));
+  } else if (mode == "create") {
+    create(words[1], words[2], static_cast<int>(number(3)));
+  } else if (mode == "delete") {
+    remove(words[1], words[2]);
+  } else {
+    return 2;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace bench
+
+int main(int argc, char** argv) {
+  if (argc < 4) return 2;
+  try {
+    return bench::run({argv + 1, argv + argc});
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
