@@ -9,20 +9,31 @@
 #include "protocol/messages/api_versions.h"
 #include "protocol/messages/create_partitions.h"
 #include "protocol/messages/create_topics.h"
+#include "protocol/messages/delete_groups.h"
 #include "protocol/messages/delete_records.h"
 #include "protocol/messages/delete_topics.h"
 #include "protocol/messages/describe_cluster.h"
 #include "protocol/messages/describe_configs.h"
+#include "protocol/messages/describe_groups.h"
 #include "protocol/messages/describe_log_dirs.h"
 #include "protocol/messages/describe_topic_partitions.h"
 #include "protocol/messages/elect_leaders.h"
 #include "protocol/messages/fetch.h"
+#include "protocol/messages/find_coordinator.h"
+#include "protocol/messages/heartbeat.h"
 #include "protocol/messages/incremental_alter_configs.h"
 #include "protocol/messages/init_producer_id.h"
+#include "protocol/messages/join_group.h"
+#include "protocol/messages/leave_group.h"
+#include "protocol/messages/list_groups.h"
 #include "protocol/messages/list_offsets.h"
 #include "protocol/messages/metadata.h"
+#include "protocol/messages/offset_commit.h"
+#include "protocol/messages/offset_delete.h"
+#include "protocol/messages/offset_fetch.h"
 #include "protocol/messages/offset_for_leader_epoch.h"
 #include "protocol/messages/produce.h"
+#include "protocol/messages/sync_group.h"
 
 namespace broker::api {
 namespace {
@@ -41,6 +52,15 @@ constexpr std::array kServed = {
     SERVES(Fetch, 4, 18),
     SERVES(ListOffsets, 1, 11),
     SERVES(Metadata, 0, 13),
+    SERVES(OffsetCommit, 0, 10),
+    SERVES(OffsetFetch, 0, 10),
+    SERVES(FindCoordinator, 0, 6),
+    SERVES(JoinGroup, 0, 9),
+    SERVES(Heartbeat, 0, 4),
+    SERVES(LeaveGroup, 0, 5),
+    SERVES(SyncGroup, 0, 5),
+    SERVES(DescribeGroups, 0, 6),
+    SERVES(ListGroups, 0, 5),
     SERVES(ApiVersions, 0, 4),
     SERVES(CreateTopics, 0, 7),
     SERVES(DeleteTopics, 0, 6),
@@ -51,8 +71,10 @@ constexpr std::array kServed = {
     SERVES(AlterConfigs, 0, 2),
     SERVES(DescribeLogDirs, 0, 5),
     SERVES(CreatePartitions, 0, 3),
+    SERVES(DeleteGroups, 0, 2),
     SERVES(ElectLeaders, 0, 2),
     SERVES(IncrementalAlterConfigs, 0, 1),
+    SERVES(OffsetDelete, 0, 0),
     SERVES(DescribeCluster, 0, 2),
     SERVES(DescribeTopicPartitions, 0, 0),
 };

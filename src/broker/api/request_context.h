@@ -59,6 +59,8 @@ class RequestContext {
   std::int64_t received_monotonic_ms = 0;
   // Keeps the frame alive that views in the request point into; a handler that parks records copies this.
   std::shared_ptr<const void> frame;
+  // Set by a handler whose response has views into bytes of its own: keeps them until the response is encoded.
+  std::shared_ptr<const void> answer;
   // Set by a handler that must not be answered (Produce with acks=0).
   bool no_response = false;
   // Set by a handler to have the connection closed after the response, if any, is out.

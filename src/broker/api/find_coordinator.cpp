@@ -1,0 +1,89 @@
+// FindCoordinator v0-6. v1: key types, throttle time, error message. v4: several keys. v6: coordinators of share
+// groups. Only groups have a coordinator here.
+#include "protocol/messages/find_coordinator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "broker/api/handlers.h"
+#include "broker/api/request_context.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/group/group_records.h"
+#include "broker/metadata/cluster_metadata.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::FindCoordinatorResponse;
+
+constexpr std::int8_t kGroupKey = 0;
+constexpr std::int16_t kFirstVersionOfBatches = 4;
+constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
+
+void refuse(FindCoordinatorResponse::Coordinator& answer, ErrorCode error, std::optional<std::string> message) {
+  answer.node_id = -1;
+  answer.port = -1;
+  answer.error_code = error;
+  answer.error_message = std::move(message);
+}
+
+const metadata::Endpoint* endpoint_on(const metadata::ClusterMetadata& cluster, std::int32_t broker_id,
+                                      std::string_view listener) {
+  auto broker = cluster.brokers.find(broker_id);
+  if (broker == cluster.brokers.end()) return nullptr;
+  const auto& endpoints = broker->second.endpoints;
+  auto found = std::find_if(endpoints.begin(), endpoints.end(),
+                            [listener](const metadata::Endpoint& one) { return one.listener == listener; });
+  return found == endpoints.end() ? nullptr : &*found;
+}
+
+base::Task<FindCoordinatorResponse::Coordinator> find(RequestContext& context, std::string key, std::int8_t key_type) {
+  FindCoordinatorResponse::Coordinator answer;
+  answer.key = key;
+  if (key_type != kGroupKey) {
+    refuse(answer, ErrorCode::invalid_request, "This broker coordinates consumer groups only.");
+    co_return answer;
+  }
+  // The leader of the group's partition coordinates it. The topic is made when the first group is looked for.
+  const std::int32_t count = co_await context.services.groups.partition_count_or_create();
+  const auto cluster = context.services.metadata.get();
+  const metadata::Topic* topic = cluster->topic(kOffsetsTopic);
+  const metadata::Endpoint* endpoint = nullptr;
+  std::int32_t leader = -1;
+  if (count > 0 && topic != nullptr) {
+    auto partition = topic->partitions.find(group::partition_of(key, count));
+    if (partition != topic->partitions.end()) leader = partition->second.leader;
+    endpoint = endpoint_on(*cluster, leader, context.listener);
+  }
+  if (endpoint == nullptr) {
+    refuse(answer, ErrorCode::coordinator_not_available, std::nullopt);
+    co_return answer;
+  }
+  answer.node_id = leader;
+  answer.host = endpoint->host;
+  answer.port = endpoint->port;
+  co_return answer;
+}
+
+}  // namespace
+
+base::Task<FindCoordinatorResponse> handle(RequestContext& context, protocol::FindCoordinatorRequest request) {
+  FindCoordinatorResponse response;
+  if (context.api_version < kFirstVersionOfBatches) {
+    FindCoordinatorResponse::Coordinator found = co_await find(context, std::move(request.key), request.key_type);
+    response.error_code = found.error_code;
+    response.error_message = std::move(found.error_message);
+    response.node_id = found.node_id;
+    response.host = std::move(found.host);
+    response.port = found.port;
+    co_return response;
+  }
+  for (std::string& key : request.coordinator_keys) {
+    FindCoordinatorResponse::Coordinator found = co_await find(context, std::move(key), request.key_type);
+    response.coordinators.push_back(std::move(found));
+  }
+  co_return response;
+}
+
+}  // namespace broker::api

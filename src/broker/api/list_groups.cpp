@@ -1,0 +1,45 @@
+// ListGroups v0-5. v1: throttle time. v4: states, and a filter by them. v5: types, and a filter by them.
+#include "protocol/messages/list_groups.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "broker/api/handlers.h"
+#include "broker/api/request_context.h"
+#include "broker/group/group_coordinator.h"
+
+namespace broker::api {
+namespace {
+
+constexpr std::string_view kClassic = "classic";
+
+bool same_letters(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char left, unsigned char right) { return std::tolower(left) == std::tolower(right); });
+}
+
+// An empty filter lets all pass.
+bool passes(const std::vector<std::string>& filter, std::string_view value) {
+  return filter.empty() || std::any_of(filter.begin(), filter.end(),
+                                       [value](const std::string& wanted) { return same_letters(wanted, value); });
+}
+
+}  // namespace
+
+base::Task<protocol::ListGroupsResponse> handle(RequestContext& context, protocol::ListGroupsRequest request) {
+  const group::ListGroupsResult result = context.services.groups.list();
+  protocol::ListGroupsResponse response;
+  response.error_code = result.error;
+  for (const group::GroupListing& group : result.groups) {
+    const std::string_view state = group::name_of(group.state);
+    if (!passes(request.states_filter, state) || !passes(request.types_filter, kClassic)) continue;
+    auto& one = response.groups.emplace_back();
+    one.group_id = group.group_id;
+    one.protocol_type = group.protocol_type;
+    one.group_state = state;
+    one.group_type = kClassic;
+  }
+  co_return response;
+}
+
+}  // namespace broker::api

@@ -1,0 +1,87 @@
+// OffsetCommit v0-10. v1: generation and member, a timestamp for each offset (gone in v2). v2-4: a retention of the
+// client's own. v3: throttle time. v6: leader epochs. v7: static members. v9: member epochs of newer groups. v10:
+// topics by id. Unlike Kafka, which puts offsets of v0 into ZooKeeper, all versions go into __consumer_offsets.
+#include "protocol/messages/offset_commit.h"
+
+#include <utility>
+
+#include "base/clock.h"
+#include "broker/api/handlers.h"
+#include "broker/api/request_context.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/metadata/cluster_metadata.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::OffsetCommitRequest;
+using protocol::OffsetCommitResponse;
+
+constexpr std::int16_t kFirstVersionWithTopicIds = 10;
+
+// Where in the response the outcome of a commit belongs.
+struct Place {
+  std::size_t topic = 0;
+  std::size_t partition = 0;
+};
+
+group::OffsetCommit to_commit(const std::string& topic, const OffsetCommitRequest::OffsetCommitRequestPartition& one,
+                              std::int64_t retention_ms, std::int64_t now_ms) {
+  group::OffsetCommit commit;
+  commit.partition.topic = topic;
+  commit.partition.partition = one.partition_index;
+  commit.value.offset = one.committed_offset;
+  commit.value.leader_epoch = one.committed_leader_epoch;
+  commit.value.metadata = one.committed_metadata.value_or("");
+  commit.value.commit_timestamp = one.commit_timestamp;
+  if (retention_ms != -1) commit.value.expire_timestamp = now_ms + retention_ms;
+  return commit;
+}
+
+// Fills the response with what can be told at once, and the rest into `commits`.
+void sort_out(const RequestContext& context, const OffsetCommitRequest& request, OffsetCommitResponse& response,
+              std::vector<group::OffsetCommit>& commits, std::vector<Place>& places) {
+  const auto cluster = context.services.metadata.get();
+  const bool by_id = context.api_version >= kFirstVersionWithTopicIds;
+  for (const auto& topic : request.topics) {
+    const metadata::Topic* known = by_id ? cluster->topic(topic.topic_id) : cluster->topic(topic.name);
+    auto& answer = response.topics.emplace_back();
+    answer.name = topic.name;
+    answer.topic_id = topic.topic_id;
+    for (const auto& partition : topic.partitions) {
+      auto& one = answer.partitions.emplace_back();
+      one.partition_index = partition.partition_index;
+      if (!known) {
+        one.error_code = by_id ? ErrorCode::unknown_topic_id : ErrorCode::unknown_topic_or_partition;
+      } else if (!known->partitions.contains(partition.partition_index)) {
+        one.error_code = ErrorCode::unknown_topic_or_partition;
+      } else {
+        commits.push_back(
+            to_commit(known->name, partition, request.retention_time_ms, context.services.clock.wall_ms()));
+        places.push_back({response.topics.size() - 1, answer.partitions.size() - 1});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+base::Task<OffsetCommitResponse> handle(RequestContext& context, OffsetCommitRequest request) {
+  OffsetCommitResponse response;
+  group::CommitRequest commit;
+  std::vector<Place> places;
+  sort_out(context, request, response, commit.commits, places);
+  if (commit.commits.empty()) co_return response;
+  commit.group_id = std::move(request.group_id);
+  commit.who.member_id = std::move(request.member_id);
+  commit.who.group_instance_id = std::move(request.group_instance_id);
+  commit.generation = request.generation_id_or_member_epoch;
+  const std::vector<ErrorCode> outcomes = co_await context.services.groups.commit_offsets(std::move(commit));
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    response.topics[places[i].topic].partitions[places[i].partition].error_code = outcomes[i];
+  }
+  co_return response;
+}
+
+}  // namespace broker::api
