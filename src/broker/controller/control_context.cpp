@@ -8,7 +8,8 @@ using zk::client::Response;
 
 base::Task<std::vector<Response>> ControlContext::execute(std::vector<Request> requests) {
   if (!zookeeper) throw ControlLost("not connected to ZooKeeper");
-  std::vector<Response> responses = co_await zookeeper->execute(std::move(requests));
+  const std::shared_ptr<zk::client::ZooKeeper> session = zookeeper;
+  std::vector<Response> responses = co_await session->execute(std::move(requests));
   for (const Response& response : responses) {
     if (response.error == Error::session_expired) throw ControlLost("the ZooKeeper session has ended");
   }

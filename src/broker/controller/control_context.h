@@ -66,7 +66,7 @@ struct ControlContext {
   std::mt19937_64 random;
 
   metadata::Broker self;
-  std::unique_ptr<zk::client::ZooKeeper> zookeeper;
+  std::shared_ptr<zk::client::ZooKeeper> zookeeper;
   ClusterState state;
   bool active = false;  // this broker is the controller
   std::int32_t epoch = 0;

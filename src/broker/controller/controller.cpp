@@ -1,6 +1,8 @@
 // The session's life: start, registration, election, events. What requests ask is in controller_requests.cpp.
 #include "broker/controller/controller.h"
 
+#include <boost/asio/co_spawn.hpp>
+
 #include "base/logging.h"
 
 namespace broker::controller {
@@ -92,15 +94,28 @@ base::Task<void> Controller::start(metadata::Broker self) {
 }
 
 base::Task<void> Controller::close() {
-  std::function<base::Task<bool>()> job = [this]() -> base::Task<bool> {
-    closed_ = true;
-    context_.active = false;
-    if (context_.zookeeper) co_await context_.zookeeper->close();
-    context_.zookeeper.reset();
-    queue_->close();
-    co_return true;
+  // Not a job: the one at hand may be waiting for a ZooKeeper that is away.
+  co_await boost::asio::co_spawn(queue_->executor(), end_session(), boost::asio::use_awaitable);
+}
+
+base::Task<void> Controller::end_session() {
+  closed_ = true;
+  context_.active = false;
+  queue_->close();
+  const std::shared_ptr<zk::client::ZooKeeper> session = std::move(context_.zookeeper);
+  if (session) co_await session->close();
+}
+
+// The version of /brokers/seqid, one higher with each write.
+base::Task<std::int32_t> Controller::next_broker_sequence() {
+  std::function<base::Task<std::int32_t>()> job = [this]() -> base::Task<std::int32_t> {
+    Request bump = zk::client::set_data(std::string(znodes::kBrokerSequence), "");
+    const Response bumped = co_await context_.execute(std::move(bump));
+    co_return bumped.ok() ? bumped.stat.version : -1;
   };
-  co_await ask<bool>(queue_, std::move(job), false);
+  const std::int32_t version = co_await ask<std::int32_t>(queue_, std::move(job), -1);
+  if (version < 0) throw StartError("No broker id could be generated: ZooKeeper refused to write /brokers/seqid");
+  co_return version;
 }
 
 base::Task<void> Controller::connect() {

@@ -42,6 +42,9 @@ class Controller final : public Cluster {
   // Connects, makes the persistent paths, agrees on the cluster id (`expected`: from meta.properties), reads all
   // configs. Answers the cluster id. Throws StartError.
   base::Task<std::string> open(std::optional<std::string> expected);
+  // For a broker without a configured id: one that no other broker got this way. Kafka's ids are
+  // reserved.broker.max.id plus this. Between open() and start().
+  base::Task<std::int32_t> next_broker_sequence();
   // Registers under `self` (id, endpoints, rack), stands for election, and as controller brings all partitions of
   // this broker up. Throws StartError: the id is taken, or no connection.
   base::Task<void> start(metadata::Broker self);
@@ -62,6 +65,7 @@ class Controller final : public Cluster {
 
  private:
   base::Task<void> connect();
+  base::Task<void> end_session();
   base::Task<std::string> agree_on_cluster_id(std::optional<std::string> expected);
   base::Task<void> create_persistent_paths();
   base::Task<std::string> register_broker();  // why not; empty: done

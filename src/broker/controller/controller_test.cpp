@@ -392,6 +392,14 @@ TEST(Controller, Elections) {
   EXPECT_EQ(answers.at(asked[2]).error, ErrorCode::unknown_topic_or_partition);
 }
 
+TEST(Controller, BrokerIdsAreGenerated) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.run(node.controller->open(std::nullopt));
+  EXPECT_EQ(node.run(node.controller->next_broker_sequence()), 1);
+  EXPECT_EQ(node.run(node.controller->next_broker_sequence()), 2);
+}
+
 TEST(Controller, CallsAfterTheEndAreAnswered) {
   FakeZooKeeper server;
   Node node(server);
