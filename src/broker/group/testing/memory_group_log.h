@@ -1,0 +1,103 @@
+// __consumer_offsets in memory, for tests: led wholly, written by one, committed at once or when the test says so.
+// Thread-safe.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "broker/group/group_log.h"
+#include "protocol/record_batch.h"
+
+namespace broker::group::testing {
+
+class MemoryGroupLog final : public GroupLog {
+ public:
+  base::Task<std::int32_t> partition_count(bool create) override {
+    std::lock_guard lock(mutex_);
+    if (create && count_ == 0) count_ = 50;
+    co_return count_;
+  }
+  std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override {
+    std::lock_guard lock(mutex_);
+    if (not_led_.contains(partition)) return std::nullopt;
+    return 0;
+  }
+  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch) override {
+    std::lock_guard lock(mutex_);
+    if (append_error != protocol::ErrorCode::none) return append_error;
+    Partition& to = partitions_[partition];
+    protocol::set_base_offset(batch, to.end_offset);
+    to.end_offset = protocol::read_batch_header(batch)->next_offset();
+    to.batches.push_back(std::move(batch));
+    return to.end_offset;
+  }
+  base::Task<protocol::ErrorCode> await_committed(std::int32_t, std::int64_t) override {
+    std::unique_lock lock(mutex_);
+    if (commits_by_itself) co_return commit_error;
+    base::OneShot<protocol::ErrorCode> waiter;
+    waiting_.push_back(waiter);
+    lock.unlock();
+    co_return co_await waiter.wait();
+  }
+  protocol::Result<std::int64_t> read_all(std::int32_t partition,
+                                          const std::function<void(base::ByteView batches)>& visit) override {
+    std::vector<base::Bytes> batches;
+    std::int64_t end = 0;
+    {
+      std::lock_guard lock(mutex_);
+      ++loads;
+      batches = partitions_[partition].batches;
+      end = partitions_[partition].end_offset;
+    }
+    for (const base::Bytes& batch : batches) visit(batch);
+    return end;
+  }
+
+  void commit_all(protocol::ErrorCode outcome = protocol::ErrorCode::none) {
+    std::vector<base::OneShot<protocol::ErrorCode>> waiting;
+    {
+      std::lock_guard lock(mutex_);
+      waiting.swap(waiting_);
+    }
+    for (const auto& waiter : waiting) waiter.set(outcome);
+  }
+  void lead(std::int32_t partition, bool led) {
+    std::lock_guard lock(mutex_);
+    if (led) {
+      not_led_.erase(partition);
+    } else {
+      not_led_.insert(partition);
+    }
+  }
+  std::size_t batch_count() const {
+    std::lock_guard lock(mutex_);
+    std::size_t count = 0;
+    for (const auto& [number, partition] : partitions_) count += partition.batches.size();
+    return count;
+  }
+  base::Bytes last_batch(std::int32_t partition) {
+    std::lock_guard lock(mutex_);
+    return partitions_[partition].batches.back();
+  }
+
+  // Set before the calls that they are for.
+  protocol::ErrorCode append_error = protocol::ErrorCode::none;
+  protocol::ErrorCode commit_error = protocol::ErrorCode::none;
+  bool commits_by_itself = true;
+  int loads = 0;
+
+ private:
+  struct Partition {
+    std::vector<base::Bytes> batches;
+    std::int64_t end_offset = 0;
+  };
+  mutable std::mutex mutex_;
+  std::int32_t count_ = 0;
+  std::set<std::int32_t> not_led_;
+  std::map<std::int32_t, Partition> partitions_;
+  std::vector<base::OneShot<protocol::ErrorCode>> waiting_;
+};
+
+}  // namespace broker::group::testing
