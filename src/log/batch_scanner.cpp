@@ -1,12 +1,20 @@
 #include "log/batch_scanner.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace storage {
 namespace {
 
 constexpr std::size_t kHeaderChunk = 4096;  // some small batches' headers, or one
 constexpr std::size_t kWholeChunk = 256 * 1024;
+
+// So that nobody who counts with them overflows.
+bool offsets_are_sound(const protocol::BatchHeader& header) {
+  constexpr std::int64_t kOffsetMax =
+      std::numeric_limits<std::int64_t>::max() - std::numeric_limits<std::int32_t>::max();
+  return header.base_offset >= 0 && header.base_offset < kOffsetMax && header.last_offset_delta >= 0;
+}
 
 }  // namespace
 
@@ -46,7 +54,7 @@ std::optional<ScannedBatch> BatchScanner::next() {
     return std::nullopt;
   }
   auto header = protocol::read_batch_header(bytes);
-  if (!header) {
+  if (!header || !offsets_are_sound(*header)) {
     ended_ = ScanEnd::corrupt;
     return std::nullopt;
   }

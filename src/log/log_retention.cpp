@@ -69,7 +69,8 @@ std::size_t Log::delete_old_segments(std::int64_t now_ms) {
       return config_->retention_bytes >= 0 && total - size >= static_cast<std::uint64_t>(config_->retention_bytes);
     };
     auto beyond_time = [&](Segment& segment) {
-      return config_->retention_ms >= 0 && now_ms - segment.retention_timestamp() > config_->retention_ms;
+      return config_->retention_ms >= 0 &&
+             time_difference(now_ms, segment.retention_timestamp()) > config_->retention_ms;
     };
     std::vector<std::shared_ptr<Segment>> doomed;
     for (auto at = segments_.begin(); at != segments_.end(); ++at) {

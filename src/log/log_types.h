@@ -13,6 +13,11 @@
 
 namespace storage {
 
+// Clients choose their timestamps freely, so differences may overflow; they wrap as in Java.
+inline std::int64_t time_difference(std::int64_t later, std::int64_t earlier) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(later) - static_cast<std::uint64_t>(earlier));
+}
+
 using AppendOrigin = protocol::AppendOrigin;
 
 struct AppendContext {

@@ -18,6 +18,8 @@ std::optional<ControlMarker> read_control_marker(base::ByteView batch) {
     return ControlMarker{*type, protocol::control_coordinator_epoch(record)};
   } catch (const protocol::InvalidRecord&) {
     return std::nullopt;
+  } catch (const base::CompressionError&) {
+    return std::nullopt;
   }
 }
 
@@ -133,7 +135,7 @@ void ProducerState::on_high_watermark(std::int64_t high_watermark) {
 void ProducerState::expire(std::int64_t now_ms, std::int64_t expiration_ms) {
   std::erase_if(producers_, [&](const auto& entry) {
     const Producer& producer = entry.second;
-    return !producer.transaction_first_offset && now_ms - producer.last_timestamp >= expiration_ms;
+    return !producer.transaction_first_offset && time_difference(now_ms, producer.last_timestamp) >= expiration_ms;
   });
 }
 
@@ -176,18 +178,16 @@ void ProducerState::load(const std::vector<ProducerSnapshotEntry>& entries, std:
   clear();
   for (const ProducerSnapshotEntry& entry : entries) {
     bool open = entry.current_transaction_first_offset >= 0;
-    if (!open && now_ms - entry.timestamp >= expiration_ms) continue;
+    if (!open && time_difference(now_ms, entry.timestamp) >= expiration_ms) continue;
     Producer producer;
     producer.epoch = entry.producer_epoch;
     producer.last_timestamp = entry.timestamp;
     producer.coordinator_epoch = entry.coordinator_epoch;
     if (entry.last_offset >= 0) {
       // The first sequence follows from the last; it wraps below 0 as the sequence does above.
-      std::int32_t first = entry.last_sequence - entry.offset_delta;
-      if (entry.last_sequence < entry.offset_delta) {
-        first = std::numeric_limits<std::int32_t>::max() - (entry.offset_delta - entry.last_sequence) + 1;
-      }
-      producer.batches.push_back({entry.last_sequence < 0 ? -1 : first, entry.last_sequence,
+      std::int64_t first = std::int64_t{entry.last_sequence} - entry.offset_delta;
+      if (first < 0) first += std::int64_t{std::numeric_limits<std::int32_t>::max()} + 1;
+      producer.batches.push_back({entry.last_sequence < 0 ? -1 : static_cast<std::int32_t>(first), entry.last_sequence,
                                   entry.last_offset - entry.offset_delta, entry.last_offset, entry.timestamp});
     }
     if (open) {

@@ -4,6 +4,8 @@
 #include <limits>
 #include <random>
 
+#include "log/log_types.h"
+
 namespace storage {
 namespace {
 
@@ -70,7 +72,7 @@ bool Segment::must_roll(const SegmentAppend& append, const LogConfig& config, st
   std::int64_t segment_ms = config.segment_ms;
   if (config.cleanup_compact) segment_ms = std::min(segment_ms, config.max_compaction_lag_ms);
   std::int64_t first = first_batch_max_timestamp();
-  std::int64_t waited = first >= 0 ? append.max_timestamp - first : now_ms - created_ms_;
+  std::int64_t waited = first >= 0 ? time_difference(append.max_timestamp, first) : now_ms - created_ms_;
   if (waited > segment_ms - roll_jitter_ms_) return true;
   return offset_index_.is_full(config.segment_index_bytes) || time_index_.is_full(config.segment_index_bytes);
 }
@@ -158,19 +160,25 @@ std::optional<BatchPlace> Segment::find(std::int64_t offset) {
 }
 
 std::int64_t Segment::read_next_offset() {
+  auto scan = [&](std::uint64_t position, std::int64_t first_offset_max) -> std::optional<std::int64_t> {
+    std::optional<std::int64_t> next;
+    BatchScanner scanner(*file(), position, size_, BatchScanner::What::headers);
+    while (auto batch = scanner.next()) {
+      if (!next && (batch->header.base_offset < base_offset_ || batch->header.base_offset > first_offset_max)) {
+        return std::nullopt;
+      }
+      next = batch->header.next_offset();
+    }
+    // Begun within a batch by an index that lies, a scan hardly meets the end of the file by chance.
+    if (position != 0 && scanner.ended() != ScanEnd::end) return std::nullopt;
+    return next;
+  };
   if (size_ == 0) return base_offset_;
-  std::uint64_t position = offset_index_.last().position;
-  std::int64_t next = base_offset_;
-  bool any = false;
-  BatchScanner scanner(*file(), position < size_ ? position : 0, size_, BatchScanner::What::headers);
-  while (auto batch = scanner.next()) {
-    next = batch->header.next_offset();
-    any = true;
+  OffsetPosition last = offset_index_.last();
+  if (last.position > 0 && last.position < size_) {
+    if (auto next = scan(last.position, last.offset)) return *next;
   }
-  if (any || position == 0) return next;
-  BatchScanner from_start(*file(), 0, size_, BatchScanner::What::headers);
-  while (auto batch = from_start.next()) next = batch->header.next_offset();
-  return next;
+  return scan(0, std::numeric_limits<std::int64_t>::max()).value_or(base_offset_);
 }
 
 OffsetPosition Segment::place_of_time(std::int64_t timestamp) {

@@ -113,7 +113,7 @@ std::uint64_t Segment::recover(const LogConfig& config, OnBatch on_batch) {
   while (auto batch = scanner.next()) {
     const protocol::BatchHeader& header = batch->header;
     bool offset_fits = header.last_offset() >= base_offset_ && header.last_offset() - base_offset_ <= 2147483647;
-    if (!offset_fits || header.last_offset_delta < 0 || !protocol::crc_is_valid(batch->bytes)) break;
+    if (!offset_fits || !protocol::crc_is_valid(batch->bytes)) break;
     note_timestamp(header.max_timestamp, header.last_offset());
     index_append(header.last_offset(), batch->position, batch->size, config);
     on_batch(*batch);
