@@ -164,7 +164,8 @@ ConfigPlan plan_config_change(const ConfigView& view, const ConfigChange& change
     }
     plan.type = change.name.empty() ? ConfigEntityType::broker_default : ConfigEntityType::broker;
   }
-  if (incremental) plan.config = view.overrides(plan.type, change.name);
+  plan.entity = plan.type == ConfigEntityType::broker_default ? "<default>" : change.name;
+  if (incremental) plan.config = view.overrides(plan.type, plan.entity);
   Outcome outcome =
       apply(plan.config, change.operations, is_topic ? config::find_topic_key : config::resolve_broker_key);
   if (outcome.error == ErrorCode::none) {
@@ -200,7 +201,7 @@ base::Task<std::vector<Outcome>> alter_configs(RequestContext& context, std::vec
       ConfigPlan plan = plan_config_change(view, change, incremental);
       outcome = plan;
       if (outcome.error == ErrorCode::none && !validate_only) {
-        outcome = co_await services.cluster.set_config(plan.type, change.name, std::move(plan.config));
+        outcome = co_await services.cluster.set_config(plan.type, std::move(plan.entity), std::move(plan.config));
       }
     }
   }

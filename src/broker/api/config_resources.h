@@ -46,6 +46,7 @@ struct ConfigView {
 // error none: `config` may be stored as all of the entity's config.
 struct ConfigPlan : controller::Outcome {
   controller::ConfigEntityType type = controller::ConfigEntityType::topic;
+  std::string entity;  // the name it is stored under: the resource's, or "<default>" for all brokers
   config::StringMap config;
 };
 

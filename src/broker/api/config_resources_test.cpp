@@ -101,7 +101,10 @@ TEST_F(ConfigResources, BrokersAsKafka) {
   const ConfigPlan plan_of_four = broker({set("num.io.threads", "4")});
   expect(plan_of_four, ErrorCode::none, std::nullopt);
   EXPECT_EQ(plan_of_four.type, ConfigEntityType::broker);
-  EXPECT_EQ(plan(ConfigResourceType::broker, "", {set("num.io.threads", "4")}).type, ConfigEntityType::broker_default);
+  EXPECT_EQ(plan_of_four.entity, "7");
+  const ConfigPlan plan_for_all = plan(ConfigResourceType::broker, "", {set("num.io.threads", "4")});
+  EXPECT_EQ(plan_for_all.type, ConfigEntityType::broker_default);
+  EXPECT_EQ(plan_for_all.entity, "<default>");
   expect(broker({set("num.io.threads", "abc")}), ErrorCode::invalid_request,
          "Invalid value abc for configuration num.io.threads: Not a number of type INT");
   expect(broker({set("broker.id", "4")}), ErrorCode::invalid_request,

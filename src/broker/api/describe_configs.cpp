@@ -46,7 +46,6 @@ void fill(Result& result, std::vector<config::ConfigEntry> entries,
     config.name = std::move(entry.name);
     config.value = std::move(entry.value);
     config.read_only = entry.read_only;
-    config.is_default = entry.source == config::ConfigSource::by_default;
     config.config_source = static_cast<std::int8_t>(entry.source);
     config.is_sensitive = entry.sensitive;
     config.config_type = static_cast<std::int8_t>(entry.type);
@@ -59,6 +58,13 @@ void fill(Result& result, std::vector<config::ConfigEntry> entries,
       to.value = std::move(synonym.value);
       to.source = static_cast<std::int8_t>(synonym.source);
     }
+  }
+}
+
+// v0 can't say where a value comes from; later versions don't have the flag.
+void mark_defaults(Result& result) {
+  for (auto& config : result.configs) {
+    config.is_default = config.config_source == static_cast<std::int8_t>(config::ConfigSource::by_default);
   }
 }
 
@@ -130,6 +136,7 @@ base::Task<DescribeConfigsResponse> handle(RequestContext& context, DescribeConf
                "This most likely occurs because of a request being malformed by the client library or the message was "
                "sent to an incompatible broker. See the broker logs for more details.");
     }
+    if (context.api_version == 0) mark_defaults(result);
   }
   co_return response;
 }
