@@ -1,0 +1,49 @@
+// Frames of a client with an open session, each with a length of two bytes before it: nothing that it sends may do more
+// than get an answer or close its connection, and every write that was decided can be applied.
+#include "base/clock.h"
+#include "zk/server/coordinator.h"
+
+namespace {
+
+class FuzzPeer final : public zk::server::Peer {
+ public:
+  void close_after_output() override { phase = zk::server::PeerPhase::closed; }
+  void close_now() override { phase = zk::server::PeerPhase::closed; }
+  void flush() override { output.clear(); }
+};
+
+void sync(zk::server::Coordinator& coordinator) {
+  if (coordinator.has_batch()) coordinator.on_durable(coordinator.take_batch().records);
+  coordinator.flush_dirty();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  zk::server::ZooKeeperServerConfig config;
+  config.extended_types = true;
+  base::ManualClock clock;
+  zk::server::Coordinator coordinator(config, clock);
+  coordinator.begin();
+  FuzzPeer peer;
+  peer.address = "127.0.0.1";
+  coordinator.add_peer(peer);
+  base::Bytes connect(45);
+  base::store_big_endian(connect.data() + 12, std::int32_t{30000});
+  base::store_big_endian(connect.data() + 24, std::int32_t{16});
+  coordinator.on_frame(peer, connect);
+  sync(coordinator);
+  base::ByteView rest(data, size);
+  while (rest.size() >= 2 && peer.phase == zk::server::PeerPhase::open) {
+    auto length = static_cast<std::size_t>(base::load_big_endian<std::uint16_t>(rest.data()));
+    bool sync_now = (length & 0x8000U) != 0;
+    length = std::min<std::size_t>(length & 0x7fffU, rest.size() - 2);
+    if (coordinator.accepts(peer)) coordinator.on_frame(peer, rest.subspan(2, length));
+    rest = rest.subspan(2 + length);
+    if (sync_now) sync(coordinator);
+  }
+  sync(coordinator);
+  sync(coordinator);
+  coordinator.remove_peer(peer);
+  return 0;
+}
