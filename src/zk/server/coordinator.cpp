@@ -9,6 +9,7 @@ namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Coordinator";
 constexpr std::int64_t kHandshakeMs = 10'000;
+constexpr int kTicksClosingMax = 10;
 constexpr std::size_t kWaitingPerPeerMax = 1024;
 constexpr std::size_t kPeerOutputMax = 8 * 1024 * 1024;    // above it, nothing more is read from the peer
 constexpr std::size_t kEventOutputMax = 64 * 1024 * 1024;  // above it, a reader too slow for its events goes
@@ -268,7 +269,10 @@ void Coordinator::on_tick() {
   }
   std::vector<Peer*> late;
   for (const auto& [id, peer] : peers_) {
-    if (peer->phase == PeerPhase::connecting && now_ms - peer->connected_ms > kHandshakeMs) late.push_back(peer);
+    bool is_late = peer->phase == PeerPhase::connecting && now_ms - peer->connected_ms > kHandshakeMs;
+    // One that is to be closed after its output and doesn't take it.
+    bool is_stuck = peer->phase == PeerPhase::closed && ++peer->ticks_closing > kTicksClosingMax;
+    if (is_late || is_stuck) late.push_back(peer);
   }
   for (Peer* peer : late) peer->close_now();
   if (now_ms >= next_sweep_ms_) {

@@ -47,6 +47,7 @@ class Peer {
   std::deque<WaitingRequest> waiting;
   base::Bytes output;
   bool is_dirty = false;  // in the coordinator's list of those to flush
+  int ticks_closing = 0;
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
 };

@@ -49,7 +49,7 @@ void Tree::clear() {
   data_bytes_ = 0;
   node_count_ = 1;
   root_ = new Znode;
-  root_->data = Blob("");
+  root_->data = NodeContent("", "");
   root_->content_crc = content_crc("/", "");
   root_->snapshot_mark = snapshot_mark_;
   after_change(root_);
@@ -62,7 +62,7 @@ Znode* Tree::find_child(const Znode* parent, std::string_view name) const {
   std::size_t mask = table_.size() - 1;
   for (std::size_t slot = hash & mask; table_[slot] != nullptr; slot = (slot + 1) & mask) {
     Znode* node = table_[slot];
-    if (node->name_hash == hash && node->parent == parent && node->name == name) return node;
+    if (node->name_hash == hash && node->parent == parent && node->name() == name) return node;
   }
   return nullptr;
 }
@@ -84,11 +84,11 @@ const Znode* Tree::find(std::string_view path) const { return find_node(path); }
 std::string Tree::path_of(const Znode& node) const {
   if (&node == root_) return "/";
   std::size_t size = 0;
-  for (const Znode* at = &node; at != root_; at = at->parent) size += at->name.size() + 1;
+  for (const Znode* at = &node; at != root_; at = at->parent) size += at->name().size() + 1;
   std::string path(size, '/');
   for (const Znode* at = &node; at != root_; at = at->parent) {
-    size -= at->name.size();
-    std::copy(at->name.begin(), at->name.end(), path.begin() + static_cast<std::ptrdiff_t>(size));
+    size -= at->name().size();
+    std::copy(at->name().begin(), at->name().end(), path.begin() + static_cast<std::ptrdiff_t>(size));
     --size;
   }
   return path;
@@ -116,7 +116,7 @@ Stat Tree::stat_of(const Znode& node) const {
 std::vector<std::string_view> Tree::children_of(const Znode& node) const {
   std::vector<std::string_view> names;
   names.reserve(static_cast<std::size_t>(node.child_count));
-  for (const Znode* child = node.first_child; child != nullptr; child = child->next) names.push_back(child->name);
+  for (const Znode* child = node.first_child; child != nullptr; child = child->next) names.push_back(child->name());
   std::reverse(names.begin(), names.end());
   return names;
 }
@@ -178,8 +178,7 @@ Znode* Tree::attach(Znode* parent, std::string_view path, std::optional<std::str
   if ((node_count_ + 1) * 4 > table_.size() * 3) grow_table();
   auto* node = new Znode;
   node->parent = parent;
-  node->name = name_of(path);
-  node->name_hash = hash_of(parent, node->name);
+  node->name_hash = hash_of(parent, name_of(path));
   node->stat = stat;
   node->acl_id = acl_id;
   node->snapshot_mark = snapshot_mark_;
@@ -225,7 +224,7 @@ void Tree::detach(Znode* node, std::string_view path) {
 
 void Tree::set_content(Znode* node, std::string_view path, std::optional<std::string_view> data) {
   data_bytes_ -= static_cast<std::int64_t>(node->data.view().size());
-  node->data = Blob(data);
+  node->data = NodeContent(node == root_ ? std::string_view() : name_of(path), data);
   data_bytes_ += static_cast<std::int64_t>(node->data.view().size());
   node->content_crc = content_crc(path, node->data.view());
 }

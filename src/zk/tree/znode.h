@@ -10,26 +10,37 @@
 
 namespace zk::tree {
 
-// Bytes that may be null, in one pointer.
-class Blob {
+// A znode's name and its data, which may be null, in one piece of memory.
+class NodeContent {
  public:
-  Blob() = default;
-  explicit Blob(std::optional<std::string_view> bytes) {
-    if (!bytes) return;
-    auto size = static_cast<std::uint32_t>(bytes->size());
-    bytes_ = std::make_unique_for_overwrite<char[]>(sizeof size + size);
-    std::memcpy(bytes_.get(), &size, sizeof size);
-    if (size != 0) std::memcpy(bytes_.get() + sizeof size, bytes->data(), size);
+  NodeContent() = default;
+  NodeContent(std::string_view name, std::optional<std::string_view> data) {
+    Head head{static_cast<std::uint32_t>(name.size()), data ? static_cast<std::int32_t>(data->size()) : -1};
+    bytes_ = std::make_unique_for_overwrite<char[]>(sizeof head + name.size() + (data ? data->size() : 0));
+    std::memcpy(bytes_.get(), &head, sizeof head);
+    if (!name.empty()) std::memcpy(bytes_.get() + sizeof head, name.data(), name.size());
+    if (data && !data->empty()) std::memcpy(bytes_.get() + sizeof head + name.size(), data->data(), data->size());
   }
-  bool is_null() const { return !bytes_; }
+  bool is_null() const { return head().data_size < 0; }
   std::string_view view() const {  // empty if null
-    if (!bytes_) return {};
-    std::uint32_t size;
-    std::memcpy(&size, bytes_.get(), sizeof size);
-    return {bytes_.get() + sizeof size, size};
+    Head sizes = head();
+    if (sizes.data_size <= 0) return {};
+    return {bytes_.get() + sizeof sizes + sizes.name_size, static_cast<std::size_t>(sizes.data_size)};
+  }
+  std::string_view name() const {
+    return bytes_ ? std::string_view(bytes_.get() + sizeof(Head), head().name_size) : std::string_view();
   }
 
  private:
+  struct Head {
+    std::uint32_t name_size = 0;
+    std::int32_t data_size = -1;
+  };
+  Head head() const {
+    Head sizes;
+    if (bytes_) std::memcpy(&sizes, bytes_.get(), sizeof sizes);
+    return sizes;
+  }
   std::unique_ptr<char[]> bytes_;
 };
 
@@ -46,8 +57,9 @@ struct Znode {
   std::uint32_t digest = 0;       // what it adds to the tree's digest
   bool in_digest = true;
   std::uint8_t snapshot_mark = 0;
-  Blob data;
-  std::string name;
+  NodeContent data;
+
+  std::string_view name() const { return data.name(); }
 };
 
 }  // namespace zk::tree
