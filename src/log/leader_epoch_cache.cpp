@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "log/partition_files.h"
+
 namespace storage {
 
 LeaderEpochCache::LeaderEpochCache(base::FileSystem& files, const std::string& directory)
@@ -26,8 +28,9 @@ void LeaderEpochCache::assign(std::int32_t epoch, std::int64_t start_offset) {
   if (!entries_.empty() && entries_.back().epoch == epoch && start_offset >= entries_.back().start_offset) return;
   std::erase_if(entries_,
                 [&](const EpochEntry& entry) { return entry.epoch >= epoch || entry.start_offset >= start_offset; });
+  bool first = entries_.empty();
   entries_.push_back({epoch, start_offset});
-  write();
+  write(!first);
 }
 
 void LeaderEpochCache::truncate_from_end(std::int64_t end_offset) {
@@ -53,12 +56,17 @@ void LeaderEpochCache::clear() {
 }
 
 void LeaderEpochCache::flush() {
-  if (dirty_) write();
+  if (dirty_) write(true);
 }
 
-void LeaderEpochCache::write() {
+void LeaderEpochCache::write(bool sync_name) {
   std::string text = encode_epoch_checkpoint(entries_);
-  base::write_file_atomically(files_, directory_ + "/" + kLeaderEpochFile, base::as_bytes(text));
+  std::string path = directory_ + "/" + kLeaderEpochFile;
+  if (sync_name) {
+    base::write_file_atomically(files_, path, base::as_bytes(text));
+  } else {
+    replace_file(files_, path, base::as_bytes(text));
+  }
   dirty_ = false;
 }
 

@@ -116,6 +116,8 @@ ErrorCode Log::set_topic_id(const base::Uuid& topic_id) {
       std::lock_guard lock(mutex_);
       if (!usable()) return ErrorCode::kafka_storage_error;
       if (topic_id_) return *topic_id_ == topic_id ? ErrorCode::none : ErrorCode::inconsistent_topic_id;
+      modified_ = true;
+      names_synced_ = false;
       if (options_.keep_partition_metadata) write_partition_metadata(files_, where_.directory, topic_id);
       topic_id_ = topic_id;
       return ErrorCode::none;
@@ -147,6 +149,8 @@ ErrorCode Log::start_leader_epoch(std::int32_t leader_epoch) {
     return watching_for_failure([&] {
       std::lock_guard lock(mutex_);
       if (!usable()) return ErrorCode::kafka_storage_error;
+      if (epochs_.latest_epoch() != leader_epoch) modified_ = true;
+      if (!epochs_.latest_epoch()) names_synced_ = false;
       epochs_.assign(leader_epoch, log_end_offset_);
       return ErrorCode::none;
     });
@@ -178,6 +182,7 @@ std::vector<ActiveProducer> Log::active_producers() const {
 // Order: last index entries and trim of the old segment, snapshot of what lies below the new one, the new files. The
 // old segment is fsynced later (flush_closed_segments); until then the recovery point stays below it.
 void Log::roll_locked(std::int64_t new_base, std::int64_t now_ms) {
+  modified_ = true;
   if (segments_.contains(new_base)) return;  // an empty active segment can't be followed by itself
   active().finish();
   snapshots_.write(new_base, producers_.snapshot());
@@ -198,6 +203,7 @@ void Log::flush_up_to(std::int64_t offset, bool with_active) {
   std::string directory;
   std::uint64_t truncations = 0;
   bool new_names = false;
+  bool new_directory = false;
   {
     std::lock_guard lock(mutex_);
     require_usable();
@@ -211,11 +217,14 @@ void Log::flush_up_to(std::int64_t offset, bool with_active) {
       for (auto& file : at->second->files_to_sync(!is_active)) to_sync.push_back(std::move(file));
       new_names = new_names || at->first >= recovery_point_;
     }
+    new_directory = !names_synced_;
     epochs_.flush();
   }
   for (const auto& file : to_sync) file->sync();
-  if (new_names) files_.sync_directory(directory);
+  if (new_names || new_directory) files_.sync_directory(directory);
+  if (new_directory) files_.sync_directory(log_directory_->path());
   std::lock_guard lock(mutex_);
+  if (new_directory) names_synced_ = true;
   last_flush_ms_ = clock_.monotonic_ms();
   // After a truncation in between, the bytes that were synced may not be those that are there now.
   if (truncations == truncations_) recovery_point_ = std::max(recovery_point_, offset);
@@ -244,6 +253,10 @@ void Log::close() {
       std::lock_guard lock(mutex_);
       if (closed_) return;
       require_usable();
+      if (!modified_) {
+        closed_ = true;
+        return;
+      }
       active().finish();
       snapshots_.write(log_end_offset_, producers_.snapshot());
     }

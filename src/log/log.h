@@ -201,6 +201,8 @@ class Log {
   std::int64_t last_flush_ms_ = 0;
   std::uint64_t truncations_ = 0;
   std::vector<PendingDelete> pending_deletes_;
+  bool names_synced_ = false;  // files made at creation may be lost with the whole log until its first flush
+  bool modified_ = false;      // since a clean start; if not, there is nothing to close
   bool closed_ = false;
 };
 

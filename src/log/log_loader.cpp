@@ -121,6 +121,7 @@ void Log::load_segments(const FilesFound& found) {
 }
 
 std::uint64_t Log::recover_segment(Segment& segment) {
+  modified_ = true;
   files_.remove(where_.path(segment.base_offset(), kTransactionIndexSuffix));
   std::int64_t end = segment.base_offset();
   std::uint64_t cut_off = segment.recover(*config_, [&](const ScannedBatch& batch) {
@@ -199,9 +200,12 @@ void Log::load() {
     drop_all_segments_and_start_at(options_.log_start_offset);
   }
   if (segments_.empty()) {
+    modified_ = true;
     log_end_offset_ = options_.log_start_offset;
     segments_[log_end_offset_] = Segment::create(where_, log_end_offset_, *config_, clock_.wall_ms());
   }
+  if (!options_.clean_shutdown) modified_ = true;
+  names_synced_ = options_.clean_shutdown && !modified_;
   recovery_point_ = options_.clean_shutdown ? log_end_offset_ : std::min(options_.recovery_point, log_end_offset_);
   epochs_.truncate_from_end(log_end_offset_);
   log_start_offset_ = std::max(options_.log_start_offset, segments_.begin()->first);
@@ -213,6 +217,8 @@ void Log::load() {
   snapshots_.remove_if(
       [&](std::int64_t offset) { return !segments_.contains(offset) && !(offset == newest && newest > last_base); });
   rebuild_producers(log_end_offset_, options_.clean_shutdown);
+  // Ten thousand idle logs shouldn't hold as many files open.
+  for (const auto& [base, segment] : segments_) segment->release_file();
 }
 
 // Producer state as of `end_offset`: the newest snapshot, and what the log has behind it.

@@ -84,10 +84,7 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create(const TopicPartition& top
     LogOptions options = state_->options_for(**owner, topic_partition);
     options.config = config;
     options.clean_shutdown = true;
-    bool made = state_->attempt(*chosen, [&] {
-      log = Log::open(state_->files, state_->clock, options);
-      state_->files.sync_directory(chosen->path());
-    });
+    bool made = state_->attempt(*chosen, [&] { log = Log::open(state_->files, state_->clock, options); });
     if (!made) return ErrorCode::kafka_storage_error;
     base::log_info(kLogger, "Created log for partition {} in {}", topic_partition.to_string(), options.directory);
     std::lock_guard lock(state_->mutex);

@@ -25,6 +25,7 @@ void Log::schedule_delete(std::int64_t offset, std::string_view suffix) {
 }
 
 std::size_t Log::drop_segments(const std::vector<std::shared_ptr<Segment>>& doomed) {
+  modified_ = true;
   for (const auto& segment : doomed) {
     std::int64_t base = segment->base_offset();
     segments_.erase(base);
@@ -38,6 +39,7 @@ std::size_t Log::drop_segments(const std::vector<std::shared_ptr<Segment>>& doom
 
 void Log::move_log_start(std::int64_t offset) {
   if (offset <= log_start_offset_) return;
+  modified_ = true;
   log_start_offset_ = offset;
   high_watermark_ = std::max(high_watermark_, offset);
   epochs_.truncate_from_start(offset);
@@ -123,6 +125,7 @@ void Log::truncate_fully_and_start_at(std::int64_t offset) {
     std::lock_guard lock(mutex_);
     require_usable();
     ++truncations_;
+    modified_ = true;
     drop_all_segments_and_start_at(offset);
     epochs_.clear();
     epochs_.flush();
@@ -144,6 +147,7 @@ void Log::truncate_to(std::int64_t offset) {
       return;
     }
     ++truncations_;
+    modified_ = true;
     std::vector<std::shared_ptr<Segment>> doomed;
     for (auto at = segments_.upper_bound(offset); at != segments_.end(); ++at) doomed.push_back(at->second);
     drop_segments(doomed);

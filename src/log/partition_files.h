@@ -17,4 +17,8 @@ struct PartitionFiles {
   std::string path(std::int64_t offset, std::string_view suffix) const { return path(file_name(offset, suffix)); }
 };
 
+// As write_file_atomically(), but the directory isn't synced: for files that a log without flushed data may lose with
+// its other names. The log's first flush syncs them.
+void replace_file(base::FileSystem& files, const std::string& path, base::ByteView bytes);
+
 }  // namespace storage

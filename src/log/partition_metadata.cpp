@@ -1,6 +1,7 @@
 #include "log/partition_metadata.h"
 
 #include "base/bytes.h"
+#include "log/partition_files.h"
 
 namespace storage {
 namespace {
@@ -23,7 +24,7 @@ std::optional<base::Uuid> read_partition_metadata(base::FileSystem& files, const
 
 void write_partition_metadata(base::FileSystem& files, const std::string& directory, const base::Uuid& topic_id) {
   std::string text = std::string(kPrefix) + topic_id.to_string();
-  base::write_file_atomically(files, directory + "/" + kPartitionMetadataFile, base::as_bytes(text));
+  replace_file(files, directory + "/" + kPartitionMetadataFile, base::as_bytes(text));
 }
 
 }  // namespace storage

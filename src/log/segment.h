@@ -43,6 +43,7 @@ class Segment {
   std::int64_t base_offset() const { return base_offset_; }
   std::uint64_t size() const { return size_; }
   std::shared_ptr<base::File> file();
+  void release_file() { file_.reset(); }  // it is opened again when needed
 
   // Whether the log must roll before this append goes in.
   bool must_roll(const SegmentAppend& append, const LogConfig& config, std::int64_t now_ms);
