@@ -23,6 +23,7 @@ ZooKeeperAccess zookeeper_access(boost::asio::any_io_executor executor, zk::clie
                                  std::int32_t connection_timeout_ms) {
   ZooKeeperAccess access;
   access.connection_timeout_ms = connection_timeout_ms;
+  access.registration_wait_ms = options.session_timeout_ms + options.session_timeout_ms / 2;
   access.prepare = [executor, options, connection_timeout_ms] {
     return zk::client::create_chroot(executor, options, connection_timeout_ms);
   };
@@ -163,8 +164,12 @@ base::Task<std::string> Controller::agree_on_cluster_id(std::optional<std::strin
   Response found = co_await context_.execute(read);
   if (found.error == Error::no_node) {
     const std::string text = znodes::encode_cluster_id(base::Uuid::random().to_string());
-    co_await zk::client::create_recursive(*context_.zookeeper, std::string(znodes::kClusterId), text);
-    found = co_await context_.execute(read);  // whoever made it
+    std::vector<Request> requests;
+    requests.push_back(zk::client::create(std::string(zk::client::parent_of(znodes::kClusterId)), std::nullopt));
+    requests.push_back(zk::client::create(std::string(znodes::kClusterId), text));
+    requests.push_back(read);
+    const std::vector<Response> responses = co_await context_.execute(std::move(requests));
+    found = responses.back();  // whoever made it
   }
   const std::optional<std::string> id = znodes::decode_cluster_id(found.data.value_or(""));
   if (!id) throw StartError("The znode /cluster/id can't be read");
@@ -177,50 +182,16 @@ base::Task<std::string> Controller::agree_on_cluster_id(std::optional<std::strin
   co_return *id;
 }
 
-// The node is ours by its owner; an earlier session of ours that lingers is no duplicate, but can't be told apart from
-// another process with the same id, so it is waited out by whoever restarts us, as with Kafka.
-base::Task<std::string> Controller::register_broker() {
-  const std::string path = znodes::broker_path(context_.self.id);
-  const std::string text = znodes::encode_broker(context_.self, context_.clock.wall_ms());
-  Request registration = zk::client::multi(zk::client::create(path, std::nullopt, zk::client::CreateMode::ephemeral),
-                                           zk::client::set_data(path, text, 0));
-  Response response = co_await context_.execute(registration);
-  if (response.error == Error::node_exists) {
-    Request read = zk::client::get_data(path);
-    const Response present = co_await context_.execute(read);
-    if (present.ok() && present.stat.ephemeral_owner == context_.zookeeper->session_id()) {
-      broker_epoch_ = present.stat.czxid;  // the answer to our own multi was lost
-    } else if (present.error == Error::no_node) {
-      response = co_await context_.execute(registration);
-    }
-    if (present.ok() && present.stat.ephemeral_owner != context_.zookeeper->session_id()) {
-      co_return "Broker id " + std::to_string(context_.self.id) + " is already registered at " + path +
-          " by another session (0x" + fmt::format("{:x}", present.stat.ephemeral_owner) +
-          "). Either broker.id is used twice in this cluster, or this broker was stopped a moment ago and its old "
-          "session has not expired yet.";
-    }
-    if (present.ok()) response = Response();
-  }
-  if (!response.ok()) {
-    co_return "Registration of broker " + std::to_string(context_.self.id) +
-        " failed: " + std::string(zk::client::name_of(response.error));
-  }
-  if (!response.results.empty()) broker_epoch_ = response.results.at(1).stat.czxid;
-  context_.self.epoch = broker_epoch_;
-  base::log_info(kZkLogger, "Registered broker {} at path {} with czxid (broker epoch): {}", context_.self.id, path,
-                 broker_epoch_.load());
-  co_return std::string();
-}
-
 // ---- election
 
 base::Task<void> Controller::elect() {
   for (;;) {
-    Request watch = zk::client::exists(std::string(znodes::kController), true);
-    co_await context_.execute(std::move(watch));
-    Request read = zk::client::get_data(std::string(znodes::kController), true);
-    const Response present = co_await context_.execute(std::move(read));
-    if (present.ok()) {
+    std::vector<Request> look;
+    look.push_back(zk::client::exists(std::string(znodes::kController), true));
+    look.push_back(zk::client::get_data(std::string(znodes::kController), true));
+    const std::vector<Response> seen = co_await context_.execute(std::move(look));
+    const Response& present = seen.back();
+    if (present.ok() && (stale_session_ == 0 || present.stat.ephemeral_owner != stale_session_)) {
       const bool own = present.stat.ephemeral_owner == context_.zookeeper->session_id();
       if (own && context_.active) co_return;
       const std::int32_t other = znodes::decode_controller(present.data.value_or("")).value_or(-1);
@@ -228,8 +199,12 @@ base::Task<void> Controller::elect() {
         follow(other);
         co_return;
       }
-      // Won earlier by a multi whose answer was lost: give it back and stand again, since its epoch is unknown.
+      // Won earlier by a multi whose answer was lost, or fenced off since: stand again for a new epoch.
       Request removal = zk::client::remove(std::string(znodes::kController));
+      co_await context_.execute(std::move(removal));
+    }
+    if (present.ok() && present.stat.ephemeral_owner == stale_session_) {
+      Request removal = zk::client::remove(std::string(znodes::kController), present.stat.version);
       co_await context_.execute(std::move(removal));
     }
     const bool won = co_await stand_for_election();
@@ -242,9 +217,11 @@ base::Task<bool> Controller::stand_for_election() {
   Request read = zk::client::get_data(std::string(znodes::kControllerEpoch));
   Response epoch = co_await context_.execute(read);
   if (epoch.error == Error::no_node) {
-    Request first = zk::client::create(std::string(znodes::kControllerEpoch), "0");
-    co_await context_.execute(std::move(first));
-    epoch = co_await context_.execute(read);
+    std::vector<Request> requests;
+    requests.push_back(zk::client::create(std::string(znodes::kControllerEpoch), "0"));
+    requests.push_back(read);
+    const std::vector<Response> responses = co_await context_.execute(std::move(requests));
+    epoch = responses.back();
   }
   if (!epoch.ok()) throw ControlLost("the controller epoch can't be read");
   const std::int32_t next = std::atoi(epoch.data.value_or("0").c_str()) + 1;

@@ -29,6 +29,12 @@ struct ZooKeeperAccess {
   std::function<base::Task<bool>()> prepare;
   std::function<std::unique_ptr<zk::client::ZooKeeper>(zk::client::SessionEvents)> open;
   std::int32_t connection_timeout_ms = 18000;  // zookeeper.connection.timeout.ms
+  // A file in the (locked) data directory that keeps the id of the last session that this directory's broker was
+  // registered by. After a crash it proves that a registration which is still there is a dead one of our own.
+  std::string session_file;
+  // How long to wait for a registration with our own endpoints to expire, and how often to look.
+  std::int32_t registration_wait_ms = 27000;
+  std::int32_t registration_poll_ms = 200;
 };
 ZooKeeperAccess zookeeper_access(boost::asio::any_io_executor executor, zk::client::SessionOptions options,
                                  std::int32_t connection_timeout_ms);
@@ -69,6 +75,11 @@ class Controller final : public Cluster {
   base::Task<std::string> agree_on_cluster_id(std::optional<std::string> expected);
   base::Task<void> create_persistent_paths();
   base::Task<std::string> register_broker();  // why not; empty: done
+  void registered(std::int64_t broker_epoch);
+  base::Task<bool> clear_way(zk::client::Response present, std::int64_t waiting_since_ms);
+  base::Task<void> take_over(std::int64_t stale_session);
+  std::int64_t last_session() const;
+  void remember_session();
   base::Task<void> elect();
   base::Task<bool> stand_for_election();
   base::Task<void> become_controller();
@@ -94,6 +105,7 @@ class Controller final : public Cluster {
   TopicManager topics_;
   std::set<std::string> scheduled_;  // events that wait for their job
   std::atomic<std::int64_t> broker_epoch_{-1};
+  std::int64_t stale_session_ = 0;  // the one that a crash of ours left behind
   bool started_ = false;
   bool closed_ = false;
 };

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "base/testing/temp_dir.h"
 #include "zk/client/testing/fake_zookeeper.h"
 
 namespace broker::controller {
@@ -42,11 +43,14 @@ using Log = std::vector<std::string>;
 
 // One broker process, with the test as its control thread.
 struct Node {
-  explicit Node(FakeZooKeeper& zookeeper, std::int32_t id = 1) : server(zookeeper) {
+  explicit Node(FakeZooKeeper& zookeeper, std::int32_t id = 1, const std::string& session_file = "")
+      : server(zookeeper) {
     self.id = id;
     self.endpoints.push_back(metadata::Endpoint{"PLAINTEXT", "PLAINTEXT", "127.0.0.1", 9092});
     ZooKeeperAccess access;
     access.prepare = []() -> base::Task<bool> { co_return true; };
+    access.registration_poll_ms = 1;
+    access.session_file = session_file;
     access.open = [this](zk::client::SessionEvents events) {
       return server.open(loop.get_executor(), std::move(events));
     };
@@ -212,9 +216,50 @@ TEST(Controller, RefusesTheWrongClusterAndATakenId) {
                   "wrong cluster. Configured zookeeper.connect may be wrong.");
   }
   Node twin(server);
+  twin.self.endpoints[0].port = 9093;
   twin.run(twin.controller->open(std::nullopt));
   EXPECT_THROW(twin.run(twin.controller->start(twin.self)), StartError);
   EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.czxid, first.controller->broker_epoch());
+}
+
+// The process was killed: its session lives on at the server.
+TEST(Controller, TakesOverFromItsOwnDeadProcess) {
+  FakeZooKeeper server;
+  const base::testing::TempDir directory;
+  auto dead = std::make_unique<Node>(server, 1, directory / "session");
+  dead->start();
+  dead->create("t", 1);
+  const std::int64_t old_epoch = dead->controller->broker_epoch();
+  Node next(server, 1, directory / "session");
+  next.start(dead->opened_as);
+  EXPECT_GT(next.controller->broker_epoch(), old_epoch);
+  EXPECT_EQ(server.data("/controller_epoch"), "2");
+  EXPECT_EQ(next.sink.take(), Log{"lead t-0 epoch 0/0"});
+}
+
+TEST(Controller, WaitsForARegistrationWithItsOwnEndpoints) {
+  FakeZooKeeper server;
+  Node other(server);
+  other.start();
+  const std::int64_t session = server.nodes()["/brokers/ids/1"].stat.ephemeral_owner;
+  Node node(server);
+  int looks = 0;
+  server.before = [&](const Request& request) -> std::optional<Error> {
+    if (request.op == zk::client::OpCode::get_data && request.path == "/brokers/ids/1") {
+      node.clock.advance_ms(10000);
+      if (++looks == 2) server.end_session(session);
+    }
+    return std::nullopt;
+  };
+  node.start();
+  EXPECT_EQ(server.data("/controller_epoch"), "2");
+  Node late(server);
+  late.run(late.controller->open(std::nullopt));
+  server.before = [&](const Request& request) -> std::optional<Error> {
+    if (request.op == zk::client::OpCode::multi) late.clock.advance_ms(10000);
+    return std::nullopt;
+  };
+  EXPECT_THROW(late.run(late.controller->start(late.self)), StartError);
 }
 
 TEST(Controller, LostSessionMeansNewRegistrationAndElection) {
