@@ -103,6 +103,7 @@ void BrokerApp::Parts::make_controller() {
   const auto executor = control_loop.get_executor();
   auto access = controller::zookeeper_access(executor, session_options(*config),
                                              static_cast<std::int32_t>(config->zookeeper_connection_timeout_ms()));
+  access.session_file = config->log_dirs().front() + "/.zookeeper-session";
   controller =
       std::make_unique<controller::Controller>(executor, std::move(access), clock, metadata, router, std::move(hooks));
   group_log.set_cluster(*controller);
@@ -116,11 +117,14 @@ void BrokerApp::Parts::agree_on_identity() {
   const std::string cluster_id = run_on_control(controller->open(stored_cluster_id_));
   std::int32_t broker_id = configs.broker()->hot().broker_id;
   if (broker_id < 0) {
-    if (!stored_broker_id_) {
-      throw std::runtime_error(
-          "broker.id is not set and meta.properties has none: generating broker ids is not supported, set broker.id");
+    if (stored_broker_id_) {
+      broker_id = *stored_broker_id_;
+    } else if (configs.broker()->get_bool("broker.id.generation.enable")) {
+      broker_id =
+          configs.broker()->get_int("reserved.broker.max.id") + run_on_control(controller->next_broker_sequence());
+    } else {
+      throw std::runtime_error("broker.id is not set, and broker.id.generation.enable is false");
     }
-    broker_id = *stored_broker_id_;
     configs.set_broker_id(broker_id);
   }
   logs.check_identity(broker_id, cluster_id);
