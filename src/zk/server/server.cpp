@@ -52,7 +52,6 @@ Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
 Server::Impl::~Impl() { stop(); }
 
 void Server::Impl::start() {
-  for (const std::string& warning : config_.warnings) base::log_warn(kLogger, "{}", warning);
   load();
   TxnLogOptions options;
   options.preallocate_bytes = config_.preallocate_bytes;
