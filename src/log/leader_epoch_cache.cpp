@@ -11,7 +11,8 @@ LeaderEpochCache::LeaderEpochCache(base::FileSystem& files, const std::string& d
   std::string path = directory_ + "/" + kLeaderEpochFile;
   if (!files_.exists(path)) return;
   try {
-    entries_ = decode_epoch_checkpoint(base::read_file(files_, path));
+    base::Bytes bytes = base::read_file(files_, path);
+    if (!is_blank(bytes)) entries_ = decode_epoch_checkpoint(bytes);
   } catch (const CorruptFile& error) {
     throw CorruptFile(path + ": " + error.what());
   }
@@ -59,10 +60,10 @@ void LeaderEpochCache::flush() {
   if (dirty_) write(true);
 }
 
-void LeaderEpochCache::write(bool sync_name) {
+void LeaderEpochCache::write(bool sync) {
   std::string text = encode_epoch_checkpoint(entries_);
   std::string path = directory_ + "/" + kLeaderEpochFile;
-  if (sync_name) {
+  if (sync) {
     base::write_file_atomically(files_, path, base::as_bytes(text));
   } else {
     replace_file(files_, path, base::as_bytes(text));

@@ -19,8 +19,8 @@ class LeaderEpochCache {
   // Reads the file; throws CorruptFile if it isn't one.
   LeaderEpochCache(base::FileSystem& files, const std::string& directory);
 
-  // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Written at once; the name of
-  // a first file is durable once the directory is synced, which the log's first flush does.
+  // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Written at once, and synced
+  // unless it is the first one: the log's first flush does that.
   void assign(std::int32_t epoch, std::int64_t start_offset);
   // The entries that start at `end_offset` or later go. With what recovery found, before anybody asks.
   void truncate_from_end(std::int64_t end_offset);
@@ -38,7 +38,7 @@ class LeaderEpochCache {
   EpochEndOffset end_offset(std::int32_t epoch, std::int64_t log_end_offset) const;
 
  private:
-  void write(bool sync_name);
+  void write(bool sync);
 
   base::FileSystem& files_;
   std::string directory_;

@@ -218,6 +218,10 @@ void Log::flush_up_to(std::int64_t offset, bool with_active) {
       new_names = new_names || at->first >= recovery_point_;
     }
     new_directory = !names_synced_;
+    for (const char* name : {kPartitionMetadataFile, kLeaderEpochFile}) {
+      std::string path = where_.path(name);
+      if (new_directory && files_.exists(path)) to_sync.push_back(files_.open(path, base::OpenMode::read_write));
+    }
     epochs_.flush();
   }
   for (const auto& file : to_sync) file->sync();
@@ -237,7 +241,7 @@ void Log::flush() {
 void Log::flush_closed_segments() {
   {
     std::lock_guard lock(mutex_);
-    if (!usable() || recovery_point_ >= active().base_offset()) return;
+    if (!usable() || (names_synced_ && recovery_point_ >= active().base_offset())) return;
   }
   watching_for_failure([&] { flush_up_to(-1, false); });
 }

@@ -87,6 +87,25 @@ TEST_F(LogCrashTest, ACleanCloseSurvivesAPowerLoss) {
   EXPECT_TRUE(append({"v19"}, {.producer_id = 1, .producer_epoch = 0, .base_sequence = 19}).duplicate);
 }
 
+// Topic id and first epoch aren't synced when they are written, but with the first flush.
+TEST_F(LogCrashTest, ANewPartitionIsDurableAfterItsFirstFlush) {
+  for (bool flushed : {false, true}) {
+    files_.remove_all("/data");
+    files_.create_directories("/data");
+    files_.sync_everything();
+    open();
+    base::Uuid id = base::Uuid::random();
+    log().set_topic_id(id);
+    log().start_leader_epoch(4);
+    append_bytes(make_batch({"a"}), 4);
+    if (flushed) log().flush_closed_segments();
+    reopen_after(base::UnsyncedBytes::lost, 0);
+    EXPECT_EQ(log().topic_id().has_value(), flushed);
+    EXPECT_EQ(log().log_end_offset(), 0);  // it isn't about the records
+    EXPECT_EQ(append({"b"}).first_offset, 0);
+  }
+}
+
 TEST_F(LogCrashTest, DamagedTailsAreCut) {
   base::Bytes whole = make_batch({"never acknowledged"});
   protocol::set_base_offset(whole, 3);

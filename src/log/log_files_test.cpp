@@ -131,6 +131,11 @@ TEST_F(LeaderEpochs, EndOffsets) {
   EXPECT_EQ(end(7), std::pair(-1, std::int64_t{-1}));
 }
 
+TEST_F(LeaderEpochs, ABlankFileIsNone) {
+  base::write_file_atomically(files_, "/d/leader-epoch-checkpoint", base::Bytes(10, 0));
+  EXPECT_TRUE(LeaderEpochCache(files_, "/d").entries().empty());
+}
+
 TEST_F(LeaderEpochs, DamageIsNoticed) {
   for (const char* bad : {"0\n1\n1\n", "1\n0\n", "0\n2\n1 5\n1 6\n", "0\n2\n1 5\n2 5\n"}) {
     base::write_file_atomically(files_, "/d/leader-epoch-checkpoint", base::as_bytes(bad));
@@ -167,8 +172,13 @@ TEST(PartitionMetadata, RoundTripsAndDamageIsNoticed) {
   write_partition_metadata(files, "/d", id);
   EXPECT_EQ(text_of(files, "/d/partition.metadata"), "version: 0\ntopic_id: " + id.to_string());
   EXPECT_EQ(read_partition_metadata(files, "/d"), id);
+  // What a power loss may leave of a new one.
+  for (std::size_t zeros : {0, 43}) {
+    base::write_file_atomically(files, "/d/partition.metadata", base::Bytes(zeros, 0));
+    EXPECT_FALSE(read_partition_metadata(files, "/d"));
+  }
   for (const char* bad :
-       {"", "version: 1\ntopic_id: x", "version: 0\ntopic_id: x", "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA"}) {
+       {"version: 1\ntopic_id: x", "version: 0\ntopic_id: x", "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA"}) {
     base::write_file_atomically(files, "/d/partition.metadata", base::as_bytes(bad));
     EXPECT_THROW((void)read_partition_metadata(files, "/d"), CorruptFile) << bad;
   }

@@ -1,5 +1,7 @@
 #include "log/partition_files.h"
 
+#include <algorithm>
+
 namespace storage {
 
 void replace_file(base::FileSystem& files, const std::string& path, base::ByteView bytes) {
@@ -8,9 +10,12 @@ void replace_file(base::FileSystem& files, const std::string& path, base::ByteVi
     std::unique_ptr<base::File> file = files.open(temporary, base::OpenMode::create);
     file->truncate(0);
     file->write_at(0, bytes);
-    file->sync();
   }
   files.rename(temporary, path);
+}
+
+bool is_blank(base::ByteView bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
 }  // namespace storage

@@ -17,8 +17,10 @@ struct PartitionFiles {
   std::string path(std::int64_t offset, std::string_view suffix) const { return path(file_name(offset, suffix)); }
 };
 
-// As write_file_atomically(), but the directory isn't synced: for files that a log without flushed data may lose with
-// its other names. The log's first flush syncs them.
+// As write_file_atomically(), but nothing is synced: for the small files of a new partition, thousands of which may be
+// made at once. The log's first flush syncs them, a second later at the most.
 void replace_file(base::FileSystem& files, const std::string& path, base::ByteView bytes);
+// What a power loss may leave of such a file: nothing, or zeros.
+bool is_blank(base::ByteView bytes);
 
 }  // namespace storage

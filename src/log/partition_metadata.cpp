@@ -14,6 +14,7 @@ std::optional<base::Uuid> read_partition_metadata(base::FileSystem& files, const
   std::string path = directory + "/" + kPartitionMetadataFile;
   if (!files.exists(path)) return std::nullopt;
   base::Bytes bytes = base::read_file(files, path);
+  if (is_blank(bytes)) return std::nullopt;
   std::string_view text = base::as_text(bytes);
   if (!text.empty() && text.back() == '\n') text.remove_suffix(1);
   if (!text.starts_with(kPrefix)) throw CorruptFile(path + " isn't a partition.metadata of version 0");

@@ -14,7 +14,7 @@ namespace storage {
 inline constexpr const char* kPartitionMetadataFile = "partition.metadata";
 
 std::optional<base::Uuid> read_partition_metadata(base::FileSystem& files, const std::string& directory);
-// The name is durable once the directory is synced.
+// Not synced: see replace_file().
 void write_partition_metadata(base::FileSystem& files, const std::string& directory, const base::Uuid& topic_id);
 
 }  // namespace storage
