@@ -1,5 +1,5 @@
 // For tests of handlers: real partitions over a log in memory or on disk, a cluster that only hands out producer ids,
-// and a way to send one request through the dispatcher and read its answer. Handlers that need groups don't run here.
+// groups over a log in memory, and a way to send one request through the dispatcher and read its answer.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,6 +17,8 @@
 #include "broker/api/fetch_session.h"
 #include "broker/api/producer_ids.h"
 #include "broker/config/config_store.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/group/testing/memory_group_log.h"
 #include "broker/metadata/cluster_metadata.h"
 #include "broker/partition/partition_manager.h"
 #include "protocol/codec/frame.h"
@@ -161,10 +163,9 @@ class TestBroker {
   FakeCluster cluster;
   FetchSessions fetch_sessions{2};
   ProducerIds producer_ids{cluster};
-  alignas(16) unsigned char no_groups[16] = {};
-  Services services{clock,          configs,      metadata,
-                    manager,        cluster,      reinterpret_cast<group::GroupCoordinator&>(no_groups),
-                    fetch_sessions, producer_ids, kBrokerId};
+  group::testing::MemoryGroupLog group_log;
+  group::GroupCoordinator groups{group_log, clock, group_limits()};
+  Services services{clock, configs, metadata, manager, cluster, groups, fetch_sessions, producer_ids, kBrokerId};
   Dispatcher dispatcher{services};
   boost::asio::io_context loop;
   ConnectionInfo connection{"127.0.0.1:5", "/127.0.0.1", "PLAINTEXT"};
@@ -172,6 +173,11 @@ class TestBroker {
   base::Bytes answer_bytes;  // what the views in the last response point into
 
  private:
+  static group::GroupLimits group_limits() {
+    group::GroupLimits limits;
+    limits.initial_rebalance_delay_ms = 0;
+    return limits;
+  }
   storage::LogManagerConfig log_manager_config() const {
     storage::LogManagerConfig config;
     config.log_dirs = {directory.path() + "/log"};

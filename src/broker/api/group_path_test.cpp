@@ -1,0 +1,295 @@
+// The APIs of consumer groups through the dispatcher, in all their versions, over groups whose log is in memory.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "broker/api/testing/test_services.h"
+#include "protocol/messages/delete_groups.h"
+#include "protocol/messages/describe_groups.h"
+#include "protocol/messages/find_coordinator.h"
+#include "protocol/messages/heartbeat.h"
+#include "protocol/messages/join_group.h"
+#include "protocol/messages/leave_group.h"
+#include "protocol/messages/list_groups.h"
+#include "protocol/messages/offset_commit.h"
+#include "protocol/messages/offset_delete.h"
+#include "protocol/messages/offset_fetch.h"
+#include "protocol/messages/sync_group.h"
+
+namespace broker::api {
+namespace {
+
+using namespace protocol;
+using testing::TestBroker;
+
+class GroupPath : public ::testing::Test {
+ protected:
+  GroupPath() {
+    topic_id = broker.add_topic("t", 2);
+    FindCoordinatorRequest find;
+    find.key = "g";
+    (void)broker.ask<FindCoordinatorResponse>(find, 0);  // makes the topic in the log of the groups
+    add_offsets_topic();                                 // and the metadata that the cluster would bring
+    for (std::int32_t partition = 0; partition < 50; ++partition) broker.groups.partition_elected(partition);
+    while (broker.groups.list().error != ErrorCode::none) std::this_thread::yield();
+  }
+  void add_offsets_topic() {
+    auto topic = std::make_shared<metadata::Topic>();
+    topic->name = "__consumer_offsets";
+    for (std::int32_t i = 0; i < 50; ++i) topic->partitions[i].leader = TestBroker::kBrokerId;
+    auto next = std::make_shared<metadata::ClusterMetadata>(*broker.metadata.get());
+    next->topics[topic->name] = topic;
+    broker.metadata.set(next);
+  }
+  template <class Response, class Request>
+  Response ask(const Request& request, std::int16_t version) {
+    auto response = broker.ask<Response>(request, version);
+    if (!response) throw std::runtime_error("not answered");
+    return std::move(*response);
+  }
+
+  JoinGroupRequest join_request(const std::string& member = "") {
+    JoinGroupRequest request;
+    request.group_id = "g";
+    request.member_id = member;
+    request.session_timeout_ms = 10'000;
+    request.rebalance_timeout_ms = 20'000;
+    request.protocol_type = "consumer";
+    auto& protocol = request.protocols.emplace_back();
+    protocol.name = "range";
+    protocol.metadata = subscription;
+    return request;
+  }
+  JoinGroupResponse join(std::int16_t version) {
+    JoinGroupResponse joined = ask<JoinGroupResponse>(join_request(), version);
+    if (joined.error_code != ErrorCode::member_id_required) return joined;
+    return ask<JoinGroupResponse>(join_request(joined.member_id), version);
+  }
+  SyncGroupResponse sync(const JoinGroupResponse& joined, std::int16_t version) {
+    SyncGroupRequest request;
+    request.group_id = "g";
+    request.member_id = joined.member_id;
+    request.generation_id = joined.generation_id;
+    if (version >= 5) {
+      request.protocol_type = "consumer";
+      request.protocol_name = "range";
+    }
+    auto& one = request.assignments.emplace_back();
+    one.member_id = joined.member_id;
+    one.assignment = base::as_bytes("mine");
+    return ask<SyncGroupResponse>(request, version);
+  }
+  ErrorCode commit(std::int64_t offset, std::int16_t version, const std::string& member = "",
+                   std::int32_t generation = -1) {
+    OffsetCommitRequest request;
+    request.group_id = "g";
+    request.member_id = member;
+    request.generation_id_or_member_epoch = generation;
+    auto& topic = request.topics.emplace_back();
+    if (version >= 10) {
+      topic.topic_id = topic_id;
+    } else {
+      topic.name = "t";
+    }
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition_index = 1;
+    partition.committed_offset = offset;
+    return ask<OffsetCommitResponse>(request, version).topics.at(0).partitions.at(0).error_code;
+  }
+  std::int64_t fetch(std::int16_t version) {
+    OffsetFetchRequest request;
+    if (version < 8) {
+      request.group_id = "g";
+      auto& topic = request.topics->emplace_back();
+      topic.name = "t";
+      topic.partition_indexes = {1};
+      return ask<OffsetFetchResponse>(request, version).topics.at(0).partitions.at(0).committed_offset;
+    }
+    auto& group = request.groups.emplace_back();
+    group.group_id = "g";
+    auto& topic = group.topics->emplace_back();
+    if (version >= 10) {
+      topic.topic_id = topic_id;
+    } else {
+      topic.name = "t";
+    }
+    topic.partition_indexes = {1};
+    const OffsetFetchResponse response = ask<OffsetFetchResponse>(request, version);
+    EXPECT_EQ(response.groups.at(0).group_id, "g");
+    return response.groups.at(0).topics.at(0).partitions.at(0).committed_offset;
+  }
+
+  TestBroker broker;
+  base::Uuid topic_id;
+  base::Bytes subscription = *base::from_hex("000000000001000174ffffffff");  // topic "t"
+};
+
+TEST_F(GroupPath, FindCoordinatorInEveryVersion) {
+  for (std::int16_t version = 0; version <= 6; ++version) {
+    FindCoordinatorRequest request;
+    if (version < 4) {
+      request.key = "g";
+    } else {
+      request.coordinator_keys = {"g", "h"};
+    }
+    const auto response = ask<FindCoordinatorResponse>(request, version);
+    if (version < 4) {
+      EXPECT_EQ(response.error_code, ErrorCode::none);
+      EXPECT_EQ(response.node_id, TestBroker::kBrokerId);
+      EXPECT_EQ(response.host, "broker.example");
+      EXPECT_EQ(response.port, 9092);
+    } else {
+      ASSERT_EQ(response.coordinators.size(), 2U);
+      EXPECT_EQ(response.coordinators[1].key, "h");
+      EXPECT_EQ(response.coordinators[1].node_id, TestBroker::kBrokerId);
+    }
+  }
+  FindCoordinatorRequest transactional;
+  transactional.key = "x";
+  transactional.key_type = 1;
+  EXPECT_EQ(ask<FindCoordinatorResponse>(transactional, 1).error_code, ErrorCode::invalid_request);
+}
+
+TEST_F(GroupPath, AMembersLifeInEveryVersion) {
+  for (std::int16_t version = 0; version <= 9; ++version) {
+    SCOPED_TRACE(version);
+    const auto capped = [version](int max) { return static_cast<std::int16_t>(std::min<int>(version, max)); };
+    const JoinGroupResponse joined = join(version);
+    ASSERT_EQ(joined.error_code, ErrorCode::none);
+    EXPECT_EQ(joined.leader, joined.member_id);
+    EXPECT_EQ(joined.protocol_name, "range");
+    ASSERT_EQ(joined.members.size(), 1U);
+    EXPECT_EQ(base::to_hex(joined.members[0].metadata), base::to_hex(subscription));
+    const SyncGroupResponse synced = sync(joined, capped(5));
+    ASSERT_EQ(synced.error_code, ErrorCode::none);
+    EXPECT_EQ(base::as_text(synced.assignment), "mine");
+
+    HeartbeatRequest heartbeat;
+    heartbeat.group_id = "g";
+    heartbeat.member_id = joined.member_id;
+    heartbeat.generation_id = joined.generation_id;
+    EXPECT_EQ(ask<HeartbeatResponse>(heartbeat, capped(4)).error_code, ErrorCode::none);
+    if (version > 0) {
+      EXPECT_EQ(commit(100 + version, version, joined.member_id, joined.generation_id), ErrorCode::none);
+      EXPECT_EQ(fetch(version), 100 + version);
+    }
+
+    LeaveGroupRequest leave;
+    leave.group_id = "g";
+    if (version < 3) {
+      leave.member_id = joined.member_id;
+    } else {
+      leave.members.emplace_back().member_id = joined.member_id;
+      leave.members.emplace_back().member_id = "ghost";
+    }
+    const auto left = ask<LeaveGroupResponse>(leave, capped(5));
+    EXPECT_EQ(left.error_code, ErrorCode::none);
+    if (version >= 3) {
+      ASSERT_EQ(left.members.size(), 2U);
+      EXPECT_EQ(left.members[0].error_code, ErrorCode::none);
+      EXPECT_EQ(left.members[1].error_code, ErrorCode::unknown_member_id);
+    }
+  }
+}
+
+TEST_F(GroupPath, OffsetsInEveryVersion) {
+  EXPECT_EQ(fetch(1), -1);
+  for (std::int16_t version = 0; version <= 10; ++version) {
+    EXPECT_EQ(commit(version, version), ErrorCode::none) << version;
+    for (std::int16_t reader = 0; reader <= 10; ++reader) EXPECT_EQ(fetch(reader), version) << reader;
+  }
+  for (std::int16_t version = 2; version <= 10; ++version) {  // all of the group
+    OffsetFetchRequest all;
+    all.topics = std::nullopt;
+    if (version >= 8) {
+      all.topics.emplace();
+      auto& group = all.groups.emplace_back();
+      group.group_id = "g";
+      group.topics = std::nullopt;
+    } else {
+      all.group_id = "g";
+    }
+    const auto response = ask<OffsetFetchResponse>(all, version);
+    EXPECT_EQ(version < 8 ? response.topics.size() : response.groups.at(0).topics.size(), 1U) << version;
+    if (version == 10) {
+      EXPECT_EQ(response.groups[0].topics[0].topic_id, topic_id);
+    }
+  }
+}
+
+TEST_F(GroupPath, UnknownTopics) {
+  OffsetCommitRequest commit_unknown;
+  commit_unknown.group_id = "g";
+  auto& topic = commit_unknown.topics.emplace_back();
+  topic.name = "nosuch";
+  topic.partitions.emplace_back();
+  EXPECT_EQ(ask<OffsetCommitResponse>(commit_unknown, 9).topics[0].partitions[0].error_code,
+            ErrorCode::unknown_topic_or_partition);
+  topic.name.clear();
+  topic.topic_id = base::Uuid::random();
+  EXPECT_EQ(ask<OffsetCommitResponse>(commit_unknown, 10).topics[0].partitions[0].error_code,
+            ErrorCode::unknown_topic_id);
+  OffsetFetchRequest fetch_unknown;
+  auto& group = fetch_unknown.groups.emplace_back();
+  group.group_id = "g";
+  auto& wanted = group.topics->emplace_back();
+  wanted.topic_id = topic.topic_id;
+  wanted.partition_indexes = {0};
+  const auto fetched = ask<OffsetFetchResponse>(fetch_unknown, 10).groups[0].topics.at(0);
+  EXPECT_EQ(fetched.topic_id, topic.topic_id);
+  EXPECT_EQ(fetched.partitions[0].error_code, ErrorCode::unknown_topic_id);
+}
+
+TEST_F(GroupPath, DescribeListAndDelete) {
+  const JoinGroupResponse joined = join(9);
+  sync(joined, 5);
+  for (std::int16_t version = 0; version <= 6; ++version) {
+    DescribeGroupsRequest request;
+    request.groups = {"g", "nosuch"};
+    request.include_authorized_operations = version >= 3;
+    const auto response = ask<DescribeGroupsResponse>(request, version);
+    ASSERT_EQ(response.groups.size(), 2U);
+    EXPECT_EQ(response.groups[0].group_state, "Stable");
+    EXPECT_EQ(response.groups[0].protocol_data, "range");
+    EXPECT_EQ(response.groups[0].authorized_operations, version >= 3 ? 328 : -2147483648);
+    ASSERT_EQ(response.groups[0].members.size(), 1U);
+    EXPECT_EQ(base::as_text(response.groups[0].members[0].member_assignment), "mine");
+    EXPECT_EQ(response.groups[0].members[0].client_host, "/127.0.0.1");
+    EXPECT_EQ(response.groups[1].group_state, "Dead");
+    EXPECT_EQ(response.groups[1].error_code, version >= 6 ? ErrorCode::group_id_not_found : ErrorCode::none);
+  }
+  for (std::int16_t version = 0; version <= 5; ++version) {
+    ListGroupsRequest request;
+    EXPECT_EQ(ask<ListGroupsResponse>(request, version).groups.size(), 1U);
+    if (version < 4) continue;
+    request.states_filter = {"stable"};
+    EXPECT_EQ(ask<ListGroupsResponse>(request, version).groups.size(), 1U);
+    request.states_filter = {"Empty"};
+    EXPECT_EQ(ask<ListGroupsResponse>(request, version).groups.size(), 0U);
+    if (version < 5) continue;
+    request.states_filter.clear();
+    request.types_filter = {"Classic"};
+    EXPECT_EQ(ask<ListGroupsResponse>(request, version).groups.at(0).group_type, "classic");
+    request.types_filter = {"share"};
+    EXPECT_TRUE(ask<ListGroupsResponse>(request, version).groups.empty());
+  }
+  DeleteGroupsRequest remove;
+  remove.groups_names = {"g", "nosuch", "g"};
+  const auto removed = ask<DeleteGroupsResponse>(remove, 2);
+  ASSERT_EQ(removed.results.size(), 2U);
+  EXPECT_EQ(removed.results[0].error_code, ErrorCode::non_empty_group);
+  EXPECT_EQ(removed.results[1].error_code, ErrorCode::group_id_not_found);
+  OffsetDeleteRequest offsets;
+  offsets.group_id = "g";
+  for (const char* name : {"t", "nosuch"}) {
+    auto& topic = offsets.topics.emplace_back();
+    topic.name = name;
+    topic.partitions.emplace_back();
+  }
+  const auto deleted = ask<OffsetDeleteResponse>(offsets, 0);
+  EXPECT_EQ(deleted.topics.at(0).partitions[0].error_code, ErrorCode::group_subscribed_to_topic);
+  EXPECT_EQ(deleted.topics.at(1).partitions[0].error_code, ErrorCode::unknown_topic_or_partition);
+}
+
+}  // namespace
+}  // namespace broker::api
