@@ -116,6 +116,21 @@ TEST_F(DataPath, FetchGivesBackWhatWasProducedInEveryVersion) {
   }
 }
 
+TEST_F(DataPath, OldClientsGetOldFormats) {
+  broker.add_topic("t");
+  produce(produce_request("t", batch_of({"one", "two"})));
+  for (std::int16_t version = 0; version <= 3; ++version) {
+    auto part = fetch(fetch_request("t", 1), version).responses.at(0).partitions.at(0);
+    EXPECT_EQ(part.error_code, ErrorCode::none);
+    EXPECT_EQ(part.high_watermark, 2);
+    auto header = read_batch_header(part.records.bytes());
+    ASSERT_TRUE(header) << version;
+    EXPECT_EQ(header->magic, version < 2 ? 0 : 1);
+    EXPECT_EQ(header->base_offset, 1);
+    EXPECT_TRUE(crc_is_valid(part.records.bytes()));
+  }
+}
+
 TEST_F(DataPath, ProduceErrors) {
   broker.add_topic("t");
   broker.add_topic("__consumer_offsets");

@@ -1,9 +1,13 @@
-// Fetch v4-18. v5: log start offset. v7: sessions. v9: the client's leader epoch is checked. v10: zstd. v11: preferred
-// replica (always none). v12: last fetched epoch and diverging epochs. v13: topics by id. v15: replica state. v16: who
-// leads instead. v17, v18: fields that only followers set. (v0-3 would need records rewritten to older formats.)
+// Fetch v0-18. v0, v1: records of magic 0; v2, v3: of magic 1, so newer ones are rewritten. v1: throttle time. v3: a
+// limit for the whole response. v4: records as they are; isolation level. v5: log start offset. v7: sessions. v9: the
+// client's leader epoch is checked. v10: zstd. v11: preferred replica (always none). v12: last fetched epoch and
+// diverging epochs. v13: topics by id. v15: replica state. v16: who leads instead. v17, v18: fields that only followers
+// set.
 #include "protocol/messages/fetch.h"
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -15,6 +19,7 @@
 #include "broker/config/config_store.h"
 #include "broker/partition/read_ahead.h"
 #include "broker/partition/timed_wait.h"
+#include "protocol/down_conversion.h"
 
 namespace broker::api {
 namespace {
@@ -28,6 +33,7 @@ struct Reading {
   Reading() {}
   std::shared_ptr<partition::Partition> partition;
   partition::FetchOutcome outcome;
+  std::optional<base::Bytes> converted;  // instead of the slice, for old clients
 };
 
 struct Limits {
@@ -135,7 +141,9 @@ PartitionAnswer answer_of(const FetchTarget& target, Reading& reading) {
   } else {
     answer.aborted_transactions.reset();
   }
-  if (data.records.size > 0) {
+  if (reading.converted) {
+    answer.records = protocol::Records::own(std::move(*reading.converted));
+  } else if (data.records.size > 0) {
     answer.records = protocol::Records::slice(std::move(data.records.file), data.records.position, data.records.size);
   } else {
     answer.records = protocol::Records(base::ByteView());
@@ -182,6 +190,36 @@ std::vector<storage::FileSlice> slices_of(const std::vector<Reading>& readings) 
   return slices;
 }
 
+// Rewrites what was read for clients that know older formats only. Waits for disks.
+void convert_all(const FetchPlan& plan, std::int8_t to_magic, std::vector<Reading>& readings) {
+  for (std::size_t i = 0; i < readings.size(); ++i) {
+    storage::FileSlice& slice = readings[i].outcome.data.records;
+    if (slice.size == 0) continue;
+    base::Bytes bytes(slice.size);
+    bytes.resize(slice.file->read_at(slice.position, bytes));
+    slice = storage::FileSlice();
+    auto converted = protocol::down_convert(bytes, to_magic, plan.targets[i].offset);
+    if (converted) {
+      readings[i].converted = std::move(*converted);
+    } else {
+      readings[i].outcome = partition::FetchOutcome();
+      readings[i].outcome.error = converted.error();
+    }
+  }
+}
+
+// Makes the slices ready to leave: on an event loop nothing waits for a disk.
+base::Task<void> prepare(const RequestContext& context, const FetchPlan& plan, std::vector<Reading>& readings) {
+  if (context.api_version < 4) {
+    const std::int8_t to_magic = context.api_version < 2 ? 0 : 1;
+    std::function<void()> work = [&plan, &readings, to_magic] { convert_all(plan, to_magic, readings); };
+    co_await partition::run_aside(std::move(work));
+    co_return;
+  }
+  std::vector<storage::FileSlice> slices = slices_of(readings);
+  if (!partition::all_resident(slices)) co_await partition::read_ahead(std::move(slices));
+}
+
 }  // namespace
 
 base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) {
@@ -202,8 +240,7 @@ base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) 
     if (left_ms <= 0) break;
     co_await wait_for_more(readings, limits.min_bytes - total.bytes, left_ms);
   }
-  std::vector<storage::FileSlice> slices = slices_of(readings);
-  if (!partition::all_resident(slices)) co_await partition::read_ahead(std::move(slices));
+  co_await prepare(context, plan, readings);
   co_return respond(context, plan, readings);
 }
 

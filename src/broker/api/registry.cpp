@@ -49,7 +49,7 @@ namespace {
 // clang-format off
 constexpr std::array kServed = {
     SERVES(Produce, 0, 13),
-    SERVES(Fetch, 4, 18),
+    SERVES(Fetch, 0, 18),
     SERVES(ListOffsets, 1, 11),
     SERVES(Metadata, 0, 13),
     SERVES(OffsetCommit, 0, 10),

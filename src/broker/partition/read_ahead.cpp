@@ -4,7 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <exception>
-#include <memory>
+#include <utility>
 
 #include "base/logging.h"
 
@@ -37,18 +37,25 @@ bool all_resident(const std::vector<storage::FileSlice>& slices) {
   });
 }
 
-base::Task<void> read_ahead(std::vector<storage::FileSlice> slices) {
+base::Task<void> run_aside(std::function<void()> work) {
   base::OneShot<bool> done;
-  auto shared = std::make_shared<std::vector<storage::FileSlice>>(std::move(slices));
-  boost::asio::post(readers(), [shared, done] {
+  boost::asio::post(readers(), [work = std::move(work), done] {
     try {
-      for (const storage::FileSlice& slice : *shared) read_through(slice);
-    } catch (const std::exception& e) {  // the send meets the same failure, and closes that connection
-      base::log_warn("kafka.server.ReplicaManager", "Reading ahead of a fetch failed: {}", e.what());
+      work();
+    } catch (const std::exception& e) {
+      base::log_warn("kafka.server.ReplicaManager", "Reading for a fetch failed: {}", e.what());
     }
     done.set(true);
   });
   co_await done.wait();
+}
+
+base::Task<void> read_ahead(std::vector<storage::FileSlice> slices) {
+  // A failure shows again when the slices are sent, and closes that connection.
+  std::function<void()> work = [slices = std::move(slices)] {
+    for (const storage::FileSlice& slice : slices) read_through(slice);
+  };
+  co_await run_aside(std::move(work));
 }
 
 }  // namespace broker::partition

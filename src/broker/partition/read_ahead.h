@@ -2,6 +2,7 @@
 // thread first, so that sendfile(2) doesn't wait for a disk and with it every other connection of the loop.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "base/task.h"
@@ -10,7 +11,10 @@
 namespace broker::partition {
 
 bool all_resident(const std::vector<storage::FileSlice>& slices);
-// Returns on the caller's event loop once the slices were read.
+// Runs work that waits for disks, or takes long, on one of those threads, and returns on the caller's event loop. What
+// it throws is logged.
+base::Task<void> run_aside(std::function<void()> work);
+// Returns once the slices were read.
 base::Task<void> read_ahead(std::vector<storage::FileSlice> slices);
 
 }  // namespace broker::partition
