@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/crc.h"
 #include "protocol/record.h"
 
 namespace protocol {
