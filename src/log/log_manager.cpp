@@ -64,20 +64,26 @@ void LogManager::set_topic_config(const std::string& topic, const LogConfig& con
   }
 }
 
+std::shared_ptr<LogDirectory> LogManager::State::choose_directory(const std::string& wanted) const {
+  std::vector<std::shared_ptr<LogDirectory>> candidates;
+  for (const auto& directory : directories) {
+    bool fits = wanted.empty() || wanted == directory->shared->path();
+    if (fits && !directory->shared->offline()) candidates.push_back(directory->shared);
+  }
+  if (candidates.empty()) return nullptr;
+  if (candidates.size() == 1) return candidates.front();
+  return *std::min_element(candidates.begin(), candidates.end(), [&](const auto& one, const auto& other) {
+    return logs_of(*one).size() < logs_of(*other).size();
+  });
+}
+
 Result<std::shared_ptr<Log>> LogManager::get_or_create(const TopicPartition& topic_partition, const LogConfig& config,
                                                        std::optional<base::Uuid> topic_id,
                                                        const std::string& directory) {
   std::lock_guard creating(state_->create_mutex);
   std::shared_ptr<Log> log = find(topic_partition);
   if (!log) {
-    std::map<std::string, std::size_t> counts;
-    for (const auto& known : logs()) ++counts[known->parent_directory()];
-    std::shared_ptr<LogDirectory> chosen;
-    for (const auto& candidate : state_->directories) {
-      const std::shared_ptr<LogDirectory>& shared = candidate->shared;
-      if (shared->offline() || (!directory.empty() && directory != shared->path())) continue;
-      if (!chosen || counts[shared->path()] < counts[chosen->path()]) chosen = shared;
-    }
+    std::shared_ptr<LogDirectory> chosen = state_->choose_directory(directory);
     if (!chosen) return ErrorCode::kafka_storage_error;
     auto owner = std::find_if(state_->directories.begin(), state_->directories.end(),
                               [&](const auto& candidate) { return candidate->shared == chosen; });

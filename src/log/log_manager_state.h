@@ -54,6 +54,8 @@ struct LogManager::State {
   std::shared_ptr<Found> look_into(Directory& directory);
   LogOptions options_for(const Directory& directory, const TopicPartition& topic_partition) const;
   void open_found(const LogOptions& options, const Found& found);
+  // The online one with the fewest logs; null if there is none.
+  std::shared_ptr<LogDirectory> choose_directory(const std::string& wanted) const;
   std::vector<std::shared_ptr<Log>> logs_of(const LogDirectory& directory) const;
   void checkpoint(const char* file, const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
   void checkpoint_directory(Directory& directory, const char* file,
