@@ -117,14 +117,17 @@ void GroupCoordinator::Impl::run_timeouts() {
   const std::int64_t until = clock_.monotonic_ms();
   while (true) {
     GroupPtr group;
+    std::int64_t deadline = 0;
     {
       std::lock_guard lock(mutex_);
       if (timers_.empty() || timers_.begin()->first > until) break;
+      deadline = timers_.begin()->first;
       group = timers_.begin()->second.lock();
       timers_.erase(timers_.begin());
     }
     if (!group) continue;
-    run(group, [this](Group& one, Effects& effects) {
+    run(group, [this, deadline](Group& one, Effects& effects) {
+      if (one.timer_at != deadline) return;  // an earlier timer took its place
       one.timer_at = kNever;
       one.members.on_time(now(), effects);
     });
