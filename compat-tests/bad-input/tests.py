@@ -113,7 +113,7 @@ def test_random_bytes(context):
     seed = random.randrange(1 << 32)
     context.say(f"seed {seed}")
     chance = random.Random(seed)
-    rounds = int(2000 * context.scale)
+    rounds = int(1000 * context.scale)
     for _ in range(rounds):
         with Wire(broker) as connection:
             connection.send(chance.randbytes(chance.randrange(4096)))

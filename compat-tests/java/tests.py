@@ -118,7 +118,9 @@ def groups_tool(server, at, label):
     out = server.run("kafka-consumer-groups", *at, "--delete", "--group", group).out
     expect_in(f"Deletion of requested consumer groups ('{group}') was successful.", out)
     gone = server.run("kafka-consumer-groups", *at, "--describe", "--group", group, code=None)
-    expect_in(f"Consumer group '{group}' does not exist.", gone.out + gone.err)
+    # 4.x asks with DescribeGroups v6, which answers as 4.x brokers do; 3.9 serves v5 at most.
+    expect(re.search(f"Consumer group '{group}' does not exist.|GroupIdNotFoundException: Group {group} not found",
+                     gone.out + gone.err), gone.out + gone.err)
     server.run("kafka-console-consumer", *at, "--topic", topic, "--group", group, "--from-beginning", "--max-messages",
                "10")
     out = server.run("kafka-consumer-groups", *at, "--delete-offsets", "--group", group, "--topic", topic).out
