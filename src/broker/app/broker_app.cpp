@@ -16,6 +16,7 @@ namespace {
 
 constexpr char kLogger[] = "kafka.server.KafkaServer";
 constexpr std::int64_t kDeleteCheckMs = 1'000;  // how often segments past file.delete.delay.ms are looked for
+constexpr std::int64_t kFlushCheckMs = 1'000;  // how often rolled segments are looked for, and logs past their flush.ms
 
 partition::TopicSettings settings_of(const config::ConfigStore& configs, const std::string& topic) {
   const auto config = configs.topic(topic);
@@ -153,9 +154,11 @@ void BrokerApp::Parts::schedule_periodic_work() {
   const std::int64_t first = config->get_long("log.initial.task.delay.ms");
   scheduler.add("kafka-log-retention", first, config->get_long("log.retention.check.interval.ms"),
                 [this] { logs.run_retention(); });
-  // Topics can have a flush.ms of their own, so the check isn't left out where the broker's default is never.
-  const std::int64_t flush_check = std::min<std::int64_t>(config->get_long("log.flush.scheduler.interval.ms"), 1'000);
-  scheduler.add("kafka-log-flusher", first, flush_check, [this] { logs.flush_dirty_logs(); });
+  // fsyncs can take long, so they have a thread to themselves. Topics can have a flush.ms of their own, so the check
+  // isn't left out where the broker's default is never.
+  const std::int64_t flush_check = std::min(config->get_long("log.flush.scheduler.interval.ms"), kFlushCheckMs);
+  flusher.add("kafka-log-flusher", first, flush_check, [this] { logs.flush_dirty_logs(); });
+  flusher.add("flush-log", kFlushCheckMs, kFlushCheckMs, [this] { logs.flush_closed_segments(); });
   scheduler.add("kafka-recovery-point-checkpoint", first, config->get_int("log.flush.offset.checkpoint.interval.ms"),
                 [this] { logs.checkpoint_recovery_points(); });
   scheduler.add("kafka-log-start-offset-checkpoint", first,
@@ -191,6 +194,7 @@ void BrokerApp::Parts::start() {
   server->start();
   schedule_periodic_work();
   scheduler.start();
+  flusher.start();
   base::log_info(kLogger, "[KafkaServer id={}] started", configs.broker()->hot().broker_id);
 }
 
@@ -200,6 +204,7 @@ void BrokerApp::Parts::stop() {
   partitions.shutdown();
   if (server) server->stop();
   scheduler.stop();
+  flusher.stop();
   if (logs_loaded_) logs.shutdown();
   // Last, as in Kafka: the others hear that this broker is gone when its logs are safe.
   if (controller) run_on_control(controller->close());

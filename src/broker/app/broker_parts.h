@@ -60,6 +60,7 @@ struct BrokerApp::Parts {
   std::unique_ptr<api::Dispatcher> dispatcher;
   std::unique_ptr<net::Server> server;
   Scheduler scheduler{"background"};
+  Scheduler flusher{"log-flush"};
 
  private:
   void open_logs();
