@@ -92,13 +92,13 @@ class Client {
     session_ = std::make_unique<Session>(loop_.get_executor(), std::move(options), std::move(events));
   }
   ~Client() {
-    guard_.reset();
     std::promise<void> gone;
     boost::asio::post(loop_, [&] {
       session_.reset();
       gone.set_value();
     });
     gone.get_future().wait();
+    guard_.reset();  // not earlier: a loop without work ends, and then runs nothing more
     thread_.join();
   }
 
