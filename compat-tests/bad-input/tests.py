@@ -138,7 +138,6 @@ def test_lengths(context):
 
 
 @only("milena")  # Kafka allocates what is announced: a hundred of these take all of its heap
-@sanitizer_workload
 def test_announced_lengths_cost_nothing(context):
     broker = context.broker()
     before = rss_bytes(broker.child.pid)

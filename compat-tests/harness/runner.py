@@ -118,11 +118,11 @@ class Runner:
             if context.shared.child is None or not context.shared.child.running():
                 raise Failure("the broker died")
             code = context.shared.stop()
-            if code not in (0, 143):  # 143: a JVM that was stopped by SIGTERM
-                raise Failure(f"exit code {code} after SIGTERM")
             complaints = broker_complaints(context)
             if complaints:
                 raise Failure("\n".join(complaints))
+            if code not in (0, 143):  # 143: a JVM that was stopped by SIGTERM
+                raise Failure(f"exit code {code} after SIGTERM")
             self.passed.append(label)
         except Failure as error:
             self.fail(context, label, error)
