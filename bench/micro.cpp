@@ -1,0 +1,137 @@
+// Micro-benchmarks: decoding and encoding, the log's append and read, checksums. Run build/release/bench/milena_bench.
+#include <benchmark/benchmark.h>
+
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "base/clock.h"
+#include "base/crc.h"
+#include "base/file_system.h"
+#include "base/testing/temp_dir.h"
+#include "log/log.h"
+#include "protocol/codec/codec.h"
+#include "protocol/messages/fetch.h"
+#include "protocol/messages/metadata.h"
+#include "protocol/messages/produce.h"
+#include "protocol/record_batch_builder.h"
+
+namespace {
+
+base::Bytes batch_of(std::int64_t records, std::size_t size, base::Codec codec) {
+  protocol::RecordBatchBuilder builder;
+  std::mt19937 random(7);
+  for (std::int64_t i = 0; i < records; ++i) {
+    std::string value;
+    while (value.size() < size) value += "field=" + std::to_string(random()) + " ";
+    value.resize(size);
+    protocol::NewRecord record;
+    record.value = base::as_bytes(value);
+    record.timestamp = 1'700'000'000'000 + i;
+    builder.append(record);
+  }
+  return builder.build(codec);
+}
+
+void checksum(benchmark::State& state) {
+  const base::Bytes bytes(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) benchmark::DoNotOptimize(base::crc32c(bytes));
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * state.range(0));
+}
+BENCHMARK(checksum)->Arg(1024)->Arg(65536);
+
+void decode_produce(benchmark::State& state) {
+  const base::Bytes batch = batch_of(1, 100, base::Codec::none);
+  protocol::ProduceRequest request;
+  request.acks = -1;
+  protocol::ProduceRequest::TopicProduceData topic;
+  topic.name = "topic";
+  for (std::int32_t i = 0; i < state.range(0); ++i) {
+    protocol::ProduceRequest::PartitionProduceData partition;
+    partition.index = i;
+    partition.records = protocol::Records(base::ByteView(batch));
+    topic.partition_data.push_back(partition);
+  }
+  request.topic_data.push_back(topic);
+  const base::Bytes bytes = protocol::encode(request, 11).to_bytes();
+  for (auto _ : state) {
+    protocol::ProduceRequest decoded;
+    if (!protocol::decode(decoded, 11, bytes)) state.SkipWithError("not decoded");
+    benchmark::DoNotOptimize(decoded);
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * state.range(0));
+}
+BENCHMARK(decode_produce)->Arg(1)->Arg(100);
+
+void encode_metadata(benchmark::State& state) {
+  protocol::MetadataResponse response;
+  protocol::MetadataResponse::MetadataResponseTopic topic;
+  topic.name = "topic";
+  for (std::int32_t i = 0; i < state.range(0); ++i) {
+    protocol::MetadataResponse::MetadataResponsePartition partition;
+    partition.partition_index = i;
+    partition.replica_nodes = {0};
+    partition.isr_nodes = {0};
+    topic.partitions.push_back(partition);
+  }
+  response.topics.push_back(topic);
+  for (auto _ : state) benchmark::DoNotOptimize(protocol::encode(response, 12));
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * state.range(0));
+}
+BENCHMARK(encode_metadata)->Arg(1)->Arg(1000);
+
+// A log in a temporary directory.
+class OneLog {
+ public:
+  OneLog() : directory_(std::make_shared<storage::LogDirectory>(dir_.path())) {
+    storage::LogOptions options;
+    options.topic_partition = {"t", 0};
+    options.directory = dir_ / "t-0";
+    options.log_directory = directory_;
+    log_ = storage::Log::open(base::real_file_system(), clock_, options);
+  }
+
+  storage::Log& log() { return *log_; }
+
+  bool append(base::Bytes& bytes) {
+    storage::AppendContext context;
+    context.now_ms = clock_.wall_ms();
+    return log_->append_as_leader(bytes, context).ok();
+  }
+
+ private:
+  base::testing::TempDir dir_;
+  base::SystemClock clock_;
+  std::shared_ptr<storage::LogDirectory> directory_;
+  std::shared_ptr<storage::Log> log_;
+};
+
+void append(benchmark::State& state, base::Codec codec) {
+  OneLog one;
+  base::Bytes batch = batch_of(state.range(0), static_cast<std::size_t>(state.range(1)), codec);
+  for (auto _ : state) {
+    if (!one.append(batch)) state.SkipWithError("not appended");
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * batch.size()));
+}
+BENCHMARK_CAPTURE(append, none, base::Codec::none)->Args({1, 100})->Args({60, 1024})->Iterations(5000);
+BENCHMARK_CAPTURE(append, lz4, base::Codec::lz4)->Args({60, 1024})->Iterations(5000);
+
+void read(benchmark::State& state) {
+  OneLog one;
+  base::Bytes batch = batch_of(60, 1024, base::Codec::none);
+  for (int i = 0; i < 2000; ++i) one.append(batch);
+  std::mt19937 random(7);
+  for (auto _ : state) {
+    const std::int64_t offset = static_cast<std::int64_t>(random() % 120'000);
+    auto result = one.log().read(offset, 1 << 20, storage::ReadIsolation::log_end, true);
+    if (!result || result->records.size == 0) state.SkipWithError("nothing read");
+    benchmark::DoNotOptimize(result);
+  }
+}
+BENCHMARK(read);
+
+}  // namespace
+
+BENCHMARK_MAIN();
