@@ -246,7 +246,8 @@ TEST_F(DataPath, BytesOfTheWholeResponseAreBounded) {
   for (std::int32_t p = 0; p < 3; ++p) request.topics[0].partitions[static_cast<std::size_t>(p)].partition = p;
   auto sizes = [&] {
     std::vector<std::size_t> result;
-    for (auto& part : fetch(request).responses[0].partitions) result.push_back(part.records.size());
+    const FetchResponse response = fetch(request);
+    for (const auto& part : response.responses[0].partitions) result.push_back(part.records.size());
     return result;
   };
   request.max_bytes = 1;  // one batch, so that the client can go on
