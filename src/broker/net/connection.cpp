@@ -225,11 +225,14 @@ base::Task<void> Connection::run_request(std::uint64_t slot, api::Frame frame) {
     base::log_warn(kLogger, "Closing the connection from {} on listener {}: {}", info_.peer, info_.listener,
                    reply.close_reason);
   }
+  gathered_bytes_ += reply.message.size();
   outbox_.fill(slot, std::move(reply));
-  if (!serving_) flush();
+  // While frames are served, their responses gather for one write, but not without bound: a full socket must stop it.
+  if (!serving_ || gathered_bytes_ >= kGatheredBytesMax) flush();
 }
 
 void Connection::flush() {
+  gathered_bytes_ = 0;
   if (closed_ || writing_) return;
   FlushStatus status = outbox_.flush(*transport_);
   if (status == FlushStatus::close) return close();

@@ -34,6 +34,7 @@ struct LoopState {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   static constexpr std::size_t kRequestsInFlightMax = 128;
+  static constexpr std::size_t kGatheredBytesMax = 256 * 1024;  // of responses for one write
 
   Connection(LoopState& loop, std::unique_ptr<Transport> transport, api::ConnectionInfo info);
   ~Connection();
@@ -94,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool large_frames_ = false;   // the last frame was large: look at the length before reading the bulk
   bool waiting_for_budget_ = false;
   bool serving_ = false;
+  std::size_t gathered_bytes_ = 0;  // filled into the outbox since the last flush
   bool writing_ = false;
   bool reader_paused_ = false;
   bool finishing_ = false;
