@@ -15,9 +15,10 @@ def write_properties(path, values):
 
 
 class ZooKeeper:
-    """A coordinator alone: `milena coordinator`, or Apache ZooKeeper."""
+    """A coordinator alone: kind `milena` is `milena coordinator`, `zookeeper` Apache ZooKeeper 3.9.4, `kafka` the ZooKeeper that
+    Kafka 3.9.2 ships."""
 
-    def __init__(self, kind, directory, binary=None, as_kafka=False):
+    def __init__(self, kind, directory, binary=None, as_kafka=False, settings=None):
         self.kind, self.binary, self.as_kafka = kind, binary, as_kafka
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -25,7 +26,7 @@ class ZooKeeper:
         self.connect = f"127.0.0.1:{self.port}"
         self.properties = write_properties(self.directory / "zookeeper.properties", {
             "dataDir": self.directory / "data", "clientPort": self.port, "clientPortAddress": "127.0.0.1",
-            "maxClientCnxns": 0, "admin.enableServer": "false", "4lw.commands.whitelist": "*", "tickTime": 2000,
+            "maxClientCnxns": 0, "admin.enableServer": "false", "4lw.commands.whitelist": "*", "tickTime": 2000, **(settings or {}),
         })
         self.log = self.directory / "zookeeper.log"
         self.child = None
@@ -34,7 +35,8 @@ class ZooKeeper:
         if self.kind == "milena":
             command = [self.binary, "coordinator", self.properties]
         else:
-            command = jars.java("3.9.2", "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
+            command = jars.java(jars.ZOOKEEPER if self.kind == "zookeeper" else "3.9.2",
+                                "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
                                 log_level="INFO", options=["-Dzookeeper.jmx.log4j.disable=true"],
                                 as_kafka=self.as_kafka, heap="512m")
         self.child = Child(command, self.log)

@@ -40,8 +40,8 @@ class Context:
         self.brokers.append(broker)
         return broker.start() if start else broker
 
-    def new_coordinator(self, kind=None, start=True):
-        coordinator = ZooKeeper(kind or self.target, self.work / self.name("coordinator"), self.binary)
+    def new_coordinator(self, kind=None, start=True, settings=None):
+        coordinator = ZooKeeper(kind or self.target, self.work / self.name("coordinator"), self.binary, settings=settings)
         self.brokers.append(coordinator)
         return coordinator.start() if start else coordinator
 
