@@ -37,8 +37,10 @@ def struct_lines(message):
     out += [f"  {member(field)}" for field in fields]
     out += ["", "  template <class Self, class Visitor>", "  static void fields(Self& self, Visitor& visit) {"]
     out += [f'    visit("{field.name}", self.{member_name(field)});' for field in fields]
-    out += ["  }", "};"]
-    return out
+    out.append("  }")
+    if all(field.type in ("int32", "int64", "bool") and not field.is_array for field in fields):
+        out.append(f"  bool operator==(const {message.name}&) const = default;")
+    return out + ["};"]
 
 
 def outputs(files):

@@ -267,7 +267,7 @@ bool Session::Impl::handle_reply(const wire::Header& header, base::ByteView body
 }
 
 void Session::Impl::note_watch(const Request& request, Error error) {
-  if (request.op == OpCode::get_children) {
+  if (request.op == OpCode::get_children2) {
     if (error == Error::ok) child_watches_.insert(request.path);
   } else if (error == Error::ok) {
     data_watches_.insert(request.path);

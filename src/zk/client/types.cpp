@@ -4,52 +4,6 @@
 
 namespace zk::client {
 
-std::string_view name_of(Error error) {
-  switch (error) {
-    case Error::ok:
-      return "OK";
-    case Error::system_error:
-      return "SYSTEMERROR";
-    case Error::runtime_inconsistency:
-      return "RUNTIMEINCONSISTENCY";
-    case Error::connection_loss:
-      return "CONNECTIONLOSS";
-    case Error::marshalling_error:
-      return "MARSHALLINGERROR";
-    case Error::unimplemented:
-      return "UNIMPLEMENTED";
-    case Error::operation_timeout:
-      return "OPERATIONTIMEOUT";
-    case Error::bad_arguments:
-      return "BADARGUMENTS";
-    case Error::no_node:
-      return "NONODE";
-    case Error::no_auth:
-      return "NOAUTH";
-    case Error::bad_version:
-      return "BADVERSION";
-    case Error::no_children_for_ephemerals:
-      return "NOCHILDRENFOREPHEMERALS";
-    case Error::node_exists:
-      return "NODEEXISTS";
-    case Error::not_empty:
-      return "NOTEMPTY";
-    case Error::session_expired:
-      return "SESSIONEXPIRED";
-    case Error::invalid_acl:
-      return "INVALIDACL";
-    case Error::auth_failed:
-      return "AUTHFAILED";
-    case Error::session_moved:
-      return "SESSIONMOVED";
-    case Error::quota_exceeded:
-      return "QUOTAEXCEEDED";
-    case Error::throttled:
-      return "THROTTLEDOP";
-  }
-  return "UNKNOWN";
-}
-
 Request create(std::string path, Data data, CreateMode mode) {
   Request request(OpCode::create, std::move(path));
   request.data = std::move(data);
@@ -83,7 +37,7 @@ Request set_data(std::string path, Data data, std::int32_t version) {
 }
 
 Request get_children(std::string path, bool watch) {
-  Request request(OpCode::get_children, std::move(path));
+  Request request(OpCode::get_children2, std::move(path));
   request.watch = watch;
   return request;
 }

@@ -8,50 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "zk/proto/codes.h"
+#include "zk/proto/records.h"
+
 namespace zk::client {
 
-// ZooKeeper's codes, as on the wire.
-enum class Error : std::int32_t {
-  ok = 0,
-  system_error = -1,
-  runtime_inconsistency = -2,
-  connection_loss = -4,
-  marshalling_error = -5,
-  unimplemented = -6,
-  operation_timeout = -7,
-  bad_arguments = -8,
-  no_node = -101,
-  no_auth = -102,
-  bad_version = -103,
-  no_children_for_ephemerals = -108,
-  node_exists = -110,
-  not_empty = -111,
-  session_expired = -112,
-  invalid_acl = -114,
-  auth_failed = -115,
-  session_moved = -118,
-  quota_exceeded = -125,
-  throttled = -127,
-};
-
-std::string_view name_of(Error error);  // "NONODE"; other numbers give "UNKNOWN"
-
-enum class OpCode : std::int32_t {
-  create = 1,
-  remove = 2,
-  exists = 3,
-  get_data = 4,
-  set_data = 5,
-  get_acl = 6,
-  set_acl = 7,
-  sync = 9,
-  ping = 11,
-  get_children = 12,  // getChildren2: with the Stat
-  check = 13,
-  multi = 14,
-  set_watches = 101,
-  close_session = -11,
-};
+using proto::Error;
+using proto::name_of;
+using proto::OpCode;
+using proto::Stat;
 
 enum class EventType : std::int32_t {
   created = 1,
@@ -67,20 +32,6 @@ struct WatchEvent {
 
 // disconnected: the session may live on, requests wait. expired and closed are final.
 enum class SessionState { disconnected, connected, expired, closed };
-
-struct Stat {
-  std::int64_t czxid = 0;
-  std::int64_t mzxid = 0;
-  std::int64_t ctime = 0;
-  std::int64_t mtime = 0;
-  std::int32_t version = 0;
-  std::int32_t cversion = 0;
-  std::int32_t aversion = 0;
-  std::int64_t ephemeral_owner = 0;
-  std::int32_t data_length = 0;
-  std::int32_t num_children = 0;
-  std::int64_t pzxid = 0;
-};
 
 struct Acl {
   std::int32_t perms = 31;

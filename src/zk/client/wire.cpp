@@ -41,22 +41,6 @@ proto::Nullable<std::vector<proto::ACL>> to_records(const std::vector<Acl>& acl)
   return records;
 }
 
-Stat to_stat(const proto::Stat& record) {
-  Stat stat;
-  stat.czxid = record.czxid;
-  stat.mzxid = record.mzxid;
-  stat.ctime = record.ctime;
-  stat.mtime = record.mtime;
-  stat.version = record.version;
-  stat.cversion = record.cversion;
-  stat.aversion = record.aversion;
-  stat.ephemeral_owner = record.ephemeral_owner;
-  stat.data_length = record.data_length;
-  stat.num_children = record.num_children;
-  stat.pzxid = record.pzxid;
-  return stat;
-}
-
 template <class Record>
 void write_watching(proto::Writer& writer, std::string path, bool watch) {
   Record record;
@@ -117,7 +101,7 @@ void write_body(proto::Writer& writer, const Request& request, std::string_view 
       return write_watching<proto::ExistsRequest>(writer, std::move(path), request.watch);
     case OpCode::get_data:
       return write_watching<proto::GetDataRequest>(writer, std::move(path), request.watch);
-    case OpCode::get_children:
+    case OpCode::get_children2:
       return write_watching<proto::GetChildren2Request>(writer, std::move(path), request.watch);
     case OpCode::get_acl:
       return write_path<proto::GetACLRequest>(writer, std::move(path));
@@ -141,19 +125,12 @@ void write_body(proto::Writer& writer, const Request& request, std::string_view 
       writer.write(record);
       return;
     }
-    case OpCode::ping:
-    case OpCode::set_watches:
-    case OpCode::close_session:
+    default:  // has no body
       return;
   }
 }
 
-bool read_stat(proto::Reader& reader, Response& response) {
-  proto::Stat record;
-  if (!reader.read(record)) return false;
-  response.stat = to_stat(record);
-  return true;
-}
+bool read_stat(proto::Reader& reader, Response& response) { return reader.read(response.stat); }
 
 bool read_path(proto::Reader& reader, Response& response, std::string_view chroot) {
   proto::CreateResponse record;
@@ -192,7 +169,7 @@ bool read_acl(proto::Reader& reader, Response& response) {
     acl.scheme = entry.id.scheme;
     acl.id = entry.id.id;
   }
-  response.stat = to_stat(record.stat);
+  response.stat = record.stat;
   return true;
 }
 
@@ -208,15 +185,15 @@ bool read_body(proto::Reader& reader, const Request& request, Response& response
       proto::GetDataResponse record;
       if (!reader.read(record)) return false;
       response.data = std::move(record.data);
-      response.stat = to_stat(record.stat);
+      response.stat = record.stat;
       return true;
     }
-    case OpCode::get_children: {
+    case OpCode::get_children2: {
       proto::GetChildren2Response record;
       if (!reader.read(record)) return false;
       response.children.reserve(record.children.size());
       for (auto& child : record.children) response.children.push_back(std::move(child));
-      response.stat = to_stat(record.stat);
+      response.stat = record.stat;
       return true;
     }
     case OpCode::get_acl:

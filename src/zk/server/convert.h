@@ -9,9 +9,6 @@ namespace zk::server {
 
 tree::AclList to_tree(const proto::Nullable<std::vector<proto::ACL>>& acl);
 proto::Nullable<std::vector<proto::ACL>> to_proto(const tree::AclList& acl);
-proto::Stat to_proto(const tree::Stat& stat);
-proto::StatPersisted to_proto(const tree::StatPersisted& stat);
-tree::StatPersisted to_tree(const proto::StatPersisted& stat);
 std::vector<std::string> to_tree(proto::Nullable<std::vector<proto::Nullable<std::string>>>& texts);
 
 }  // namespace zk::server

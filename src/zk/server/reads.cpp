@@ -71,7 +71,7 @@ void Coordinator::serve_exists(Peer& peer, std::int32_t xid, proto::Reader& read
   if (node != nullptr && !may(peer, *node, tree::kRead)) return reply_error(peer, xid, Error::no_auth);
   if (request.watch) state_.data_watches().add(request.path, peer.id, tree::kStandardWatch);
   if (node == nullptr) return reply_error(peer, xid, Error::no_node);
-  reply(peer, xid, to_proto(state_.tree().stat_of(*node)));
+  reply(peer, xid, state_.tree().stat_of(*node));
 }
 
 void Coordinator::serve_get_data(Peer& peer, std::int32_t xid, proto::Reader& reader) {
@@ -83,7 +83,7 @@ void Coordinator::serve_get_data(Peer& peer, std::int32_t xid, proto::Reader& re
   if (request.watch) state_.data_watches().add(request.path, peer.id, tree::kStandardWatch);
   proto::GetDataResponse body;
   if (!node->data.is_null()) body.data = std::string(node->data.view());
-  body.stat = to_proto(state_.tree().stat_of(*node));
+  body.stat = state_.tree().stat_of(*node);
   reply(peer, xid, body);
 }
 
@@ -96,7 +96,7 @@ void Coordinator::serve_get_acl(Peer& peer, std::int32_t xid, proto::Reader& rea
   const tree::AclList& acl = *state_.tree().acl_of(*node);
   proto::GetACLResponse body;
   body.acl = to_proto(may(peer, *node, tree::kAdmin) ? acl : masked(acl));
-  body.stat = to_proto(state_.tree().stat_of(*node));
+  body.stat = state_.tree().stat_of(*node);
   reply(peer, xid, body);
 }
 
@@ -109,7 +109,7 @@ void Coordinator::serve_get_children(Peer& peer, std::int32_t xid, proto::Reader
   if (request.watch) state_.child_watches().add(request.path, peer.id, tree::kStandardWatch);
   proto::GetChildren2Response body;
   for (std::string_view name : state_.tree().children_of(*node)) body.children.emplace_back(std::string(name));
-  body.stat = to_proto(state_.tree().stat_of(*node));
+  body.stat = state_.tree().stat_of(*node);
   if (with_stat) return reply(peer, xid, body);
   proto::GetChildrenResponse plain;
   plain.children = std::move(body.children);
@@ -177,7 +177,7 @@ void Coordinator::serve_multi_read(Peer& peer, std::int32_t xid, proto::Reader& 
       if (request.watch) state_.data_watches().add(request.path, peer.id, tree::kStandardWatch);
       proto::GetDataResponse body;
       if (!node->data.is_null()) body.data = std::string(node->data.view());
-      body.stat = to_proto(state_.tree().stat_of(*node));
+      body.stat = state_.tree().stat_of(*node);
       results.write(body);
     } else {
       if (request.watch) state_.child_watches().add(request.path, peer.id, tree::kStandardWatch);

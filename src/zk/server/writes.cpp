@@ -137,7 +137,7 @@ bool has_stat_reply(OpCode op) {
 void write_create2(proto::Writer& writer, const tree::Outcome& outcome) {
   proto::Create2Response body;
   body.path = outcome.path;
-  body.stat = to_proto(outcome.stat);
+  body.stat = outcome.stat;
   writer.write(body);
 }
 
@@ -158,7 +158,7 @@ void write_part(proto::Writer& writer, const tree::Outcome& outcome, bool failed
     body.path = outcome.path;
     writer.write(body);
   } else if (outcome.type == OpCode::set_data) {
-    writer.write(to_proto(outcome.stat));
+    writer.write(outcome.stat);
   }
 }
 
@@ -205,7 +205,7 @@ void Coordinator::answer_write(Peer& peer, std::int32_t xid, const InFlight& ite
     } else if (has_stat_reply(item.op)) {
       write_create2(writer, outcome);
     } else if (item.op == OpCode::set_data || item.op == OpCode::set_acl) {
-      writer.write(to_proto(outcome.stat));
+      writer.write(outcome.stat);
     } else if (item.op == OpCode::multi) {
       write_multi(writer, applied.parts);
     }

@@ -256,13 +256,13 @@ inline Response FakeZooKeeper::read(FakeSession* session, const Request& request
     return Response(Error::no_node);
   }
   if (request.watch) {
-    (request.op == OpCode::get_children ? child_watches_ : data_watches_)[request.path].insert(session);
+    (request.op == OpCode::get_children2 ? child_watches_ : data_watches_)[request.path].insert(session);
   }
   response.stat = found->second.stat;
   const std::vector<std::string> children = children_of(request.path);
   response.stat.num_children = static_cast<std::int32_t>(children.size());
   if (request.op == OpCode::get_data) response.data = found->second.data;
-  if (request.op == OpCode::get_children) response.children = children;
+  if (request.op == OpCode::get_children2) response.children = children;
   return response;
 }
 
@@ -284,7 +284,7 @@ inline Response FakeZooKeeper::apply(FakeSession* session, const Request& reques
     }
     case OpCode::exists:
     case OpCode::get_data:
-    case OpCode::get_children:
+    case OpCode::get_children2:
       return read(session, request);
     default:
       return Response();
