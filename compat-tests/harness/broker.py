@@ -2,7 +2,7 @@
 import pathlib
 import socket
 
-from harness import jars
+from harness import jars, wire
 from harness.process import Child, Failure, free_port, wait_until
 
 READY = "started (kafka.server.KafkaServer)"
@@ -122,7 +122,18 @@ class Broker:
         wait_until("the broker", lambda: READY in self.child.text() or not self.child.running(), READY_GUARD_S)
         if not self.child.running():
             raise Failure(f"the broker ended at once:\n{self.child.text()[-3000:]}")
+        if self.kind == "kafka":
+            wait_until("the broker in its own Metadata", lambda: self.serves() or not self.child.running(), READY_GUARD_S)
         return self
+
+    def serves(self):
+        """Metadata names a broker. Kafka says that it started a little before: until then it refuses to create topics."""
+        try:
+            with wire.Wire(self, guard_s=5) as connection:
+                answer = connection.ask(wire.header(wire.METADATA, 1) + b"\0\0\0\0")
+                return int.from_bytes(answer[4:8], "big") > 0
+        except (OSError, wire.Closed):
+            return False
 
     def running(self):
         return self.child is not None and self.child.running()

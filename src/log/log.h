@@ -98,6 +98,12 @@ class Log {
   // -1, -1, -1 if there is no such record, or it lies at or beyond what `isolation` lets one see.
   protocol::Result<OffsetAndTimestamp> list_offset(std::int64_t timestamp, ReadIsolation isolation);
 
+  // ListOffsets v0, from before messages had times: where the segments start that were last written at `timestamp` or
+  // before, newest first, the log end counting as one more that is written now. kLatestTimestamp: all;
+  // kEarliestTimestamp: the first. Other negative times match none. UNKNOWN_SERVER_ERROR for a negative count, as Kafka
+  // answers it.
+  protocol::Result<std::vector<std::int64_t>> offsets_before(std::int64_t timestamp, std::int32_t max_count);
+
   // DeleteRecords: moves the log start to `offset` (-1: the high watermark) and answers it. Files go at the next
   // delete_old_segments. POLICY_VIOLATION without cleanup.policy delete, OFFSET_OUT_OF_RANGE beyond the high watermark.
   //   before  start [0 | 10 | 20 … end)   delete_records(15)   after  [0 | 10 .. start 15 .. | 20 … end)

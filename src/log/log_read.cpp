@@ -205,4 +205,33 @@ Result<OffsetAndTimestamp> Log::list_offset(std::int64_t timestamp, ReadIsolatio
   }
 }
 
+Result<std::vector<std::int64_t>> Log::offsets_before(std::int64_t timestamp, std::int32_t max_count) {
+  if (max_count < 0) return ErrorCode::unknown_server_error;
+  try {
+    return watching_for_failure([&]() -> Result<std::vector<std::int64_t>> {
+      std::lock_guard lock(mutex_);
+      if (!usable()) return ErrorCode::kafka_storage_error;
+      std::vector<std::int64_t> offsets;
+      for (const auto& [base, segment] : segments_) {
+        if (timestamp >= 0 && segment->modified_ms() > timestamp) break;
+        offsets.push_back(std::max(base, log_start_offset_));
+      }
+      const bool complete = offsets.size() == segments_.size();
+      if (complete && active().size() > 0 && (timestamp < 0 || clock_.wall_ms() <= timestamp)) {
+        offsets.push_back(log_end_offset_);
+      }
+      if (timestamp == kEarliestTimestamp) {
+        offsets.resize(1);
+      } else if (timestamp < kEarliestTimestamp) {
+        offsets.clear();
+      }
+      std::ranges::reverse(offsets);
+      if (std::cmp_greater(offsets.size(), max_count)) offsets.resize(static_cast<std::size_t>(max_count));
+      return offsets;
+    });
+  } catch (const std::system_error&) {
+    return ErrorCode::kafka_storage_error;
+  }
+}
+
 }  // namespace storage

@@ -132,6 +132,10 @@ TimestampOffset Segment::max_timestamp() {
 std::int64_t Segment::retention_timestamp() {
   load_max_timestamp();
   if (max_timestamp_.timestamp >= 0) return max_timestamp_.timestamp;
+  return modified_ms();
+}
+
+std::int64_t Segment::modified_ms() const {
   return where_.files.info(where_.path(base_offset_, kLogSuffix)).modified_ms;
 }
 

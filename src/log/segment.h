@@ -59,6 +59,7 @@ class Segment {
   TimestampOffset max_timestamp();
   // The same, or else the time of the file: what retention goes by.
   std::int64_t retention_timestamp();
+  std::int64_t modified_ms() const;  // of the .log file
 
   // Empties the indexes and rebuilds them, checking every batch; `on_batch` sees each good one. The file is cut behind
   // the last good batch. Returns the bytes cut off.

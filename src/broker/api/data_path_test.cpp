@@ -385,6 +385,29 @@ TEST_F(DataPath, ListOffsets) {
   EXPECT_EQ(ask(1'800'000'000'000).offset, -1);
 }
 
+TEST_F(DataPath, ListOffsetsForTheOldestClients) {
+  broker.add_topic("t");
+  auto ask = [&](std::int64_t timestamp, std::int32_t count) {
+    ListOffsetsRequest request;
+    request.replica_id = -1;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    topic.partitions.emplace_back().timestamp = timestamp;
+    topic.partitions[0].max_num_offsets = count;
+    return broker.ask<ListOffsetsResponse>(request, 0)->topics[0].partitions[0];
+  };
+  using Offsets = std::vector<std::int64_t>;
+  EXPECT_EQ(ask(-1, 5).old_style_offsets, (Offsets{0}));
+  produce(produce_request("t", batch_of({"a", "b", "c"}, 1'700'000'000'000)));
+  EXPECT_EQ(ask(-1, 1).old_style_offsets, (Offsets{3}));
+  EXPECT_EQ(ask(-1, 5).old_style_offsets, (Offsets{3, 0}));
+  EXPECT_EQ(ask(-2, 1).old_style_offsets, (Offsets{0}));
+  EXPECT_EQ(ask(-3, 1).old_style_offsets, (Offsets{}));
+  EXPECT_EQ(ask(1, 5).old_style_offsets, (Offsets{}));  // the segment was written later
+  EXPECT_EQ(ask(-1, 0).old_style_offsets, (Offsets{}));
+  EXPECT_EQ(ask(-1, -1).error_code, ErrorCode::unknown_server_error);
+}
+
 TEST_F(DataPath, DeleteRecords) {
   broker.add_topic("t");
   broker.add_topic("__consumer_offsets");

@@ -1,10 +1,11 @@
-// ListOffsets v1-11. v1: one offset with its timestamp. v2: isolation level. v4: leader epochs. v7: the record with the
-// largest timestamp. v8: earliest local offset. v9: latest tiered offset. v10: timeout. v11: earliest offset that isn't
-// tiered yet. Nothing is tiered here. (v0 answered lists of segments.)
+// ListOffsets v0-11. v0: where segments start (max_num_offsets of them). v1: one offset with its timestamp. v2:
+// isolation level. v4: leader epochs. v7: the record with the largest timestamp. v8: earliest local offset. v9: latest
+// tiered offset. v10: timeout. v11: earliest offset that isn't tiered yet. Nothing is tiered here.
 #include "protocol/messages/list_offsets.h"
 
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
@@ -36,13 +37,19 @@ storage::ReadIsolation isolation_of(const ListOffsetsRequest& request) {
 
 void look_up(const RequestContext& context, const ListOffsetsRequest& request, const std::string& topic,
              const ListOffsetsRequest::ListOffsetsPartition& wanted, PartitionAnswer& answer) {
-  if (!is_supported(wanted.timestamp, context.api_version)) {
+  if (context.api_version > 0 && !is_supported(wanted.timestamp, context.api_version)) {
     answer.error_code = ErrorCode::unsupported_version;
     return;
   }
   FoundPartition found = find_partition(context, topic, wanted.partition_index);
   answer.error_code = found.error;
   if (!found.partition) return;
+  if (context.api_version == 0) {
+    auto offsets = found.partition->offsets_before(wanted.timestamp, wanted.max_num_offsets, request.replica_id == -1);
+    answer.error_code = offsets.error();
+    if (offsets) answer.old_style_offsets = *std::move(offsets);
+    return;
+  }
   if (wanted.timestamp == kEarliestPendingUploadTimestamp) return;  // there is none
   auto offset = found.partition->list_offset(wanted.current_leader_epoch, wanted.timestamp, isolation_of(request));
   if (!offset) {
@@ -65,7 +72,7 @@ base::Task<ListOffsetsResponse> handle(RequestContext& context, ListOffsetsReque
     for (const ListOffsetsRequest::ListOffsetsPartition& wanted : topic.partitions) {
       PartitionAnswer& answer = topic_answer.partitions.emplace_back();
       answer.partition_index = wanted.partition_index;
-      if (seen.emplace(topic.name, wanted.partition_index).second) {
+      if (context.api_version == 0 || seen.emplace(topic.name, wanted.partition_index).second) {
         look_up(context, request, topic.name, wanted, answer);
       } else {
         answer.error_code = ErrorCode::invalid_request;

@@ -50,7 +50,7 @@ namespace {
 constexpr std::array kServed = {
     SERVES(Produce, 0, 13),
     SERVES(Fetch, 0, 18),
-    SERVES(ListOffsets, 1, 11),
+    SERVES(ListOffsets, 0, 11),
     SERVES(Metadata, 0, 13),
     SERVES(OffsetCommit, 0, 10),
     SERVES(OffsetFetch, 0, 10),

@@ -24,6 +24,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 constexpr std::size_t kPoolBytesPerLoop = 4u << 20;
+constexpr int kAcceptsPerWakeUp = 64;
 constexpr std::string_view kLogger = "kafka.network.SocketServer";
 
 struct Listener {
@@ -59,6 +60,7 @@ tcp::acceptor bind(asio::io_context& context, const ListenerOptions& options, in
     if (error == asio::error::address_in_use) break;
     if (error) continue;
     acceptor.listen(backlog, error);
+    if (!error) acceptor.non_blocking(true, error);
     if (!error) return acceptor;
   }
   throw std::runtime_error(
@@ -111,6 +113,7 @@ struct Server::Impl {
 
   void stop();
   base::Task<void> accept_loop(Listener& listener);
+  void accept_waiting(Listener& listener);
   void accepted(Listener& listener, EventLoop& loop, tcp::socket socket);
   void set_socket_options(tcp::socket& socket) const;
   void wake_acceptors();
@@ -148,6 +151,21 @@ base::Task<void> Server::Impl::accept_loop(Listener& listener) {
       continue;
     }
     accept_failure_logged = false;
+    accepted(listener, loop, std::move(socket));
+    accept_waiting(listener);
+  }
+}
+
+// What else has queued in the kernel meanwhile: a backlog of 50 (Kafka's default) overflows soon, and each overflow
+// costs a client a second. Bounded, so that a storm of connections leaves the loop to those that are there.
+void Server::Impl::accept_waiting(Listener& listener) {
+  for (int i = 0; i < kAcceptsPerWakeUp && !limits.full(); ++i) {
+    EventLoop& loop = *loops[next_loop % loops.size()];
+    boost::system::error_code error;
+    tcp::socket socket(loop.context());
+    listener.acceptor.accept(socket, error);
+    if (error) return;  // there is none; what else it may be shows at the next wait
+    ++next_loop;
     accepted(listener, loop, std::move(socket));
   }
 }

@@ -172,6 +172,20 @@ protocol::Result<storage::OffsetAndTimestamp> Partition::list_offset(std::int32_
   return log_->list_offset(timestamp, isolation);
 }
 
+protocol::Result<std::vector<std::int64_t>> Partition::offsets_before(std::int64_t timestamp, std::int32_t max_count,
+                                                                      bool consumer) {
+  std::shared_lock lock(state_mutex_);
+  if (ErrorCode error = check_leader(-1); error != ErrorCode::none) return error;
+  auto offsets = log_->offsets_before(timestamp, max_count);
+  if (!offsets || !consumer) return offsets;
+  const std::int64_t high_watermark = log_->high_watermark();
+  auto visible = std::ranges::find_if(*offsets, [&](std::int64_t offset) { return offset <= high_watermark; });
+  if (visible == offsets->begin()) return offsets;
+  offsets->erase(offsets->begin(), visible);
+  offsets->insert(offsets->begin(), high_watermark);
+  return offsets;
+}
+
 protocol::Result<storage::EpochEndOffset> Partition::epoch_end_offset(std::int32_t current_leader_epoch,
                                                                       std::int32_t leader_epoch) {
   std::shared_lock lock(state_mutex_);

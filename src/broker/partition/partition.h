@@ -72,6 +72,9 @@ class Partition {
 
   protocol::Result<storage::OffsetAndTimestamp> list_offset(std::int32_t current_leader_epoch, std::int64_t timestamp,
                                                             storage::ReadIsolation isolation);
+  // ListOffsets v0: Log::offsets_before; a consumer sees the high watermark in place of what lies beyond it.
+  protocol::Result<std::vector<std::int64_t>> offsets_before(std::int64_t timestamp, std::int32_t max_count,
+                                                             bool consumer);
   protocol::Result<storage::EpochEndOffset> epoch_end_offset(std::int32_t current_leader_epoch,
                                                              std::int32_t leader_epoch);
   // Answers the log start offset after it, which is the low watermark of its only replica.
