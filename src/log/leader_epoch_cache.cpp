@@ -29,9 +29,8 @@ void LeaderEpochCache::assign(std::int32_t epoch, std::int64_t start_offset) {
   if (!entries_.empty() && entries_.back().epoch == epoch && start_offset >= entries_.back().start_offset) return;
   std::erase_if(entries_,
                 [&](const EpochEntry& entry) { return entry.epoch >= epoch || entry.start_offset >= start_offset; });
-  bool first = entries_.empty();
   entries_.push_back({epoch, start_offset});
-  write(!first);
+  write(false);
 }
 
 void LeaderEpochCache::truncate_from_end(std::int64_t end_offset) {
@@ -56,9 +55,16 @@ void LeaderEpochCache::clear() {
   entries_.clear();
 }
 
-void LeaderEpochCache::flush() {
-  if (dirty_) write(true);
+void LeaderEpochCache::flush(bool sync) {
+  if (dirty_) write(sync);
 }
+
+std::optional<std::uint64_t> LeaderEpochCache::unsynced() const {
+  if (synced_ == writes_) return std::nullopt;
+  return writes_;
+}
+
+void LeaderEpochCache::on_synced(std::uint64_t write) { synced_ = std::max(synced_, write); }
 
 void LeaderEpochCache::write(bool sync) {
   std::string text = encode_epoch_checkpoint(entries_);
@@ -69,6 +75,8 @@ void LeaderEpochCache::write(bool sync) {
     replace_file(files_, path, base::as_bytes(text));
   }
   dirty_ = false;
+  ++writes_;
+  if (sync) synced_ = writes_;
 }
 
 std::optional<std::int32_t> LeaderEpochCache::latest_epoch() const {

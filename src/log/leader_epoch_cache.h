@@ -19,16 +19,21 @@ class LeaderEpochCache {
   // Reads the file; throws CorruptFile if it isn't one.
   LeaderEpochCache(base::FileSystem& files, const std::string& directory);
 
-  // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Written at once, and synced
-  // unless it is the first one: the log's first flush does that.
+  // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Written at once but not
+  // synced, as a thousand partitions may get a new leader at the same time. What a power loss takes back is found
+  // again in the batches, so long as the file is synced (unsynced()) before the log's recovery point moves.
   void assign(std::int32_t epoch, std::int64_t start_offset);
   // The entries that start at `end_offset` or later go. With what recovery found, before anybody asks.
   void truncate_from_end(std::int64_t end_offset);
   // What lies wholly below goes; the epoch that holds `start_offset` now starts there.
   void truncate_from_start(std::int64_t start_offset);
   void clear();
-  // Truncations aren't written by themselves; this does it if need be.
-  void flush();
+  // Truncations aren't written by themselves; this does it if need be, and syncs unless told not to.
+  void flush(bool sync = true);
+  // The number of the last write if it hasn't been synced: sync the file and its directory, then call on_synced with
+  // it.
+  std::optional<std::uint64_t> unsynced() const;
+  void on_synced(std::uint64_t write);
   void set_directory(const std::string& directory) { directory_ = directory; }
 
   const std::vector<EpochEntry>& entries() const { return entries_; }
@@ -44,6 +49,8 @@ class LeaderEpochCache {
   std::string directory_;
   std::vector<EpochEntry> entries_;
   bool dirty_ = false;
+  std::uint64_t writes_ = 0;
+  std::uint64_t synced_ = 0;
 };
 
 }  // namespace storage

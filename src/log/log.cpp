@@ -150,7 +150,6 @@ ErrorCode Log::start_leader_epoch(std::int32_t leader_epoch) {
       std::lock_guard lock(mutex_);
       if (!usable()) return ErrorCode::kafka_storage_error;
       if (epochs_.latest_epoch() != leader_epoch) modified_ = true;
-      if (!epochs_.latest_epoch()) names_synced_ = false;
       epochs_.assign(leader_epoch, log_end_offset_);
       return ErrorCode::none;
     });
@@ -204,6 +203,7 @@ void Log::flush_up_to(std::int64_t offset, bool with_active) {
   std::uint64_t truncations = 0;
   bool new_names = false;
   bool new_directory = false;
+  std::optional<std::uint64_t> epochs_written;
   {
     std::lock_guard lock(mutex_);
     require_usable();
@@ -218,17 +218,21 @@ void Log::flush_up_to(std::int64_t offset, bool with_active) {
       new_names = new_names || at->first >= recovery_point_;
     }
     new_directory = !names_synced_;
-    for (const char* name : {kPartitionMetadataFile, kLeaderEpochFile}) {
+    epochs_.flush(false);
+    epochs_written = epochs_.unsynced();
+    auto add = [&](const char* name) {
       std::string path = where_.path(name);
-      if (new_directory && files_.exists(path)) to_sync.push_back(files_.open(path, base::OpenMode::read_write));
-    }
-    epochs_.flush();
+      if (files_.exists(path)) to_sync.push_back(files_.open(path, base::OpenMode::read_write));
+    };
+    if (new_directory) add(kPartitionMetadataFile);
+    if (new_directory || epochs_written) add(kLeaderEpochFile);
   }
   for (const auto& file : to_sync) file->sync();
-  if (new_names || new_directory) files_.sync_directory(directory);
+  if (new_names || new_directory || epochs_written) files_.sync_directory(directory);
   if (new_directory) files_.sync_directory(log_directory_->path());
   std::lock_guard lock(mutex_);
   if (new_directory) names_synced_ = true;
+  if (epochs_written) epochs_.on_synced(*epochs_written);
   last_flush_ms_ = clock_.monotonic_ms();
   // After a truncation in between, the bytes that were synced may not be those that are there now.
   if (truncations == truncations_) recovery_point_ = std::max(recovery_point_, offset);
