@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "base/bytes.h"
+#include "zk/tree/x500_name.h"
 
 namespace zk::tree {
 
@@ -61,7 +62,7 @@ bool is_well_formed(const Identity& identity, const AclSchemes& schemes) {
   }
   if (identity.scheme == "ip") return is_valid_ip_pattern(identity.id);
   if (identity.scheme == "sasl") return schemes.sasl && !identity.id.empty();
-  if (identity.scheme == "x509") return schemes.x509 && !identity.id.empty();
+  if (identity.scheme == "x509") return schemes.x509 && is_x500_name(identity.id);
   return false;
 }
 
@@ -106,7 +107,7 @@ std::optional<AclList> normalise_acl(const AclList& acl, std::span<const Identit
     } else if (entry.identity.scheme == "auth") {
       bool any = false;
       for (const Identity& identity : caller) {
-        if (identity.scheme == "ip") continue;  // an address is no proof of who it is
+        if (identity.scheme == "ip" || identity.scheme == "super") continue;  // an address is no proof of who it is
         result.push_back(AclEntry{entry.permissions, identity});
         any = true;
       }

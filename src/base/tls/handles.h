@@ -1,0 +1,25 @@
+// Owners of OpenSSL's objects, without OpenSSL's headers.
+#pragma once
+
+#include <memory>
+
+struct evp_pkey_st;
+struct ssl_ctx_st;
+struct ssl_st;
+struct x509_st;
+
+namespace base::tls {
+
+struct Release {
+  void operator()(evp_pkey_st* key) const;
+  void operator()(ssl_ctx_st* context) const;
+  void operator()(ssl_st* ssl) const;
+  void operator()(x509_st* certificate) const;
+};
+
+using KeyHandle = std::unique_ptr<evp_pkey_st, Release>;
+using ContextHandle = std::unique_ptr<ssl_ctx_st, Release>;
+using SslHandle = std::unique_ptr<ssl_st, Release>;
+using CertificateHandle = std::unique_ptr<x509_st, Release>;
+
+}  // namespace base::tls
