@@ -15,11 +15,13 @@
 #include "broker/app/command_line.h"
 #include "broker/app/node.h"
 #include "broker/config/broker_config.h"
+#include "zk/server/exit_code.h"
 
 namespace broker::app {
 namespace {
 
 constexpr std::string_view kLogger = "kafka.Kafka$";
+constexpr int kFailed = 1;
 
 void print(std::FILE* to, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), to);
@@ -107,7 +109,8 @@ class Process {
     const std::optional<std::string> reason = failure_.reason();
     if (reason) base::log_fatal(kLogger, "{}", *reason);
     stop_all();
-    return reason ? 1 : 0;
+    if (!reason) return 0;
+    return command.kind == CommandKind::coordinator ? coordinator_->failure_exit_code() : kFailed;
   }
 
   // In reverse: the broker still needs its coordinator while it stops.
@@ -132,10 +135,16 @@ class Process {
 int run_nodes(const Command& command) {
   Process process;
   std::string problem;
+  int code = kFailed;
+  const bool alone = command.kind == CommandKind::coordinator;  // then ZooKeeper's exit codes are the right ones
   try {
     return process.run(command);
   } catch (const config::ConfigError& error) {
     problem = error.what();
+    if (alone) code = static_cast<int>(zk::server::ExitCode::invalid_invocation);
+  } catch (const zk::server::StartError& error) {
+    problem = error.what();
+    if (alone) code = static_cast<int>(error.code());
   } catch (const std::exception& error) {
     problem = fmt::format("The start failed: {}", error.what());
   }
@@ -145,7 +154,7 @@ int run_nodes(const Command& command) {
   } catch (const std::exception& error) {
     base::log_error(kLogger, "The stop failed as well: {}", error.what());
   }
-  return 1;
+  return code;
 }
 
 }  // namespace

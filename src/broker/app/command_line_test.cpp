@@ -62,7 +62,8 @@ TEST(Application, ExitCodes) {
   std::ofstream(directory / "server.properties") << "zookeeper.connect=localhost:1\nnum.io.threads=abc\n";
   EXPECT_EQ(run({"broker", directory / "server.properties"}), 1);
   std::ofstream(directory / "zookeeper.properties") << "dataDir=" << directory.path() << "/data\nclientPort=x\n";
-  EXPECT_EQ(run({"coordinator", directory / "zookeeper.properties"}), 1);
+  EXPECT_EQ(run({"coordinator", directory / "zookeeper.properties"}), 2);
+  EXPECT_EQ(run({"coordinator", directory / "none"}), 2);
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <atomic>
+
+#include "base/file_system.h"
 #include "base/logging.h"
 #include "broker/app/node.h"
 #include "zk/server/server.h"
@@ -12,7 +15,11 @@ constexpr std::string_view kLogger = "org.apache.zookeeper.server.ZooKeeperServe
 class Coordinator final : public CoordinatorNode {
  public:
   Coordinator(zk::server::ZooKeeperServerConfig config, FailureHandler on_failure) : server_(std::move(config)) {
-    server_.set_on_failure(std::move(on_failure));
+    server_.set_on_failure(
+        [this, on_failure = std::move(on_failure)](const std::string& reason, zk::server::ExitCode code) {
+          exit_code_ = static_cast<int>(code);
+          on_failure(reason);
+        });
   }
   void start() override {
     server_.start();
@@ -23,8 +30,10 @@ class Coordinator final : public CoordinatorNode {
     base::log_info(kLogger, "The coordinator has stopped");
   }
   std::uint16_t port() const override { return server_.port(); }
+  int failure_exit_code() const override { return exit_code_; }
 
  private:
+  std::atomic<int> exit_code_ = static_cast<int>(zk::server::ExitCode::unexpected_error);
   zk::server::Server server_;
 };
 
@@ -37,7 +46,10 @@ std::unique_ptr<CoordinatorNode> make_coordinator_node(zk::server::ZooKeeperServ
 
 zk::server::ZooKeeperServerConfig load_coordinator_config(const std::string& path) {
   try {
-    zk::server::ZooKeeperServerConfig config = zk::server::ZooKeeperServerConfig::from(config::load_properties(path));
+    base::Properties properties = config::load_properties(path);
+    zk::server::add_java_options(properties, base::JavaOptions::from_environment());
+    zk::server::ZooKeeperServerConfig config = zk::server::ZooKeeperServerConfig::from(properties);
+    config.text = zk::server::without_secrets(base::as_text(base::read_file(base::real_file_system(), path)));
     for (const std::string& warning : config.warnings) base::log_warn(kLogger, "{}: {}", path, warning);
     return config;
   } catch (const zk::server::ConfigError& error) {

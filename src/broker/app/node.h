@@ -23,7 +23,8 @@ using FailureHandler = std::function<void(const std::string& reason)>;
 
 class CoordinatorNode : public Node {
  public:
-  virtual std::uint16_t port() const = 0;  // after start()
+  virtual int failure_exit_code() const = 0;  // once the failure handler has been called
+  virtual std::uint16_t port() const = 0;     // after start()
 };
 
 std::unique_ptr<Node> make_broker_node(std::shared_ptr<const config::BrokerConfig> config, FailureHandler on_failure);

@@ -1,14 +1,18 @@
 // zoo.cfg: the keys of a standalone ZooKeeper 3.9 server, checked. Plain values. A key set wrongly is a ConfigError
-// whose text names key, value and what is allowed; keys that only an ensemble needs are accepted and ignored, and those
-// that name members are refused.
+// whose text names key, value and what is allowed; keys that only an ensemble or a JVM needs are checked and ignored,
+// and those that name members are refused. ZooKeeper makes the system property zookeeper.KEY of a key that it doesn't
+// know, so that its system properties work from the file, with that prefix or without it.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/java_options.h"
 #include "base/properties.h"
 
 namespace zk::server {
@@ -20,6 +24,29 @@ class ConfigError : public std::runtime_error {
 
  private:
   int line_;
+};
+
+enum class SnapshotCompression { none, gzip, snappy };
+
+// The commands over HTTP.
+struct AdminServerConfig {
+  std::string address = "127.0.0.1";  // ZooKeeper's default is every address
+  std::uint16_t port = 8080;
+  std::string command_url = "/commands";
+  std::int64_t idle_timeout_ms = 30'000;
+};
+
+// The metrics over HTTP, in Prometheus' text format.
+struct PrometheusConfig {
+  std::string address;  // empty: all
+  std::uint16_t port = 7000;
+};
+
+// Tokens that a new connection takes; 0 tokens: no limit. They come back over time.
+struct ConnectionThrottleConfig {
+  std::int64_t tokens = 0;
+  std::int64_t fill_count = 1;
+  std::int64_t fill_interval_ms = 1;
 };
 
 struct ZooKeeperServerConfig {
@@ -35,23 +62,45 @@ struct ZooKeeperServerConfig {
   std::size_t connections_max = 0;               // 0: no limit
   std::size_t outstanding_max = 1000;
   std::size_t frame_bytes_max = 0xfffff;
+  std::size_t large_request_bytes = 0;  // 0: none counts as large
+  std::size_t large_requests_bytes_max = 100 * 1024 * 1024;
+  std::int64_t handshake_timeout_ms = 10'000;
+  ConnectionThrottleConfig connection_throttle;
   std::uint64_t snapshot_every = 100'000;                                      // transactions
   std::uint64_t snapshot_every_bytes = std::uint64_t{4} * 1024 * 1024 * 1024;  // of log
   std::size_t snapshots_kept = 3;
   std::int64_t purge_every_hours = 0;  // 0: never
   std::uint64_t preallocate_bytes = 64 * 1024 * 1024;
+  std::uint64_t log_bytes_max = 0;  // of one file of the transaction log; 0: no limit
   bool force_sync = true;
+  std::int64_t slow_sync_ms = 1000;  // a sync that takes longer is worth a warning
+  SnapshotCompression snapshot_compression = SnapshotCompression::none;
+  bool snapshot_last_zxid = true;  // the section that only ZooKeeper 3.9 knows
+  bool create_data_dir = true;     // datadir.autocreate
   bool digest = true;
   bool trust_empty_snapshot = false;
   bool extended_types = false;
+  bool enforce_quota = false;
   bool skip_acl = false;
   std::string super_digest;  // user:base64(sha1("user:password"))
   std::set<std::string> commands = {"srvr"};
   bool all_commands = false;
   std::int64_t container_check_ms = 60'000;
+  std::int64_t containers_per_minute_max = 10'000;
+  std::int64_t container_never_used_ms = 0;  // 0: one that never had a child stays
+  std::optional<AdminServerConfig> admin;
+  std::optional<PrometheusConfig> prometheus;
+  std::string text;                   // of the file, without secrets
   std::vector<std::string> warnings;  // one line each, for the log
 
   static ZooKeeperServerConfig from(const base::Properties& properties);
 };
+
+// The options -Dzookeeper.KEY, -Djute.maxbuffer and the like that the environment has for a JVM. A key in the file
+// wins, as in ZooKeeper; options that are no keys of this server are left out.
+void add_java_options(base::Properties& file, const base::JavaOptions& options);
+
+// The file as it is, but for the values of passwords and of the super user's digest.
+std::string without_secrets(std::string_view file_text);
 
 }  // namespace zk::server

@@ -6,6 +6,7 @@
 namespace zk::server {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 ZooKeeperServerConfig parse(const std::string& text) {
@@ -41,11 +42,93 @@ TEST(ZooKeeperServerConfig, SystemPropertiesCountUnderTheirNames) {
   EXPECT_EQ(parse("dataDir=/d\npreAllocSize=64\n").preallocate_bytes, 65536u);
 }
 
+TEST(ZooKeeperServerConfig, SystemPropertiesOfTheEnvironmentCountIfTheFileIsSilent) {
+  base::JavaOptions options;
+  options.add("-Dzookeeper.snapCount=11 -Dzookeeper.preAllocSize=128 -Djute.maxbuffer=4096 -Dzookeeper.sasl.client=x");
+  base::Properties file = base::Properties::parse("dataDir=/d\nsnapCount=7\n");
+  add_java_options(file, options);
+  auto config = ZooKeeperServerConfig::from(file);
+  EXPECT_EQ(config.snapshot_every, 7u);
+  EXPECT_EQ(config.preallocate_bytes, 128u * 1024);
+  EXPECT_EQ(config.frame_bytes_max, 4096u);
+  EXPECT_TRUE(config.warnings.empty());
+}
+
+TEST(ZooKeeperServerConfig, EveryKeyOfZooKeepersManualIsKnown) {
+  auto config = parse(
+      "clientPort=2181\nclientPortAddress=h\nclientPortListenBacklog=7\ndataDir=/d\ndataLogDir=/l\ntickTime=2000\n"
+      "minSessionTimeout=-1\nmaxSessionTimeout=-1\nmaxClientCnxns=60\nmaxCnxns=5\ninitLimit=5\nsyncLimit=2\n"
+      "connectToLearnerMasterLimit=0\npeerType=Observer\nelectionAlg=3\nlocalSessionsEnabled=false\n"
+      "localSessionsUpgradingEnabled=false\nstandaloneEnabled=true\nreconfigEnabled=false\n"
+      "autopurge.snapRetainCount=4\nautopurge.purgeInterval=1\nsyncEnabled=true\nquorumListenOnAllIPs=false\n"
+      "sslQuorum=false\nportUnification=false\nsslQuorumReloadCertFiles=false\nmultiAddress.enabled=false\n"
+      "metricsProvider.className=org.apache.zookeeper.metrics.impl.DefaultMetricsProvider\n"
+      "metricsProvider.httpPort=7000\n4lw.commands.whitelist=mntr, ruok\nextendedTypesEnabled=true\nsnapCount=9\n"
+      "snapSizeLimitInKb=5\npreAllocSize=65536\ntxnLogSizeLimitInKb=-1\nforceSync=no\n"
+      "fsync.warningthresholdms=20\nglobalOutstandingLimit=1000\njute.maxbuffer=0xfffff\ndigest.enabled=true\n"
+      "serializeLastProcessedZxid.enabled=false\ncloseSessionTxn.enabled=true\n"
+      "znode.container.checkIntervalMs=60000\nznode.container.maxPerMinute=10\n"
+      "znode.container.maxNeverUsedIntervalMs=5\nenforceQuota=true\nskipACL=no\n"
+      "DigestAuthenticationProvider.superDigest=s:d\nadmin.enableServer=true\nadmin.serverPort=1\n"
+      "admin.serverAddress=::\nadmin.commandURL=/c\nadmin.idleTimeout=3\nsnapshot.compression.method=gz\n"
+      "snapshot.trust.empty=false\nmaxResponseCacheSize=400\nconnection_throttle_tokens=3\nreadonlymode.enabled="
+      "true\n");
+  EXPECT_THAT(config.warnings, ::testing::IsEmpty());
+  EXPECT_EQ(config.snapshot_compression, SnapshotCompression::gzip);
+  EXPECT_TRUE(config.enforce_quota);
+  EXPECT_TRUE(config.extended_types);
+  EXPECT_FALSE(config.force_sync);
+  EXPECT_FALSE(config.snapshot_last_zxid);
+  EXPECT_EQ(config.slow_sync_ms, 20);
+  EXPECT_EQ(config.containers_per_minute_max, 10);
+  EXPECT_EQ(config.container_never_used_ms, 5);
+  EXPECT_EQ(config.connection_throttle.tokens, 3);
+  EXPECT_EQ(config.commands, (std::set<std::string>{"isro", "mntr", "ruok", "srvr"}));
+  ASSERT_TRUE(config.admin);
+  EXPECT_EQ(config.admin->port, 1);
+  EXPECT_EQ(config.admin->address, "::");
+  EXPECT_EQ(config.admin->command_url, "/c");
+  EXPECT_FALSE(config.prometheus);
+}
+
+TEST(ZooKeeperServerConfig, AdminServerIsOnBoundToLoopback) {
+  auto config = parse("dataDir=/d\n");
+  ASSERT_TRUE(config.admin);
+  EXPECT_EQ(config.admin->address, "127.0.0.1");
+  EXPECT_EQ(config.admin->port, 8080);
+  EXPECT_FALSE(parse("dataDir=/d\nadmin.enableServer=false\nadmin.serverPort=1\n").admin);
+}
+
+TEST(ZooKeeperServerConfig, PrometheusIsAProviderByItsClass) {
+  auto config = parse(
+      "dataDir=/d\nmetricsProvider.httpPort=7001\nmetricsProvider.className="
+      "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n");
+  ASSERT_TRUE(config.prometheus);
+  EXPECT_EQ(config.prometheus->port, 7001);
+  EXPECT_THAT(refusal("dataDir=/d\nmetricsProvider.className=foo\n"), HasSubstr("PrometheusMetricsProvider"));
+}
+
+TEST(ZooKeeperServerConfig, OneServerLineIsStandaloneAndMoreAreAnEnsemble) {
+  EXPECT_THAT(parse("dataDir=/d\nserver.1=a:2888:3888\n").warnings, ElementsAre(HasSubstr("runs standalone")));
+  EXPECT_THAT(refusal("dataDir=/d\nserver.1=a:1:2\nserver.2=b:1:2\n"), HasSubstr("zookeeper.connect"));
+  EXPECT_THAT(refusal("dataDir=/d\nserver.1=a:1:2\nstandaloneEnabled=false\n"), HasSubstr("Apache ZooKeeper"));
+  EXPECT_THAT(refusal("dataDir=/d\ndynamicConfigFile=/f\n"), HasSubstr("2: dynamicConfigFile"));
+}
+
+TEST(ZooKeeperServerConfig, SecretsAreLeftOutOfTheText) {
+  EXPECT_EQ(without_secrets("dataDir=/d\nssl.keyStore.password=abc\nDigestAuthenticationProvider.superDigest=s:x\n#c"),
+            "dataDir=/d\nssl.keyStore.password=******\nDigestAuthenticationProvider.superDigest=******\n#c");
+}
+
 TEST(ZooKeeperServerConfig, Refusals) {
   EXPECT_THAT(refusal("clientPort=2181\n"), HasSubstr("dataDir is missing"));
   EXPECT_THAT(refusal("dataDir=/d\nclientPort=70000\n"), HasSubstr("2: clientPort=70000"));
   EXPECT_THAT(refusal("dataDir=/d\ntickTime=fast\n"), HasSubstr("tickTime=fast"));
-  EXPECT_THAT(refusal("dataDir=/d\nserver.1=a:2888:3888\n"), HasSubstr("Apache ZooKeeper"));
+  EXPECT_THAT(refusal("dataDir=/d\nelectionAlg=2\n"),
+              HasSubstr("electionAlg=2 is not valid: it must be a number from 3 to 3"));
+  EXPECT_THAT(refusal("dataDir=/d\nsyncEnabled=maybe\n"), HasSubstr("true, false, yes, no"));
+  EXPECT_THAT(refusal("dataDir=/d\nsnapshot.compression.method=lz4\n"), HasSubstr("nothing, gz, snappy, CHECKED"));
+  EXPECT_THAT(refusal("dataDir=/d\nclientPortAddress=h\n"), HasSubstr("clientPort is not"));
   EXPECT_THAT(refusal("dataDir=/d\nsecureClientPort=2182\n"), HasSubstr("secureClientPort"));
   EXPECT_THAT(refusal("dataDir=/d\nminSessionTimeout=9\nmaxSessionTimeout=8\n"), HasSubstr("minSessionTimeout"));
 }

@@ -29,7 +29,12 @@ bool same_epoch(std::int64_t a, std::int64_t b) { return (a >> 32) == (b >> 32);
 DataDir::DataDir(base::FileSystem& files, const std::string& data_dir, const std::string& data_log_dir)
     : files_(files), snapshot_dir_(data_dir + "/version-2"), log_dir_(data_log_dir + "/version-2") {}
 
-void DataDir::prepare() {
+void DataDir::prepare(bool may_create) {
+  for (const std::string* directory : {&snapshot_dir_, &log_dir_}) {
+    if (!may_create && !files_.exists(*directory)) {
+      throw DataDirError(*directory + " is missing, and datadir.autocreate=false forbids to make it");
+    }
+  }
   files_.create_directories(snapshot_dir_);
   files_.create_directories(log_dir_);
 }

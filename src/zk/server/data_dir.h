@@ -28,8 +28,8 @@ class DataDir {
  public:
   DataDir(base::FileSystem& files, const std::string& data_dir, const std::string& data_log_dir);
 
-  // Makes the directories if missing.
-  void prepare();
+  // Makes the directories if missing, or, unless it may, throws DataDirError.
+  void prepare(bool may_create = true);
   // For each transaction replayed, after it has been applied.
   using Observer = std::function<void(const std::string& file, const tree::Txn& txn, const tree::State& state)>;
   LoadResult load(tree::State& state, const LoadOptions& options, const Observer& observer = nullptr);

@@ -19,9 +19,7 @@ using boost::asio::ip::tcp;
 Server::Server(ZooKeeperServerConfig config, base::FileSystem& files)
     : impl_(std::make_unique<Impl>(std::move(config), files)) {}
 Server::~Server() = default;
-void Server::set_on_failure(std::function<void(const std::string&)> on_failure) {
-  impl_->on_failure = std::move(on_failure);
-}
+void Server::set_on_failure(OnFailure on_failure) { impl_->on_failure = std::move(on_failure); }
 void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
 std::uint16_t Server::port() const { return impl_->port; }
@@ -62,7 +60,9 @@ void Server::Impl::start() {
         boost::asio::post(io_, [this, buffer = std::move(buffer)]() mutable { on_log_durable(std::move(buffer)); });
       },
       [this](const std::string& reason) {
-        boost::asio::post(io_, [this, reason] { fail("the transaction log cannot be written: " + reason); });
+        boost::asio::post(io_, [this, reason] {
+          fail("the transaction log cannot be written: " + reason, ExitCode::unexpected_error);
+        });
       });
   coordinator_.begin();
   listen();
@@ -71,8 +71,17 @@ void Server::Impl::start() {
   thread_ = std::thread([this] { io_.run(); });
 }
 
+void Server::Impl::prepare_directories() {
+  try {
+    data_dir_.prepare(config_.create_data_dir);
+  } catch (const std::exception& error) {
+    throw StartError(ExitCode::data_dir_inaccessible,
+                     std::string("Unable to access the data directory: ") + error.what());
+  }
+}
+
 void Server::Impl::load() {
-  data_dir_.prepare();
+  prepare_directories();
   const char* kInUse = " is in use by another coordinator";
   lock_ = files_.try_lock(config_.data_dir + "/.lock");
   if (!lock_) throw DataDirError(config_.data_dir + kInUse);
@@ -196,14 +205,14 @@ void Server::Impl::on_log_durable(base::Bytes buffer) {
   maybe_start_snapshot();
 }
 
-void Server::Impl::fail(const std::string& reason) {
+void Server::Impl::fail(const std::string& reason, ExitCode code) {
   if (failed_) return;
   failed_ = true;
   base::log_fatal(kLogger, "No longer serving: {}", reason);
   boost::system::error_code ignored;
   acceptor_.close(ignored);
   coordinator_.fail();
-  if (on_failure) on_failure(reason);
+  if (on_failure) on_failure(reason, code);
 }
 
 void Server::Impl::stop() {

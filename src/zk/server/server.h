@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "zk/server/config.h"
+#include "zk/server/exit_code.h"
 
 namespace zk::server {
 
@@ -20,7 +21,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  void set_on_failure(std::function<void(const std::string& reason)> on_failure);
+  using OnFailure = std::function<void(const std::string& reason, ExitCode code)>;
+  void set_on_failure(OnFailure on_failure);
   // Returns once clients are served. The port opens last.
   void start();
   // Every answered write is in the log already. No snapshot is taken.

@@ -23,11 +23,12 @@ class Server::Impl {
   void start();
   void stop();
 
-  std::function<void(const std::string&)> on_failure;
+  OnFailure on_failure;
   std::uint16_t port = 0;
 
  private:
   // server.cpp
+  void prepare_directories();
   void load();
   void listen();
   void accept();
@@ -36,7 +37,7 @@ class Server::Impl {
   void after_work();
   void pump();
   void on_log_durable(base::Bytes buffer);
-  void fail(const std::string& reason);
+  void fail(const std::string& reason, ExitCode code);
   void shut_down();
 
   // server_snapshot.cpp

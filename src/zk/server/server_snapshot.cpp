@@ -85,7 +85,7 @@ void Server::Impl::on_snapshot_done(const std::string& failure) {
   if (!failure.empty()) {
     // The log alone holds everything, but it would grow without end: ZooKeeper stops here, too.
     coordinator_.state().tree().abandon_snapshot();
-    return fail("a snapshot cannot be written: " + failure);
+    return fail("a snapshot cannot be written: " + failure, ExitCode::snapshot_failed);
   }
   ++coordinator_.stats().snapshots;
   base::log_info(kLogger, "Wrote snapshot.{:x}", static_cast<std::uint64_t>(snapshot_zxid_));

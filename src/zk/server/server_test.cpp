@@ -380,7 +380,7 @@ TEST_F(ServerTest, NothingIsAcknowledgedOnceTheLogFails) {
   base::FaultyFileSystem files(base::real_file_system());
   std::promise<std::string> failure;
   server_ = std::make_unique<Server>(config_, files);
-  server_->set_on_failure([&](const std::string& reason) { failure.set_value(reason); });
+  server_->set_on_failure([&](const std::string& reason, ExitCode) { failure.set_value(reason); });
   server_->start();
   auto made = client();
   ASSERT_EQ(made->create("/before").error, 0);

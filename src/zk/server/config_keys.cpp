@@ -1,0 +1,299 @@
+#include "zk/server/config_keys.h"
+
+#include <algorithm>
+
+namespace zk::server {
+
+namespace {
+
+using Config = ZooKeeperServerConfig;
+
+constexpr std::int64_t kIntMax = INT32_MAX;
+constexpr std::int64_t kLongMax = INT64_C(1) << 50;
+constexpr std::string_view kPrometheusProvider = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
+
+void set_commands(Config& config, const std::string&, const ConfigEntry& entry) {
+  std::string_view rest = entry.value;
+  while (!rest.empty()) {
+    std::size_t comma = rest.find(',');
+    std::string word = trimmed(rest.substr(0, comma));
+    if (word == "*") config.all_commands = true;
+    if (!word.empty()) config.commands.insert(word);
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+  }
+}
+
+void set_read_only_mode(Config& config, const std::string& key, const ConfigEntry& entry) {
+  if (boolean_value(key, entry)) config.commands.insert("isro");
+}
+
+void set_compression(Config& config, const std::string& key, const ConfigEntry& entry) {
+  std::string_view method = choice_value(key, entry, {"", "gz", "snappy", "CHECKED"});
+  config.snapshot_compression = method == "gz"       ? SnapshotCompression::gzip
+                                : method == "snappy" ? SnapshotCompression::snappy
+                                                     : SnapshotCompression::none;
+}
+
+void set_large_request_threshold(Config& config, const std::string& key, const ConfigEntry& entry) {
+  std::int64_t bytes = number_value(key, entry, -1, kIntMax);
+  config.large_request_bytes = bytes == -1 ? 0 : static_cast<std::size_t>(bytes);
+}
+
+void set_log_size_limit(Config& config, const std::string& key, const ConfigEntry& entry) {
+  std::int64_t kibibytes = number_value(key, entry, -1, kLongMax);
+  config.log_bytes_max = kibibytes <= 0 ? 0 : static_cast<std::uint64_t>(kibibytes) * 1024;
+}
+
+void set_snap_retain_count(Config& config, const std::string& key, const ConfigEntry& entry) {
+  constexpr std::int64_t kLeast = 3;
+  std::int64_t count = number_value(key, entry, INT32_MIN, kIntMax);
+  if (count < kLeast)
+    config.warnings.push_back("Invalid autopurge.snapRetainCount: " + trimmed(entry.value) + ". Defaulting to 3");
+  config.snapshots_kept = static_cast<std::size_t>(std::max(count, kLeast));
+}
+
+void set_metrics_provider(Config& config, const std::string& key, const ConfigEntry& entry) {
+  std::string_view name = choice_value(key, entry,
+                                       {"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+                                        "org.apache.zookeeper.metrics.impl.NullMetricsProvider", kPrometheusProvider});
+  if (name == kPrometheusProvider && !config.prometheus) config.prometheus.emplace();
+}
+
+template <class T>
+ConfigSetter number_of(T Config::*member, std::int64_t lowest, std::int64_t highest, std::int64_t unit = 1) {
+  return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
+    config.*member = static_cast<T>(number_value(key, entry, lowest, highest) * unit);
+  };
+}
+
+ConfigSetter boolean_of(bool Config::*member) {
+  return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
+    config.*member = boolean_value(key, entry);
+  };
+}
+
+ConfigSetter text_of(std::string Config::*member) {
+  return [=](Config& config, const std::string&, const ConfigEntry& entry) { config.*member = trimmed(entry.value); };
+}
+
+// Of the AdminServer, which is on unless admin.enableServer says no.
+template <class T>
+ConfigSetter admin_number(T AdminServerConfig::*member, std::int64_t lowest, std::int64_t highest) {
+  return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
+    auto value = static_cast<T>(number_value(key, entry, lowest, highest));
+    if (config.admin) (*config.admin).*member = value;
+  };
+}
+
+ConfigSetter admin_text(std::string AdminServerConfig::*member) {
+  return [=](Config& config, const std::string&, const ConfigEntry& entry) {
+    if (config.admin) (*config.admin).*member = trimmed(entry.value);
+  };
+}
+
+void set_prometheus_port(Config& config, const std::string& key, const ConfigEntry& entry) {
+  auto port = static_cast<std::uint16_t>(number_value(key, entry, 0, 65535));
+  if (config.prometheus) config.prometheus->port = port;
+}
+
+void set_prometheus_host(Config& config, const std::string&, const ConfigEntry& entry) {
+  if (config.prometheus) config.prometheus->address = trimmed(entry.value);
+}
+
+ConfigSetter throttle_number(std::int64_t ConnectionThrottleConfig::*member) {
+  return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
+    config.connection_throttle.*member = number_value(key, entry, 0, kIntMax);
+  };
+}
+
+void ignored_number(Config&, const std::string& key, const ConfigEntry& entry) {
+  number_value(key, entry, INT64_MIN, INT64_MAX);
+}
+
+void ignored_boolean(Config&, const std::string& key, const ConfigEntry& entry) { boolean_value(key, entry); }
+
+void ignored_text(Config&, const std::string&, const ConfigEntry&) {}
+
+void check_peer_type(Config&, const std::string& key, const ConfigEntry& entry) {
+  choice_value(key, entry, {"participant", "observer"});
+}
+
+void check_election(Config&, const std::string& key, const ConfigEntry& entry) { number_value(key, entry, 3, 3); }
+
+void add_serving(ConfigKeys& keys) {
+  keys["dataDir"] = text_of(&Config::data_dir);
+  keys["dataLogDir"] = text_of(&Config::data_log_dir);
+  keys["clientPort"] = number_of(&Config::client_port, 0, 65535);
+  keys["clientPortAddress"] = text_of(&Config::client_address);
+  keys["clientPortListenBacklog"] = number_of(&Config::listen_backlog, -1, kIntMax);
+  keys["tickTime"] = number_of(&Config::tick_ms, 1, kIntMax);
+  keys["minSessionTimeout"] = number_of(&Config::session_timeout_min_ms, -1, kIntMax);
+  keys["maxSessionTimeout"] = number_of(&Config::session_timeout_max_ms, -1, kIntMax);
+  keys["extendedTypesEnabled"] = boolean_of(&Config::extended_types);
+  keys["enforceQuota"] = boolean_of(&Config::enforce_quota);
+  keys["skipACL"] = boolean_of(&Config::skip_acl);
+  keys["DigestAuthenticationProvider.superDigest"] = text_of(&Config::super_digest);
+  keys["4lw.commands.whitelist"] = set_commands;
+  keys["readonlymode.enabled"] = set_read_only_mode;
+}
+
+void add_bounds(ConfigKeys& keys) {
+  keys["maxClientCnxns"] = number_of(&Config::connections_per_address_max, 0, kIntMax);
+  keys["maxCnxns"] = number_of(&Config::connections_max, 0, kIntMax);
+  keys["globalOutstandingLimit"] = number_of(&Config::outstanding_max, 1, kIntMax);
+  keys["jute.maxbuffer"] = number_of(&Config::frame_bytes_max, 1024, kIntMax);
+  keys["largeRequestThreshold"] = set_large_request_threshold;
+  keys["largeRequestMaxBytes"] = number_of(&Config::large_requests_bytes_max, 1, kIntMax);
+  keys["nio.sessionlessCnxnTimeout"] = number_of(&Config::handshake_timeout_ms, 1, kIntMax);
+  keys["connection_throttle_tokens"] = throttle_number(&ConnectionThrottleConfig::tokens);
+  keys["connection_throttle_fill_count"] = throttle_number(&ConnectionThrottleConfig::fill_count);
+  keys["connection_throttle_fill_time"] = throttle_number(&ConnectionThrottleConfig::fill_interval_ms);
+  keys["znode.container.checkIntervalMs"] = number_of(&Config::container_check_ms, 1, kIntMax);
+  keys["znode.container.maxPerMinute"] = number_of(&Config::containers_per_minute_max, 1, kIntMax);
+  keys["znode.container.maxNeverUsedIntervalMs"] = number_of(&Config::container_never_used_ms, 0, kLongMax);
+}
+
+void add_disk(ConfigKeys& keys) {
+  keys["snapCount"] = number_of(&Config::snapshot_every, 2, kIntMax);
+  keys["snapSizeLimitInKb"] = number_of(&Config::snapshot_every_bytes, 1, INT64_C(1) << 40, 1024);
+  keys["autopurge.snapRetainCount"] = set_snap_retain_count;
+  keys["autopurge.purgeInterval"] = number_of(&Config::purge_every_hours, INT32_MIN, kIntMax);
+  keys["preAllocSize"] = number_of(&Config::preallocate_bytes, 0, kIntMax, 1024);
+  keys["txnLogSizeLimitInKb"] = set_log_size_limit;
+  keys["forceSync"] = boolean_of(&Config::force_sync);
+  keys["fsync.warningthresholdms"] = number_of(&Config::slow_sync_ms, 0, kLongMax);
+  keys["digest.enabled"] = boolean_of(&Config::digest);
+  keys["snapshot.compression.method"] = set_compression;
+  keys["snapshot.trust.empty"] = boolean_of(&Config::trust_empty_snapshot);
+  keys["serializeLastProcessedZxid.enabled"] = boolean_of(&Config::snapshot_last_zxid);
+  keys["datadir.autocreate"] = boolean_of(&Config::create_data_dir);
+}
+
+void add_operating(ConfigKeys& keys) {
+  keys["admin.serverAddress"] = admin_text(&AdminServerConfig::address);
+  keys["admin.serverPort"] = admin_number(&AdminServerConfig::port, 0, 65535);
+  keys["admin.commandURL"] = admin_text(&AdminServerConfig::command_url);
+  keys["admin.idleTimeout"] = admin_number(&AdminServerConfig::idle_timeout_ms, 1, kIntMax);
+  keys["metricsProvider.className"] = set_metrics_provider;
+  keys["metricsProvider.httpPort"] = set_prometheus_port;
+  keys["metricsProvider.httpHost"] = set_prometheus_host;
+}
+
+// Those of ensembles, of the JVM, and of ZooKeeper's inner queues and threads.
+constexpr const char* kIgnoredNumbers[] = {"initLimit",
+                                           "syncLimit",
+                                           "connectToLearnerMasterLimit",
+                                           "observerMasterPort",
+                                           "maxResponseCacheSize",
+                                           "maxGetChildrenResponseCacheSize",
+                                           "jvm.pause.warn-threshold.ms",
+                                           "jvm.pause.info-threshold.ms",
+                                           "jvm.pause.sleep.time.ms",
+                                           "multiAddress.reachabilityCheckTimeoutMs",
+                                           "quorum.cnxn.threads.size",
+                                           "cnxTimeout",
+                                           "quorumCnxnTimeoutMs",
+                                           "commitLogCount",
+                                           "flushDelay",
+                                           "maxBatchSize",
+                                           "maxWriteQueuePollTime",
+                                           "nio.numSelectorThreads",
+                                           "nio.numWorkerThreads",
+                                           "nio.directBufferBytes",
+                                           "nio.shutdownTimeout",
+                                           "commitProcessor.numWorkerThreads",
+                                           "commitProcessor.shutdownTimeout",
+                                           "commitProcessor.maxReadBatchSize",
+                                           "commitProcessor.maxCommitBatchSize",
+                                           "intBufferStartingSizeBytes",
+                                           "request_throttle_max_requests",
+                                           "request_throttle_stall_time",
+                                           "request_throttler.shutdownTimeout",
+                                           "throttled_op_wait_time",
+                                           "watcherCleanThreshold",
+                                           "watcherCleanIntervalInSeconds",
+                                           "watcherCleanThreadsNum",
+                                           "maxInProcessingDeadWatchers",
+                                           "bitHashCacheSize",
+                                           "fastleader.minNotificationInterval",
+                                           "fastleader.maxNotificationInterval",
+                                           "leader.maxConcurrentSnapSyncs",
+                                           "leader.maxConcurrentDiffSyncs",
+                                           "leaderConnectDelayDuringRetryMs",
+                                           "observer.reconnectDelayMs",
+                                           "electionPortBindRetry",
+                                           "connection_throttle_freeze_time",
+                                           "admin.rateLimiterIntervalInMS",
+                                           "admin.httpVersion",
+                                           "metricsProvider.numWorkerThreads",
+                                           "metricsProvider.maxQueueSize",
+                                           "metricsProvider.workerShutdownTimeoutMs"};
+constexpr const char* kIgnoredBooleans[] = {"localSessionsEnabled",
+                                            "localSessionsUpgradingEnabled",
+                                            "standaloneEnabled",
+                                            "reconfigEnabled",
+                                            "syncEnabled",
+                                            "quorumListenOnAllIPs",
+                                            "multiAddress.enabled",
+                                            "multiAddress.reachabilityCheckEnabled",
+                                            "portUnification",
+                                            "closeSessionTxn.enabled",
+                                            "jvm.pause.monitor",
+                                            "db.autocreate",
+                                            "enableEagerACLCheck",
+                                            "tcpKeepAlive",
+                                            "clientTcpKeepAlive",
+                                            "learner.asyncSending",
+                                            "learner.closeSocketAsync",
+                                            "leader.closeSocketAsync",
+                                            "request_throttle_drop_stale",
+                                            "request_stale_connection_check",
+                                            "request_stale_latency_check",
+                                            "connection_throttle_weight_enabled",
+                                            "admin.snapshot.enabled",
+                                            "admin.restore.enabled",
+                                            "messageTracker.Enabled",
+                                            "pathStats.enabled",
+                                            "audit.enable",
+                                            "metricsProvider.exportJvmInfo",
+                                            "leaderServes",
+                                            "jmx.log4j.disable",
+                                            "forceSnapshotSync"};
+constexpr const char* kIgnoredTexts[] = {"oraclePath",
+                                         "quorum.auth.kerberos.servicePrincipal",
+                                         "watchManagerName",
+                                         "serverCnxnFactory",
+                                         "snapshotSizeFactor",
+                                         "connection_throttle_drop_increase",
+                                         "connection_throttle_drop_decrease",
+                                         "connection_throttle_decrease_ratio",
+                                         "connection_throttle_global_session_weight",
+                                         "connection_throttle_local_session_weight",
+                                         "connection_throttle_renew_session_weight",
+                                         "jmx.log4j.mbean",
+                                         "audit.impl.class"};
+
+void add_ignored(ConfigKeys& keys) {
+  for (const char* key : kIgnoredNumbers) keys[key] = ignored_number;
+  for (const char* key : kIgnoredBooleans) keys[key] = ignored_boolean;
+  for (const char* key : kIgnoredTexts) keys[key] = ignored_text;
+  keys["peerType"] = check_peer_type;
+  keys["electionAlg"] = check_election;
+}
+
+}  // namespace
+
+const ConfigKeys& config_keys() {
+  static const ConfigKeys all = [] {
+    ConfigKeys keys;
+    add_serving(keys);
+    add_bounds(keys);
+    add_disk(keys);
+    add_operating(keys);
+    add_ignored(keys);
+    return keys;
+  }();
+  return all;
+}
+
+}  // namespace zk::server

@@ -1,0 +1,20 @@
+// The table of zoo.cfg's keys: each with what it sets, or with the check of its value alone if it has no effect on one
+// server of ours.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "zk/server/config.h"
+#include "zk/server/config_values.h"
+
+namespace zk::server {
+
+using ConfigSetter = std::function<void(ZooKeeperServerConfig&, const std::string& key, const ConfigEntry&)>;
+using ConfigKeys = std::map<std::string, ConfigSetter, std::less<>>;
+
+// By the key without "zookeeper.".
+const ConfigKeys& config_keys();
+
+}  // namespace zk::server

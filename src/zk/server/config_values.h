@@ -1,0 +1,25 @@
+// Values of zoo.cfg as their types, each refused with a ConfigError that says what is allowed. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "base/properties.h"
+
+namespace zk::server {
+
+using ConfigEntry = base::Properties::Entry;
+
+[[noreturn]] void refuse_value(const std::string& key, const ConfigEntry& entry, const std::string& allowed);
+std::string trimmed(std::string_view text);
+// Decimal, or hexadecimal after 0x.
+std::int64_t number_value(const std::string& key, const ConfigEntry& entry, std::int64_t lowest, std::int64_t highest);
+// true, false, yes or no, in any case.
+bool boolean_value(const std::string& key, const ConfigEntry& entry);
+// One of these, in any case; returned as it is written here.
+std::string_view choice_value(const std::string& key, const ConfigEntry& entry,
+                              std::initializer_list<std::string_view> choices);
+
+}  // namespace zk::server
