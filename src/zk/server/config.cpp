@@ -15,10 +15,9 @@ bool is_ignored_family(std::string_view key) {
 
 // Keys whose neglect would open what their owner meant to close.
 bool is_security_key(std::string_view key) {
-  return key.starts_with("secureClientPort") || key.starts_with("ssl") || key.starts_with("authProvider.") ||
-         key.starts_with("enforce.auth") || key == "requireClientAuthScheme" || key == "sessionRequireClientSASLAuth" ||
-         key == "admin.portUnification" || key == "admin.forceHttps" || key == "admin.needClientAuth" ||
-         key == "metricsProvider.httpsPort";
+  return key.starts_with("ssl") || key.starts_with("authProvider.") || key.starts_with("enforce.auth") ||
+         key == "requireClientAuthScheme" || key == "sessionRequireClientSASLAuth" || key == "admin.portUnification" ||
+         key == "admin.forceHttps" || key == "admin.needClientAuth" || key == "metricsProvider.httpsPort";
 }
 
 std::string_view without_prefix(std::string_view key) {
@@ -51,6 +50,15 @@ void check_ensemble(ZooKeeperServerConfig& config, const base::Properties& prope
   config.warnings.push_back(last->first + " is ignored: only one server is named, which runs standalone");
 }
 
+// False if the key isn't about TLS.
+bool set_tls(TlsConfig& config, const std::string& full_key, std::string_view key, const ConfigEntry& entry) {
+  try {
+    return set_tls_key(config, key, entry.value);
+  } catch (const std::invalid_argument& error) {
+    refuse_value(full_key, entry, error.what());
+  }
+}
+
 bool is_member_key(std::string_view key) {
   return key.starts_with("server.") || key.starts_with("group.") || key.starts_with("weight.");
 }
@@ -61,6 +69,8 @@ void set_all(ZooKeeperServerConfig& config, const base::Properties& properties) 
     auto setter = config_keys().find(key);
     if (setter != config_keys().end()) {
       setter->second(config, full_key, entry);
+    } else if (set_tls(config.tls, full_key, key, entry)) {
+      continue;
     } else if (is_security_key(key)) {
       if (trimmed(entry.value) == "false") continue;
       refuse_value(full_key, entry, "this key is not served yet, and ignoring it would be unsafe");
@@ -77,6 +87,10 @@ void finish(ZooKeeperServerConfig& config, const base::Properties& properties) {
   if (address != nullptr && properties.find("clientPort") == nullptr) {
     throw ConfigError(address->line, "clientPortAddress is set, but clientPort is not");
   }
+  if (!config.tls.address.empty() && !config.tls.port) {
+    throw ConfigError(0, "secureClientPortAddress is set, but secureClientPort is not");
+  }
+  config.serves_client_port = !config.tls.port || properties.find("clientPort") != nullptr;
   auto is_unset = [&](const char* key, std::int64_t value) { return properties.find(key) == nullptr || value == -1; };
   if (is_unset("minSessionTimeout", config.session_timeout_min_ms)) config.session_timeout_min_ms = 2 * config.tick_ms;
   if (is_unset("maxSessionTimeout", config.session_timeout_max_ms)) config.session_timeout_max_ms = 20 * config.tick_ms;
@@ -99,7 +113,8 @@ void add_java_options(base::Properties& file, const base::JavaOptions& options) 
   for (const auto& [name, value] : options.entries()) {
     const std::string key(without_prefix(name));
     bool in_file = file.find(key) != nullptr || file.find("zookeeper." + key) != nullptr;
-    if (!in_file && (config_keys().contains(key) || key == "admin.enableServer")) file.set(name, value);
+    if (!in_file && (config_keys().contains(key) || is_tls_key(key) || key == "admin.enableServer"))
+      file.set(name, value);
   }
 }
 

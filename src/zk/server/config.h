@@ -14,6 +14,7 @@
 
 #include "base/java_options.h"
 #include "base/properties.h"
+#include "zk/server/tls_config.h"
 
 namespace zk::server {
 
@@ -54,6 +55,7 @@ struct ZooKeeperServerConfig {
   std::string data_log_dir;
   std::string client_address;  // empty: all
   std::uint16_t client_port = 2181;
+  bool serves_client_port = true;  // false: TLS alone
   int listen_backlog = -1;
   std::int64_t tick_ms = 3000;
   std::int64_t session_timeout_min_ms = 6000;
@@ -90,7 +92,8 @@ struct ZooKeeperServerConfig {
   std::int64_t container_never_used_ms = 0;  // 0: one that never had a child stays
   std::optional<AdminServerConfig> admin;
   std::optional<PrometheusConfig> prometheus;
-  std::string text;                   // of the file, without secrets
+  std::string text;  // of the file, without secrets
+  TlsConfig tls;
   std::vector<std::string> warnings;  // one line each, for the log
 
   static ZooKeeperServerConfig from(const base::Properties& properties);

@@ -12,23 +12,27 @@ namespace {
 constexpr const char* kLogger = "milena.zookeeper.Connection";
 constexpr std::size_t kKeptBufferMax = 64 * 1024;
 constexpr int kReadsPerWakeUp = 4;
+constexpr std::size_t kSealedAtOnce = 256 * 1024;
 
 }  // namespace
 
 using boost::asio::ip::tcp;
 
-Connection::Connection(tcp::socket socket, ConnectionShared& shared) : socket_(std::move(socket)), shared_(shared) {
+Connection::Connection(tcp::socket socket, ConnectionShared& shared, std::unique_ptr<base::tls::Engine> tls)
+    : socket_(std::move(socket)), shared_(shared), tls_(std::move(tls)) {
+  if (tls_) certificate_subject = tls_->peer_subject();
   boost::system::error_code ignored;
   tcp::endpoint remote = socket_.remote_endpoint(ignored);
   address = remote.address().to_string();
   port = remote.port();
 }
 
-void Connection::start() {
+void Connection::start(base::ByteView input) {
   boost::system::error_code error;
   socket_.non_blocking(true, error);
   socket_.set_option(tcp::no_delay(true), error);
   shared_.coordinator.add_peer(*this);
+  if (!input.empty()) take_input(input);
   wait_readable();
 }
 
@@ -51,20 +55,30 @@ void Connection::on_readable() {
     std::size_t got = socket_.read_some(boost::asio::buffer(buffer), error);
     if (error == boost::asio::error::would_block) break;
     if (error) return close_now();
-    base::ByteView bytes(buffer.data(), got);
-    if (input_.empty()) {
-      std::size_t used = take_frames(bytes);
-      bytes = bytes.subspan(used);
-      input_.assign(bytes.begin(), bytes.end());
+    if (!tls_) {
+      take_input(base::ByteView(buffer.data(), got));
     } else {
-      input_.insert(input_.end(), bytes.begin(), bytes.end());
-      std::size_t used = take_frames(input_);
-      input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(used));
+      shared_.plain_buffer.clear();
+      const bool good = tls_->receive(base::ByteView(buffer.data(), got), shared_.plain_buffer);
+      take_input(shared_.plain_buffer);
+      if (!good) return close_now();
     }
-    if (input_.empty() && input_.capacity() > 0) base::Bytes().swap(input_);
     if (got < buffer.size()) break;
   }
   wait_readable();
+}
+
+void Connection::take_input(base::ByteView bytes) {
+  if (input_.empty()) {
+    std::size_t used = take_frames(bytes);
+    bytes = bytes.subspan(used);
+    input_.assign(bytes.begin(), bytes.end());
+  } else {
+    input_.insert(input_.end(), bytes.begin(), bytes.end());
+    std::size_t used = take_frames(input_);
+    input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(used));
+  }
+  if (input_.empty() && input_.capacity() > 0) base::Bytes().swap(input_);
 }
 
 bool Connection::take_word(base::ByteView bytes) {
@@ -112,16 +126,14 @@ void Connection::resume() {
   if (used > 0) shared_.after_work();
 }
 
-void Connection::flush() {
-  if (closed_ || writing_) return;
-  while (output_sent_ < output.size()) {
+bool Connection::send_all(base::Bytes& bytes, std::size_t& done) {
+  while (done < bytes.size()) {
     boost::system::error_code error;
-    std::size_t sent_now =
-        socket_.write_some(boost::asio::buffer(output.data() + output_sent_, output.size() - output_sent_), error);
+    std::size_t sent_now = socket_.write_some(boost::asio::buffer(bytes.data() + done, bytes.size() - done), error);
     if (error == boost::asio::error::would_block) {
       // What is sent already makes room, so that the bound on output counts what still has to go.
-      output.erase(output.begin(), output.begin() + static_cast<std::ptrdiff_t>(output_sent_));
-      output_sent_ = 0;
+      bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(done));
+      done = 0;
       writing_ = true;
       socket_.async_wait(tcp::socket::wait_write,
                          [self = shared_from_this()](const boost::system::error_code& failure) {
@@ -130,11 +142,37 @@ void Connection::flush() {
                            if (failure) return self->close_now();
                            self->flush();
                          });
-      return;
+      return false;
     }
-    if (error) return close_now();
-    output_sent_ += sent_now;
+    if (error) {
+      close_now();
+      return false;
+    }
+    done += sent_now;
   }
+  return true;
+}
+
+bool Connection::send_sealed() {
+  for (;;) {
+    if (sealed_sent_ == sealed_.size()) {
+      const std::size_t size = std::min(output.size() - output_sent_, kSealedAtOnce);
+      if (size > 0) tls_->send(base::ByteView(output).subspan(output_sent_, size));
+      output_sent_ += size;
+      sealed_ = tls_->take_output();
+      sealed_sent_ = 0;
+      if (sealed_.empty()) return true;
+    }
+    if (!send_all(sealed_, sealed_sent_)) break;
+  }
+  output.erase(output.begin(), output.begin() + static_cast<std::ptrdiff_t>(output_sent_));
+  output_sent_ = 0;
+  return false;
+}
+
+void Connection::flush() {
+  if (closed_ || writing_) return;
+  if (!(tls_ ? send_sealed() : send_all(output, output_sent_))) return;
   output_sent_ = 0;
   output.clear();
   if (output.capacity() > kKeptBufferMax || (waiting.empty() && output.capacity() > 1024)) base::Bytes().swap(output);
@@ -148,11 +186,21 @@ void Connection::close_after_output() {
   flush();
 }
 
+// Without it a client would take the end for a broken connection.
+void Connection::say_goodbye() {
+  if (writing_ || sealed_sent_ < sealed_.size()) return;
+  tls_->close();
+  const base::Bytes last = tls_->take_output();
+  boost::system::error_code ignored;
+  if (!last.empty()) socket_.write_some(boost::asio::buffer(last), ignored);
+}
+
 void Connection::close_now() {
   if (closed_) return;
   closed_ = true;
   auto self = shared_from_this();
   shared_.coordinator.remove_peer(*this);
+  if (tls_) say_goodbye();
   boost::system::error_code ignored;
   // Without it, data that the client sent and nobody read would turn the close into a reset, and the last answer be
   // lost.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/tls/engine.h"
 #include "zk/server/coordinator.h"
 
 namespace zk::server {
@@ -15,15 +16,19 @@ namespace zk::server {
 struct ConnectionShared {
   Coordinator& coordinator;
   base::Bytes read_buffer;
+  base::Bytes plain_buffer;                        // what the read buffer held, of a client with TLS
   std::function<void()> after_work;                // batches to the log, flushes
   std::function<void(tree::WatcherId)> on_closed;  // once, from within close
 };
 
 class Connection final : public Peer, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(boost::asio::ip::tcp::socket socket, ConnectionShared& shared);
+  // With `tls`, whose handshake is done, all that goes over the socket is sealed.
+  Connection(boost::asio::ip::tcp::socket socket, ConnectionShared& shared,
+             std::unique_ptr<base::tls::Engine> tls = nullptr);
 
-  void start();
+  // `input`: what the client sent together with the end of its TLS handshake.
+  void start(base::ByteView input = {});
   void close_after_output() override;
   void close_now() override;
   void flush() override;
@@ -31,6 +36,11 @@ class Connection final : public Peer, public std::enable_shared_from_this<Connec
  private:
   void wait_readable();
   void on_readable();
+  void take_input(base::ByteView bytes);
+  // Moves `done` on; whether all of it is out.
+  bool send_all(base::Bytes& bytes, std::size_t& done);
+  bool send_sealed();
+  void say_goodbye();
   // Serves whole frames; returns the bytes used.
   std::size_t take_frames(base::ByteView bytes);
   bool take_word(base::ByteView bytes);
@@ -38,6 +48,9 @@ class Connection final : public Peer, public std::enable_shared_from_this<Connec
 
   boost::asio::ip::tcp::socket socket_;
   ConnectionShared& shared_;
+  std::unique_ptr<base::tls::Engine> tls_;
+  base::Bytes sealed_;  // output as it goes over the socket
+  std::size_t sealed_sent_ = 0;
   base::Bytes input_;  // the start of a frame that isn't whole, or frames that must wait
   std::size_t output_sent_ = 0;
   bool reading_ = false;  // waits for readability

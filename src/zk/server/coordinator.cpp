@@ -19,6 +19,7 @@ constexpr std::size_t kSparedBufferMax = 1024 * 1024;
 tree::ProposalRules rules_of(const ZooKeeperServerConfig& config) {
   tree::ProposalRules rules;
   rules.acl.skip_checks = config.skip_acl;
+  rules.acl.x509 = config.tls.x509_enabled();
   rules.extended_types = config.extended_types;
   rules.digest = config.digest;
   return rules;
@@ -59,6 +60,7 @@ void Coordinator::add_peer(Peer& peer) {
   peer.id = ++last_peer_id_;
   peer.connected_ms = clock_.monotonic_ms();
   peer.identities.push_back(tree::Identity{"ip", peer.address});
+  identify_by_certificate(peer);
   peers_.emplace(peer.id, &peer);
 }
 

@@ -82,6 +82,7 @@ class Coordinator final : private tree::EventSink {
   void reattach(Peer& peer, const std::string& password);
   void answer_connect(Peer& peer, bool valid);
   void on_session_closed(std::int64_t session_id, Peer* asked_by);
+  void identify_by_certificate(Peer& peer);
   void on_auth(Peer& peer, std::int32_t xid, proto::Reader& reader);
   bool authenticate(Peer& peer, const std::string& scheme, const std::string& credential);
 

@@ -42,7 +42,8 @@ class Peer {
   std::int64_t connected_ms = 0;
   std::int64_t session_id = 0;
   std::int32_t timeout_ms = 0;
-  bool sends_read_only = true;  // old clients know no such byte
+  bool sends_read_only = true;      // old clients know no such byte
+  std::string certificate_subject;  // of a client that showed a certificate, as access lists name it
   std::vector<tree::Identity> identities;
   std::deque<WaitingRequest> waiting;
   base::Bytes output;

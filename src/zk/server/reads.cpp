@@ -142,6 +142,7 @@ void Coordinator::serve_who_am_i(Peer& peer, std::int32_t xid) {
   for (const tree::Identity& identity : peer.identities) {
     proto::ClientInfo& info = body.client_info.emplace_back();
     info.auth_scheme = identity.scheme;
+    if (identity.scheme == "super") continue;
     info.user = identity.scheme == "digest" ? identity.id.substr(0, identity.id.find(':')) : identity.id;
   }
   reply(peer, xid, body);

@@ -23,6 +23,7 @@ void Server::set_on_failure(OnFailure on_failure) { impl_->on_failure = std::mov
 void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
 std::uint16_t Server::port() const { return impl_->port; }
+std::uint16_t Server::secure_port() const { return impl_->secure_port; }
 
 Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
     : config_(std::move(config)),
@@ -30,26 +31,24 @@ Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
       data_dir_(files, config_.data_dir, config_.data_log_dir),
       io_(1),
       coordinator_(config_, clock_),
-      shared_{coordinator_, base::Bytes(kReadBufferBytes), [this] { after_work(); },
+      shared_{coordinator_, base::Bytes(kReadBufferBytes), base::Bytes(), [this] { after_work(); },
               [this](tree::WatcherId id) {
                 // The object stays until the handlers that use it have returned.
                 boost::asio::post(io_, [this, id] {
                   auto entry = connections_.find(id);
                   if (entry == connections_.end()) return;
-                  auto count = per_address_.find(entry->second->address);
-                  if (count != per_address_.end() && --count->second == 0) per_address_.erase(count);
+                  free_slot(entry->second->address);
                   connections_.erase(entry);
                 });
               }},
-      acceptor_(io_),
       tick_timer_(io_),
-      accept_timer_(io_),
       snapshot_timer_(io_),
       random_(static_cast<unsigned>(clock_.wall_ms())) {}
 
 Server::Impl::~Impl() { stop(); }
 
 void Server::Impl::start() {
+  prepare_tls();
   load();
   TxnLogOptions options;
   options.preallocate_bytes = config_.preallocate_bytes;
@@ -108,69 +107,9 @@ void Server::Impl::load() {
   if (config_.purge_every_hours > 0) purge();
 }
 
-void Server::Impl::listen() {
-  boost::system::error_code error;
-  auto address = config_.client_address.empty() ? boost::asio::ip::address(boost::asio::ip::address_v4::any())
-                                                : boost::asio::ip::make_address(config_.client_address, error);
-  if (error) {
-    tcp::resolver resolver(io_);
-    auto found = resolver.resolve(config_.client_address, "", error);
-    if (error || found.empty()) {
-      throw ConfigError(0, "clientPortAddress=" + config_.client_address + " is neither an address nor a known host");
-    }
-    address = found.begin()->endpoint().address();
-  }
-  tcp::endpoint endpoint(address, config_.client_port);
-  acceptor_.open(endpoint.protocol(), error);
-  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor_.bind(endpoint, error);
-  if (!error) {
-    acceptor_.listen(config_.listen_backlog > 0 ? config_.listen_backlog : tcp::acceptor::max_listen_connections,
-                     error);
-  }
-  if (error) {
-    throw std::runtime_error("Cannot listen on " + address.to_string() + ":" + std::to_string(config_.client_port) +
-                             ": " + error.message());
-  }
-  port = acceptor_.local_endpoint().port();
-  base::log_info(kLogger, "binding to port {}:{}", address.to_string(), port);
-  accept();
-}
-
-void Server::Impl::accept() {
-  acceptor_.async_accept([this](const boost::system::error_code& error, tcp::socket socket) {
-    if (stopping_ || failed_) return;
-    if (!error) {
-      on_accepted(std::move(socket));
-      return accept();
-    }
-    base::log_warn(kLogger, "Cannot accept a connection: {}", error.message());
-    accept_timer_.expires_after(std::chrono::milliseconds(100));  // out of descriptors, most likely
-    accept_timer_.async_wait([this](const boost::system::error_code& cancelled) {
-      if (!cancelled) accept();
-    });
-  });
-}
-
-void Server::Impl::on_accepted(tcp::socket socket) {
-  auto connection = std::make_shared<Connection>(std::move(socket), shared_);
-  std::size_t& count = per_address_[connection->address];
-  bool too_many = (config_.connections_per_address_max > 0 && count >= config_.connections_per_address_max) ||
-                  (config_.connections_max > 0 && connections_.size() >= config_.connections_max);
-  if (too_many) {
-    ++coordinator_.stats().connections_rejected;
-    base::log_warn(kLogger, "Too many connections from {} - max is {}", connection->address,
-                   config_.connections_per_address_max);
-    if (count == 0) per_address_.erase(connection->address);
-    return;
-  }
-  ++count;
-  connection->start();
-  connections_.emplace(connection->id, connection);
-}
-
 void Server::Impl::run_tick() {
   coordinator_.on_tick();
+  on_listen_tick();
   after_work();
   tick_timer_.expires_after(std::chrono::milliseconds(std::min<std::int64_t>(config_.tick_ms, 1000)));
   tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {
@@ -209,8 +148,7 @@ void Server::Impl::fail(const std::string& reason, ExitCode code) {
   if (failed_) return;
   failed_ = true;
   base::log_fatal(kLogger, "No longer serving: {}", reason);
-  boost::system::error_code ignored;
-  acceptor_.close(ignored);
+  close_listeners();
   coordinator_.fail();
   if (on_failure) on_failure(reason, code);
 }
@@ -219,6 +157,7 @@ void Server::Impl::stop() {
   if (!thread_.joinable()) return;
   boost::asio::post(io_, [this] { shut_down(); });
   thread_.join();
+  if (handshakes_) handshakes_->stop();
   snapshot_thread_.reset();
   log_thread_->stop();
   lock_.reset();
@@ -228,8 +167,7 @@ void Server::Impl::stop() {
 
 void Server::Impl::shut_down() {
   stopping_ = true;
-  boost::system::error_code ignored;
-  acceptor_.close(ignored);
+  close_listeners();
   for (const auto& [id, connection] : connections_) connection->close_now();
   io_.stop();
 }

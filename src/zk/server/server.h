@@ -28,6 +28,7 @@ class Server {
   // Every answered write is in the log already. No snapshot is taken.
   void stop();
   std::uint16_t port() const;
+  std::uint16_t secure_port() const;  // of TLS; 0: none
 
  private:
   class Impl;

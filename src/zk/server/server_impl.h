@@ -10,8 +10,10 @@
 
 #include "zk/server/connection.h"
 #include "zk/server/data_dir.h"
+#include "zk/server/listener.h"
 #include "zk/server/server.h"
 #include "zk/server/snapshot_thread.h"
+#include "zk/server/tls_handshakes.h"
 
 namespace zk::server {
 
@@ -25,20 +27,29 @@ class Server::Impl {
 
   OnFailure on_failure;
   std::uint16_t port = 0;
+  std::uint16_t secure_port = 0;
 
  private:
   // server.cpp
   void prepare_directories();
   void load();
-  void listen();
-  void accept();
-  void on_accepted(boost::asio::ip::tcp::socket socket);
   void run_tick();
   void after_work();
   void pump();
   void on_log_durable(base::Bytes buffer);
   void fail(const std::string& reason, ExitCode code);
   void shut_down();
+
+  // server_listen.cpp
+  void prepare_tls();
+  void listen();
+  // `detect`: TLS only if the client begins with it.
+  void on_socket(boost::asio::ip::tcp::socket socket, bool tls, bool detect);
+  void on_connection(boost::asio::ip::tcp::socket socket, std::unique_ptr<base::tls::Engine> tls, base::ByteView input);
+  bool take_slot(const std::string& address);
+  void free_slot(const std::string& address);
+  void on_listen_tick();
+  void close_listeners();
 
   // server_snapshot.cpp
   void write_first_snapshot();
@@ -58,12 +69,13 @@ class Server::Impl {
   boost::asio::io_context io_;
   Coordinator coordinator_;
   ConnectionShared shared_;
-  boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer tick_timer_;
-  boost::asio::steady_timer accept_timer_;
   boost::asio::steady_timer snapshot_timer_;
   std::unordered_map<tree::WatcherId, std::shared_ptr<Connection>> connections_;
   std::unordered_map<std::string, std::size_t> per_address_;
+  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Listener> secure_listener_;
+  std::unique_ptr<TlsHandshakes> handshakes_;
   std::unique_ptr<LogThread> log_thread_;
   bool log_busy_ = false;
   bool pump_posted_ = false;

@@ -84,6 +84,15 @@ void Coordinator::on_session_closed(std::int64_t session_id, Peer* asked_by) {
   if (peer != nullptr && peer != asked_by) peer->close_after_output();
 }
 
+void Coordinator::identify_by_certificate(Peer& peer) {
+  if (peer.certificate_subject.empty()) return;
+  if (peer.certificate_subject == config_.tls.x509_super_user) {
+    peer.identities.push_back(tree::Identity{"super", peer.certificate_subject});
+    base::log_info(kLogger, "{} is the super user: {}", peer.address, peer.certificate_subject);
+  }
+  peer.identities.push_back(tree::Identity{"x509", peer.certificate_subject});
+}
+
 void Coordinator::on_auth(Peer& peer, std::int32_t xid, proto::Reader& reader) {
   proto::AuthPacket packet;
   bool accepted = reader.read(packet) && authenticate(peer, packet.scheme, packet.auth.value_or(""));

@@ -1,0 +1,106 @@
+// The ports: clientPort and secureClientPort, and how many connections may come.
+#include "base/logging.h"
+#include "zk/server/server_impl.h"
+
+namespace zk::server {
+
+namespace {
+
+constexpr const char* kLogger = "milena.zookeeper.Server";
+constexpr std::int64_t kHandshakeMs = 10'000;
+
+}  // namespace
+
+using boost::asio::ip::tcp;
+
+void Server::Impl::prepare_tls() {
+  if (!config_.tls.enabled()) return;
+  base::tls::Options options = tls_options(config_.tls);
+  if (options.key_store.path.empty()) {
+    throw ConfigError(0, "ssl.keyStore.location is missing: a port that speaks TLS needs a key and its certificate");
+  }
+  if (options.trust_store.path.empty() && options.client_auth != base::tls::ClientAuth::none) {
+    base::log_warn(kLogger,
+                   "ssl.trustStore.location is missing: certificates of clients are checked against the system's "
+                   "certificate authorities");
+  }
+  TlsHandshakes::Events events;
+  events.done = [this](TlsHandshakes::Done done) {
+    on_connection(std::move(done.socket), std::move(done.engine), done.input);
+  };
+  events.failed = [this](const std::string& address) { free_slot(address); };
+  handshakes_ = std::make_unique<TlsHandshakes>(
+      io_, std::make_shared<base::tls::Context>(base::tls::Context::Role::server, options), std::move(events));
+}
+
+void Server::Impl::listen() {
+  ListenerOptions options;
+  options.backlog = config_.listen_backlog;
+  if (config_.serves_client_port) {
+    options.address_key = "clientPortAddress";
+    options.address = config_.client_address;
+    options.port = config_.client_port;
+    const bool detect = config_.tls.port_unification;
+    listener_ = std::make_unique<Listener>(
+        io_, options, [this, detect](tcp::socket socket) { on_socket(std::move(socket), detect, true); });
+    port = listener_->port();
+  }
+  if (config_.tls.port) {
+    options.address_key = "secureClientPortAddress";
+    options.address = config_.tls.address;
+    options.port = *config_.tls.port;
+    secure_listener_ = std::make_unique<Listener>(
+        io_, options, [this](tcp::socket socket) { on_socket(std::move(socket), true, false); });
+    secure_port = secure_listener_->port();
+  }
+}
+
+void Server::Impl::close_listeners() {
+  if (listener_) listener_->close();
+  if (secure_listener_) secure_listener_->close();
+}
+
+void Server::Impl::on_socket(tcp::socket socket, bool tls, bool detect) {
+  if (stopping_ || failed_) return;
+  boost::system::error_code ignored;
+  const std::string address = socket.remote_endpoint(ignored).address().to_string();
+  if (!take_slot(address)) return;
+  if (!tls) return on_connection(std::move(socket), nullptr, {});
+  if (config_.tls.handshakes_max > 0 && handshakes_->size() >= config_.tls.handshakes_max) {
+    base::log_warn(kLogger, "Too many TLS handshakes at once - max is {}", config_.tls.handshakes_max);
+    return free_slot(address);
+  }
+  handshakes_->start(std::move(socket), detect, clock_.monotonic_ms());
+}
+
+void Server::Impl::on_connection(tcp::socket socket, std::unique_ptr<base::tls::Engine> tls, base::ByteView input) {
+  auto connection = std::make_shared<Connection>(std::move(socket), shared_, std::move(tls));
+  connection->start(input);
+  connections_.emplace(connection->id, connection);
+  after_work();
+}
+
+bool Server::Impl::take_slot(const std::string& address) {
+  const std::size_t all = connections_.size() + (handshakes_ ? handshakes_->size() : 0);
+  std::size_t& count = per_address_[address];
+  if ((config_.connections_per_address_max == 0 || count < config_.connections_per_address_max) &&
+      (config_.connections_max == 0 || all < config_.connections_max)) {
+    ++count;
+    return true;
+  }
+  ++coordinator_.stats().connections_rejected;
+  base::log_warn(kLogger, "Too many connections from {} - max is {}", address, config_.connections_per_address_max);
+  if (count == 0) per_address_.erase(address);
+  return false;
+}
+
+void Server::Impl::free_slot(const std::string& address) {
+  auto count = per_address_.find(address);
+  if (count != per_address_.end() && --count->second == 0) per_address_.erase(count);
+}
+
+void Server::Impl::on_listen_tick() {
+  if (handshakes_) handshakes_->expire(clock_.monotonic_ms() - kHandshakeMs);
+}
+
+}  // namespace zk::server

@@ -1,0 +1,180 @@
+#include "zk/server/tls_config.h"
+
+#include <charconv>
+#include <functional>
+#include <map>
+#include <stdexcept>
+
+namespace zk::server {
+
+namespace {
+
+constexpr std::string_view kX509Provider = "org.apache.zookeeper.server.auth.X509AuthenticationProvider";
+
+using Setter = std::function<void(TlsConfig&, const std::string& value)>;
+
+[[noreturn]] void refuse(const std::string& allowed) { throw std::invalid_argument(allowed); }
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::int64_t number(const std::string& value, std::int64_t lowest, std::int64_t highest) {
+  std::int64_t result = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), result);
+  if (error != std::errc() || end != value.data() + value.size() || result < lowest || result > highest) {
+    refuse("it must be a number from " + std::to_string(lowest) + " to " + std::to_string(highest));
+  }
+  return result;
+}
+
+bool boolean(const std::string& value) {
+  if (equal_ignoring_case(value, "true")) return true;
+  if (equal_ignoring_case(value, "false") || value.empty()) return false;
+  refuse("it must be true or false");
+}
+
+std::vector<std::string> list(std::string_view value) {
+  std::vector<std::string> parts;
+  while (!value.empty()) {
+    const std::size_t comma = value.find(',');
+    std::string_view part = value.substr(0, comma);
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    if (!part.empty()) parts.emplace_back(part);
+    value = comma == std::string_view::npos ? std::string_view() : value.substr(comma + 1);
+  }
+  return parts;
+}
+
+void check_store_type(TlsConfig&, const std::string& value) {
+  // What a store is, is seen by its content.
+  for (const char* known : {"", "JKS", "PEM", "PKCS12"}) {
+    if (equal_ignoring_case(value, known)) return;
+  }
+  refuse("PEM and PKCS12 are served");
+}
+
+void set_client_auth(TlsConfig& config, const std::string& value) {
+  using base::tls::ClientAuth;
+  const std::map<std::string, ClientAuth> known = {
+      {"", ClientAuth::need}, {"need", ClientAuth::need}, {"want", ClientAuth::want}, {"none", ClientAuth::none}};
+  for (const auto& [name, wish] : known) {
+    if (!equal_ignoring_case(value, name)) continue;
+    config.options.client_auth = wish;
+    return;
+  }
+  refuse("it must be none, want or need");
+}
+
+// A check that isn't served must not be left out silently.
+Setter only_false(const char* what) {
+  return [what](TlsConfig&, const std::string& value) {
+    if (boolean(value)) refuse(std::string(what) + " is not served, and ignoring it would be unsafe");
+  };
+}
+
+Setter only(const char* value_served) {
+  return [value_served](TlsConfig&, const std::string& value) {
+    if (!equal_ignoring_case(value, value_served)) refuse(std::string("only ") + value_served + " is served");
+  };
+}
+
+void ignore_boolean(TlsConfig&, const std::string& value) { boolean(value); }
+void ignore_number(TlsConfig&, const std::string& value) { number(value, INT32_MIN, INT32_MAX); }
+
+const std::map<std::string, Setter, std::less<>>& setters() {
+  static const std::map<std::string, Setter, std::less<>> all = {
+      {"secureClientPort",
+       [](TlsConfig& config, const std::string& value) {
+         const auto port = static_cast<std::uint16_t>(number(value, 0, 65535));
+         if (port != 0) config.port = port;
+       }},
+      {"secureClientPortAddress", [](TlsConfig& config, const std::string& value) { config.address = value; }},
+      {"client.portUnification",
+       [](TlsConfig& config, const std::string& value) { config.port_unification = boolean(value); }},
+      {"ssl.keyStore.location",
+       [](TlsConfig& config, const std::string& value) { config.options.key_store.path = value; }},
+      {"ssl.keyStore.password",
+       [](TlsConfig& config, const std::string& value) { config.options.key_store.password = value; }},
+      {"ssl.keyStore.passwordPath",
+       [](TlsConfig& config, const std::string& value) { config.key_password_path = value; }},
+      {"ssl.keyStore.type", check_store_type},
+      {"ssl.trustStore.location",
+       [](TlsConfig& config, const std::string& value) { config.options.trust_store.path = value; }},
+      {"ssl.trustStore.password",
+       [](TlsConfig& config, const std::string& value) { config.options.trust_store.password = value; }},
+      {"ssl.trustStore.passwordPath",
+       [](TlsConfig& config, const std::string& value) { config.trust_password_path = value; }},
+      {"ssl.trustStore.type", check_store_type},
+      {"ssl.protocol",
+       [](TlsConfig& config, const std::string& value) {
+         if (config.options.protocols.empty()) config.options.protocols = list(value);
+       }},
+      {"ssl.enabledProtocols",
+       [](TlsConfig& config, const std::string& value) { config.options.protocols = list(value); }},
+      {"ssl.ciphersuites",
+       [](TlsConfig& config, const std::string& value) { config.options.cipher_suites = list(value); }},
+      {"ssl.clientAuth", set_client_auth},
+      {"ssl.authProvider", only("x509")},
+      {"ssl.hostnameVerification", ignore_boolean},  // of servers, by clients
+      {"ssl.clientHostnameVerification", only_false("checking the host names of clients")},
+      {"ssl.allowReverseDnsLookup", ignore_boolean},
+      {"ssl.crl", only_false("checking revocation lists")},
+      {"ssl.ocsp", only_false("OCSP")},
+      {"ssl.context.supplier.class", only("")},
+      {"ssl.handshakeDetectionTimeoutMillis", ignore_number},
+      {"fips-mode", ignore_boolean},
+      {"client.certReload", [](TlsConfig& config, const std::string& value) { config.reload = boolean(value); }},
+      {"netty.server.outstandingHandshake.limit",
+       [](TlsConfig& config, const std::string& value) {
+         const std::int64_t limit = number(value, INT32_MIN, INT32_MAX);
+         config.handshakes_max = limit > 0 ? static_cast<std::size_t>(limit) : 0;
+       }},
+      {"X509AuthenticationProvider.superUser",
+       [](TlsConfig& config, const std::string& value) { config.x509_super_user = value; }},
+      {"X509AuthenticationProvider.clientCertIdType", only("SUBJECT")},
+  };
+  return all;
+}
+
+bool is_of_ensembles(std::string_view key) {
+  return key.starts_with("ssl.quorum.") || key.starts_with("sslQuorum") ||
+         key.starts_with("X509AuthenticationProvider.clientCertIdSan");
+}
+
+}  // namespace
+
+bool set_tls_key(TlsConfig& config, std::string_view key, std::string_view value) {
+  const auto first = value.find_first_not_of(" \t\r\n");
+  const std::string text = first == std::string_view::npos
+                               ? ""
+                               : std::string(value.substr(first, value.find_last_not_of(" \t\r\n") - first + 1));
+  if (key.starts_with("authProvider.") && text == kX509Provider) {
+    config.x509_provider = true;
+    return true;
+  }
+  const auto setter = setters().find(key);
+  if (setter == setters().end()) return is_of_ensembles(key);
+  setter->second(config, text);
+  return true;
+}
+
+bool is_tls_key(std::string_view key) {
+  return setters().contains(key) || is_of_ensembles(key) || key.starts_with("authProvider.");
+}
+
+base::tls::Options tls_options(const TlsConfig& config) {
+  base::tls::Options options = config.options;
+  if (!config.key_password_path.empty()) {
+    options.key_store.password = base::tls::read_password(config.key_password_path);
+  }
+  if (!config.trust_password_path.empty()) {
+    options.trust_store.password = base::tls::read_password(config.trust_password_path);
+  }
+  return options;
+}
+
+}  // namespace zk::server
