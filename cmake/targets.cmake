@@ -70,6 +70,9 @@ function(milena_library name)
   if(tests AND NOT MILENA_FUZZ)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${name} ${arg_TEST_DEPENDS} GTest::gmock GTest::gtest GTest::gtest_main)
+    if(MILENA_SANITIZE)  # half of a sanitizer build would be the optimiser on test code
+      target_compile_options(${name}_test PRIVATE -O0)
+    endif()
     foreach(test ${tests})  # only where it is used: the path of the checkout would keep ccache from sharing objects
       file(STRINGS ${test} uses REGEX "MILENA_SOURCE_DIR|testing/golden.h" LIMIT_COUNT 1)
       if(uses)
