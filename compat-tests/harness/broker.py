@@ -20,6 +20,7 @@ class ZooKeeper:
 
     def __init__(self, kind, directory, binary=None, as_kafka=False, settings=None):
         self.kind, self.binary, self.as_kafka = kind, binary, as_kafka
+        self.java_options = ["-Dzookeeper.jmx.log4j.disable=true"]
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -37,7 +38,7 @@ class ZooKeeper:
         else:
             command = jars.java(jars.ZOOKEEPER if self.kind == "zookeeper" else "3.9.2",
                                 "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
-                                log_level="INFO", options=["-Dzookeeper.jmx.log4j.disable=true"],
+                                log_level="INFO", options=self.java_options,
                                 as_kafka=self.as_kafka, heap="512m")
         self.child = Child(command, self.log)
         wait_until("the coordinator", lambda: self.serves() or not self.child.running(), READY_GUARD_S)
