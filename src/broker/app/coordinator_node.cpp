@@ -47,8 +47,10 @@ std::unique_ptr<CoordinatorNode> make_coordinator_node(zk::server::ZooKeeperServ
 zk::server::ZooKeeperServerConfig load_coordinator_config(const std::string& path) {
   try {
     base::Properties properties = config::load_properties(path);
-    zk::server::add_java_options(properties, base::JavaOptions::from_environment());
+    const base::JavaOptions options = base::JavaOptions::from_environment();
+    zk::server::add_java_options(properties, options);
     zk::server::ZooKeeperServerConfig config = zk::server::ZooKeeperServerConfig::from(properties);
+    config.security.load_login(options);
     config.text = zk::server::without_secrets(base::as_text(base::read_file(base::real_file_system(), path)));
     for (const std::string& warning : config.warnings) base::log_warn(kLogger, "{}: {}", path, warning);
     return config;

@@ -46,6 +46,8 @@ std::string_view name_of(Error error) {
       return "NOWATCHER";
     case Error::reconfig_disabled:
       return "RECONFIGDISABLED";
+    case Error::session_closed_require_sasl_auth:
+      return "SESSIONCLOSEDREQUIRESASLAUTH";
     case Error::quota_exceeded:
       return "QUOTAEXCEEDED";
     case Error::throttled:

@@ -28,6 +28,7 @@ enum class Error : std::int32_t {
   session_moved = -118,
   no_watcher = -121,
   reconfig_disabled = -123,
+  session_closed_require_sasl_auth = -124,
   quota_exceeded = -125,
   throttled = -127,
 };

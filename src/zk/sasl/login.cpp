@@ -3,6 +3,8 @@
 #include <netdb.h>
 
 #include <array>
+#include <filesystem>
+#include <fstream>
 
 #include "zk/sasl/digest_md5.h"
 
@@ -48,6 +50,25 @@ std::string canonical_host(const std::string& host, const std::string& address) 
 }
 
 }  // namespace
+
+std::optional<base::Jaas> load_jaas(const base::JavaOptions& options) {
+  auto value = options.get(kJaasOption);
+  if (!value || value->empty()) return std::nullopt;
+  std::string path = value->starts_with('=') ? value->substr(1) : *value;  // "==": this file alone
+  if (path.starts_with("file:")) path = path.substr(path.starts_with("file://") ? 7 : 5);
+  std::ifstream file(path, std::ios::binary);
+  std::string text(base::Jaas::kFileBytesMax + 1, '\0');
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad() || (!file && !file.eof()) || file.gcount() < 0 || std::filesystem::is_directory(path)) {
+    throw LoginError("the JAAS file " + path + " (" + std::string(kJaasOption) + ") can't be read");
+  }
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  try {
+    return base::Jaas::parse(text, [&](const std::string& name) { return options.get(name); });
+  } catch (const base::JaasError& error) {
+    throw LoginError(path + ":" + std::to_string(error.line()) + ": " + error.what());
+  }
+}
 
 ServerLogin::ServerLogin(const std::vector<base::JaasModule>& section, ServerLoginOptions options)
     : options_(std::move(options)) {

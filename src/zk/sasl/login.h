@@ -4,11 +4,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "base/jaas.h"
+#include "base/java_options.h"
 #include "zk/sasl/exchange.h"
 #include "zk/sasl/gssapi.h"
 #include "zk/sasl/kerberos_name.h"
@@ -19,6 +21,12 @@ class LoginError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+// The system property that names the JAAS file.
+inline constexpr std::string_view kJaasOption = "java.security.auth.login.config";
+
+// Reads that file; nothing if the option isn't there. Throws LoginError with file and line.
+std::optional<base::Jaas> load_jaas(const base::JavaOptions& options);
 
 struct ServerLoginOptions {
   NameRules rules;

@@ -15,9 +15,8 @@ bool is_ignored_family(std::string_view key) {
 
 // Keys whose neglect would open what their owner meant to close.
 bool is_security_key(std::string_view key) {
-  return key.starts_with("ssl") || key.starts_with("authProvider.") || key.starts_with("enforce.auth") ||
-         key == "requireClientAuthScheme" || key == "sessionRequireClientSASLAuth" || key == "admin.portUnification" ||
-         key == "admin.forceHttps" || key == "admin.needClientAuth" || key == "metricsProvider.httpsPort";
+  return key.starts_with("ssl") || key == "admin.portUnification" || key == "admin.forceHttps" ||
+         key == "admin.needClientAuth" || key == "metricsProvider.httpsPort";
 }
 
 std::string_view without_prefix(std::string_view key) {
@@ -69,7 +68,7 @@ void set_all(ZooKeeperServerConfig& config, const base::Properties& properties) 
     auto setter = config_keys().find(key);
     if (setter != config_keys().end()) {
       setter->second(config, full_key, entry);
-    } else if (set_tls(config.tls, full_key, key, entry)) {
+    } else if (set_tls(config.tls, full_key, key, entry) || config.security.take(key, entry, config.warnings)) {
       continue;
     } else if (is_security_key(key)) {
       if (trimmed(entry.value) == "false") continue;
@@ -82,6 +81,9 @@ void set_all(ZooKeeperServerConfig& config, const base::Properties& properties) 
 
 void finish(ZooKeeperServerConfig& config, const base::Properties& properties) {
   if (config.data_dir.empty()) throw ConfigError(0, "dataDir is missing: it names the directory of the snapshots");
+  config.security.schemes.skip_checks = config.skip_acl;
+  config.security.schemes.x509 |= config.tls.x509_enabled();
+  config.security.finish();
   if (config.data_log_dir.empty()) config.data_log_dir = config.data_dir;
   const ConfigEntry* address = properties.find("clientPortAddress");
   if (address != nullptr && properties.find("clientPort") == nullptr) {
@@ -113,8 +115,8 @@ void add_java_options(base::Properties& file, const base::JavaOptions& options) 
   for (const auto& [name, value] : options.entries()) {
     const std::string key(without_prefix(name));
     bool in_file = file.find(key) != nullptr || file.find("zookeeper." + key) != nullptr;
-    if (!in_file && (config_keys().contains(key) || is_tls_key(key) || key == "admin.enableServer"))
-      file.set(name, value);
+    bool is_key = config_keys().contains(key) || is_tls_key(key) || SecurityConfig::is_known(key);
+    if (!in_file && (is_key || key == "admin.enableServer")) file.set(name, value);
   }
 }
 

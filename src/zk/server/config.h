@@ -14,6 +14,7 @@
 
 #include "base/java_options.h"
 #include "base/properties.h"
+#include "zk/server/security_config.h"
 #include "zk/server/tls_config.h"
 
 namespace zk::server {
@@ -94,6 +95,7 @@ struct ZooKeeperServerConfig {
   std::optional<PrometheusConfig> prometheus;
   std::string text;  // of the file, without secrets
   TlsConfig tls;
+  SecurityConfig security;
   std::vector<std::string> warnings;  // one line each, for the log
 
   static ZooKeeperServerConfig from(const base::Properties& properties);

@@ -18,6 +18,7 @@ constexpr std::size_t kSparedBufferMax = 1024 * 1024;
 
 tree::ProposalRules rules_of(const ZooKeeperServerConfig& config) {
   tree::ProposalRules rules;
+  rules.acl = config.security.schemes;
   rules.acl.skip_checks = config.skip_acl;
   rules.acl.x509 = config.tls.x509_enabled();
   rules.extended_types = config.extended_types;
@@ -166,6 +167,8 @@ void Coordinator::on_frame(Peer& peer, base::ByteView frame) {
   tracker_.touch(peer.session_id, peer.timeout_ms, clock_.monotonic_ms());
   auto op = static_cast<tree::OpCode>(header.type);
   if (op == tree::OpCode::auth) return on_auth(peer, header.xid, reader);
+  if (op == tree::OpCode::sasl) return on_sasl(peer, header.xid, reader);
+  if (!has_required_scheme(peer)) return refuse_unauthenticated(peer, header.xid);
   if (start_write(peer, header.xid, op, reader)) return;
   if (peer.waiting.empty()) return serve_frame(peer, frame, clock_.monotonic_ms());
   WaitingRequest& request = peer.waiting.emplace_back();

@@ -86,6 +86,12 @@ class Coordinator final : private tree::EventSink {
   void on_auth(Peer& peer, std::int32_t xid, proto::Reader& reader);
   bool authenticate(Peer& peer, const std::string& scheme, const std::string& credential);
 
+  // sasl.cpp
+  void on_sasl(Peer& peer, std::int32_t xid, proto::Reader& reader);
+  void refuse_sasl(Peer& peer, std::int32_t xid, const std::string& why);
+  bool has_required_scheme(const Peer& peer) const;
+  void refuse_unauthenticated(Peer& peer, std::int32_t xid);
+
   // writes.cpp
   bool start_write(Peer& peer, std::int32_t xid, tree::OpCode op, proto::Reader& reader);
   void answer_write(Peer& peer, std::int32_t xid, const InFlight& item, const tree::Applied& applied);

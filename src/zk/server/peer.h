@@ -3,8 +3,10 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 
 #include "base/bytes.h"
+#include "zk/sasl/exchange.h"
 #include "zk/tree/types.h"
 #include "zk/tree/watches.h"
 
@@ -42,9 +44,11 @@ class Peer {
   std::int64_t connected_ms = 0;
   std::int64_t session_id = 0;
   std::int32_t timeout_ms = 0;
-  bool sends_read_only = true;      // old clients know no such byte
-  std::string certificate_subject;  // of a client that showed a certificate, as access lists name it
-  std::vector<tree::Identity> identities;
+  bool sends_read_only = true;                 // old clients know no such byte
+  std::string certificate_subject;             // of a client that showed a certificate, as access lists name it
+  std::vector<tree::Identity> identities;      // see add_identity()
+  std::unique_ptr<sasl::ServerExchange> sasl;  // under way
+  bool sasl_is_over = false;
   std::deque<WaitingRequest> waiting;
   base::Bytes output;
   bool is_dirty = false;  // in the coordinator's list of those to flush

@@ -47,8 +47,6 @@ void Coordinator::serve(Peer& peer, std::int32_t xid, OpCode op, proto::Reader& 
       return serve_all_children_number(peer, xid, reader);
     case OpCode::who_am_i:
       return serve_who_am_i(peer, xid);
-    case OpCode::sasl:  // no login of ours: a null token tells the client so
-      return send(peer, xid, 0, Error::ok, [](proto::Writer& writer) { writer.write(std::int32_t{-1}); });
     case OpCode::create:
     case OpCode::create2:
     case OpCode::create_container:

@@ -3,6 +3,7 @@
 
 #include "base/logging.h"
 #include "zk/server/coordinator.h"
+#include "zk/server/identities.h"
 #include "zk/server/password.h"
 
 namespace zk::server {
@@ -87,10 +88,10 @@ void Coordinator::on_session_closed(std::int64_t session_id, Peer* asked_by) {
 void Coordinator::identify_by_certificate(Peer& peer) {
   if (peer.certificate_subject.empty()) return;
   if (peer.certificate_subject == config_.tls.x509_super_user) {
-    peer.identities.push_back(tree::Identity{"super", peer.certificate_subject});
+    add_identity(peer.identities, tree::Identity{"super", peer.certificate_subject});
     base::log_info(kLogger, "{} is the super user: {}", peer.address, peer.certificate_subject);
   }
-  peer.identities.push_back(tree::Identity{"x509", peer.certificate_subject});
+  add_identity(peer.identities, tree::Identity{"x509", peer.certificate_subject});
 }
 
 void Coordinator::on_auth(Peer& peer, std::int32_t xid, proto::Reader& reader) {
@@ -103,22 +104,14 @@ void Coordinator::on_auth(Peer& peer, std::int32_t xid, proto::Reader& reader) {
 }
 
 bool Coordinator::authenticate(Peer& peer, const std::string& scheme, const std::string& credential) {
-  std::vector<tree::Identity> proved;
-  if (scheme == "digest") {
-    std::string id = tree::digest_identity(credential);
-    if (!config_.super_digest.empty() && id == config_.super_digest) proved.push_back(tree::Identity{"super", ""});
-    proved.push_back(tree::Identity{"digest", std::move(id)});
-  } else if (scheme == "ip") {
-    proved.push_back(tree::Identity{"ip", peer.address});
-  } else {
-    return false;
+  const tree::AclSchemes& schemes = config_.security.schemes;
+  if (scheme == "digest" && schemes.digest) {
+    std::string id = tree::digest_identity(credential, schemes.digest_algorithm).value_or("");
+    bool is_super = !config_.super_digest.empty() && id == config_.super_digest;
+    if (is_super && !add_identity(peer.identities, tree::Identity{"super", ""})) return false;
+    return add_identity(peer.identities, tree::Identity{"digest", std::move(id)});
   }
-  for (tree::Identity& identity : proved) {
-    if (std::find(peer.identities.begin(), peer.identities.end(), identity) == peer.identities.end()) {
-      peer.identities.push_back(std::move(identity));
-    }
-  }
-  return true;
+  return scheme == "ip" && add_identity(peer.identities, tree::Identity{"ip", peer.address});
 }
 
 }  // namespace zk::server

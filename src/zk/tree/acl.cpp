@@ -1,11 +1,12 @@
 #include "zk/tree/acl.h"
 
 #include <arpa/inet.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <memory>
 
 #include "base/bytes.h"
 #include "zk/tree/x500_name.h"
@@ -55,29 +56,55 @@ std::optional<AddressPattern> parse_pattern(std::string_view pattern) {
 
 bool is_world_anyone(const Identity& identity) { return identity.scheme == "world" && identity.id == "anyone"; }
 
-bool is_well_formed(const Identity& identity, const AclSchemes& schemes) {
-  if (identity.scheme == "digest") {
-    return std::count(identity.id.begin(), identity.id.end(), ':') == 1 && identity.id.front() != ':' &&
-           identity.id.back() != ':';
-  }
-  if (identity.scheme == "ip") return is_valid_ip_pattern(identity.id);
-  if (identity.scheme == "sasl") return schemes.sasl && !identity.id.empty();
-  if (identity.scheme == "x509") return schemes.x509 && is_x500_name(identity.id);
-  return false;
+// As Java's "a:b".split(":") has two parts: colons at the end don't count.
+bool is_digest_id(std::string_view id) {
+  while (id.ends_with(':')) id.remove_suffix(1);
+  return std::count(id.begin(), id.end(), ':') == 1;
 }
 
-bool matches(const Identity& have, const Identity& wanted) {
+// A Kerberos name, or any name without '@'.
+bool is_sasl_id(std::string_view id) {
+  std::size_t at = id.find('@');
+  if (at == std::string_view::npos) return true;
+  std::string_view first = id.substr(0, at);
+  return std::count(first.begin(), first.end(), '/') <= 1 &&
+         id.substr(at + 1).find_first_of("/@") == std::string_view::npos;
+}
+
+bool has_provider(std::string_view scheme, const AclSchemes& schemes) {
+  return scheme == "ip" || (scheme == "digest" && schemes.digest) || (scheme == "sasl" && schemes.sasl) ||
+         (scheme == "x509" && schemes.x509);
+}
+
+bool is_well_formed(const Identity& identity, const AclSchemes& schemes) {
+  if (!has_provider(identity.scheme, schemes)) return false;
+  if (identity.scheme == "digest") return is_digest_id(identity.id);
+  if (identity.scheme == "ip") return is_valid_ip_pattern(identity.id);
+  if (identity.scheme == "sasl") return is_sasl_id(identity.id);
+  return is_x500_name(identity.id);
+}
+
+bool matches(const Identity& have, const Identity& wanted, const AclSchemes& schemes) {
   if (have.scheme != wanted.scheme) return false;
-  return have.scheme == "ip" ? ip_matches(have.id, wanted.id) : have.id == wanted.id;
+  if (have.scheme == "ip") return ip_matches(have.id, wanted.id);
+  if (have.id == wanted.id) return true;
+  if (have.scheme != "sasl") return false;
+  return have.id == "super" || (!schemes.any_sasl_user.empty() && wanted.id == schemes.any_sasl_user);
 }
 
 }  // namespace
 
-std::string digest_identity(std::string_view user_and_password) {
-  std::array<std::uint8_t, SHA_DIGEST_LENGTH> hash{};
-  base::ByteView bytes = base::as_bytes(user_and_password);
-  SHA1(bytes.data(), bytes.size(), hash.data());
-  return std::string(user_and_password.substr(0, user_and_password.find(':'))) + ":" + base::to_base64(hash);
+std::optional<std::string> digest_identity(std::string_view user_and_password, const std::string& algorithm) {
+  std::array<std::uint8_t, EVP_MAX_MD_SIZE> hash{};
+  unsigned size = 0;
+  std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> digest(EVP_MD_fetch(nullptr, algorithm.c_str(), nullptr),
+                                                         EVP_MD_free);
+  if (!digest ||
+      EVP_Digest(user_and_password.data(), user_and_password.size(), hash.data(), &size, digest.get(), nullptr) != 1) {
+    return std::nullopt;
+  }
+  return std::string(user_and_password.substr(0, user_and_password.find(':'))) + ":" +
+         base::to_base64(base::ByteView(hash.data(), size));
 }
 
 bool is_valid_ip_pattern(std::string_view pattern) { return parse_pattern(pattern).has_value(); }
@@ -107,7 +134,8 @@ std::optional<AclList> normalise_acl(const AclList& acl, std::span<const Identit
     } else if (entry.identity.scheme == "auth") {
       bool any = false;
       for (const Identity& identity : caller) {
-        if (identity.scheme == "ip" || identity.scheme == "super") continue;  // an address is no proof of who it is
+        // An address is no proof of who it is, and "super" is no scheme of an entry.
+        if (identity.scheme == "ip" || !has_provider(identity.scheme, schemes)) continue;
         result.push_back(AclEntry{entry.permissions, identity});
         any = true;
       }
@@ -130,8 +158,9 @@ bool is_allowed(const AclList& acl, std::int32_t permissions, std::span<const Id
   for (const AclEntry& entry : acl) {
     if ((entry.permissions & permissions) == 0) continue;
     if (is_world_anyone(entry.identity)) return true;
+    if (!has_provider(entry.identity.scheme, schemes)) continue;
     for (const Identity& identity : caller) {
-      if (matches(identity, entry.identity)) return true;
+      if (matches(identity, entry.identity, schemes)) return true;
     }
   }
   return false;

@@ -11,15 +11,18 @@
 
 namespace zk::tree {
 
-// Which schemes beyond world, auth, digest and ip this server can check.
+// Which schemes beyond world, auth and ip this server can check: those whose provider it has.
 struct AclSchemes {
+  bool digest = true;
+  std::string digest_algorithm = "SHA1";
   bool sasl = false;
+  std::string any_sasl_user;  // letAnySaslUserDoX: an entry for this user fits every user of SASL
   bool x509 = false;
   bool skip_checks = false;  // skipACL=yes
 };
 
-// user:base64(sha1("user:password")), from "user:password".
-std::string digest_identity(std::string_view user_and_password);
+// user:base64(sha1("user:password")), from "user:password". Nothing if OpenSSL has no such algorithm.
+std::optional<std::string> digest_identity(std::string_view user_and_password, const std::string& algorithm = "SHA1");
 bool is_valid_ip_pattern(std::string_view pattern);
 bool ip_matches(std::string_view address, std::string_view pattern);
 
