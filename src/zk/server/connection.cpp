@@ -82,11 +82,16 @@ void Connection::take_input(base::ByteView bytes) {
 }
 
 bool Connection::take_word(base::ByteView bytes) {
-  first_bytes_ = false;
   std::string_view word = base::as_text(bytes.first(4));
+  first_bytes_ = false;
   if (!is_four_letter_word(word)) return false;
-  std::string text = answer_four_letter_word(word, shared_.coordinator);
+  ++received;
+  ServerStats& stats = shared_.coordinator.stats();
+  ++stats.received;
+  stats.metrics.bytes_received_count += 4;
+  std::string text = answer_four_letter_word(word, bytes.subspan(4), shared_.coordinator);
   output.insert(output.end(), text.begin(), text.end());
+  ++stats.sent;
   close_after_output();
   return true;
 }
@@ -95,6 +100,8 @@ std::size_t Connection::take_frames(base::ByteView bytes) {
   std::size_t used = 0;
   while (bytes.size() - used >= 4 && !closed_ && !closing_) {
     base::ByteView rest = bytes.subspan(used);
+    // This word alone has an argument, eight bytes.
+    if (first_bytes_ && rest.size() < 12 && base::as_text(rest.first(4)) == "stmk") break;
     if (first_bytes_ && take_word(rest)) return bytes.size();
     auto length = base::load_big_endian<std::int32_t>(rest.data());
     if (length < 0 || static_cast<std::size_t>(length) >= shared_.coordinator.config().frame_bytes_max) {

@@ -8,7 +8,10 @@ namespace zk::server {
 namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Coordinator";
-constexpr std::int64_t kHandshakeMs = 10'000;
+constexpr std::int64_t kQuotaWarningMs = 1000;
+constexpr std::int64_t kDigestLogStep = 128;
+constexpr std::size_t kDigestLogMax = 1024;
+constexpr std::int64_t kMetricsWindowMs = 5 * 60 * 1000;
 constexpr int kTicksClosingMax = 10;
 constexpr std::size_t kWaitingPerPeerMax = 1024;
 constexpr std::size_t kPeerOutputMax = 8 * 1024 * 1024;    // above it, nothing more is read from the peer
@@ -23,6 +26,7 @@ tree::ProposalRules rules_of(const ZooKeeperServerConfig& config) {
   rules.acl.x509 = config.tls.x509_enabled();
   rules.extended_types = config.extended_types;
   rules.digest = config.digest;
+  rules.enforce_quota = config.enforce_quota;
   return rules;
 }
 
@@ -39,6 +43,8 @@ void Coordinator::begin() {
   proposals_.reset();
   last_proposed_zxid_ = state_.last_zxid();
   std::int64_t now_ms = clock_.monotonic_ms();
+  stats_.started_ms = now_ms;
+  next_window_ms_ = now_ms + kMetricsWindowMs;
   // Server number 1 and the start time, so that no id of an earlier run comes again, also not of a closed session.
   auto start = static_cast<std::uint64_t>(clock_.wall_ms());
   next_session_id_ = static_cast<std::int64_t>(((start << 24) >> 8) | (1ULL << 56));
@@ -60,6 +66,7 @@ void Coordinator::begin() {
 void Coordinator::add_peer(Peer& peer) {
   peer.id = ++last_peer_id_;
   peer.connected_ms = clock_.monotonic_ms();
+  peer.connected_wall_ms = clock_.wall_ms();
   peer.identities.push_back(tree::Identity{"ip", peer.address});
   identify_by_certificate(peer);
   peers_.emplace(peer.id, &peer);
@@ -67,6 +74,7 @@ void Coordinator::add_peer(Peer& peer) {
 
 void Coordinator::remove_peer(Peer& peer) {
   if (peers_.erase(peer.id) == 0) return;
+  ++stats_.metrics.connection_drop_count;
   peer.phase = PeerPhase::closed;
   state_.remove_watcher(peer.id);
   auto session = session_peers_.find(peer.session_id);
@@ -119,7 +127,10 @@ base::Bytes Coordinator::start_frame(Peer& peer, std::size_t& start) const {
 }
 
 void Coordinator::end_frame(Peer& peer, base::Bytes bytes, std::size_t start) {
-  base::store_big_endian(bytes.data() + start, static_cast<std::int32_t>(bytes.size() - start - 4));
+  auto size = static_cast<std::int32_t>(bytes.size() - start - 4);
+  base::store_big_endian(bytes.data() + start, size);
+  stats_.add_response(size);
+  stats_.metrics.response_bytes += static_cast<std::uint64_t>(size);
   peer.output = std::move(bytes);
   ++peer.sent;
   ++stats_.sent;
@@ -149,6 +160,16 @@ void Coordinator::on_event(tree::WatcherId watcher, const tree::Event& event) {
     body.path = std::string(event.path);
     writer.write(body);
   });
+  stats_.metrics.watch_bytes += static_cast<std::uint64_t>(stats_.response_bytes_last);
+}
+
+void Coordinator::on_fired(tree::EventType type, std::size_t watchers) {
+  Metrics& metrics = stats_.metrics;
+  Summary& summary = type == tree::EventType::created        ? metrics.node_created_watch_count
+                     : type == tree::EventType::deleted      ? metrics.node_deleted_watch_count
+                     : type == tree::EventType::data_changed ? metrics.node_changed_watch_count
+                                                             : metrics.node_children_watch_count;
+  summary.add(static_cast<std::int64_t>(watchers));
 }
 
 // Requests
@@ -157,6 +178,7 @@ void Coordinator::on_event(tree::WatcherId watcher, const tree::Event& event) {
 void Coordinator::on_frame(Peer& peer, base::ByteView frame) {
   ++peer.received;
   ++stats_.received;
+  stats_.metrics.bytes_received_count += frame.size() + 4;
   if (peer.phase == PeerPhase::connecting) return on_connect(peer, frame);
   proto::Reader reader(frame);
   proto::RequestHeader header;
@@ -165,6 +187,7 @@ void Coordinator::on_frame(Peer& peer, base::ByteView frame) {
     return peer.close_now();
   }
   tracker_.touch(peer.session_id, peer.timeout_ms, clock_.monotonic_ms());
+  ++stats_.metrics.prep_processor_request_queued;
   auto op = static_cast<tree::OpCode>(header.type);
   if (op == tree::OpCode::auth) return on_auth(peer, header.xid, reader);
   if (op == tree::OpCode::sasl) return on_sasl(peer, header.xid, reader);
@@ -181,8 +204,12 @@ void Coordinator::serve_frame(Peer& peer, base::ByteView frame, std::int64_t rec
   proto::Reader reader(frame);
   proto::RequestHeader header;
   if (!reader.read(header)) return;  // read once already
-  serve(peer, header.xid, static_cast<tree::OpCode>(header.type), reader);
-  stats_.add_latency(clock_.monotonic_ms() - received_ms);
+  auto op = static_cast<tree::OpCode>(header.type);
+  serve(peer, header.xid, op, reader);
+  std::int64_t now_ms = clock_.monotonic_ms();
+  stats_.add_latency(now_ms - received_ms);
+  stats_.metrics.readlatency.add(now_ms - received_ms);
+  peer.note_response(op, header.xid, state_.last_zxid(), now_ms, now_ms - received_ms);
 }
 
 void Coordinator::serve_waiting(Peer& peer) {
@@ -203,11 +230,14 @@ void Coordinator::propose(Peer* peer, std::int64_t session_id, std::int32_t xid,
   caller.cxid = xid;
   if (peer != nullptr) caller.identities = peer->identities;
   log_txn(peer, op, proposals_.decide(request, caller, ++last_proposed_zxid_, clock_.wall_ms()));
+  if (auto exceeded = proposals_.take_quota_exceeded()) note_quota(*exceeded);
 }
 
 void Coordinator::log_txn(Peer* peer, tree::OpCode op, tree::Txn txn) {
   if (batch_.count++ == 0) batch_.first_zxid = txn.zxid;
   append_record(batch_.records, txn);
+  ++stats_.metrics.sync_processor_request_queued;
+  ++stats_.metrics.outstanding_changes_queued;
   if (peer != nullptr) {
     WaitingRequest& waiting = peer->waiting.emplace_back();
     waiting.is_write = true;
@@ -224,9 +254,16 @@ LogBatch Coordinator::take_batch() {
   return batch;
 }
 
-void Coordinator::on_durable(base::Bytes buffer) {
+void Coordinator::on_durable(base::Bytes buffer, std::int64_t sync_ms) {
   if (failed_) return;
   ++stats_.syncs;
+  stats_.metrics.fsynctime.add(sync_ms);
+  stats_.metrics.sync_processor_queue_flush_time_ms.add(sync_ms);
+  stats_.metrics.sync_processor_batch_size.add(static_cast<std::int64_t>(at_log_));
+  if (sync_ms > config_.slow_sync_ms) {
+    ++stats_.slow_syncs;
+    base::log_warn(kLogger, "Writing and syncing the transaction log took {} ms, which holds up every write", sync_ms);
+  }
   for (; at_log_ > 0; --at_log_) apply_next();
   if (batch_.records.empty() && buffer.capacity() <= kSparedBufferMax) batch_.records = std::move(buffer);
   for (tree::WatcherId id : stalled_) {
@@ -240,10 +277,19 @@ void Coordinator::apply_next() {
   in_flight_.pop_front();
   tree::Applied applied = state_.apply(item.txn, this);
   proposals_.applied(item.txn);
+  if (config_.digest && item.txn.zxid % kDigestLogStep == 0) {
+    digest_log_.push_back(DigestEntry{item.txn.zxid, state_.tree().digest()});
+    if (digest_log_.size() > kDigestLogMax) digest_log_.pop_front();
+  }
   Peer* peer = item.peer == 0 ? nullptr : find_peer(item.peer);
+  ++stats_.metrics.outstanding_changes_removed;
+  count_applied(item.txn);
   if (peer != nullptr && !peer->waiting.empty()) {
-    const WaitingRequest& waiting = peer->waiting.front();
-    stats_.add_latency(clock_.monotonic_ms() - waiting.received_ms);
+    std::int64_t now_ms = clock_.monotonic_ms();
+    std::int64_t latency_ms = now_ms - peer->waiting.front().received_ms;
+    stats_.add_latency(latency_ms);
+    stats_.metrics.updatelatency.add(latency_ms);
+    peer->note_response(item.op, item.txn.cxid, item.txn.zxid, now_ms, latency_ms);
     peer->waiting.pop_front();
   }
   if (item.op == tree::OpCode::create_session) {
@@ -255,11 +301,44 @@ void Coordinator::apply_next() {
   if (peer != nullptr) serve_waiting(*peer);
 }
 
+void Coordinator::note_quota(const tree::QuotaExceeded& exceeded) {
+  if (exceeded.hard) stats_.metrics.count_quota_exceeded(exceeded.path);
+  std::int64_t now_ms = clock_.monotonic_ms();
+  if (now_ms < next_quota_warning_ms_) return;  // a client that goes on would fill the log
+  next_quota_warning_ms_ = now_ms + kQuotaWarningMs;
+  base::log_warn(kLogger, "Quota exceeded: {} [current {}={}, {} limit={}]", exceeded.limited_path,
+                 exceeded.of_bytes ? "bytes" : "count", exceeded.would_be, exceeded.hard ? "hard" : "soft",
+                 exceeded.limit);
+}
+
+void Coordinator::count_applied(const tree::Txn& txn) {
+  stats_.metrics.propagation_latency.add(clock_.wall_ms() - txn.time_ms);
+  auto count = [this](const auto& body) {
+    using Body = std::decay_t<decltype(body)>;
+    if constexpr (std::is_same_v<Body, tree::CreateTxn> || std::is_same_v<Body, tree::SetDataTxn>) {
+      stats_.metrics.count_write(body.path, body.data ? body.data->size() : 0);
+    } else if constexpr (std::is_same_v<Body, tree::DeleteTxn>) {
+      stats_.metrics.count_write(body.path, 0);
+    }
+  };
+  if (const auto* multi = std::get_if<tree::MultiTxn>(&txn.body)) {
+    for (const tree::SubTxn& part : multi->txns) std::visit(count, part);
+  } else {
+    std::visit(count, txn.body);
+  }
+}
+
 void Coordinator::fail() {
   failed_ = true;
   std::vector<Peer*> peers;
   for (const auto& [id, peer] : peers_) peers.push_back(peer);
   for (Peer* peer : peers) peer->close_now();
+}
+
+void Coordinator::reset_stats() { stats_.reset(); }
+
+void Coordinator::reset_connection_stats() {
+  for (const auto& [id, peer] : peers_) peer->reset_stats();
 }
 
 // Time
@@ -269,17 +348,22 @@ void Coordinator::on_tick() {
   std::int64_t now_ms = clock_.monotonic_ms();
   for (std::int64_t session_id : tracker_.take_expired(now_ms)) {
     base::log_info(kLogger, "Expiring session 0x{:x}, its timeout is over", static_cast<std::uint64_t>(session_id));
-    ++stats_.sessions_expired;
+    ++stats_.metrics.stale_sessions_expired;
     propose(nullptr, session_id, 0, tree::OpCode::close_session, tree::CloseSessionRequest{});
   }
   std::vector<Peer*> late;
   for (const auto& [id, peer] : peers_) {
-    bool is_late = peer->phase == PeerPhase::connecting && now_ms - peer->connected_ms > kHandshakeMs;
+    bool is_late = peer->phase == PeerPhase::connecting && now_ms - peer->connected_ms > config_.handshake_timeout_ms;
     // One that is to be closed after its output and doesn't take it.
     bool is_stuck = peer->phase == PeerPhase::closed && ++peer->ticks_closing > kTicksClosingMax;
+    if (is_late) ++stats_.metrics.sessionless_connections_expired;
     if (is_late || is_stuck) late.push_back(peer);
   }
   for (Peer* peer : late) peer->close_now();
+  if (now_ms >= next_window_ms_) {
+    next_window_ms_ = now_ms + kMetricsWindowMs;
+    stats_.metrics.turn_windows();
+  }
   if (now_ms >= next_sweep_ms_) {
     next_sweep_ms_ = now_ms + config_.container_check_ms;
     sweep_containers(clock_.wall_ms());

@@ -22,6 +22,12 @@
 
 namespace zk::server {
 
+// The tree's digest after a transaction.
+struct DigestEntry {
+  std::int64_t zxid = 0;
+  std::uint64_t digest = 0;
+};
+
 class Coordinator final : private tree::EventSink {
  public:
   Coordinator(const ZooKeeperServerConfig& config, const base::Clock& clock);
@@ -43,8 +49,8 @@ class Coordinator final : private tree::EventSink {
 
   bool has_batch() const { return batch_.count > 0; }
   LogBatch take_batch();
-  // The batch taken last is on disk.
-  void on_durable(base::Bytes buffer);
+  // The batch taken last is on disk; writing and syncing took so long.
+  void on_durable(base::Bytes buffer, std::int64_t sync_ms);
   void roll_log() { batch_.roll = true; }
   // No write that isn't durable may be lost silently: nothing goes out any more.
   void fail();
@@ -52,9 +58,16 @@ class Coordinator final : private tree::EventSink {
   void flush_dirty();
 
   std::size_t outstanding() const { return in_flight_.size(); }
+  const base::Clock& clock() const { return clock_; }
   const ServerStats& stats() const { return stats_; }
   ServerStats& stats() { return stats_; }
   const std::unordered_map<tree::WatcherId, Peer*>& peers() const { return peers_; }
+  // Of every 128th transaction since the start, the last thousand.
+  const std::deque<DigestEntry>& digest_log() const { return digest_log_; }
+  std::int64_t trace_mask() const { return trace_mask_; }
+  void set_trace_mask(std::int64_t mask) { trace_mask_ = mask; }
+  void reset_stats();
+  void reset_connection_stats();
   const tree::SessionTracker& session_tracker() const { return tracker_; }
   const ZooKeeperServerConfig& config() const { return config_; }
 
@@ -70,9 +83,12 @@ class Coordinator final : private tree::EventSink {
                const tree::WriteRequest& request);
   void log_txn(Peer* peer, tree::OpCode op, tree::Txn txn);
   void apply_next();
+  void note_quota(const tree::QuotaExceeded& exceeded);
+  void count_applied(const tree::Txn& txn);
   void serve_waiting(Peer& peer);
   void serve_frame(Peer& peer, base::ByteView frame, std::int64_t received_ms);
   void on_event(tree::WatcherId watcher, const tree::Event& event) override;
+  void on_fired(tree::EventType type, std::size_t watchers) override;
   void mark_dirty(Peer& peer);
   Peer* find_peer(tree::WatcherId id);
   void sweep_containers(std::int64_t now_ms);
@@ -138,6 +154,10 @@ class Coordinator final : private tree::EventSink {
   std::vector<tree::WatcherId> dirty_;
   std::vector<tree::WatcherId> stalled_;
   std::int64_t next_sweep_ms_ = 0;
+  std::int64_t next_window_ms_ = 0;
+  std::int64_t next_quota_warning_ms_ = 0;
+  std::deque<DigestEntry> digest_log_;
+  std::int64_t trace_mask_ = 306;  // ZooKeeper's default; kept for gtmk and stmk, and without an effect
   bool failed_ = false;
   ServerStats stats_;
 };

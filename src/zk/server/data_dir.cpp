@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/logging.h"
 #include "zk/server/snapshot.h"
@@ -20,6 +21,10 @@ std::uint64_t bytes_in(base::FileSystem& files, const std::string& directory) {
   std::uint64_t bytes = 0;
   for (const std::string& name : files.list(directory)) bytes += files.info(directory + "/" + name).size;
   return bytes;
+}
+
+std::int64_t ms_since(std::chrono::steady_clock::time_point started) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
 }
 
 bool same_epoch(std::int64_t a, std::int64_t b) { return (a >> 32) == (b >> 32); }
@@ -71,9 +76,12 @@ LoadResult DataDir::load(tree::State& state, const LoadOptions& options, const O
     }
     ++tried;
     try {
+      auto started = std::chrono::steady_clock::now();
       SnapshotInfo info = read_snapshot(files_, snapshot->path, state);
       result.snapshot_zxid = snapshot->zxid;
       result.snapshot_bytes = files_.info(snapshot->path).size;
+      result.snapshot_ms = ms_since(started);
+      result.snapshot_wall_ms = files_.info(snapshot->path).modified_ms;
       state.set_last_zxid(snapshot->zxid);
       // (That of an empty tree is not right in ZooKeeper's own snapshot.0.)
       if (info.digest_zxid == snapshot->zxid && snapshot->zxid != 0 && options.check_digests &&
@@ -82,7 +90,9 @@ LoadResult DataDir::load(tree::State& state, const LoadOptions& options, const O
       }
       // A fuzzy snapshot may hold changes up to the last zxid that it names; only from there do digests compare.
       std::int64_t fuzzy_until = std::max({snapshot->zxid, info.digest_zxid, info.last_zxid});
+      started = std::chrono::steady_clock::now();
       replay(state, snapshot->zxid, fuzzy_until, options, observer, result);
+      result.replay_ms = ms_since(started);
       state.set_last_zxid(std::max(state.last_zxid(), fuzzy_until));
       return result;
     } catch (const DataDirError& error) {

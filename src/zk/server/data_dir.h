@@ -15,8 +15,10 @@ struct LoadResult {
   bool fresh = false;              // nothing was there
   std::int64_t snapshot_zxid = 0;  // of the file's name
   std::uint64_t snapshot_bytes = 0;
-  std::uint64_t replayed = 0;   // transactions
-  std::uint64_t log_bytes = 0;  // that they took
+  std::uint64_t replayed = 0;                   // transactions
+  std::uint64_t log_bytes = 0;                  // that they took
+  std::int64_t snapshot_ms = 0, replay_ms = 0;  // how long that took
+  std::int64_t snapshot_wall_ms = 0;            // when it was written
 };
 
 struct LoadOptions {

@@ -1,145 +1,264 @@
 #include "zk/server/four_letter.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
+#include <pwd.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
-#include <iterator>
+#include <fstream>
+
+#include "zk/server/monitor.h"
 
 namespace zk::server {
 
 namespace {
 
-// Clients and monitors read the numbers before the dash.
-constexpr const char* kVersion = "3.9.4-milena";
+std::string hex(std::int64_t number) { return fmt::format("{:x}", static_cast<std::uint64_t>(number)); }
+
+// As Java's Date prints itself.
+std::string date_text(std::int64_t wall_ms) {
+  auto seconds = static_cast<std::time_t>(wall_ms / 1000);
+  std::tm local{};
+  localtime_r(&seconds, &local);
+  char text[64];
+  return std::string(text, std::strftime(text, sizeof text, "%a %b %d %H:%M:%S %Z %Y", &local));
+}
+
+std::string connection_text(const Peer& peer, bool details) {
+  bool open = peer.phase == PeerPhase::open;
+  std::string text = fmt::format(" /{}:{}[{}](queued={},recved={},sent={}", peer.address, peer.port, open ? 1 : 0,
+                                 peer.waiting.size(), peer.received, peer.sent);
+  if (details && peer.session_id != 0) {
+    text += fmt::format(",sid=0x{},lop={},est={},to={}", hex(peer.session_id), short_name(peer.last_op),
+                        peer.connected_wall_ms, peer.timeout_ms);
+    if (peer.last_cxid >= 0) text += ",lcxid=0x" + hex(peer.last_cxid);
+    std::int64_t average = peer.responses == 0 ? 0 : peer.latency_sum_ms / static_cast<std::int64_t>(peer.responses);
+    text += fmt::format(",lzxid=0x{},lresp={},llat={},minlat={},avglat={},maxlat={}", hex(peer.last_zxid),
+                        peer.last_response_ms, peer.latency_last_ms, peer.latency_min_ms, average, peer.latency_max_ms);
+  }
+  return text + ")\n";
+}
 
 std::string connections_text(const Coordinator& coordinator, bool details) {
   std::string text;
-  for (const auto& [id, peer] : coordinator.peers()) {
-    text += fmt::format(" /{}:{}[{}](queued={},recved={},sent={}", peer->address, peer->port,
-                        peer->phase == PeerPhase::open ? 1 : 0, peer->waiting.size(), peer->received, peer->sent);
-    if (details) {
-      text += fmt::format(",sid=0x{:x},to={}", static_cast<std::uint64_t>(peer->session_id), peer->timeout_ms);
-    }
-    text += ")\n";
-  }
-  return text;
+  for (const auto& [id, peer] : coordinator.peers()) text += connection_text(*peer, details);
+  return text + "\n";
 }
 
 std::string server_text(const Coordinator& coordinator) {
   const ServerStats& stats = coordinator.stats();
   return fmt::format(
-      "Latency min/avg/max: {}/{:.4f}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\nZxid: 0x{:x}\n"
+      "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\nZxid: 0x{}\n"
       "Mode: standalone\nNode count: {}\n",
-      stats.latency_min_ms, stats.latency_average_ms(), stats.latency_max_ms, stats.received, stats.sent,
-      coordinator.peers().size(), coordinator.outstanding(),
-      static_cast<std::uint64_t>(coordinator.state().last_zxid()), coordinator.state().tree().node_count() + 1);
+      stats.latency_min_ms, java_number(stats.latency_average_ms()), stats.latency_max_ms, stats.received, stats.sent,
+      coordinator.peers().size(), coordinator.outstanding(), hex(coordinator.state().last_zxid()),
+      coordinator.state().tree().node_count() + 1);
 }
 
-std::string srvr(const Coordinator& coordinator) {
-  return fmt::format("Zookeeper version: {}, built on {}\n", kVersion, "unknown") + server_text(coordinator);
+std::string srvr(Coordinator& coordinator) {
+  return "Zookeeper version: " + version_text() + "\n" + server_text(coordinator);
 }
 
-std::string stat(const Coordinator& coordinator) {
-  return fmt::format("Zookeeper version: {}, built on {}\nClients:\n", kVersion, "unknown") +
-         connections_text(coordinator, false) + "\n" + server_text(coordinator);
+std::string stat(Coordinator& coordinator) {
+  return "Zookeeper version: " + version_text() + "\nClients:\n" + connections_text(coordinator, false) +
+         server_text(coordinator);
 }
 
-std::size_t open_files() {
-  std::error_code ignored;
-  std::filesystem::directory_iterator entries("/proc/self/fd", ignored);
-  return ignored ? 0 : static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
-}
-
-std::string mntr(const Coordinator& coordinator) {
-  const ServerStats& stats = coordinator.stats();
-  const tree::State& state = coordinator.state();
+std::string mntr(Coordinator& coordinator) {
   std::string text;
-  auto line = [&text](const char* key, const auto& value) { text += fmt::format("zk_{}\t{}\n", key, value); };
-  line("version", fmt::format("{}, built on {}", kVersion, "unknown"));
-  line("server_state", "standalone");
-  line("avg_latency", fmt::format("{:.4f}", stats.latency_average_ms()));
-  line("max_latency", stats.latency_max_ms);
-  line("min_latency", stats.latency_min_ms);
-  line("packets_received", stats.received);
-  line("packets_sent", stats.sent);
-  line("num_alive_connections", coordinator.peers().size());
-  line("outstanding_requests", coordinator.outstanding());
-  line("znode_count", state.tree().node_count() + 1);
-  line("watch_count", state.data_watches().watch_count() + state.child_watches().watch_count());
-  line("ephemerals_count", state.tree().ephemeral_count());
-  line("approximate_data_size", state.tree().data_bytes());
-  line("open_file_descriptor_count", open_files());
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) line("max_file_descriptor_count", limit.rlim_cur);
-  line("global_sessions", coordinator.session_tracker().size());
-  line("local_sessions", 0);
-  line("connection_rejected", stats.connections_rejected);
-  line("stale_sessions_expired", stats.sessions_expired);
-  line("snapshot_count", stats.snapshots);
+  for (const MonitorRow& row : monitor_rows(coordinator)) {
+    text += fmt::format("zk_{}\t{}\n", row.name, text_of(row.value));
+  }
   return text;
 }
 
-std::string conf(const Coordinator& coordinator) {
+std::string conf(Coordinator& coordinator) {
   const ZooKeeperServerConfig& config = coordinator.config();
   return fmt::format(
-      "clientPort={}\nsecureClientPort=-1\ndataDir={}/version-2\ndataLogDir={}/version-2\ntickTime={}\n"
-      "maxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\nclientPortListenBacklog={}\nserverId=0\n",
-      config.client_port, config.data_dir, config.data_log_dir, config.tick_ms, config.connections_per_address_max,
+      "clientPort={}\nsecureClientPort={}\ndataDir={}/version-2\ndataDirSize={}\ndataLogDir={}/version-2\n"
+      "dataLogSize={}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\n"
+      "clientPortListenBacklog={}\nserverId=0\n",
+      config.serves_client_port ? config.client_port : -1, config.tls.port ? *config.tls.port : -1, config.data_dir,
+      directory_bytes(config.data_dir + "/version-2"), config.data_log_dir,
+      directory_bytes(config.data_log_dir + "/version-2"), config.tick_ms, config.connections_per_address_max,
       config.session_timeout_min_ms, config.session_timeout_max_ms, config.listen_backlog);
 }
 
-std::string dump(const Coordinator& coordinator) {
-  std::string text = "SessionTracker dump:\n";
+std::string sessions_text(const Coordinator& coordinator, std::int64_t wall_minus_clock_ms) {
   auto due = coordinator.session_tracker().by_due_time();
-  text += fmt::format("Session Sets ({})/({}):\n", due.size(), coordinator.session_tracker().size());
+  std::string text =
+      fmt::format("SessionTracker dump:\nSession Sets ({})/({}):\n", due.size(), coordinator.session_tracker().size());
   for (const auto& [at_ms, sessions] : due) {
-    text += fmt::format("{} expire at {}:\n", sessions.size(), at_ms);
-    for (std::int64_t id : sessions) text += fmt::format("\t0x{:x}\n", static_cast<std::uint64_t>(id));
-  }
-  auto ephemerals = coordinator.state().tree().ephemerals();
-  text += fmt::format("ephemeral nodes dump:\nSessions with Ephemerals ({}):\n", ephemerals.size());
-  for (const auto& [id, paths] : ephemerals) {
-    text += fmt::format("0x{:x}:\n", static_cast<std::uint64_t>(id));
-    for (const std::string& path : paths) text += "\t" + path + "\n";
+    text += fmt::format("{} expire at {}:\n", sessions.size(), date_text(at_ms + wall_minus_clock_ms));
+    for (std::int64_t id : sessions) text += "\t0x" + hex(id) + "\n";
   }
   return text;
 }
 
-std::string wchs(const Coordinator& coordinator) {
-  const tree::WatchTable& data = coordinator.state().data_watches();
-  const tree::WatchTable& child = coordinator.state().child_watches();
-  return fmt::format("{} connections watching {} paths\nTotal watches:{}\n",
-                     std::max(data.watcher_count(), child.watcher_count()), data.path_count() + child.path_count(),
-                     data.watch_count() + child.watch_count());
+std::string connections_due_text(const Coordinator& coordinator, std::int64_t wall_minus_clock_ms) {
+  std::unordered_map<std::int64_t, std::int64_t> session_due;
+  for (const auto& [at_ms, sessions] : coordinator.session_tracker().by_due_time()) {
+    for (std::int64_t id : sessions) session_due[id] = at_ms;
+  }
+  std::map<std::int64_t, std::vector<const Peer*>> due;
+  for (const auto& [id, peer] : coordinator.peers()) {
+    auto session = session_due.find(peer->session_id);
+    bool known = session != session_due.end();
+    due[known ? session->second : peer->connected_ms + coordinator.config().handshake_timeout_ms].push_back(peer);
+  }
+  std::string text =
+      fmt::format("Connections dump:\nConnections Sets ({})/({}):\n", due.size(), coordinator.peers().size());
+  for (const auto& [at_ms, peers] : due) {
+    text += fmt::format("{} expire at {}:\n", peers.size(), date_text(at_ms + wall_minus_clock_ms));
+    for (const Peer* peer : peers) {
+      text += fmt::format("\tip: /{}:{} sessionId: 0x{}\n", peer->address, peer->port, hex(peer->session_id));
+    }
+  }
+  return text;
 }
 
-std::string ruok(const Coordinator&) { return "imok"; }
-std::string isro(const Coordinator&) { return "rw"; }
-std::string cons(const Coordinator& coordinator) { return connections_text(coordinator, true) + "\n"; }
+std::string dump(Coordinator& coordinator) {
+  std::int64_t wall_minus_clock_ms = coordinator.clock().wall_ms() - coordinator.clock().monotonic_ms();
+  std::string text = sessions_text(coordinator, wall_minus_clock_ms);
+  auto ephemerals = coordinator.state().tree().ephemerals();
+  text += fmt::format("ephemeral nodes dump:\nSessions with Ephemerals ({}):\n", ephemerals.size());
+  for (const auto& [id, paths] : ephemerals) {
+    text += "0x" + hex(id) + ":\n";
+    for (const std::string& path : paths) text += "\t" + path + "\n";
+  }
+  return text + connections_due_text(coordinator, wall_minus_clock_ms);
+}
 
-using Answer = std::string (*)(const Coordinator&);
+std::string wchs(Coordinator& coordinator) {
+  const tree::WatchTable& watches = coordinator.state().data_watches();
+  return fmt::format("{} connections watching {} paths\nTotal watches:{}\n", watches.watcher_count(),
+                     watches.path_count(), watches.watch_count());
+}
 
-// Words of ZooKeeper's that have no answer here yet are null: they are known and never allowed.
+std::string wchc(Coordinator& coordinator) {
+  std::string text;
+  for (const auto& [watcher, paths] : coordinator.state().data_watches().by_watcher()) {
+    text += "0x" + hex(session_of(coordinator, watcher)) + "\n";
+    for (std::string_view path : paths) text += fmt::format("\t{}\n", path);
+  }
+  return text + "\n";
+}
+
+std::string wchp(Coordinator& coordinator) {
+  std::string text;
+  for (const auto& [path, watchers] : coordinator.state().data_watches().by_path()) {
+    text += fmt::format("{}\n", path);
+    for (tree::WatcherId watcher : watchers) text += "\t0x" + hex(session_of(coordinator, watcher)) + "\n";
+  }
+  return text + "\n";
+}
+
+std::string envi(Coordinator&) {
+  std::string text = "Environment:\n";
+  for (const auto& [key, value] : environment_rows()) text += key + "=" + value + "\n";
+  return text;
+}
+
+std::string dirs(Coordinator& coordinator) {
+  const ZooKeeperServerConfig& config = coordinator.config();
+  return fmt::format("datadir_size: {}\nlogdir_size: {}\n", directory_bytes(config.data_dir + "/version-2"),
+                     directory_bytes(config.data_log_dir + "/version-2"));
+}
+
+std::string hash(Coordinator& coordinator) {
+  std::string text;
+  for (const DigestEntry& entry : coordinator.digest_log()) {
+    text += fmt::format("{}: {}\n", hex(entry.zxid), static_cast<std::int64_t>(entry.digest));
+  }
+  return text;
+}
+
+std::string crst(Coordinator& coordinator) {
+  coordinator.reset_connection_stats();
+  return "Connection stats reset.\n";
+}
+
+std::string srst(Coordinator& coordinator) {
+  coordinator.reset_stats();
+  return "Server stats reset.\n";
+}
+
+std::string ruok(Coordinator&) { return "imok"; }
+std::string isro(Coordinator&) { return "rw"; }
+std::string gtmk(Coordinator& coordinator) { return std::to_string(coordinator.trace_mask()); }
+std::string cons(Coordinator& coordinator) { return connections_text(coordinator, true); }
+
+using Answer = std::string (*)(Coordinator&);
+
+// stmk alone takes an argument.
 const std::map<std::string_view, Answer>& answers() {
   static const std::map<std::string_view, Answer> all = {
-      {"ruok", ruok},    {"srvr", srvr},    {"stat", stat},    {"mntr", mntr},    {"conf", conf},    {"isro", isro},
-      {"dump", dump},    {"cons", cons},    {"wchs", wchs},    {"crst", nullptr}, {"dirs", nullptr}, {"envi", nullptr},
-      {"gtmk", nullptr}, {"stmk", nullptr}, {"srst", nullptr}, {"wchc", nullptr}, {"wchp", nullptr}, {"hash", nullptr}};
+      {"ruok", ruok}, {"srvr", srvr}, {"stat", stat}, {"mntr", mntr}, {"conf", conf}, {"isro", isro},
+      {"dump", dump}, {"cons", cons}, {"wchs", wchs}, {"crst", crst}, {"dirs", dirs}, {"envi", envi},
+      {"gtmk", gtmk}, {"stmk", gtmk}, {"srst", srst}, {"wchc", wchc}, {"wchp", wchp}, {"hash", hash}};
   return all;
+}
+
+std::string memory_text(const char* key) {
+  std::ifstream file("/proc/meminfo");
+  std::string name, unit;
+  std::uint64_t kibibytes = 0;
+  while (file >> name >> kibibytes >> unit) {
+    if (name == key) return std::to_string(kibibytes / 1024) + "MB";
+  }
+  return "0MB";
 }
 
 }  // namespace
 
+std::uint64_t directory_bytes(const std::string& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    std::uint64_t size = entry.file_size(error);
+    if (!error) bytes += size;
+  }
+  return bytes;
+}
+
+std::int64_t session_of(const Coordinator& coordinator, tree::WatcherId watcher) {
+  auto peer = coordinator.peers().find(watcher);
+  return peer == coordinator.peers().end() ? 0 : peer->second->session_id;
+}
+
+std::vector<std::pair<std::string, std::string>> environment_rows() {
+  utsname system{};
+  uname(&system);
+  const passwd* user = getpwuid(getuid());
+  std::error_code ignored;
+  std::string machine = system.machine;
+  return {{"zookeeper.version", version_text()},
+          {"host.name", system.nodename},
+          {"os.name", system.sysname},
+          {"os.arch", machine == "x86_64" ? "amd64" : machine},  // Java's word
+          {"os.version", system.release},
+          {"user.name", user == nullptr ? std::to_string(getuid()) : user->pw_name},
+          {"user.home", user == nullptr ? "" : user->pw_dir},
+          {"user.dir", std::filesystem::current_path(ignored).string()},
+          {"os.memory.free", memory_text("MemAvailable:")},
+          {"os.memory.max", memory_text("MemTotal:")},
+          {"os.memory.total", memory_text("MemTotal:")}};
+}
+
 bool is_four_letter_word(std::string_view word) { return answers().contains(word); }
 
-std::string answer_four_letter_word(std::string_view word, const Coordinator& coordinator) {
+std::string answer_four_letter_word(std::string_view word, base::ByteView argument, Coordinator& coordinator) {
   auto entry = answers().find(word);
   const ZooKeeperServerConfig& config = coordinator.config();
   bool allowed = config.all_commands || config.commands.contains(std::string(word));
-  if (entry == answers().end() || entry->second == nullptr || !allowed) {
+  if (entry == answers().end() || !allowed) {
     return std::string(word) + " is not executed because it is not in the whitelist.\n";
+  }
+  if (word == "stmk") {
+    if (argument.size() < 8) return {};
+    coordinator.set_trace_mask(base::load_big_endian<std::int64_t>(argument.data()));
   }
   return entry->second(coordinator);
 }

@@ -1,5 +1,7 @@
 #include "zk/server/log_thread.h"
 
+#include <chrono>
+
 namespace zk::server {
 
 LogThread::LogThread(std::unique_ptr<TxnLogWriter> writer, Durable durable, Failed failed)
@@ -37,6 +39,7 @@ void LogThread::run() {
       batch = std::move(batch_);
       has_batch_ = false;
     }
+    auto started = std::chrono::steady_clock::now();
     try {
       if (batch.roll) writer_->roll();
       writer_->append(batch.records, batch.first_zxid);
@@ -45,7 +48,8 @@ void LogThread::run() {
       return;
     }
     batch.records.clear();
-    durable_(std::move(batch.records));
+    auto took = std::chrono::steady_clock::now() - started;
+    durable_(std::move(batch.records), std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
   }
 }
 

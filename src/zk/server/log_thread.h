@@ -23,8 +23,8 @@ struct LogBatch {
 
 class LogThread {
  public:
-  // Gets the batch's buffer back, for the next one.
-  using Durable = std::function<void(base::Bytes buffer)>;
+  // Gets the batch's buffer back, for the next one, and how long the write and the sync took.
+  using Durable = std::function<void(base::Bytes buffer, std::int64_t took_ms)>;
   using Failed = std::function<void(std::string reason)>;
 
   LogThread(std::unique_ptr<TxnLogWriter> writer, Durable durable, Failed failed);

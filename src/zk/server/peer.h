@@ -2,6 +2,7 @@
 // derives from it and owns the socket. One thread: the event loop's.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 
@@ -53,8 +54,35 @@ class Peer {
   base::Bytes output;
   bool is_dirty = false;  // in the coordinator's list of those to flush
   int ticks_closing = 0;
+
+  // For the commands that list connections.
+  std::int64_t connected_wall_ms = 0;
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
+  tree::OpCode last_op = tree::OpCode::error;  // none yet
+  std::int64_t last_cxid = -1, last_zxid = -1;
+  std::int64_t last_response_ms = 0;  // on the monotonic clock
+  std::uint64_t responses = 0;
+  std::int64_t latency_last_ms = 0, latency_min_ms = 0, latency_max_ms = 0, latency_sum_ms = 0;
+
+  void note_response(tree::OpCode op, std::int32_t xid, std::int64_t zxid, std::int64_t now_ms,
+                     std::int64_t latency_ms) {
+    last_op = op;
+    if (xid >= 0) last_cxid = xid;
+    last_zxid = zxid;
+    last_response_ms = now_ms;
+    latency_last_ms = latency_ms;
+    latency_min_ms = responses == 0 ? latency_ms : std::min(latency_min_ms, latency_ms);
+    latency_max_ms = std::max(latency_max_ms, latency_ms);
+    latency_sum_ms += latency_ms;
+    ++responses;
+  }
+  void reset_stats() {
+    received = sent = responses = 0;
+    last_op = tree::OpCode::error;
+    last_cxid = last_zxid = -1;
+    last_response_ms = latency_last_ms = latency_min_ms = latency_max_ms = latency_sum_ms = 0;
+  }
 };
 
 }  // namespace zk::server

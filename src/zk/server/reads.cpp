@@ -69,6 +69,7 @@ void Coordinator::serve_exists(Peer& peer, std::int32_t xid, proto::Reader& read
   if (node != nullptr && !may(peer, *node, tree::kRead)) return reply_error(peer, xid, Error::no_auth);
   if (request.watch) state_.data_watches().add(request.path, peer.id, tree::kStandardWatch);
   if (node == nullptr) return reply_error(peer, xid, Error::no_node);
+  stats_.metrics.count_read(request.path, 0);
   reply(peer, xid, state_.tree().stat_of(*node));
 }
 
@@ -82,6 +83,7 @@ void Coordinator::serve_get_data(Peer& peer, std::int32_t xid, proto::Reader& re
   proto::GetDataResponse body;
   if (!node->data.is_null()) body.data = std::string(node->data.view());
   body.stat = state_.tree().stat_of(*node);
+  stats_.metrics.count_read(request.path, node->data.view().size());
   reply(peer, xid, body);
 }
 
@@ -106,7 +108,12 @@ void Coordinator::serve_get_children(Peer& peer, std::int32_t xid, proto::Reader
   if (!may(peer, *node, tree::kRead)) return reply_error(peer, xid, Error::no_auth);
   if (request.watch) state_.child_watches().add(request.path, peer.id, tree::kStandardWatch);
   proto::GetChildren2Response body;
-  for (std::string_view name : state_.tree().children_of(*node)) body.children.emplace_back(std::string(name));
+  std::size_t bytes = 0;
+  for (std::string_view name : state_.tree().children_of(*node)) {
+    body.children.emplace_back(std::string(name));
+    bytes += name.size();
+  }
+  stats_.metrics.count_read(request.path, bytes);
   body.stat = state_.tree().stat_of(*node);
   if (with_stat) return reply(peer, xid, body);
   proto::GetChildrenResponse plain;

@@ -55,8 +55,9 @@ void Server::Impl::start() {
   options.sync = config_.force_sync;
   log_thread_ = std::make_unique<LogThread>(
       std::make_unique<TxnLogWriter>(files_, data_dir_.log_dir(), options),
-      [this](base::Bytes buffer) {
-        boost::asio::post(io_, [this, buffer = std::move(buffer)]() mutable { on_log_durable(std::move(buffer)); });
+      [this](base::Bytes buffer, std::int64_t took_ms) {
+        boost::asio::post(
+            io_, [this, took_ms, buffer = std::move(buffer)]() mutable { on_log_durable(std::move(buffer), took_ms); });
       },
       [this](const std::string& reason) {
         boost::asio::post(io_, [this, reason] {
@@ -101,6 +102,15 @@ void Server::Impl::load() {
       config_.data_dir, result.snapshot_zxid, result.snapshot_bytes, result.replayed,
       coordinator_.state().tree().node_count(), coordinator_.state().sessions().size(),
       coordinator_.state().last_zxid(), clock_.monotonic_ms() - started_ms);
+  Metrics& metrics = coordinator_.stats().metrics;
+  metrics.dbinittime.add(clock_.monotonic_ms() - started_ms);
+  metrics.startup_snap_load_time.add(result.snapshot_ms);
+  if (result.replayed > 0) {
+    metrics.startup_txns_loaded.add(static_cast<std::int64_t>(result.replayed));
+    metrics.startup_txns_load_time.add(result.replay_ms);
+  }
+  coordinator_.stats().last_snapshot_zxid = result.snapshot_zxid;
+  coordinator_.stats().last_snapshot_wall_ms = result.fresh ? clock_.wall_ms() : result.snapshot_wall_ms;
   txns_since_snapshot_ = result.replayed;
   bytes_since_snapshot_ = result.log_bytes;
   draw_snapshot_limit();
@@ -135,10 +145,10 @@ void Server::Impl::pump() {
   log_thread_->submit(std::move(batch));
 }
 
-void Server::Impl::on_log_durable(base::Bytes buffer) {
+void Server::Impl::on_log_durable(base::Bytes buffer, std::int64_t took_ms) {
   log_busy_ = false;
   if (failed_ || stopping_) return;
-  coordinator_.on_durable(std::move(buffer));
+  coordinator_.on_durable(std::move(buffer), took_ms);
   pump();
   coordinator_.flush_dirty();
   maybe_start_snapshot();

@@ -36,7 +36,7 @@ class Server::Impl {
   void run_tick();
   void after_work();
   void pump();
-  void on_log_durable(base::Bytes buffer);
+  void on_log_durable(base::Bytes buffer, std::int64_t took_ms);
   void fail(const std::string& reason, ExitCode code);
   void shut_down();
 
@@ -85,6 +85,7 @@ class Server::Impl {
   std::unique_ptr<SnapshotThread> snapshot_thread_;
   base::Bytes snapshot_piece_;
   std::int64_t snapshot_zxid_ = 0;
+  std::int64_t snapshot_started_ms_ = 0;
   std::optional<std::uint64_t> snapshot_digest_;
   std::uint64_t txns_since_snapshot_ = 0;
   std::uint64_t bytes_since_snapshot_ = 0;

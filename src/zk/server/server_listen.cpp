@@ -7,7 +7,6 @@ namespace zk::server {
 namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Server";
-constexpr std::int64_t kHandshakeMs = 10'000;
 
 }  // namespace
 
@@ -28,7 +27,10 @@ void Server::Impl::prepare_tls() {
   events.done = [this](TlsHandshakes::Done done) {
     on_connection(std::move(done.socket), std::move(done.engine), done.input);
   };
-  events.failed = [this](const std::string& address) { free_slot(address); };
+  events.failed = [this](const std::string& address) {
+    ++coordinator_.stats().metrics.unsuccessful_handshake;
+    free_slot(address);
+  };
   handshakes_ = std::make_unique<TlsHandshakes>(
       io_, std::make_shared<base::tls::Context>(base::tls::Context::Role::server, options), std::move(events));
 }
@@ -67,6 +69,7 @@ void Server::Impl::on_socket(tcp::socket socket, bool tls, bool detect) {
   if (!take_slot(address)) return;
   if (!tls) return on_connection(std::move(socket), nullptr, {});
   if (config_.tls.handshakes_max > 0 && handshakes_->size() >= config_.tls.handshakes_max) {
+    ++coordinator_.stats().metrics.tls_handshake_exceeded;
     base::log_warn(kLogger, "Too many TLS handshakes at once - max is {}", config_.tls.handshakes_max);
     return free_slot(address);
   }
@@ -88,7 +91,7 @@ bool Server::Impl::take_slot(const std::string& address) {
     ++count;
     return true;
   }
-  ++coordinator_.stats().connections_rejected;
+  ++coordinator_.stats().metrics.connection_rejected;
   base::log_warn(kLogger, "Too many connections from {} - max is {}", address, config_.connections_per_address_max);
   if (count == 0) per_address_.erase(address);
   return false;
@@ -100,7 +103,7 @@ void Server::Impl::free_slot(const std::string& address) {
 }
 
 void Server::Impl::on_listen_tick() {
-  if (handshakes_) handshakes_->expire(clock_.monotonic_ms() - kHandshakeMs);
+  if (handshakes_) handshakes_->expire(clock_.monotonic_ms() - config_.handshake_timeout_ms);
 }
 
 }  // namespace zk::server

@@ -44,6 +44,7 @@ void Server::Impl::maybe_start_snapshot() {
 void Server::Impl::start_snapshot() {
   tree::State& state = coordinator_.state();
   snapshot_zxid_ = state.last_zxid();
+  snapshot_started_ms_ = clock_.monotonic_ms();
   snapshot_digest_ = config_.digest ? std::optional(state.tree().digest()) : std::nullopt;
   txns_since_snapshot_ = 0;
   bytes_since_snapshot_ = 0;
@@ -84,10 +85,15 @@ void Server::Impl::on_snapshot_done(const std::string& failure) {
   snapshot_thread_.reset();
   if (!failure.empty()) {
     // The log alone holds everything, but it would grow without end: ZooKeeper stops here, too.
+    ++coordinator_.stats().metrics.snapshot_error_count;
     coordinator_.state().tree().abandon_snapshot();
     return fail("a snapshot cannot be written: " + failure, ExitCode::snapshot_failed);
   }
-  ++coordinator_.stats().snapshots;
+  ServerStats& stats = coordinator_.stats();
+  ++stats.snapshots;
+  stats.metrics.snapshottime.add(clock_.monotonic_ms() - snapshot_started_ms_);
+  stats.last_snapshot_zxid = snapshot_zxid_;
+  stats.last_snapshot_wall_ms = clock_.wall_ms();
   base::log_info(kLogger, "Wrote snapshot.{:x}", static_cast<std::uint64_t>(snapshot_zxid_));
   if (config_.purge_every_hours > 0) purge();
 }

@@ -16,6 +16,7 @@ constexpr std::size_t kPasswordBytes = 16;
 }  // namespace
 
 void Coordinator::on_connect(Peer& peer, base::ByteView frame) {
+  ++stats_.metrics.connection_request_count;
   proto::Reader reader(frame);
   std::int32_t protocol_version = 0;
   std::int64_t last_zxid_seen = 0, session_id = 0;
@@ -47,6 +48,7 @@ void Coordinator::on_connect(Peer& peer, base::ByteView frame) {
 }
 
 void Coordinator::reattach(Peer& peer, const std::string& password) {
+  ++stats_.metrics.connection_revalidate_count;
   // The old connection goes first, whatever the password: a client that comes again has given it up.
   auto old = session_peers_.find(peer.session_id);
   if (old != session_peers_.end()) old->second->close_now();

@@ -102,6 +102,7 @@ std::optional<Proposals::Record> Proposals::find(std::string_view path) const {
   record.stat = node->stat;
   record.child_count = node->child_count;
   record.content_crc = node->content_crc;
+  record.data_bytes = static_cast<std::int64_t>(node->data.view().size());
   record.in_digest = node->in_digest;
   record.acl = state_.tree().acl_of(*node);
   return record;
@@ -162,6 +163,8 @@ Proposals::Decided<CreateTxn> Proposals::decide_one(const CreateRequest& request
   if (!is_valid_path(txn.path)) return Error::bad_arguments;
   if (find(txn.path)) return Error::node_exists;
   if (kind_of_owner(parent->stat.ephemeral_owner) == NodeKind::ephemeral) return Error::no_children_for_ephemerals;
+  auto data_bytes = static_cast<std::int64_t>(request.data ? request.data->size() : 0);
+  if (Error quota = check_quota(txn.path, 1, data_bytes); quota != Error::ok) return quota;
 
   txn.data = request.data;
   txn.acl = std::move(*acl);
@@ -183,10 +186,21 @@ Proposals::Decided<CreateTxn> Proposals::decide_one(const CreateRequest& request
   if (txn.type == OpCode::create_ttl) made.stat.ephemeral_owner = kTtlOwnerMask | txn.ttl_ms;
   if (txn.ephemeral) made.stat.ephemeral_owner = scope.caller.session_id;
   made.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());
+  made.data_bytes = data_bytes;
   made.in_digest = counts_in_digest(txn.path);
   made.acl = std::make_shared<const AclList>(txn.acl);
   put(txn.path, std::nullopt, std::move(made));
   return txn;
+}
+
+// Against the tree as it is, as ZooKeeper does: writes on their way don't count yet.
+Error Proposals::check_quota(std::string_view path, std::int64_t count, std::int64_t bytes) {
+  if (!rules_.enforce_quota) return Error::ok;
+  auto exceeded = state_.tree().check_quota(path, count, bytes);
+  if (!exceeded) return Error::ok;
+  bool refused = exceeded->hard;
+  quota_exceeded_ = std::move(exceeded);
+  return refused ? Error::quota_exceeded : Error::ok;
 }
 
 Error Proposals::plan_delete(const std::string& path, const Scope& scope, const DeleteRequest* asked) {
@@ -234,6 +248,8 @@ Proposals::Decided<SetDataTxn> Proposals::decide_one(const SetDataRequest& reque
   auto node = find(request.path);
   if (!node) return Error::no_node;
   if (!allowed(*node, kWrite, scope.caller)) return Error::no_auth;
+  auto data_bytes = static_cast<std::int64_t>(request.data ? request.data->size() : 0);
+  if (Error quota = check_quota(request.path, 0, data_bytes - node->data_bytes); quota != Error::ok) return quota;
   if (!version_fits(request.version, node->stat.version)) return Error::bad_version;
   SetDataTxn txn;
   txn.path = request.path;
@@ -242,6 +258,7 @@ Proposals::Decided<SetDataTxn> Proposals::decide_one(const SetDataRequest& reque
   Record changed = *node;
   changed.zxid = scope.zxid;
   changed.stat.version = txn.version;
+  changed.data_bytes = data_bytes;
   changed.stat.mzxid = scope.zxid;
   changed.stat.mtime = scope.time_ms;
   changed.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());

@@ -6,6 +6,7 @@
 #include <deque>
 #include <span>
 #include <unordered_set>
+#include <utility>
 
 #include "zk/tree/request.h"
 #include "zk/tree/state.h"
@@ -22,6 +23,7 @@ struct ProposalRules {
   AclSchemes acl;
   bool extended_types = false;  // TTL nodes
   bool digest = true;           // transactions carry the tree's digest
+  bool enforce_quota = false;
 };
 
 class Proposals {
@@ -38,6 +40,8 @@ class Proposals {
   // A closing session writes nothing more.
   void mark_closing(std::int64_t session_id) { closing_.insert(session_id); }
   bool is_closing(std::int64_t session_id) const { return closing_.contains(session_id); }
+  // The last decision's write that goes beyond a quota, refused or not; with enforce_quota only.
+  std::optional<QuotaExceeded> take_quota_exceeded() { return std::exchange(quota_exceeded_, std::nullopt); }
   std::size_t outstanding() const { return order_.size(); }
 
  private:
@@ -48,6 +52,7 @@ class Proposals {
     StatPersisted stat;
     std::int32_t child_count = 0;
     std::uint32_t content_crc = 0;
+    std::int64_t data_bytes = 0;
     bool in_digest = true;
     SharedAcl acl;
   };
@@ -79,6 +84,7 @@ class Proposals {
   Decided<CreateSessionTxn> decide_one(const CreateSessionRequest& request, const Scope& scope);
   Decided<CloseSessionTxn> decide_one(const CloseSessionRequest& request, const Scope& scope);
   Decided<DeleteTxn> decide_one(const DeleteContainerRequest& request, const Scope& scope);
+  Error check_quota(std::string_view path, std::int64_t count, std::int64_t bytes);
   Error check_create_flags(const CreateRequest& request) const;
   Error plan_delete(const std::string& path, const Scope& scope, const DeleteRequest* asked);
 
@@ -89,6 +95,7 @@ class Proposals {
   std::vector<Undo> undo_;                                  // of the multi being decided
   bool undoing_ = false;
   std::unordered_set<std::int64_t> closing_;
+  std::optional<QuotaExceeded> quota_exceeded_;
   std::uint64_t digest_ = 0;
 };
 

@@ -35,6 +35,56 @@ QuotaStats parse_quota(std::string_view text) {
   return QuotaStats{number_after(text, "count="), number_after(text, "bytes=")};
 }
 
+QuotaLimits parse_quota_limits(std::string_view text) {
+  QuotaLimits limits;
+  while (!text.empty()) {
+    std::size_t end = text.find_first_of(",;");
+    std::string_view pair = text.substr(0, end);
+    std::size_t equals = pair.find('=');
+    std::int64_t value = -1;
+    if (equals != std::string_view::npos) std::from_chars(pair.data() + equals + 1, pair.data() + pair.size(), value);
+    std::string_view key = pair.substr(0, equals);
+    if (key == "count") limits.count = value;
+    if (key == "bytes") limits.bytes = value;
+    if (key == "countHardLimit") limits.count_hard = value;
+    if (key == "byteHardLimit") limits.bytes_hard = value;
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return limits;
+}
+
+std::optional<QuotaLimits> Tree::quota_limits(std::string_view limited) const {
+  const Znode* node = find(std::string(kQuota) + std::string(limited) + "/" + std::string(kLimitsName));
+  return node == nullptr ? std::nullopt : std::optional(parse_quota_limits(node->data.view()));
+}
+
+std::optional<QuotaStats> Tree::quota_stats(std::string_view limited) const {
+  const Znode* node = find(std::string(kQuota) + std::string(limited) + "/" + std::string(kStatsName));
+  return node == nullptr ? std::nullopt : std::optional(parse_quota(node->data.view()));
+}
+
+std::optional<QuotaExceeded> Tree::check_quota(std::string_view path, std::int64_t count, std::int64_t bytes) const {
+  auto prefix = quota_prefix(path);
+  if (!prefix) return std::nullopt;
+  auto limits = quota_limits(*prefix);
+  auto stats = quota_stats(*prefix);
+  if (!limits || !stats) return std::nullopt;
+  std::optional<QuotaExceeded> soft;
+  auto check = [&](bool of_bytes, std::int64_t change, std::int64_t now, std::int64_t hard, std::int64_t lenient) {
+    std::int64_t limit = hard > -1 ? hard : lenient;
+    if (change == 0 || limit < 0 || now + change <= limit) return std::optional<QuotaExceeded>();
+    return std::optional(
+        QuotaExceeded{std::string(*prefix), std::string(path), of_bytes, hard > -1, now + change, limit});
+  };
+  for (auto exceeded : {check(false, count, stats->count, limits->count_hard, limits->count),
+                        check(true, bytes, stats->bytes, limits->bytes_hard, limits->bytes)}) {
+    if (exceeded && exceeded->hard) return exceeded;
+    if (exceeded) soft = std::move(exceeded);
+  }
+  return soft;
+}
+
 std::optional<std::string_view> Tree::quota_prefix(std::string_view path) const {
   if (quotas_.empty() || path.starts_with("/zookeeper/")) return std::nullopt;
   for (std::string_view at = path; at != "/"; at = parent_of(at)) {

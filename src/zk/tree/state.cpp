@@ -139,10 +139,13 @@ void State::fire(WatchTable& table, EventType type, std::string_view path, std::
   event.zxid = zxid;
   event.acl = acl.get();
   std::vector<WatcherId> fired = table.fire(path);
+  std::size_t count = 0;
   for (WatcherId watcher : fired) {
     if (told != nullptr && std::binary_search(told->begin(), told->end(), watcher)) continue;
     events->on_event(watcher, event);
+    ++count;
   }
+  if (count > 0) events->on_fired(type, count);
   if (told != nullptr) *told = std::move(fired);
 }
 

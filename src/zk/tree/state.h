@@ -20,6 +20,8 @@ class EventSink {
  public:
   virtual ~EventSink() = default;
   virtual void on_event(WatcherId watcher, const Event& event) = 0;
+  // After the events of one change to one path: how many watchers there were.
+  virtual void on_fired(EventType type, std::size_t watchers) { static_cast<void>(type), static_cast<void>(watchers); }
 };
 
 // What one operation did, for its reply.

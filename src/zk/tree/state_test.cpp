@@ -228,6 +228,47 @@ TEST_F(StateTest, QuotaStatsFollowTheSubtree) {
   EXPECT_EQ(state_.tree().find("/zookeeper/quota/a/zookeeper_stats")->data.view(), "count=1,bytes=3");
 }
 
+TEST_F(StateTest, HardQuotasRefuseAndSoftOnesTell) {
+  create("/a");
+  create("/zookeeper/quota/a");
+  run(creation("/zookeeper/quota/a/zookeeper_limits", 0, "count=2,bytes=10=;byteHardLimit=20;countHardLimit=3"));
+  run(creation("/zookeeper/quota/a/zookeeper_stats", 0, "count=0,bytes=0"));
+  ProposalRules rules;
+  rules.enforce_quota = true;
+  Proposals enforcing(state_, rules);
+  auto error_of = [&](const WriteRequest& request) {
+    Caller caller;
+    caller.session_id = kSession;
+    caller.identities = identities_;
+    Txn txn = enforcing.decide(request, caller, ++zxid_, 1);
+    Error error = state_.apply(txn).outcome.error;
+    enforcing.applied(txn);
+    return error;
+  };
+  EXPECT_EQ(error_of(creation("/a/b", 0, "12345")), Error::ok);
+  EXPECT_FALSE(enforcing.take_quota_exceeded());
+  EXPECT_EQ(error_of(creation("/a/c", 0, "")), Error::ok);
+  EXPECT_EQ(error_of(creation("/a/d", 0, "")), Error::quota_exceeded);
+  auto exceeded = enforcing.take_quota_exceeded();
+  ASSERT_TRUE(exceeded);
+  EXPECT_TRUE(exceeded->hard);
+  EXPECT_FALSE(exceeded->of_bytes);
+  EXPECT_EQ(exceeded->would_be, 4);
+  EXPECT_EQ(exceeded->limit, 3);
+  EXPECT_EQ(error_of(setting("/a/b", std::string(20, 'x'))), Error::quota_exceeded);  // with the byte of /a itself
+  EXPECT_TRUE(enforcing.take_quota_exceeded()->of_bytes);
+  EXPECT_EQ(error_of(setting("/a/b", std::string(19, 'x'))), Error::ok);
+  // A limit in plain form is soft.
+  EXPECT_EQ(error_of(setting("/zookeeper/quota/a/zookeeper_limits", "count=3,bytes=10")), Error::ok);
+  EXPECT_EQ(error_of(setting("/a/b", std::string(30, 'x'))), Error::ok);
+  exceeded = enforcing.take_quota_exceeded();
+  ASSERT_TRUE(exceeded);
+  EXPECT_FALSE(exceeded->hard);
+  // The quota's own znodes and what lies elsewhere don't count.
+  EXPECT_EQ(error_of(creation("/elsewhere", 0, std::string(1000, 'x'))), Error::ok);
+  EXPECT_FALSE(enforcing.take_quota_exceeded());
+}
+
 TEST_F(StateTest, ReplayOverATreeThatHasTheEffectsChangesNothing) {
   std::vector<Txn> txns;
   auto note = [&](const WriteRequest& request) {

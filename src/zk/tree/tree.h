@@ -11,6 +11,7 @@
 
 #include "zk/tree/acl.h"
 #include "zk/tree/path.h"
+#include "zk/tree/quota.h"
 #include "zk/tree/txn.h"
 #include "zk/tree/znode.h"
 
@@ -45,6 +46,13 @@ class Tree {
   std::map<std::int64_t, std::vector<std::string>> ephemerals() const;
   std::size_t ephemeral_count() const;
   const std::unordered_set<const Znode*>& containers_and_ttls() const { return swept_; }
+
+  // Limits under /zookeeper/quota: the limited paths, what is limited and used there, and whether a change of a znode
+  // at `path` by so much goes beyond them.
+  const std::set<std::string, std::less<>>& limited_paths() const { return quotas_; }
+  std::optional<QuotaLimits> quota_limits(std::string_view limited) const;
+  std::optional<QuotaStats> quota_stats(std::string_view limited) const;
+  std::optional<QuotaExceeded> check_quota(std::string_view path, std::int64_t count, std::int64_t bytes) const;
 
   // Loading a snapshot: clear, ACL lists, znodes (parents first), then finish. A false answer: no parent, or unknown
   // ACL.

@@ -92,6 +92,24 @@ void WatchTable::fire_here(std::string_view path, std::vector<WatcherId>& into) 
   if (watches.empty()) by_path_.erase(entry);
 }
 
+std::vector<std::pair<std::string_view, std::vector<WatcherId>>> WatchTable::by_path() const {
+  std::vector<std::pair<std::string_view, std::vector<WatcherId>>> all;
+  for (const auto& [path, watches] : by_path_) {
+    auto& entry = all.emplace_back(path, std::vector<WatcherId>());
+    for (const Watch& watch : watches) entry.second.push_back(watch.watcher);
+  }
+  return all;
+}
+
+std::vector<std::pair<WatcherId, std::vector<std::string_view>>> WatchTable::by_watcher() const {
+  std::vector<std::pair<WatcherId, std::vector<std::string_view>>> all;
+  for (const auto& [watcher, paths] : by_watcher_) {
+    auto& entry = all.emplace_back(watcher, std::vector<std::string_view>());
+    for (const std::string* path : paths) entry.second.push_back(*path);
+  }
+  return all;
+}
+
 std::vector<WatcherId> WatchTable::fire(std::string_view path) {
   std::vector<WatcherId> fired;
   fire_here(path, fired);

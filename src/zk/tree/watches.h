@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace zk::tree {
@@ -29,6 +30,10 @@ class WatchTable {
   // The watchers that hear of a change of `path`: those on it, whose standard watches are used up, and the recursive
   // ones of its ancestors. Sorted, each once.
   std::vector<WatcherId> fire(std::string_view path);
+
+  // For listings, in no order.
+  std::vector<std::pair<std::string_view, std::vector<WatcherId>>> by_path() const;
+  std::vector<std::pair<WatcherId, std::vector<std::string_view>>> by_watcher() const;
 
   std::size_t watch_count() const { return watches_; }
   std::size_t path_count() const { return by_path_.size(); }
