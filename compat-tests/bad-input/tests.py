@@ -55,6 +55,12 @@ def behaviours(context):
             expect_equal(wire.produce_error(connection.read(), name), error, "error code")
         return check
 
+    def shutdown_answers(error):
+        def check(connection):
+            answer = connection.read()
+            expect_equal((answer[:4], error_of(answer)), (struct.pack(">i", 7), error), "ControlledShutdown")
+        return check
+
     def silent(connection):
         expect(connection.silent(1), "an answer, or the end")
 
@@ -74,6 +80,10 @@ def behaviours(context):
         ("null client id", frame(header(wire.API_VERSIONS, 0, 1, client=None)), served),
         ("zero-length frame", frame(b""), closes),
         ("LeaderAndIsr v0, empty body", frame(header(wire.LEADER_AND_ISR, 0)), closes),
+        ("ControlledShutdown v0, header v0, own broker id",
+         frame(header(wire.CONTROLLED_SHUTDOWN, 0, kind=0) + struct.pack(">i", 0)), shutdown_answers(0)),
+        ("ControlledShutdown v0, header v1: the client id is read as the broker id",
+         frame(header(wire.CONTROLLED_SHUTDOWN, 0) + struct.pack(">i", 0)), shutdown_answers(8)),
         ("Produce v3, no topics", frame(wire.produce(3)), answers(12)),
         ("Produce v3, zstd", frame(wire.produce(3, name, zstd)), produce_answers(76)),
         ("Produce v6, zstd", frame(wire.produce(6, name, zstd)), produce_answers(76)),

@@ -94,7 +94,9 @@ class Broker:
             "zookeeper.connect": self.coordinator.connect, "zookeeper.session.timeout.ms": 6000,
             "offsets.topic.replication.factor": 1, "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1, "offsets.topic.num.partitions": 10,
-            "transaction.state.log.num.partitions": 4, "group.initial.rebalance.delay.ms": 0, **(settings or {}),
+            "transaction.state.log.num.partitions": 4, "group.initial.rebalance.delay.ms": 0,
+            # Tests connect by the thousand; a full backlog (50) would cost them a second each time.
+            "socket.listen.backlog.size": 1000, **(settings or {}),
         }
         self.properties = self.directory / "server.properties"
         self.write_properties()

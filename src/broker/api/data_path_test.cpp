@@ -6,6 +6,7 @@
 #include "broker/api/registry.h"
 #include "broker/api/testing/test_services.h"
 #include "protocol/messages/api_versions.h"
+#include "protocol/messages/controlled_shutdown.h"
 #include "protocol/messages/delete_records.h"
 #include "protocol/messages/describe_log_dirs.h"
 #include "protocol/messages/fetch.h"
@@ -383,6 +384,33 @@ TEST_F(DataPath, ListOffsets) {
   EXPECT_EQ(ask(1'700'000'000'001).offset, 1);
   EXPECT_EQ(ask(1'700'000'000'001).timestamp, 1'700'000'000'001);
   EXPECT_EQ(ask(1'800'000'000'000).offset, -1);
+}
+
+TEST_F(DataPath, ControlledShutdownNamesWhatStaysBehind) {
+  broker.add_topic("alone");
+  broker.add_topic("shared");
+  auto ask = [&](std::int32_t id, std::int64_t epoch, std::int16_t version) {
+    protocol::ControlledShutdownRequest request;
+    request.broker_id = id;
+    request.broker_epoch = epoch;
+    return *broker.ask<protocol::ControlledShutdownResponse>(request, version);
+  };
+  EXPECT_EQ(ask(TestBroker::kBrokerId, -1, 3).error_code, ErrorCode::not_controller);
+  auto cluster = std::make_shared<metadata::ClusterMetadata>(*broker.metadata.get());
+  cluster->controller_id = TestBroker::kBrokerId;
+  cluster->brokers[TestBroker::kBrokerId].epoch = 9;
+  auto shared = std::make_shared<metadata::Topic>(*cluster->topic("shared"));
+  shared->partitions[0].replicas = {TestBroker::kBrokerId, 5};
+  cluster->topics["shared"] = shared;
+  broker.metadata.set(cluster);
+  EXPECT_EQ(ask(5, -1, 3).error_code, ErrorCode::broker_not_available);
+  EXPECT_EQ(ask(TestBroker::kBrokerId, 8, 3).error_code, ErrorCode::stale_broker_epoch);
+  for (std::int16_t version = 0; version <= 3; ++version) {
+    auto answer = ask(TestBroker::kBrokerId, 9, version);
+    EXPECT_EQ(answer.error_code, ErrorCode::none);
+    ASSERT_EQ(answer.remaining_partitions.size(), 1u);
+    EXPECT_EQ(answer.remaining_partitions[0].topic_name, "shared");
+  }
 }
 
 TEST_F(DataPath, ListOffsetsForTheOldestClients) {

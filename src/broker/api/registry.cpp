@@ -7,6 +7,7 @@
 #include "broker/api/serve.h"
 #include "protocol/messages/alter_configs.h"
 #include "protocol/messages/api_versions.h"
+#include "protocol/messages/controlled_shutdown.h"
 #include "protocol/messages/create_partitions.h"
 #include "protocol/messages/create_topics.h"
 #include "protocol/messages/delete_groups.h"
@@ -52,6 +53,7 @@ constexpr std::array kServed = {
     SERVES(Fetch, 0, 18),
     SERVES(ListOffsets, 0, 11),
     SERVES(Metadata, 0, 13),
+    SERVES(ControlledShutdown, 0, 3),
     SERVES(OffsetCommit, 0, 10),
     SERVES(OffsetFetch, 0, 10),
     SERVES(FindCoordinator, 0, 6),
