@@ -82,6 +82,7 @@ class Broker:
         self.kind, self.binary, self.as_kafka = kind, binary, as_kafka
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.heap = "1g" if as_kafka else "512m"  # of a JVM
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.log = self.directory / "server.log"
@@ -110,7 +111,7 @@ class Broker:
             if self.embedded:
                 return [self.binary, "start", "--server", self.properties, "--coordinator", self.coordinator.properties]
             return [self.binary, "broker", self.properties]
-        return jars.java("3.9.2", "kafka.Kafka", self.properties, heap="1g" if self.as_kafka else "512m", log_level="INFO",
+        return jars.java("3.9.2", "kafka.Kafka", self.properties, heap=self.heap, log_level="INFO",
                          as_kafka=self.as_kafka)
 
     def launch(self):

@@ -25,6 +25,7 @@ CLASSES = {
     "kafka-verifiable-consumer": ("org.apache.kafka.tools.VerifiableConsumer",) * 2,
     "kafka-dump-log": ("kafka.tools.DumpLogSegments", "org.apache.kafka.tools.DumpLogSegments"),
     "kafka-leader-election": ("org.apache.kafka.tools.LeaderElectionCommand",) * 2,
+    "kafka-reassign-partitions": ("org.apache.kafka.tools.reassign.ReassignPartitionsCommand",) * 2,
     "zookeeper-shell": ("org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka", None),
 }
 

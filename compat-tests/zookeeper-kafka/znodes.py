@@ -1,0 +1,23 @@
+"""Reads znodes for the tests: argv = host:port. A line of JSON in, paths; a line of JSON out, what is there."""
+import json
+import sys
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import NoNodeError
+from kazoo.retry import KazooRetry
+
+forever = {"max_tries": -1, "delay": 0.02, "max_delay": 0.2}
+one = KazooClient(hosts=sys.argv[1], timeout=40, connection_retry=KazooRetry(**forever), command_retry=KazooRetry(**forever))
+one.start(120)
+for line in sys.stdin:
+    found = {}
+    for path in json.loads(line):
+        try:
+            data, stat = one.retry(one.get, path)
+            found[path] = {"data": data and data.decode(), "czxid": stat.czxid, "owner": stat.owner_session_id,
+                           "version": stat.version, "cversion": stat.cversion,
+                           "children": sorted(one.retry(one.get_children, path))}
+        except NoNodeError:
+            found[path] = None
+    print(json.dumps(found), flush=True)
+one.stop()
