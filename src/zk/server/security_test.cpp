@@ -89,7 +89,7 @@ class Security : public ::testing::Test {
   }
 
   void sync() {
-    while (coordinator_->has_batch()) coordinator_->on_durable(coordinator_->take_batch().records);
+    while (coordinator_->has_batch()) coordinator_->on_durable(coordinator_->take_batch().records, 0);
     coordinator_->flush_dirty();
   }
 
