@@ -8,6 +8,18 @@ namespace zk::server {
 using tree::Error;
 using tree::OpCode;
 
+namespace {
+
+constexpr std::int32_t kPingXid = -2;  // of the answer, whatever the ping had
+
+// A null path can be read, but not looked up.
+template <class Request>
+bool read_with_path(proto::Reader& reader, Request& request) {
+  return reader.read(request) && !request.path.is_null();
+}
+
+}  // namespace
+
 bool Coordinator::may(const Peer& peer, const tree::Znode& node, std::int32_t permissions) const {
   if (node.acl_id == tree::AclCache::kOpenId) return true;
   return is_allowed(*state_.tree().acl_of(node), permissions, peer.identities, acl_schemes_);
@@ -16,7 +28,7 @@ bool Coordinator::may(const Peer& peer, const tree::Znode& node, std::int32_t pe
 void Coordinator::serve(Peer& peer, std::int32_t xid, OpCode op, proto::Reader& reader) {
   switch (op) {
     case OpCode::ping:
-      return reply_error(peer, xid, Error::ok);
+      return reply_error(peer, kPingXid, Error::ok);
     case OpCode::exists:
       return serve_exists(peer, xid, reader);
     case OpCode::get_data:
@@ -53,17 +65,19 @@ void Coordinator::serve(Peer& peer, std::int32_t xid, OpCode op, proto::Reader& 
     case OpCode::create_ttl:
     case OpCode::remove:
     case OpCode::set_data:
-    case OpCode::set_acl:  // here only if they could not be read
+    case OpCode::set_acl:
+    case OpCode::multi:
+    case OpCode::reconfig:  // here only if they could not be read
       return reply_error(peer, xid, Error::marshalling_error);
     default:
-      reply_error(peer, xid, Error::unimplemented);
+      send(peer, xid, -1, Error::unimplemented, [](proto::Writer&) {});  // answered before it has a zxid
       return peer.close_after_output();
   }
 }
 
 void Coordinator::serve_exists(Peer& peer, std::int32_t xid, proto::Reader& reader) {
   proto::ExistsRequest request;
-  if (!reader.read(request)) return reply_error(peer, xid, Error::marshalling_error);
+  if (!read_with_path(reader, request)) return reply_error(peer, xid, Error::marshalling_error);
   if (request.path.find('\0') != std::string::npos) return reply_error(peer, xid, Error::bad_arguments);
   const tree::Znode* node = state_.tree().find(request.path);
   if (node != nullptr && !may(peer, *node, tree::kRead)) return reply_error(peer, xid, Error::no_auth);
@@ -75,7 +89,7 @@ void Coordinator::serve_exists(Peer& peer, std::int32_t xid, proto::Reader& read
 
 void Coordinator::serve_get_data(Peer& peer, std::int32_t xid, proto::Reader& reader) {
   proto::GetDataRequest request;
-  if (!reader.read(request)) return reply_error(peer, xid, Error::marshalling_error);
+  if (!read_with_path(reader, request)) return reply_error(peer, xid, Error::marshalling_error);
   const tree::Znode* node = state_.tree().find(request.path);
   if (node == nullptr) return reply_error(peer, xid, Error::no_node);
   if (!may(peer, *node, tree::kRead)) return reply_error(peer, xid, Error::no_auth);
@@ -89,7 +103,7 @@ void Coordinator::serve_get_data(Peer& peer, std::int32_t xid, proto::Reader& re
 
 void Coordinator::serve_get_acl(Peer& peer, std::int32_t xid, proto::Reader& reader) {
   proto::GetACLRequest request;
-  if (!reader.read(request)) return reply_error(peer, xid, Error::marshalling_error);
+  if (!read_with_path(reader, request)) return reply_error(peer, xid, Error::marshalling_error);
   const tree::Znode* node = state_.tree().find(request.path);
   if (node == nullptr) return reply_error(peer, xid, Error::no_node);
   if (!may(peer, *node, tree::kRead | tree::kAdmin)) return reply_error(peer, xid, Error::no_auth);
@@ -102,7 +116,7 @@ void Coordinator::serve_get_acl(Peer& peer, std::int32_t xid, proto::Reader& rea
 
 void Coordinator::serve_get_children(Peer& peer, std::int32_t xid, proto::Reader& reader, bool with_stat) {
   proto::GetChildrenRequest request;  // the same for both
-  if (!reader.read(request)) return reply_error(peer, xid, Error::marshalling_error);
+  if (!read_with_path(reader, request)) return reply_error(peer, xid, Error::marshalling_error);
   const tree::Znode* node = state_.tree().find(request.path);
   if (node == nullptr) return reply_error(peer, xid, Error::no_node);
   if (!may(peer, *node, tree::kRead)) return reply_error(peer, xid, Error::no_auth);
@@ -123,7 +137,7 @@ void Coordinator::serve_get_children(Peer& peer, std::int32_t xid, proto::Reader
 
 void Coordinator::serve_all_children_number(Peer& peer, std::int32_t xid, proto::Reader& reader) {
   proto::GetAllChildrenNumberRequest request;
-  if (!reader.read(request)) return reply_error(peer, xid, Error::marshalling_error);
+  if (!read_with_path(reader, request)) return reply_error(peer, xid, Error::marshalling_error);
   const tree::Znode* node = state_.tree().find(request.path);
   if (node == nullptr) return reply_error(peer, xid, Error::no_node);
   if (!may(peer, *node, tree::kRead)) return reply_error(peer, xid, Error::no_auth);
@@ -168,8 +182,8 @@ void Coordinator::serve_multi_read(Peer& peer, std::int32_t xid, proto::Reader& 
     if (!reader.read(header)) return reply_error(peer, xid, Error::marshalling_error);
     if (header.done) break;
     auto op = static_cast<OpCode>(header.type);
-    proto::GetDataRequest request;  // getChildren has the same fields
-    if ((op != OpCode::get_data && op != OpCode::get_children) || !reader.read(request)) {
+    proto::GetDataRequest request;  // getChildren has the same fields; ZooKeeper sets no watch here, whatever it says
+    if ((op != OpCode::get_data && op != OpCode::get_children) || !read_with_path(reader, request)) {
       return reply_error(peer, xid, Error::marshalling_error);
     }
     const tree::Znode* node = state_.tree().find(request.path);
@@ -180,13 +194,11 @@ void Coordinator::serve_multi_read(Peer& peer, std::int32_t xid, proto::Reader& 
     if (error != Error::ok) {
       results.write(header.err);
     } else if (op == OpCode::get_data) {
-      if (request.watch) state_.data_watches().add(request.path, peer.id, tree::kStandardWatch);
       proto::GetDataResponse body;
       if (!node->data.is_null()) body.data = std::string(node->data.view());
       body.stat = state_.tree().stat_of(*node);
       results.write(body);
     } else {
-      if (request.watch) state_.child_watches().add(request.path, peer.id, tree::kStandardWatch);
       proto::GetChildrenResponse body;
       for (std::string_view name : state_.tree().children_of(*node)) body.children.emplace_back(std::string(name));
       results.write(body);

@@ -366,8 +366,115 @@ TEST_F(ServerTest, AnUnknownOperationIsAnsweredAndEndsTheConnection) {
   made->send(7, static_cast<OpCode>(4711));
   Reply reply = made->receive();
   EXPECT_EQ(reply.xid, 7);
+  EXPECT_EQ(reply.zxid, -1);
   EXPECT_EQ(reply.error, -6);
   EXPECT_TRUE(made->is_closed());
+}
+
+// What ZooKeeper 3.9.4 answers to requests that no good client sends.
+class OddRequestTest : public ServerTest {
+ protected:
+  OddRequestTest() {
+    start();
+    client_ = client();
+    last_zxid_ = client_->create("/first").zxid;
+  }
+  // The code of the answer; `zxids` is how many the request took.
+  template <class Record>
+  std::int32_t ask(OpCode op, const Record& record, std::int64_t zxids) {
+    client_->send(1, op, record);
+    Reply reply = client_->receive();
+    EXPECT_EQ(reply.zxid, last_zxid_ + zxids);
+    last_zxid_ = reply.zxid;
+    return reply.error;
+  }
+  template <class Part>
+  std::int32_t ask_multi(OpCode outer, OpCode op, const Part& part, std::int64_t zxids) {
+    proto::Writer writer;
+    proto::RequestHeader header;
+    header.type = static_cast<std::int32_t>(outer);
+    proto::MultiHeader before, end;
+    before.type = static_cast<std::int32_t>(op);
+    end.type = end.err = -1;
+    end.done = true;
+    writer.write(header).write(before).write(part).write(end);
+    client_->send_frame(writer.take());
+    Reply reply = client_->receive();
+    EXPECT_EQ(reply.zxid, last_zxid_ + zxids);
+    last_zxid_ = reply.zxid;
+    return reply.error;
+  }
+
+  std::unique_ptr<RawClient> client_;
+  std::int64_t last_zxid_ = 0;
+};
+
+TEST_F(OddRequestTest, NullPathsAreUnreadable) {
+  proto::CreateRequest creation = RawClient::creation("");
+  creation.path = proto::Nullable<std::string>::null();
+  EXPECT_EQ(ask(OpCode::create, creation, 1), -5);
+  proto::DeleteRequest removal;
+  removal.path = proto::Nullable<std::string>::null();
+  EXPECT_EQ(ask(OpCode::remove, removal, 1), -5);
+  EXPECT_EQ(ask_multi(OpCode::multi, OpCode::remove, removal, 1), -5);
+  proto::GetDataRequest reading;
+  reading.path = proto::Nullable<std::string>::null();
+  for (OpCode op : {OpCode::exists, OpCode::get_data, OpCode::get_children, OpCode::get_children2}) {
+    EXPECT_EQ(ask(op, reading, 0), -5);
+  }
+  proto::SetWatches watches;
+  watches.exist_watches = decltype(watches.exist_watches)::null();
+  EXPECT_EQ(ask(OpCode::set_watches, watches, 0), -5);
+}
+
+TEST_F(OddRequestTest, NullIdentitiesAreUnreadable) {
+  proto::CreateRequest creation = RawClient::creation("/null");
+  creation.acl[0].id.id = proto::Nullable<std::string>::null();
+  EXPECT_EQ(ask(OpCode::create, creation, 1), -5);
+  creation.acl = decltype(creation.acl)::null();
+  EXPECT_EQ(ask(OpCode::create, creation, 1), -114);
+  EXPECT_EQ(ask_multi(OpCode::multi, OpCode::create, creation, 0), -5);
+}
+
+TEST_F(OddRequestTest, FlagsThatNameNoModeMakeAMultiUnreadable) {
+  for (std::int32_t flags : {-1, 5, 7, 1000}) {
+    EXPECT_EQ(ask_multi(OpCode::multi, OpCode::create2, RawClient::creation("/no", flags), 1), -5);
+  }
+  proto::CreateTTLRequest plain;  // without the flag for it, the time to live counts for nothing
+  plain.path = "/plain";
+  plain.acl = RawClient::creation("").acl;
+  plain.ttl = -1;
+  EXPECT_EQ(ask_multi(OpCode::multi, OpCode::create_ttl, plain, 1), 0);
+  EXPECT_TRUE(client_->exists("/plain"));
+}
+
+TEST_F(OddRequestTest, MultiReadSetsNoWatch) {
+  proto::GetDataRequest reading;
+  reading.path = "/first";
+  reading.watch = true;
+  EXPECT_EQ(ask_multi(OpCode::multi_read, OpCode::get_data, reading, 0), 0);
+  proto::SetDataRequest change;
+  change.path = "/first";
+  change.version = -1;
+  client_->send(9, OpCode::set_data, change);
+  EXPECT_EQ(client_->receive().xid, 9);
+}
+
+TEST_F(OddRequestTest, AnAuthPacketThatCannotBeReadEndsTheConnection) {
+  client_->send(-4, OpCode::auth);
+  EXPECT_TRUE(client_->is_closed());
+}
+
+TEST_F(OddRequestTest, APingIsAnsweredAsOne) {
+  client_->send(77, OpCode::ping);
+  EXPECT_EQ(client_->receive().xid, -2);
+}
+
+TEST_F(OddRequestTest, AReconfigThatCannotBeReadTakesNoZxid) {
+  client_->send(1, OpCode::reconfig);
+  Reply reply = client_->receive();
+  EXPECT_EQ(reply.error, -5);
+  EXPECT_EQ(reply.zxid, last_zxid_);
 }
 
 TEST_F(ServerTest, TheSameDirectoryIsNotServedTwice) {

@@ -98,7 +98,11 @@ void Coordinator::identify_by_certificate(Peer& peer) {
 
 void Coordinator::on_auth(Peer& peer, std::int32_t xid, proto::Reader& reader) {
   proto::AuthPacket packet;
-  bool accepted = reader.read(packet) && authenticate(peer, packet.scheme, packet.auth.value_or(""));
+  if (!reader.read(packet)) {
+    base::log_warn(kLogger, "Closing {}: an auth packet that cannot be read", peer.address);
+    return peer.close_now();
+  }
+  bool accepted = authenticate(peer, packet.scheme, packet.auth.value_or(""));
   send(peer, xid, 0, accepted ? tree::Error::ok : tree::Error::auth_failed, [](proto::Writer&) {});
   if (accepted) return;
   base::log_warn(kLogger, "Authentication of {} by scheme {} failed", peer.address, std::string(packet.scheme));

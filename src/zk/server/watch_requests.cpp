@@ -1,4 +1,6 @@
 // Requests about watches themselves.
+#include <algorithm>
+
 #include "zk/proto/records.h"
 #include "zk/server/convert.h"
 #include "zk/server/coordinator.h"
@@ -41,6 +43,11 @@ void Coordinator::serve_set_watches(Peer& peer, std::int32_t xid, proto::Reader&
                reader.read(request.exist_watches) && reader.read(request.child_watches);
   if (whole && persistent) {
     whole = reader.read(request.persistent_watches) && reader.read(request.persistent_recursive_watches);
+  }
+  for (const auto* paths : {&request.data_watches, &request.exist_watches, &request.child_watches,
+                            &request.persistent_watches, &request.persistent_recursive_watches}) {
+    whole = whole && !paths->is_null() &&
+            std::none_of(paths->begin(), paths->end(), [](const auto& path) { return path.is_null(); });
   }
   if (!whole) return reply_error(peer, xid, Error::marshalling_error);
   tree::WatchLists lists;

@@ -11,10 +11,33 @@ namespace {
 
 using tree::OpCode;
 
-bool read_create(proto::Reader& reader, OpCode op, tree::CreateRequest& request) {
+// A request being read. Null where a text must be can be read, but not served: it is answered as if unreadable.
+struct Body {
+  proto::Reader reader;
+  bool has_null = false;
+  bool has_null_in_multi = false;
+  bool has_null_acl = false;
+
+  template <class Record>
+  bool read(Record& record) {
+    if (!reader.read(record)) return false;
+    if constexpr (requires { record.acl; }) {
+      for (const proto::ACL& entry : record.acl) {
+        const std::string& scheme = entry.id.scheme;
+        bool needs_id = scheme == "world" || scheme == "digest" || scheme == "ip";
+        if (needs_id && entry.id.id.is_null()) has_null = true;
+      }
+    }
+    return true;
+  }
+};
+
+bool read_create(Body& from, OpCode op, tree::CreateRequest& request) {
   request.type = op;
   auto take = [&](auto& body) {
-    if (!reader.read(body)) return false;
+    if (!from.read(body)) return false;
+    from.has_null = from.has_null || body.path.is_null();
+    from.has_null_acl = from.has_null_acl || body.acl.is_null();
     request.path = std::move(body.path);
     request.data = std::move(body.data);
     request.acl = to_tree(body.acl);
@@ -31,52 +54,67 @@ bool read_create(proto::Reader& reader, OpCode op, tree::CreateRequest& request)
   return take(body);
 }
 
-bool read_one(proto::Reader& reader, tree::DeleteRequest& request) {
+bool read_one(Body& from, tree::DeleteRequest& request) {
   proto::DeleteRequest body;
-  if (!reader.read(body)) return false;
+  if (!from.read(body)) return false;
+  from.has_null = from.has_null || body.path.is_null();
   request.path = std::move(body.path);
   request.version = body.version;
   return true;
 }
 
-bool read_one(proto::Reader& reader, tree::SetDataRequest& request) {
+bool read_one(Body& from, tree::SetDataRequest& request) {
   proto::SetDataRequest body;
-  if (!reader.read(body)) return false;
+  if (!from.read(body)) return false;
+  from.has_null_in_multi = from.has_null_in_multi || body.path.is_null();
   request.path = std::move(body.path);
   request.data = std::move(body.data);
   request.version = body.version;
   return true;
 }
 
-bool read_one(proto::Reader& reader, tree::SetAclRequest& request) {
+bool read_one(Body& from, tree::SetAclRequest& request) {
   proto::SetACLRequest body;
-  if (!reader.read(body)) return false;
+  if (!from.read(body)) return false;
   request.path = std::move(body.path);
   request.acl = to_tree(body.acl);
   request.version = body.version;
   return true;
 }
 
-bool read_one(proto::Reader& reader, tree::CheckRequest& request) {
+bool read_one(Body& from, tree::CheckRequest& request) {
   proto::CheckVersionRequest body;
-  if (!reader.read(body)) return false;
+  if (!from.read(body)) return false;
+  from.has_null_in_multi = from.has_null_in_multi || body.path.is_null();
   request.path = std::move(body.path);
   request.version = body.version;
   return true;
 }
 
 template <class Request, class Any>
-bool read_into(proto::Reader& reader, Any& any) {
+bool read_into(Body& from, Any& any) {
   Request request;
-  if (!read_one(reader, request)) return false;
+  if (!read_one(from, request)) return false;
   any = std::move(request);
   return true;
 }
 
-bool read_multi(proto::Reader& reader, tree::MultiRequest& multi) {
+// A create within a multi. ZooKeeper looks at its flags as it reads it: those that name no mode make the whole request
+// unreadable, and a create with a time to live but without the flag for it is a plain one.
+bool read_create_part(Body& from, OpCode op, tree::CreateRequest& request) {
+  constexpr std::int32_t kFlagsMaxWithoutTtl = 4;
+  if (!read_create(from, op, request)) return false;
+  if (from.has_null_acl) return false;
+  bool plain = request.flags >= 0 && request.flags <= kFlagsMaxWithoutTtl;
+  if (op != OpCode::create_ttl) return plain;
+  if (plain) request.type = OpCode::create;
+  return true;
+}
+
+bool read_multi(Body& from, tree::MultiRequest& multi) {
   for (;;) {
     proto::MultiHeader header;
-    if (!reader.read(header)) return false;
+    if (!from.read(header)) return false;
     if (header.done) return true;
     tree::SubRequest& part = multi.requests.emplace_back();
     auto op = static_cast<OpCode>(header.type);
@@ -86,42 +124,44 @@ bool read_multi(proto::Reader& reader, tree::MultiRequest& multi) {
       case OpCode::create2:
       case OpCode::create_container:
       case OpCode::create_ttl:
-        whole = read_create(reader, op, part.emplace<tree::CreateRequest>());
+        whole = read_create_part(from, op, part.emplace<tree::CreateRequest>());
         break;
       case OpCode::remove:
-        whole = read_into<tree::DeleteRequest>(reader, part);
+        whole = read_into<tree::DeleteRequest>(from, part);
         break;
       case OpCode::set_data:
-        whole = read_into<tree::SetDataRequest>(reader, part);
+        whole = read_into<tree::SetDataRequest>(from, part);
         break;
       case OpCode::check:
-        whole = read_into<tree::CheckRequest>(reader, part);
+        whole = read_into<tree::CheckRequest>(from, part);
         break;
       default:
         break;
     }
-    if (!whole) return false;
+    if (!whole || from.has_null || from.has_null_in_multi) return false;
   }
 }
 
-bool read_write(proto::Reader& reader, OpCode op, tree::WriteRequest& request) {
+bool read_write(Body& from, OpCode op, tree::WriteRequest& request) {
   switch (op) {
     case OpCode::create:
     case OpCode::create2:
     case OpCode::create_container:
     case OpCode::create_ttl:
-      return read_create(reader, op, request.emplace<tree::CreateRequest>());
+      return read_create(from, op, request.emplace<tree::CreateRequest>());
     case OpCode::remove:
-      return read_into<tree::DeleteRequest>(reader, request);
+      return read_into<tree::DeleteRequest>(from, request);
     case OpCode::set_data:
-      return read_into<tree::SetDataRequest>(reader, request);
+      return read_into<tree::SetDataRequest>(from, request);
     case OpCode::set_acl:
-      return read_into<tree::SetAclRequest>(reader, request);
+      return read_into<tree::SetAclRequest>(from, request);
     case OpCode::multi:
-      return read_multi(reader, request.emplace<tree::MultiRequest>());
-    case OpCode::reconfig:
+      return read_multi(from, request.emplace<tree::MultiRequest>());
+    case OpCode::reconfig: {
+      proto::ReconfigRequest body;
       request = tree::ReconfigRequest{};
-      return true;
+      return from.read(body);
+    }
     case OpCode::close_session:
       request = tree::CloseSessionRequest{};
       return true;
@@ -177,13 +217,15 @@ void write_multi(proto::Writer& writer, const std::vector<tree::Outcome>& parts)
 
 bool Coordinator::start_write(Peer& peer, std::int32_t xid, OpCode op, proto::Reader& reader) {
   tree::WriteRequest request;
-  proto::Reader body = reader;
-  if (read_write(body, op, request)) {
+  Body body{reader};
+  bool whole = read_write(body, op, request);
+  if (whole && !body.has_null) {
     propose(&peer, peer.session_id, xid, op, request);
     return true;
   }
-  if (op != OpCode::multi) return false;
-  // ZooKeeper gives a multi that it cannot read a zxid of its own.
+  bool takes_zxid = op == OpCode::multi ? !body.has_null_acl : body.has_null;
+  if (!takes_zxid) return false;
+  // ZooKeeper gives a multi that it cannot read, and a request with a null that it trips over, a zxid of its own.
   tree::Txn txn;
   txn.session_id = peer.session_id;
   txn.cxid = xid;

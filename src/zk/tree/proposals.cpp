@@ -140,7 +140,10 @@ bool Proposals::allowed(const Record& record, std::int32_t permissions, const Ca
 
 Error Proposals::check_create_flags(const CreateRequest& request) const {
   if (request.flags < kPersistent || request.flags > kTtlSequential) return Error::bad_arguments;
-  if (request.flags != kTtl && request.flags != kTtlSequential) return Error::ok;
+  if (request.flags != kTtl && request.flags != kTtlSequential) {
+    // A time to live is no argument of these.
+    return request.type == OpCode::create_ttl ? Error::bad_arguments : Error::ok;
+  }
   if (!rules_.extended_types) return Error::unimplemented;
   return request.ttl_ms > 0 && request.ttl_ms <= kTtlMaxMs ? Error::ok : Error::bad_arguments;
 }

@@ -57,6 +57,8 @@ Outcome State::apply_one(const CreateTxn& txn, const Txn& whole, EventSink* even
   outcome.path = txn.path;
   const Znode* node = tree_.find(txn.path);
   outcome.stat = tree_.stat_of(*node);
+  // What was written: the content of a quota's zookeeper_stats is the server's own at once.
+  outcome.stat.data_length = txn.data ? static_cast<std::int32_t>(txn.data->size()) : 0;
   if (events == nullptr) return outcome;
   fire(data_watches_, EventType::created, txn.path, whole.zxid, tree_.acl_of(*node), events);
   fire(child_watches_, EventType::children_changed, parent_of(txn.path), whole.zxid, tree_.acl_of(*node->parent),
@@ -160,20 +162,18 @@ void State::remove_watcher(WatcherId watcher) {
 }
 
 void State::set_watches(WatcherId watcher, const WatchLists& lists, EventSink& events) {
-  auto tell = [&](EventType type, const std::string& path, const Znode* node) {
-    SharedAcl acl = node == nullptr ? nullptr : tree_.acl_of(*node);
-    Event event;
+  auto tell = [&](EventType type, const std::string& path) {
+    Event event;  // without an ACL: ZooKeeper asks none here
     event.type = type;
     event.path = path;
-    event.acl = acl.get();
     events.on_event(watcher, event);
   };
   for (const std::string& path : lists.data) {
     const Znode* node = tree_.find(path);
     if (node == nullptr) {
-      tell(EventType::deleted, path, node);
+      tell(EventType::deleted, path);
     } else if (node->stat.mzxid > lists.relative_zxid) {
-      tell(EventType::data_changed, path, node);
+      tell(EventType::data_changed, path);
     } else {
       data_watches_.add(path, watcher, kStandardWatch);
     }
@@ -181,7 +181,7 @@ void State::set_watches(WatcherId watcher, const WatchLists& lists, EventSink& e
   for (const std::string& path : lists.exist) {
     const Znode* node = tree_.find(path);
     if (node != nullptr) {
-      tell(EventType::created, path, node);
+      tell(EventType::created, path);
     } else {
       data_watches_.add(path, watcher, kStandardWatch);
     }
@@ -189,9 +189,9 @@ void State::set_watches(WatcherId watcher, const WatchLists& lists, EventSink& e
   for (const std::string& path : lists.child) {
     const Znode* node = tree_.find(path);
     if (node == nullptr) {
-      tell(EventType::deleted, path, node);
+      tell(EventType::deleted, path);
     } else if (node->stat.pzxid > lists.relative_zxid) {
-      tell(EventType::children_changed, path, node);
+      tell(EventType::children_changed, path);
     } else {
       child_watches_.add(path, watcher, kStandardWatch);
     }

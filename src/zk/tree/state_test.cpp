@@ -215,6 +215,34 @@ TEST_F(StateTest, SetWatchesTellsWhatWasMissed) {
   EXPECT_THAT(events_.take(), ElementsAre("9 1 /absent", "9 4 /old"));
 }
 
+TEST_F(StateTest, MissedEventsAreToldWithoutAskingTheAcl) {
+  struct Acls : EventSink {
+    void on_event(WatcherId, const Event& event) override { with_acl += event.acl != nullptr; }
+    int with_acl = 0;
+  } acls;
+  create("/there");
+  WatchLists lists;
+  lists.data = lists.exist = lists.child = {"/there"};
+  state_.set_watches(9, lists, acls);
+  EXPECT_EQ(acls.with_acl, 0);
+}
+
+TEST_F(StateTest, TheAnswerToACreateOfQuotaStatsTellsWhatWasWritten) {
+  create("/zookeeper/quota/a");
+  Applied made = run(creation("/zookeeper/quota/a/zookeeper_stats", 0, "ab"));
+  EXPECT_EQ(made.outcome.stat.data_length, 2);
+  EXPECT_EQ(state_.tree().find("/zookeeper/quota/a/zookeeper_stats")->data.view(), "count=0,bytes=0");
+}
+
+TEST_F(StateTest, OnlyNodesWithATimeToLiveTakeOne) {
+  CreateRequest request = creation("/plain");
+  request.type = OpCode::create_ttl;
+  for (std::int64_t ttl_ms : {INT64_C(5000), INT64_C(-1)}) {
+    request.ttl_ms = ttl_ms;
+    EXPECT_EQ(run(request).outcome.error, Error::bad_arguments);
+  }
+}
+
 TEST_F(StateTest, QuotaStatsFollowTheSubtree) {
   create("/a");
   for (const char* path :
