@@ -15,8 +15,8 @@ def write_properties(path, values):
 
 
 class ZooKeeper:
-    """A coordinator alone: kind `milena` is `milena coordinator`, `zookeeper` Apache ZooKeeper 3.9.4, `kafka` the ZooKeeper that
-    Kafka 3.9.2 ships."""
+    """A coordinator alone: kind `milena` is `milena coordinator`, `zookeeper` Apache ZooKeeper 3.9.4,
+    `zookeeper-<version>` an older one, `kafka` the ZooKeeper that Kafka 3.9.2 ships."""
 
     def __init__(self, kind, directory, binary=None, as_kafka=False, settings=None):
         self.kind, self.binary, self.as_kafka = kind, binary, as_kafka
@@ -36,8 +36,8 @@ class ZooKeeper:
         if self.kind == "milena":
             command = [self.binary, "coordinator", self.properties]
         else:
-            command = jars.java(jars.ZOOKEEPER if self.kind == "zookeeper" else "3.9.2",
-                                "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
+            jars_of = {"zookeeper": jars.ZOOKEEPER, "kafka": "3.9.2"}
+            command = jars.java(jars_of.get(self.kind, self.kind), "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
                                 log_level="INFO", options=self.java_options,
                                 as_kafka=self.as_kafka, heap="512m")
         self.child = Child(command, self.log)

@@ -40,9 +40,9 @@ def java(version, main_class, *arguments, heap="256m", log_level="WARN", options
 def compiled_classes(version):
     """Our own Java programs: those of compat-tests/java compiled against Kafka 3.9.2, the same class files run on the
     other versions; those of compat-tests/zookeeper-clients against ZooKeeper 3.9.4 and Curator."""
-    zookeeper = version == ZOOKEEPER
+    zookeeper = version.startswith("zookeeper-")
     folder = ROOT / "compat-tests" / "zookeeper-clients" / "java" if zookeeper else JAVA / "src"
-    jars = jar_dir(version if zookeeper else "3.9.2")
+    jars = jar_dir(ZOOKEEPER if zookeeper else "3.9.2")
     sources = sorted(folder.glob("*.java"))
     target = CACHE / ("classes-zookeeper" if zookeeper else "classes")
     stamp = target / ".sources"

@@ -1,0 +1,136 @@
+"""ZooKeeper 3.9.4 and Milena get the same random operations; answers, events, trees and directories must be the same."""
+import os
+import pathlib
+import sys
+import time
+
+from harness.process import Failure
+from harness.runner import only, sanitizer_workload
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import oracle  # noqa: E402
+import stream  # noqa: E402
+
+LONG = os.environ.get("MILENA_LONG") == "1"
+SEEDS = [int(seed) for seed in os.environ.get("MILENA_ORACLE_SEEDS", "1,2,3,4").split(",")]
+OPERATIONS = int(os.environ.get("MILENA_ORACLE_OPERATIONS", "2500"))  # for each seed
+SETTLE_EVERY = 40  # steps
+SHRINK_S = 120  # a failure is reported after this, small or not
+SETTINGS = {
+    "extendedTypesEnabled": "true", "snapCount": 700, "maxSessionTimeout": 600000, "preAllocSize": 256,
+    "znode.container.checkIntervalMs": 3600000, "DigestAuthenticationProvider.superDigest": stream.digest(b"super:secret"),
+}
+
+
+class Pair:
+    """Fresh servers, or the directories of an earlier pair, each perhaps under the other server."""
+
+    def __init__(self, context, servers=None):
+        self.context = context
+        self.servers = servers or [context.new_coordinator(kind, start=False, settings=SETTINGS)
+                                   for kind in ("zookeeper", "milena")]
+        for server in self.servers:
+            server.start()
+        self.lockstep = oracle.Lockstep(*(server.port for server in self.servers))
+
+    def stop(self, kill=False):
+        self.lockstep.close()
+        for server in self.servers:
+            server.kill() if kill else server.stop()
+            if server in self.context.brokers:
+                self.context.brokers.remove(server)
+
+
+def play(lockstep, steps):
+    """Returns nothing, or the number of the step that showed a difference, and the difference."""
+    for number, step in enumerate(steps):
+        try:
+            lockstep.run(step)
+            if number % SETTLE_EVERY == SETTLE_EVERY - 1:
+                lockstep.settle()
+        except oracle.Difference as difference:
+            return number, difference
+    try:
+        lockstep.settle()
+        sides = [oracle.masked(oracle.walk(side)) for side in lockstep.sides]
+        oracle.compare_trees(*sides, "at the end")
+    except oracle.Difference as difference:
+        return len(steps) - 1, difference
+    return None
+
+
+def fails(context, steps):
+    pair = Pair(context)
+    try:
+        return play(pair.lockstep, steps)
+    finally:
+        pair.stop(kill=True)
+
+
+def shrink(context, steps, failure):
+    """Leaves out halves, quarters… of the steps, then single requests, as long as what is left still shows a difference."""
+    end = time.monotonic() + SHRINK_S
+    steps, failure = shrink_steps(context, steps, failure, end)
+    for at in range(len(steps) - 1, -1, -1):
+        number = len(steps[at][2]) - 1 if steps[at][0] == "requests" else -1
+        while number >= 0 and len(steps[at][2]) > 1 and time.monotonic() < end:
+            step = ("requests", steps[at][1], steps[at][2][:number] + steps[at][2][number + 1:])
+            fewer = steps[:at] + [step] + steps[at + 1:]
+            found = fails(context, fewer)
+            if found:
+                steps, failure = fewer, found
+            number -= 1
+    return steps, failure
+
+
+def shrink_steps(context, steps, failure, end):
+    steps, size = steps[:failure[0] + 1], max(1, failure[0] // 2)
+    while size >= 1 and time.monotonic() < end:
+        at, smaller = 0, False
+        while at < len(steps) - 1 and time.monotonic() < end:
+            fewer = steps[:at] + steps[min(at + size, len(steps) - 1):]
+            found = fails(context, fewer)
+            if found:
+                steps, failure, smaller = fewer[:found[0] + 1], found, True
+                size = min(size, max(1, len(steps) // 2))
+            else:
+                at += size
+        if size == 1 and not smaller:
+            break
+        size = max(1, size // 2) if size > 1 else (1 if smaller else 0)
+    return steps, failure
+
+
+def report(context, seed, steps, failure):
+    full = context.work / f"seed-{seed}-steps.py"
+    full.write_text("steps = [\n" + "".join(f"    {step!r},\n" for step in steps) + "]\n", encoding="utf-8")
+    fewer, found = shrink(context, steps, failure)
+    text = "".join(f"  {oracle.short(step)}\n" for step in fewer)
+    raise Failure(f"seed {seed}, step {failure[0]} of {len(steps)} ({full}): {failure[1]}\n"
+                  f"the fewest steps found that show a difference ({len(fewer)}):\n{text}{found[1]}")
+
+
+def run_seed(context, seed, operations):
+    """A pair that has played the seed's stream without a difference, still running."""
+    steps = stream.steps(seed, operations)
+    pair = Pair(context)
+    failure = play(pair.lockstep, steps)
+    if failure:
+        pair.stop(kill=True)
+        report(context, seed, steps, failure)
+    return pair
+
+
+@only("milena")
+@sanitizer_workload
+def test_random_streams(context):
+    replies = events = 0
+    seeds = SEEDS if context.scale == 1.0 else SEEDS[:1]
+    if LONG:
+        seeds = range(1, 41)
+    for seed in seeds:
+        pair = run_seed(context, seed, int(OPERATIONS * context.scale) * (4 if LONG else 1))
+        replies += pair.lockstep.replies
+        events += pair.lockstep.events
+        pair.stop()
+    return f"{len(seeds)} seeds, {replies} replies and {events} events equal"
