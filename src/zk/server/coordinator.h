@@ -50,7 +50,7 @@ class Coordinator final : private tree::EventSink {
   bool has_batch() const { return batch_.count > 0; }
   LogBatch take_batch();
   // The batch taken last is on disk; writing and syncing took so long.
-  void on_durable(base::Bytes buffer, std::int64_t sync_ms);
+  void on_durable(base::Bytes buffer, std::int64_t sync_ms = 0);
   void roll_log() { batch_.roll = true; }
   // No write that isn't durable may be lost silently: nothing goes out any more.
   void fail();
