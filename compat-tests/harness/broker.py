@@ -20,6 +20,7 @@ class ZooKeeper:
 
     def __init__(self, kind, directory, binary=None, as_kafka=False, settings=None):
         self.kind, self.binary, self.as_kafka = kind, binary, as_kafka
+        self.heap, self.java_flags = "512m", None
         self.java_options = ["-Dzookeeper.jmx.log4j.disable=true"]
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -32,15 +33,20 @@ class ZooKeeper:
         self.log = self.directory / "zookeeper.log"
         self.child = None
 
-    def start(self):
+    def launch(self):
+        """Starts without waiting."""
         if self.kind == "milena":
             command = [self.binary, "coordinator", self.properties]
         else:
             jars_of = {"zookeeper": jars.ZOOKEEPER, "kafka": "3.9.2"}
             command = jars.java(jars_of.get(self.kind, self.kind), "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
                                 log_level="INFO", options=self.java_options,
-                                as_kafka=self.as_kafka, heap="512m")
+                                as_kafka=self.as_kafka, heap=self.heap, flags=self.java_flags)
         self.child = Child(command, self.log)
+        return self.child
+
+    def start(self):
+        self.launch()
         wait_until("the coordinator", lambda: self.serves() or not self.child.running(), READY_GUARD_S)
         if not self.child.running():
             raise Failure(f"the coordinator ended at once:\n{self.child.text()[-2000:]}")

@@ -28,11 +28,12 @@ KAFKAS = ["-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingH
           "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true"]
 
 
-def java(version, main_class, *arguments, heap="256m", log_level="WARN", options=(), as_kafka=False):
+def java(version, main_class, *arguments, heap="256m", log_level="WARN", options=(), as_kafka=False, flags=None):
     """The command line of a Java program on the jars of one Kafka version."""
     log4j = JAVA / f"log4j-{log_level.lower()}.properties"
     classes = compiled_classes(version)
-    flags = [f"-Xms{heap}", *KAFKAS] if as_kafka else FAST
+    if flags is None:
+        flags = [f"-Xms{heap}", *KAFKAS] if as_kafka else FAST
     return ["java", f"-Xmx{heap}", *flags, f"-Dlog4j.configuration=file:{log4j}", f"-Dorg.slf4j.simpleLogger.defaultLogLevel={log_level.lower()}",
             *options, "-cp", f"{classes}:{jar_dir(version)}/*", main_class, *map(str, arguments)]
 

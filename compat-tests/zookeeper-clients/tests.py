@@ -8,7 +8,7 @@ from harness import jars, venv
 from harness.process import Failure
 from harness.runner import only
 
-SETTINGS = {"extendedTypesEnabled": "true", "znode.container.checkIntervalMs": 100}
+SETTINGS = {"extendedTypesEnabled": "true", "enforceQuota": "true", "znode.container.checkIntervalMs": 100}
 
 
 class Servers:

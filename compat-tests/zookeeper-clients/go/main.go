@@ -259,6 +259,8 @@ func words() {
 	fmt.Println(zk.FLWRuok([]string{address}, guard))
 	stats, ok := zk.FLWSrvr([]string{address}, guard)
 	fmt.Println(stats[0].Mode, stats[0].Error, ok)
+	clients, ok := zk.FLWCons([]string{address}, guard)
+	fmt.Println(len(clients[0].Clients) > 0, clients[0].Error, ok)
 }
 
 func main() {
