@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "broker/app/zookeeper_tls.h"
+
 namespace broker::app {
 namespace {
 
@@ -62,6 +64,7 @@ zk::client::SessionOptions session_options(const config::BrokerConfig& config) {
   if (!connect) throw config::ConfigError("Invalid value " + text + " for configuration zookeeper.connect: " + reason);
   options.connect = std::move(*connect);
   options.session_timeout_ms = config.get_int("zookeeper.session.timeout.ms");
+  options.tls = zookeeper_tls(config, base::JavaOptions::from_environment());
   return options;
 }
 

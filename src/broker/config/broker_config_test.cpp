@@ -214,7 +214,7 @@ TEST(BrokerConfig, RefusesWhatIsNotThereYet) {
         "listeners=PLAINTEXT://:9092,SASL_SSL://:9093", "authorizer.class.name=kafka.security.authorizer.AclAuthorizer",
         "create.topic.policy.class.name=org.example.Policy", "metric.reporters=org.example.Reporter",
         "principal.builder.class=org.example.Builder", "remote.log.storage.system.enable=true",
-        "zookeeper.ssl.client.enable=true", "zookeeper.metadata.migration.enable=true|broker.id=1",
+        "zookeeper.metadata.migration.enable=true|broker.id=1",
         "listeners=PLAINTEXT://localhost:70000",
         "listeners=PLAINTEXT://:9092,C://:9093|listener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT|"
         "control.plane.listener.name=C"}) {

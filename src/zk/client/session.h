@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/tls/context.h"
 #include "zk/client/api.h"
 #include "zk/client/connect_string.h"
 
@@ -21,6 +22,8 @@ struct SessionOptions {
   std::int32_t session_timeout_ms = 18000;  // zookeeper.session.timeout.ms; the server may clamp it
   // Pause before another round over all servers; the real one is a random part of it.
   std::int32_t reconnect_pause_ms = 1000;
+  // A client's; null: plaintext.
+  std::shared_ptr<const base::tls::Context> tls;
 };
 
 class Session final : public ZooKeeper {

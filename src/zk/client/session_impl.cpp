@@ -42,6 +42,7 @@ void Session::Impl::connect_next() {
   const std::uint64_t attempt = ++attempt_;
   const Server& server = options_.connect.servers[next_server_ % options_.connect.servers.size()];
   ++next_server_;
+  host_ = server.host;
   const auto servers = static_cast<std::int32_t>(options_.connect.servers.size());
   arm_timer(milliseconds(std::max(options_.session_timeout_ms / servers, 100)));
   resolver_.async_resolve(server.host, std::to_string(server.port),
@@ -74,6 +75,7 @@ void Session::Impl::connected(std::uint64_t attempt, const error_code& error) {
   in_.clear();
   out_.clear();
   wire::append_connect(out_, attach);
+  if (options_.tls) tls_ = std::make_unique<base::tls::Engine>(options_.tls, host_);
   flush();
   read();
 }
@@ -105,6 +107,8 @@ void Session::Impl::lose_connection(const std::string& reason) {
   const bool was_attached = phase_ == Phase::attached;
   if (was_attached) {
     base::log_warn(kLogger, "Session 0x{:x} lost its connection: {}", session_id_.load(), reason);
+  } else if (phase_ == Phase::attaching && tls_) {
+    base::log_warn(kLogger, "No session over TLS with {}: {}", host_, reason);
   } else {
     base::log_debug(kLogger, "No connection: {}", reason);
   }
@@ -113,6 +117,7 @@ void Session::Impl::lose_connection(const std::string& reason) {
   error_code ignored;
   resolver_.cancel();
   socket_.close(ignored);
+  tls_.reset();
   out_.clear();
   std::deque<Item> again;
   std::vector<Item> failed;
@@ -132,8 +137,9 @@ void Session::Impl::lose_connection(const std::string& reason) {
   if (was_attached) set_state(SessionState::disconnected);
   for (const Item& item : failed) complete(item, Response(Error::connection_loss));
   if (phase_ == Phase::over) return;
-  // Straight to the next server if there is one, a pause after each round.
-  if (next_server_ % options_.connect.servers.size() != 0) return connect_next();
+  // A pause before the first try, so that all clients of a server that died don't come to the next one at once; then
+  // straight on over the list, with a pause after each round.
+  if (!was_attached && next_server_ % options_.connect.servers.size() != 0) return connect_next();
   pause_and_connect();
 }
 
@@ -154,6 +160,7 @@ void Session::Impl::finish(SessionState state) {
   resolver_.cancel();
   timer_.cancel();
   socket_.close(ignored);
+  tls_.reset();
   std::deque<Item> items = std::move(waiting_);
   for (auto sent = sent_.rbegin(); sent != sent_.rend(); ++sent) items.push_front(std::move(sent->item));
   waiting_.clear();
@@ -217,7 +224,13 @@ void Session::Impl::read() {
 void Session::Impl::received(std::uint64_t attempt, const error_code& error, std::size_t size) {
   if (attempt != attempt_ || phase_ == Phase::over) return;
   if (error) return lose_connection(error.message());
-  in_.insert(in_.end(), chunk_.begin(), chunk_.begin() + static_cast<std::ptrdiff_t>(size));
+  const base::ByteView bytes = base::ByteView(chunk_).first(size);
+  std::optional<std::string> end;  // it is told after the last frames
+  if (tls_) {
+    end = unseal(bytes);
+  } else {
+    in_.insert(in_.end(), bytes.begin(), bytes.end());
+  }
   std::size_t used = 0;
   while (in_.size() - used >= 4) {
     const auto length = base::load_big_endian<std::uint32_t>(in_.data() + used);
@@ -229,6 +242,7 @@ void Session::Impl::received(std::uint64_t attempt, const error_code& error, std
     used += 4 + length;
   }
   in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(used));
+  if (end) return lose_connection(*end);
   read();
 }
 
@@ -343,12 +357,40 @@ void Session::Impl::restore_watches() {
   send();
 }
 
+// Appends what the server said; why the connection is over, if it is.
+std::optional<std::string> Session::Impl::unseal(base::ByteView sealed) {
+  const bool was_established = tls_->established();
+  if (!tls_->receive(sealed, in_)) {
+    // The server may be told why; whether that arrives doesn't matter.
+    error_code ignored;
+    const base::Bytes alert = tls_->take_output();
+    if (!alert.empty() && !write_busy_) socket_.write_some(boost::asio::buffer(alert), ignored);
+    return tls_->failure().empty() ? "the server closed it" : "TLS: " + tls_->failure();
+  }
+  if (!was_established && tls_->established()) base::log_debug(kLogger, "TLS with {} established", host_);
+  flush();
+  return std::nullopt;
+}
+
+void Session::Impl::seal_output() {
+  if (tls_->established()) {
+    tls_->send(out_);
+    out_.clear();
+  }
+  writing_ = tls_->take_output();
+}
+
 void Session::Impl::flush() {
-  if (write_busy_ || out_.empty()) return;
+  if (write_busy_) return;
+  if (tls_) {
+    seal_output();
+  } else {
+    writing_.swap(out_);
+    out_.clear();
+  }
+  if (writing_.empty()) return;
   write_busy_ = true;
   spoken_ = Clock::now();
-  writing_.swap(out_);
-  out_.clear();
   boost::asio::async_write(socket_, boost::asio::buffer(writing_),
                            [self = shared_from_this(), attempt = attempt_](const error_code& error, std::size_t) {
                              self->write_busy_ = false;

@@ -10,12 +10,14 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/tls/engine.h"
 #include "zk/client/session.h"
 #include "zk/client/wire.h"
 
@@ -83,6 +85,8 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   void send_waiting();
   void restore_watches();
   void flush();
+  std::optional<std::string> unseal(base::ByteView sealed);
+  void seal_output();
   void complete(const Item& item, Response response);
   void set_state(SessionState state);
   void answer_connect_waiters(bool connected);
@@ -96,8 +100,10 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   SessionState state_ = SessionState::disconnected;
   std::uint64_t attempt_ = 0;  // of connecting; handlers of an earlier one are ignored
   std::size_t next_server_ = 0;
+  std::string host_;  // of the server that it is connected or connecting to
   boost::asio::ip::tcp::resolver resolver_;
   boost::asio::ip::tcp::socket socket_;
+  std::unique_ptr<base::tls::Engine> tls_;  // of this connection
   Timer timer_;
   std::chrono::milliseconds timeout_;  // as the server granted it
   Clock::time_point heard_;

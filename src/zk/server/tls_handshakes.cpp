@@ -93,7 +93,9 @@ class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> 
   }
 
   void written(bool good) {
-    if (!good) return fail(engine->failure().empty() ? "the client closed it" : engine->failure());
+    // One that asks and says goodbye in one go is still to be answered.
+    const bool asked = engine->established() && engine->failure().empty() && !input.empty();
+    if (!good && !asked) return fail(engine->failure().empty() ? "the client closed it" : engine->failure());
     if (!engine->established()) return wait_readable();
     owner_.finish(shared_from_this(), true);
   }
