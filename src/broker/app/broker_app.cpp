@@ -10,6 +10,7 @@
 #include "base/logging.h"
 #include "broker/app/broker_parts.h"
 #include "broker/app/broker_settings.h"
+#include "broker/app/zookeeper_login.h"
 
 namespace broker::app {
 namespace {
@@ -102,7 +103,9 @@ void BrokerApp::Parts::make_controller() {
 
   const auto config = configs.broker();
   const auto executor = control_loop.get_executor();
-  auto access = controller::zookeeper_access(executor, session_options(*config),
+  zk::client::SessionOptions session = session_options(*config);
+  add_login(session, *config, base::JavaOptions::from_environment());
+  auto access = controller::zookeeper_access(executor, std::move(session),
                                              static_cast<std::int32_t>(config->zookeeper_connection_timeout_ms()));
   access.session_file = config->log_dirs().front() + "/.zookeeper-session";
   controller =

@@ -224,7 +224,7 @@ void check_supported(const BrokerConfig& config) {
     }
   }
   check_java_classes(config);
-  for (const char* key : {"remote.log.storage.system.enable", "zookeeper.set.acl"}) {
+  for (const char* key : {"remote.log.storage.system.enable"}) {
     if (config.get_bool(key)) {
       throw ConfigError(fmt::format("Invalid value true for configuration {}: not supported so far", key), key);
     }

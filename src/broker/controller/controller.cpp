@@ -131,7 +131,11 @@ base::Task<void> Controller::connect() {
   events.watch = [this](const zk::client::WatchEvent& event) { on_watch(event); };
   events.state = [this](zk::client::SessionState state) { on_state(state); };
   context_.zookeeper = access_.open(std::move(events));
+  connecting_ = true;
+  auth_failed_ = false;
   const bool connected = co_await context_.zookeeper->wait_connected(access_.connection_timeout_ms);
+  connecting_ = false;
+  if (auth_failed_) throw StartError(zk::client::kAuthFailed);
   if (!connected) {
     throw StartError(
         "Timed out waiting for connection to ZooKeeper (zookeeper.connect, "
@@ -279,6 +283,11 @@ void Controller::step_down() {
 void Controller::on_watch(const zk::client::WatchEvent& event) { schedule(event.path); }
 
 void Controller::on_state(zk::client::SessionState state) {
+  if (state == zk::client::SessionState::auth_failed) {
+    auth_failed_ = true;
+    if (connecting_) return;  // connect() tells
+    schedule("expired");
+  }
   if (state == zk::client::SessionState::expired) schedule("expired");
 }
 
@@ -353,6 +362,8 @@ base::Task<void> Controller::renew_session() {
     }
     if (closed_) co_return;
     base::log_warn(kServerLogger, "No new ZooKeeper session yet: {}", reason);
+    co_await pause(queue_->executor(), access_.renewal_pause_ms);
+    if (closed_) co_return;
   }
 }
 

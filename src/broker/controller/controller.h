@@ -35,6 +35,7 @@ struct ZooKeeperAccess {
   // How long to wait for a registration with our own endpoints to expire, and how often to look.
   std::int32_t registration_wait_ms = 27000;
   std::int32_t registration_poll_ms = 200;
+  std::int32_t renewal_pause_ms = 1000;  // before another try to get a new session
 };
 ZooKeeperAccess zookeeper_access(boost::asio::any_io_executor executor, zk::client::SessionOptions options,
                                  std::int32_t connection_timeout_ms);
@@ -90,6 +91,7 @@ class Controller final : public Cluster {
   void on_state(zk::client::SessionState state);
   base::Task<void> handle_event(std::string path);
   base::Task<void> renew_session();
+  static base::Task<void> pause(boost::asio::any_io_executor executor, std::int32_t duration_ms);
   void schedule(const std::string& path);
   void lose_control(const std::string& reason);
   // Runs a change under this broker as controller; `otherwise` if it isn't, or loses that on the way.
@@ -108,6 +110,8 @@ class Controller final : public Cluster {
   std::int64_t stale_session_ = 0;  // the one that a crash of ours left behind
   bool started_ = false;
   bool closed_ = false;
+  bool connecting_ = false;
+  bool auth_failed_ = false;  // in the connect at hand
 };
 
 }  // namespace broker::controller

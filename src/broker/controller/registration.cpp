@@ -27,13 +27,13 @@ bool same_endpoints(const metadata::Broker& one, const metadata::Broker& other) 
                     });
 }
 
-base::Task<void> pause(boost::asio::any_io_executor executor, std::int32_t duration_ms) {
+}  // namespace
+
+base::Task<void> Controller::pause(boost::asio::any_io_executor executor, std::int32_t duration_ms) {
   boost::asio::steady_timer timer(executor, std::chrono::milliseconds(duration_ms));
   boost::system::error_code ignored;
   co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
 }
-
-}  // namespace
 
 base::Task<std::string> Controller::register_broker() {
   const std::string path = znodes::broker_path(context_.self.id);

@@ -53,9 +53,12 @@ base::Task<bool> create_chroot(boost::asio::any_io_executor executor, SessionOpt
   if (options.connect.chroot.empty()) co_return true;
   std::string chroot = std::move(options.connect.chroot);
   options.connect.chroot.clear();
-  SessionEvents no_events;
-  Session session(std::move(executor), std::move(options), std::move(no_events));
+  const auto auth_failed = std::make_shared<bool>(false);
+  SessionEvents events;
+  events.state = [auth_failed](SessionState state) { *auth_failed = state == SessionState::auth_failed; };
+  Session session(std::move(executor), std::move(options), std::move(events));
   const bool connected = co_await session.wait_connected(timeout_ms);
+  if (*auth_failed) throw AuthFailed(kAuthFailed);
   if (!connected) co_return false;
   Request look = exists(chroot);
   const Response found = co_await zk::client::execute(session, std::move(look));

@@ -5,13 +5,16 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "base/tls/context.h"
 #include "zk/client/api.h"
 #include "zk/client/connect_string.h"
+#include "zk/sasl/login.h"
 
 namespace zk::client {
 
@@ -24,6 +27,20 @@ struct SessionOptions {
   std::int32_t reconnect_pause_ms = 1000;
   // A client's; null: plaintext.
   std::shared_ptr<const base::tls::Context> tls;
+  // Who the client is by SASL, proved before all else on each connection; null: no SASL. A failure ends the session.
+  // With Kerberos the executor's thread may wait for the KDC.
+  std::shared_ptr<const sasl::ClientLogin> login;
+  // The rules of a znode that a create makes without giving some; null: open to the world.
+  std::function<std::vector<Acl>(const std::string& path)> acl_of;
+};
+
+inline constexpr const char* kAuthFailed =
+    "Auth failed either before or while waiting for connection to ZooKeeper: see the line of milena.zk.Session above";
+
+// Thrown by create_chroot(): the login of SessionOptions was refused, or there is none with Kerberos.
+class AuthFailed : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 class Session final : public ZooKeeper {
@@ -50,7 +67,7 @@ class Session final : public ZooKeeper {
 };
 
 // Makes the path of options.connect.chroot, if any, by a short session of its own, as Kafka does at start. False if no
-// server could be reached in time.
+// server could be reached in time. Throws AuthFailed.
 base::Task<bool> create_chroot(boost::asio::any_io_executor executor, SessionOptions options, std::int32_t timeout_ms);
 
 }  // namespace zk::client

@@ -94,6 +94,11 @@ void Session::Impl::attached(const wire::Attach& answer) {
   session_id_ = answer.session_id;
   password_ = answer.password;
   timeout_ = milliseconds(answer.timeout_ms);
+  if (options_.login) return start_sasl();
+  open();
+}
+
+void Session::Impl::open() {
   phase_ = Phase::attached;
   arm_timer(timeout_ / 6);
   restore_watches();
@@ -119,6 +124,7 @@ void Session::Impl::lose_connection(const std::string& reason) {
   socket_.close(ignored);
   tls_.reset();
   out_.clear();
+  exchange_.reset();
   std::deque<Item> again;
   std::vector<Item> failed;
   for (Sent& sent : sent_) {
@@ -253,6 +259,7 @@ bool Session::Impl::handle_frame(base::ByteView frame) {
     attached(*answer);
     return true;
   }
+  if (phase_ == Phase::authenticating) return handle_sasl(frame);
   const std::optional<wire::Header> header = wire::parse_header(frame);
   if (!header) return false;
   if (header->xid == wire::kWatchXid) {
@@ -306,6 +313,12 @@ void Session::Impl::submit(std::shared_ptr<Batch> batch) {
   boost::asio::post(executor_, [self = shared_from_this(), batch = std::move(batch)] { self->enqueue(batch); });
 }
 
+// A create without rules gets its znode's; so does each create of a multi.
+void Session::Impl::give_rules(Request& request) const {
+  if (request.op == OpCode::create && request.acl.empty()) request.acl = options_.acl_of(request.path);
+  for (Request& operation : request.operations) give_rules(operation);
+}
+
 void Session::Impl::enqueue(const std::shared_ptr<Batch>& batch) {
   const bool over = phase_ == Phase::over;
   const bool refuse = over || (!batch->retry && phase_ != Phase::attached);
@@ -313,6 +326,7 @@ void Session::Impl::enqueue(const std::shared_ptr<Batch>& batch) {
     Item item;
     item.batch = batch;
     item.index = i;
+    if (options_.acl_of) give_rules(batch->requests[i]);
     if (refuse) {
       complete(item, Response(over ? Error::session_expired : Error::connection_loss));
     } else {

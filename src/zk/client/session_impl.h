@@ -60,13 +60,21 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
     base::OneShot<bool> answer;
     std::shared_ptr<Timer> timer;
   };
-  enum class Phase { idle, connecting, attaching, attached, over };
+  enum class Phase { idle, connecting, attaching, authenticating, attached, over };
 
   void connect_next();
   void resolved(std::uint64_t attempt, const boost::system::error_code& error,
                 const boost::asio::ip::tcp::resolver::results_type& addresses);
   void connected(std::uint64_t attempt, const boost::system::error_code& error);
   void attached(const wire::Attach& answer);
+  void open();
+
+  // session_sasl.cpp
+  void start_sasl();
+  void continue_sasl(const sasl::Step& step);
+  bool handle_sasl(base::ByteView frame);
+  void fail_authentication(const std::string& reason);
+
   void lose_connection(const std::string& reason);
   void pause_and_connect();
   void finish(SessionState state);
@@ -81,6 +89,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   void note_watch(const Request& request, Error error);
   void forget_watch(const WatchEvent& event);
 
+  void give_rules(Request& request) const;
   void enqueue(const std::shared_ptr<Batch>& batch);
   void send_waiting();
   void restore_watches();
@@ -101,6 +110,9 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   std::uint64_t attempt_ = 0;  // of connecting; handlers of an earlier one are ignored
   std::size_t next_server_ = 0;
   std::string host_;  // of the server that it is connected or connecting to
+  std::unique_ptr<sasl::ClientExchange> exchange_;
+  std::int32_t sasl_xid_ = 0;
+  bool last_token_sent_ = false;  // only the server's last word is missing
   boost::asio::ip::tcp::resolver resolver_;
   boost::asio::ip::tcp::socket socket_;
   std::unique_ptr<base::tls::Engine> tls_;  // of this connection

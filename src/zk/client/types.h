@@ -30,8 +30,8 @@ struct WatchEvent {
   std::string path;
 };
 
-// disconnected: the session may live on, requests wait. expired and closed are final.
-enum class SessionState { disconnected, connected, expired, closed };
+// disconnected: the session may live on, requests wait. expired, closed and auth_failed (SASL) are final.
+enum class SessionState { disconnected, connected, expired, closed, auth_failed };
 
 struct Acl {
   std::int32_t perms = 31;

@@ -236,6 +236,22 @@ void append_set_watches(base::Bytes& to, std::int64_t last_zxid, const Watches& 
   append_frame(to, writer);
 }
 
+void append_sasl(base::Bytes& to, std::int32_t xid, const std::string& token) {
+  proto::GetSASLRequest record;
+  record.token = token;
+  proto::Writer writer;
+  write_header(writer, xid, OpCode::sasl);
+  writer.write(record);
+  append_frame(to, writer);
+}
+
+std::optional<std::optional<std::string>> parse_sasl(base::ByteView body) {
+  proto::Reader reader(body);
+  proto::SetSASLResponse record;
+  if (!reader.read(record)) return std::nullopt;
+  return std::move(record.token);
+}
+
 void append_request(base::Bytes& to, std::int32_t xid, const Request& request, std::string_view chroot) {
   proto::Writer writer;
   write_header(writer, xid, request.op);

@@ -43,11 +43,14 @@ struct Watches {
 void append_connect(base::Bytes& to, const Attach& attach);
 void append_ping(base::Bytes& to);
 void append_set_watches(base::Bytes& to, std::int64_t last_zxid, const Watches& watches, std::string_view chroot);
+void append_sasl(base::Bytes& to, std::int32_t xid, const std::string& token);
 void append_request(base::Bytes& to, std::int32_t xid, const Request& request, std::string_view chroot);
 
 // Each takes one frame without its length. A refused session (expired) has timeout 0.
 std::optional<Attach> parse_connect(base::ByteView frame);
 std::optional<Header> parse_header(base::ByteView& frame);  // leaves the body
+// The answer to append_sasl(); its token may be null.
+std::optional<std::optional<std::string>> parse_sasl(base::ByteView body);
 std::optional<WatchEvent> parse_event(base::ByteView body, std::string_view chroot);
 std::optional<Response> parse_response(const Request& request, Error error, base::ByteView body,
                                        std::string_view chroot);
