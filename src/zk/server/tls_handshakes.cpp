@@ -69,6 +69,11 @@ class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> 
     const std::size_t got = socket.read_some(boost::asio::buffer(sealed), error);
     if (error == boost::asio::error::would_block) return wait_readable();
     if (error) return fail("the client closed it");
+    // OpenSSL would wait for the rest of a record's header.
+    if (!reached_tls_ && sealed[0] != base::tls::kHandshakeRecord) {
+      reached_tls_ = true;
+      return fail("it doesn't speak TLS");
+    }
     reached_tls_ = true;
     sealed.resize(got);
     boost::asio::post(owner_.thread_, [self = shared_from_this(), sealed = std::move(sealed)] { self->work(sealed); });

@@ -1,0 +1,271 @@
+"""TLS to the coordinator: who gets in and as whom, in the same words as ZooKeeper 3.9.4; zkCli, Kafka 3.9.2 and our own broker over it."""
+import pathlib
+import socket
+import ssl
+import sys
+
+from harness import jars
+from harness.broker import Broker
+from harness.context import expect, expect_equal, expect_in
+from harness.process import free_port, wait_until
+from harness.runner import only
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import raw  # noqa: E402
+from certificates import PASSWORD, Certificates  # noqa: E402
+
+# Subjects that show how a name is written: order, levels, escapes, attributes without a keyword, other alphabets.
+SUBJECTS = {
+    "client": "/CN=client",
+    "organisation": "/C=CZ/ST=Praha/L=Praha 1/O=Org, Inc./OU=a=b/CN=some body",
+    "levels": "/C=CZ/O=Org+CN=x/CN=n",
+    "mail": "/O=Org/CN=me/emailAddress=me@example.org",
+    "domain": "/DC=org/DC=example/UID=u1/CN=a",
+    "odd": '/CN=#a "b" <c>;d\\\\e',
+    "letters": "/CN=Jesenská 日本",
+    "spaces": "/CN= a ",
+    "numbers": "/serialNumber=12/CN=x/title=T/SN=s/GN=g",
+    "twice": "/CN=a/CN=b",
+    "boss": "/CN=boss",
+}
+NAMES_IN_LISTS = ["", "CN=a", "a", "cn = a , o=b", 'CN="a,b"', "E=a", "CN=a,", "CN=a\\zb", "1.2.3=x"]
+
+
+def certificates(context):
+    if not hasattr(context, "certificates"):
+        made = context.certificates = Certificates(context)
+        made.authority("authority")
+        made.authority("other")
+        made.issue("server", "authority", "/CN=server", "DNS:localhost,IP:127.0.0.1")
+        for name, subject in SUBJECTS.items():
+            made.issue(name, "authority", subject)
+        made.issue("stranger", "other", "/CN=client")
+        made.path("trust.pem").write_text(made.path("authority.crt").read_text())
+        made.keytool_trust_store("trust.p12", "authority", "PKCS12")
+    return context.certificates
+
+
+def settings(context, secure_port, **more):
+    made = certificates(context)
+    return {
+        "secureClientPort": secure_port, "secureClientPortAddress": "127.0.0.1",
+        "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
+        "ssl.keyStore.location": made.path("server.p12"), "ssl.keyStore.password": PASSWORD,
+        "ssl.trustStore.location": made.path("trust.p12"), "ssl.trustStore.password": PASSWORD,
+        "X509AuthenticationProvider.superUser": "CN=boss", **more,
+    }
+
+
+def secure_coordinator(context, kind="milena", **more):
+    """With the port of TLS as `secure_port`."""
+    port = free_port()
+    server = context.new_coordinator(kind, start=False, settings=settings(context, port, **more))
+    server.secure_port = port
+    server.secure_connect = f"localhost:{port}"
+    return server.start()
+
+
+def context_of(context, name=None, **more):
+    return raw.tls_context(certificates(context), name, "authority", **more)
+
+
+def identities(context, server):
+    found = {}
+    for name in SUBJECTS:
+        client = raw.Client(server.secure_port, context_of(context, name))
+        found[name] = client.who_am_i()
+        client.close()
+    return found
+
+
+def access(context, server):
+    """What three certificates and a client in plaintext may do."""
+    port = server.secure_port
+    client, other, boss = (raw.Client(port, context_of(context, name)) for name in ("client", "levels", "boss"))
+    plain = raw.Client(server.port, None)
+    found = [client.create("/mine", (31, "x509", "CN=client")), client.create("/auth", (31, "auth", "")),
+             client.acl_of("/auth"), boss.create("/of-boss", (31, "auth", "")), boss.acl_of("/of-boss"),
+             client.create("/mine/below", (31, "world", "anyone")), other.create("/mine/other", (31, "world", "anyone")),
+             plain.create("/by-plain", (31, "x509", "CN=client")), plain.create("/plain-auth", (31, "auth", "")),
+             plain.who_am_i()]
+    for path in ("/mine", "/auth", "/of-boss", "/by-plain"):
+        found.append([one.read(path) for one in (client, other, boss, plain)])
+    for number, name in enumerate(NAMES_IN_LISTS):
+        found.append((name, client.create(f"/list{number}", (31, "x509", name)), boss.acl_of(f"/list{number}")))
+    for one in (client, other, boss, plain):
+        one.close()
+    return found
+
+
+def refusals(context, server):
+    port = server.secure_port
+    return {"stranger": raw.refusal(port, context_of(context, "stranger")),
+            "no certificate": raw.refusal(port, context_of(context)),
+            "plaintext": raw.refusal(port, None),
+            "a word": raw.word(port, context_of(context, "client"))[:18],
+            "TLS 1.3": raw.refusal(port, context_of(context, "client", version=ssl.TLSVersion.TLSv1_3)),
+            "TLS on the other port": raw.refusal(server.port, context_of(context, "client"))}
+
+
+@only("milena")
+def test_as_zookeeper(context):
+    """The same questions to ZooKeeper 3.9.4 and to us: the same answers."""
+    compared = 0
+    for more in ({}, {"ssl.clientAuth": "want", "client.portUnification": "true", "ssl.protocol": "TLSv1.3"}):
+        found = []
+        for kind in ("zookeeper", "milena"):
+            server = secure_coordinator(context, kind, **more)
+            found.append((identities(context, server), refusals(context, server), access(context, server)))
+            server.stop()
+        for theirs, ours in zip(*found):
+            expect_equal(ours, theirs, f"{more}")
+            compared += len(ours)
+    return f"{compared} answers equal"
+
+
+@only("milena")
+def test_refused_clients_cost_nobody_anything(context):
+    """A session goes on answering while others fail, hang, or send rubbish."""
+    server = secure_coordinator(context)
+    good = raw.Client(server.secure_port, context_of(context, "client"))
+    expect_equal(good.create("/good", (31, "world", "anyone")), 0)
+    hanging = []
+    for _ in range(20):
+        silent = socket.create_connection(("127.0.0.1", server.secure_port))
+        begun = socket.create_connection(("127.0.0.1", server.secure_port))
+        begun.sendall(bytes.fromhex("1603010200010001fc0303"))
+        rubbish = socket.create_connection(("127.0.0.1", server.secure_port))
+        rubbish.sendall(b"\x16" * 3000)
+        hanging += [silent, begun, rubbish]
+        expect(raw.refusal(server.secure_port, context_of(context, "stranger")), "the stranger got in")
+        expect(raw.refusal(server.secure_port, None), "plaintext got in")
+        expect_equal(good.read("/good"), 0)
+    for connection in hanging:
+        connection.close()
+    expect_equal(raw.word(server.secure_port, None), "", "a word in plaintext")
+    expect_equal(good.read("/good"), 0)
+    expect_equal(server.command(b"ruok"), "imok")
+    text = server.log.read_text("utf-8")
+    expect_in("TLS handshake with 127.0.0.1 failed", text)
+    expect(PASSWORD not in text, "the password is in the log")
+    expect(PASSWORD not in server.command(b"conf"), "the password is in conf")
+    good.close()
+    expect_equal(server.stop(), 0, "exit code")
+
+
+@only("milena")
+def test_stores_of_java(context):
+    made = certificates(context)
+    jks = made.keytool_trust_store("trust.jks", "authority", "JKS")
+    server = context.new_coordinator("milena", start=False,
+                                     settings=settings(context, free_port(), **{"ssl.trustStore.location": jks}))
+    done = context.run([context.binary, "coordinator", server.properties], code=None)
+    expect(done.code != 0, "it started")
+    expect_in("trust.jks is a JKS store", done.out + done.err)
+    expect_in("keytool -importkeystore -srckeystore", done.out + done.err)
+    server.properties.write_text(server.properties.read_text().replace(f"ssl.keyStore.password={PASSWORD}",
+                                                                       "ssl.keyStore.password=not-it"))
+    server.properties.write_text(server.properties.read_text().replace("trust.jks", "trust.p12"))
+    done = context.run([context.binary, "coordinator", server.properties], code=None)
+    expect(done.code != 0, "it started")
+    expect_in("server.p12", done.out + done.err)
+    expect("not-it" not in done.out + done.err, "the password is in the log")
+
+
+@only("milena")
+def test_zkcli(context):
+    """zkCli of 3.9.4 with a client certificate, on a coordinator without a plaintext port."""
+    made = certificates(context)
+    server = secure_coordinator(context)
+    script = """whoami
+create /cli first
+get /cli
+create /mine data x509:CN=client:cdrwa
+getAcl /mine
+get /mine
+create /auth data auth::cdrwa
+getAcl /auth
+setAcl /cli x509:CN=boss:r
+get /cli
+create /bad data x509:nobody:r
+quit
+"""
+    options = ["-Dzookeeper.client.secure=true",
+               "-Dzookeeper.clientCnxnSocket=org.apache.zookeeper.ClientCnxnSocketNetty",
+               f"-Dzookeeper.ssl.keyStore.location={made.path('client.p12')}",
+               f"-Dzookeeper.ssl.keyStore.password={PASSWORD}",
+               f"-Dzookeeper.ssl.trustStore.location={made.path('trust.pem')}"]
+    done = context.run(jars.java(jars.ZOOKEEPER, "org.apache.zookeeper.ZooKeeperMain", "-server", server.secure_connect,
+                                 options=options), stdin=script, code=None)  # the code is that of the last command
+    text = done.out + done.err
+    for part in ("x509: CN=client", "Created /cli", "first\n", "Created /mine", "'x509,'CN=client\n: cdrwa", "Created /auth",
+                 "Insufficient permission : /cli", "Acl is not valid : /bad"):
+        expect_in(part, text)
+    server.stop()
+
+
+def round_trip(context, broker, topic):
+    data = "".join(f"{number}\n" for number in range(2000))
+    context.run(["kcat", "-b", broker.bootstrap, "-P", "-t", topic, "-p", "0"], stdin=data)
+    out = context.run(["kcat", "-b", broker.bootstrap, "-G", topic + "-group", "-X", "auto.offset.reset=earliest", "-e",
+                       "-q", topic]).out
+    expect_equal(out, data, topic)
+
+
+def broker_settings(context, connect, **more):
+    made = certificates(context)
+    return {
+        "zookeeper.connect": connect, "zookeeper.ssl.client.enable": "true",
+        "zookeeper.clientCnxnSocket": "org.apache.zookeeper.ClientCnxnSocketNetty",
+        "zookeeper.ssl.keystore.location": made.path("client.p12"), "zookeeper.ssl.keystore.password": PASSWORD,
+        "zookeeper.ssl.truststore.location": made.path("trust.p12"), "zookeeper.ssl.truststore.password": PASSWORD,
+        "num.partitions": 1, **more,
+    }
+
+
+@only("milena")
+def test_kafka_on_our_secure_port(context):
+    """Kafka's own defaults: TLS 1.2 alone, and the host name is checked."""
+    server = secure_coordinator(context)
+    broker = Broker("kafka", context.work / "kafka", settings=broker_settings(context, server.secure_connect + "/a/chroot"),
+                    coordinator=server)
+    context.brokers.append(broker)
+    broker.start()
+    round_trip(context, broker, "over-tls")
+    # The coordinator goes and comes back under it.
+    server.stop()
+    server.start()
+    wait_until("the broker's return", lambda: registered(context, server))
+    round_trip(context, broker, "after-restart")
+    broker.stop()
+    server.stop()
+
+
+def registered(context, server):
+    client = raw.Client(server.secure_port, context_of(context, "client"))
+    code = client.read("/a/chroot/brokers/ids/0")
+    client.close()
+    return code == 0
+
+
+@only("milena")
+def test_our_broker_on_apache_zookeeper(context):
+    server = secure_coordinator(context, "zookeeper")
+    broker = Broker("milena", context.work / "ours", context.binary,
+                    broker_settings(context, server.secure_connect + "/a/chroot"), coordinator=server)
+    context.brokers.append(broker)
+    broker.start()
+    round_trip(context, broker, "over-tls")
+    expect(registered(context, server), "the broker isn't registered")
+    expect_equal(broker.stop(), 0, "exit code")
+    # By what Kafka's keys leave to ZooKeeper's own properties, and without a certificate: no session.
+    broker.settings["zookeeper.ssl.keystore.location"] = certificates(context).path("stranger.p12")
+    broker.settings["zookeeper.connection.timeout.ms"] = 1500
+    broker.write_properties()
+    broker.launch()
+    expect(broker.child.wait() != 0, "it started")
+    text = broker.log.read_text("utf-8")
+    expect_in("No session over TLS with localhost", text)
+    expect(PASSWORD not in text, "the password is in the log")
+    broker.child = None
+    server.stop()
