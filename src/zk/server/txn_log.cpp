@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/crc.h"
+#include "zk/server/log_tail.h"
 #include "zk/server/txn_codec.h"
 
 namespace zk::server {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 1024 * 1024;
 constexpr std::uint64_t kPreallocateMargin = 4096;
+constexpr std::uint64_t kTailBytesMax = 128 * 1024 * 1024;  // more than one write to the log has
 constexpr const char* kRestoreAdvice =
     "Nothing was changed. Restore this file from a backup or another copy, or, if what it held may be lost, move it "
     "and "
@@ -75,14 +77,13 @@ std::optional<tree::Txn> TxnLogReader::next() {
   if (file_size_ < position_ + kRecordHeadBytes || !need(kRecordHeadBytes)) return std::nullopt;
   auto checksum = base::load_big_endian<std::int64_t>(buffer_.data() + cursor_);
   auto length = base::load_big_endian<std::int32_t>(buffer_.data() + cursor_ + 8);
-  if (length == 0) return std::nullopt;
-  if (length < 0) throw DataDirError(path_, position_, "the record's length is negative", kRestoreAdvice);
-  const std::size_t size = static_cast<std::size_t>(length);
-  if (!need(kRecordHeadBytes + size + 1)) return std::nullopt;
+  if (length == 0 && checksum == 0) return std::nullopt;
+  const std::size_t size = length > 0 ? static_cast<std::size_t>(length) : 0;
+  if (length <= 0 || !need(kRecordHeadBytes + size + 1)) return refuse_damage();
   base::ByteView entry(buffer_.data() + cursor_ + kRecordHeadBytes, size);
-  if (buffer_[cursor_ + kRecordHeadBytes + size] != kRecordEnd) return std::nullopt;
-  if (checksum != static_cast<std::int64_t>(base::adler32(entry))) {
-    throw DataDirError(path_, position_, "the record's checksum is wrong", kRestoreAdvice);
+  if (buffer_[cursor_ + kRecordHeadBytes + size] != kRecordEnd ||
+      checksum != static_cast<std::int64_t>(base::adler32(entry))) {
+    return refuse_damage();
   }
   tree::Txn txn;
   std::string error;
@@ -90,6 +91,23 @@ std::optional<tree::Txn> TxnLogReader::next() {
   cursor_ += kRecordHeadBytes + size + 1;
   position_ += kRecordHeadBytes + size + 1;
   return txn;
+}
+
+std::nullopt_t TxnLogReader::refuse_damage() {
+  std::uint64_t end = file_size_;
+  base::Bytes part(kReadBytes);
+  while (end > position_) {
+    auto size = static_cast<std::size_t>(std::min<std::uint64_t>(end - position_, part.size()));
+    file_->read_at(end - size, base::MutableByteView(part).first(size));
+    std::size_t used = size;
+    while (used > 0 && part[used - 1] == 0) --used;
+    end -= size - used;
+    if (used > 0) break;
+  }
+  base::Bytes tail(static_cast<std::size_t>(std::min<std::uint64_t>(end - position_, kTailBytesMax)));
+  file_->read_at(position_, tail);
+  if (auto damage = damage_in_tail(tail, position_)) throw DataDirError(path_, position_, *damage, kRestoreAdvice);
+  return std::nullopt;
 }
 
 TxnLogWriter::TxnLogWriter(base::FileSystem& files, std::string directory, TxnLogOptions options)

@@ -21,12 +21,14 @@ class TxnLogReader {
   TxnLogReader(base::FileSystem& files, std::string path);
 
   // The next transaction; nothing at the end. The end is a length of 0 (preallocated space), the end of the file, or a
-  // record that is not whole because the writer was killed in it.
+  // record that is not whole because the writer was killed in it. (One that is damaged throws.)
   std::optional<tree::Txn> next();
   std::uint64_t offset() const { return record_offset_; }  // of the last one returned
 
  private:
   bool need(std::size_t bytes);
+  // For a record that isn't whole: throws, or returns if it is where the writer was killed.
+  std::nullopt_t refuse_damage();
 
   std::string path_;
   std::unique_ptr<base::File> file_;

@@ -1,0 +1,197 @@
+// What may have become of a dataDir: bits flipped, ends torn off, pages never written. Whatever it is, either all that
+// was answered is there, or the directory is refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/memory_file_system.h"
+#include "zk/server/data_dir.h"
+#include "zk/server/snapshot.h"
+#include "zk/server/txn_codec.h"
+#include "zk/server/txn_log.h"
+#include "zk/tree/proposals.h"
+
+namespace zk::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr std::int64_t kSession = 0x100000000000007;
+
+class DamageTest : public ::testing::Test {
+ protected:
+  // A snapshot of the initial tree, and a log with a few transactions of each kind.
+  void write_directory(std::size_t large_bytes = 0) {
+    data_dir_.prepare();
+    SnapshotWriter snapshot(files_, data_dir_.snapshot_dir());
+    snapshot.append(encode_snapshot_head({}, state_.tree().acls().lists()));
+    state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+      base::Bytes bytes;
+      append_snapshot_node(bytes, path, node);
+      snapshot.append(bytes);
+    });
+    while (!state_.tree().step_snapshot(100)) {
+    }
+    snapshot.finish(0, state_.tree().digest());
+    run(tree::CreateSessionRequest{30000});
+    run(creation("/a", "some data"));
+    run(tree::SetDataRequest{"/a", "other data", -1});
+    run(tree::SetDataRequest{"/absent", "fails", -1});
+    tree::MultiRequest multi;
+    multi.requests.emplace_back(creation("/a/b", "b"));
+    multi.requests.emplace_back(tree::CheckRequest{"/a", 1});
+    multi.requests.emplace_back(creation("/a/c", "c"));
+    run(multi);
+    if (large_bytes > 0) run(creation("/large", std::string(large_bytes, 'x')));
+    run(tree::DeleteRequest{"/a/b", -1});
+    run(creation("/a/d", "the last one"));
+    // One file, as by a server that was not stopped.
+    TxnLogOptions options;
+    options.preallocate_bytes = 64 * 1024;
+    TxnLogWriter log(files_, data_dir_.log_dir(), options);
+    base::Bytes all;
+    for (const base::Bytes& record : records_) {
+      starts_.push_back(kFileHeaderBytes + all.size());
+      all.insert(all.end(), record.begin(), record.end());
+    }
+    log.append(all, 1);
+    log_end_ = kFileHeaderBytes + all.size();
+  }
+  void run(const tree::WriteRequest& request) {
+    tree::Caller caller;
+    caller.session_id = kSession;
+    ++zxid_;
+    tree::Txn txn = proposals_.decide(request, caller, zxid_, 1000 + zxid_);
+    append_record(records_.emplace_back(), txn);
+    state_.apply(txn);
+    proposals_.applied(txn);
+    digests_.push_back(state_.tree().digest());
+  }
+  static tree::CreateRequest creation(const std::string& path, const std::string& data) {
+    tree::CreateRequest request;
+    request.path = path;
+    request.data = data;
+    request.acl = {tree::AclEntry{31, tree::Identity{"world", "anyone"}}};
+    return request;
+  }
+  base::Bytes log_bytes() { return base::read_file(files_, kLog); }
+  void write_log(const base::Bytes& bytes) {
+    auto file = files_.open(kLog, base::OpenMode::create);
+    file->truncate(bytes.size());
+    file->write_at(0, bytes);
+  }
+  // The zxid up to which everything is as it was; -1 if the directory is refused.
+  std::int64_t load() {
+    tree::State loaded;
+    try {
+      data_dir_.load(loaded, LoadOptions{});
+    } catch (const DataDirError& error) {
+      refusal_ = error.what();
+      return -1;
+    }
+    std::int64_t last = loaded.last_zxid();
+    if (last > 0) {
+      EXPECT_EQ(loaded.tree().digest(), digests_[static_cast<std::size_t>(last) - 1]);
+    }
+    return last;
+  }
+
+  const std::string kLog = "/data/version-2/log.1";
+  base::MemoryFileSystem files_;
+  DataDir data_dir_{files_, "/data", "/data"};
+  tree::State state_;
+  tree::Proposals proposals_{state_, tree::ProposalRules{}};
+  std::vector<base::Bytes> records_;
+  std::vector<std::uint64_t> digests_;
+  std::vector<std::size_t> starts_;  // of records in the file
+  std::size_t log_end_ = 0;
+  std::int64_t zxid_ = 0;
+  std::string refusal_;
+};
+
+TEST_F(DamageTest, NoBitOfALogFlipsUnseen) {
+  write_directory();
+  const base::Bytes good = log_bytes();
+  ASSERT_EQ(load(), zxid_);
+  int refused = 0;
+  for (std::size_t at = 0; at < log_end_ + 40; ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      base::Bytes bytes = good;
+      bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ (1U << bit));
+      write_log(bytes);
+      std::int64_t last = load();
+      if (last == -1) {
+        EXPECT_THAT(refusal_, StartsWith(kLog + ", offset "));
+        EXPECT_THAT(refusal_, HasSubstr("Nothing was changed. Restore this file"));
+        EXPECT_EQ(log_bytes(), bytes);
+        ++refused;
+      } else {
+        EXPECT_EQ(last, zxid_) << "bit " << bit << " of byte " << at;
+      }
+    }
+  }
+  // All but the header's database id, which says nothing, and the zeros behind the end.
+  EXPECT_EQ(refused, static_cast<int>(log_end_ - 8) * 8);
+}
+
+TEST_F(DamageTest, NoBitOfASnapshotFlipsUnseen) {
+  write_directory();
+  const std::string path = "/data/version-2/snapshot.0";
+  const base::Bytes good = base::read_file(files_, path);
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    auto byte = static_cast<std::uint8_t>(good[at] ^ (1U << (at % 8)));
+    files_.open(path, base::OpenMode::read_write)->write_at(at, base::ByteView(&byte, 1));
+    EXPECT_EQ(load(), -1) << "byte " << at;
+    EXPECT_THAT(refusal_, HasSubstr(path));
+    files_.open(path, base::OpenMode::read_write)->write_at(at, base::ByteView(&good[at], 1));
+  }
+  EXPECT_EQ(load(), zxid_);
+}
+
+TEST_F(DamageTest, ATornEndKeepsWhatIsWhole) {
+  write_directory();
+  const base::Bytes good = log_bytes();
+  for (std::size_t cut = kFileHeaderBytes; cut <= log_end_; ++cut) {
+    std::int64_t whole = 0;
+    for (std::size_t i = 0; i < records_.size(); ++i) whole += starts_[i] + records_[i].size() <= cut;
+    base::Bytes bytes = good;
+    std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(cut), bytes.end(), std::uint8_t{0});
+    write_log(bytes);
+    EXPECT_EQ(load(), whole) << "zeros from " << cut << " on";
+    bytes.resize(cut);
+    write_log(bytes);
+    EXPECT_EQ(load(), whole) << "ends at " << cut << ": " << refusal_;
+  }
+}
+
+TEST_F(DamageTest, PagesThatWereNeverWrittenAreATornEnd) {
+  constexpr std::size_t kPage = 4096;
+  write_directory(5 * kPage);
+  const base::Bytes good = log_bytes();
+  for (std::size_t page = kPage; page < log_end_; page += kPage) {
+    base::Bytes bytes = good;
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(page), kPage, std::uint8_t{0});
+    write_log(bytes);
+    // Those before the large one are there; if the last page is missing, so may be the large one.
+    EXPECT_GE(load(), 5) << "page at " << page << ": " << refusal_;
+  }
+}
+
+TEST_F(DamageTest, GarbageBehindTheEndIsRefusedOrSkipped) {
+  write_directory();
+  const base::Bytes good = log_bytes();
+  std::uint32_t random = 1;
+  for (int round = 0; round < 200; ++round) {
+    base::Bytes bytes = good;
+    for (std::size_t at = log_end_; at < log_end_ + 300; ++at) {
+      random = random * 1664525U + 1013904223U;
+      bytes[at] = static_cast<std::uint8_t>(random >> 24);
+    }
+    write_log(bytes);
+    std::int64_t last = load();
+    EXPECT_TRUE(last == zxid_ || last == -1) << last;
+  }
+}
+
+}  // namespace
+}  // namespace zk::server
