@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <system_error>
+
+#include "base/faulty_file_system.h"
 #include "base/memory_file_system.h"
 #include "zk/server/data_dir.h"
 #include "zk/server/snapshot.h"
@@ -174,6 +177,24 @@ TEST_F(DamageTest, PagesThatWereNeverWrittenAreATornEnd) {
     write_log(bytes);
     // Those before the large one are there; if the last page is missing, so may be the large one.
     EXPECT_GE(load(), 5) << "page at " << page << ": " << refusal_;
+  }
+}
+
+TEST_F(DamageTest, AReadThatFailsIsNoEnd) {
+  write_directory();
+  base::FaultyFileSystem files(files_);
+  bool met = true;
+  for (std::uint64_t call = 1; met; ++call) {
+    base::Fault fault;
+    fault.call = call;
+    files.set_fault(fault);
+    tree::State loaded;
+    try {
+      DataDir(files, "/data", "/data").load(loaded, LoadOptions{});
+      EXPECT_EQ(loaded.last_zxid(), zxid_) << "call " << call;
+    } catch (const std::system_error&) {
+    }
+    met = files.fault_met();
   }
 }
 

@@ -40,8 +40,18 @@ void DataDir::prepare(bool may_create) {
       throw DataDirError(*directory + " is missing, and datadir.autocreate=false forbids to make it");
     }
   }
-  files_.create_directories(snapshot_dir_);
-  files_.create_directories(log_dir_);
+  make(snapshot_dir_);
+  make(log_dir_);
+}
+
+// What is answered later must not vanish with a directory whose name never reached the disk.
+void DataDir::make(const std::string& directory) {
+  std::vector<std::string> changed{base::parent_directory(directory)};
+  while (!files_.exists(changed.back()) && base::parent_directory(changed.back()) != changed.back()) {
+    changed.push_back(base::parent_directory(changed.back()));
+  }
+  files_.create_directories(directory);
+  for (const std::string& parent : changed) files_.sync_directory(parent);
 }
 
 std::vector<DataDir::NamedFile> DataDir::list(const std::string& directory, std::string_view prefix) {

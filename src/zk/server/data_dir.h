@@ -44,6 +44,7 @@ class DataDir {
   std::uint64_t log_dir_bytes();
 
  private:
+  void make(const std::string& directory);
   struct NamedFile {
     std::int64_t zxid;
     std::string path;

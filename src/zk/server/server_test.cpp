@@ -1,11 +1,8 @@
 // A whole server over real sockets: handshake, order, sessions over restarts, bounds, words, failures.
 #include "zk/server/server.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <future>
@@ -16,172 +13,18 @@
 #include "zk/proto/records.h"
 #include "zk/server/data_dir_error.h"
 #include "zk/server/password.h"
+#include "zk/server/testing/raw_client.h"
 #include "zk/tree/types.h"
 
 namespace zk::server {
 namespace {
 
+using testing::config_in;
 using ::testing::HasSubstr;
+using testing::RawClient;
+using testing::Reply;
 using ::testing::StartsWith;
 using tree::OpCode;
-
-ZooKeeperServerConfig config_in(const std::string& directory) {
-  ZooKeeperServerConfig config;
-  config.data_dir = config.data_log_dir = directory;
-  config.client_address = "127.0.0.1";
-  config.client_port = 0;
-  config.tick_ms = 100;
-  config.session_timeout_min_ms = 200;
-  config.session_timeout_max_ms = 60000;
-  config.connections_per_address_max = 0;
-  config.preallocate_bytes = 64 * 1024;
-  config.all_commands = true;
-  return config;
-}
-
-struct Reply {
-  std::int32_t xid = 0;
-  std::int64_t zxid = 0;
-  std::int32_t error = 0;
-  base::Bytes body;
-
-  template <class Record>
-  Record as() const {
-    Record record;
-    proto::Reader reader(body);
-    EXPECT_TRUE(reader.read(record));
-    return record;
-  }
-};
-
-// A client that sends and receives frames, and waits as long as it takes.
-class RawClient {
- public:
-  explicit RawClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      throw std::runtime_error("cannot connect");
-    }
-  }
-  ~RawClient() { ::close(socket_); }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-
-  void send_bytes(base::ByteView bytes) {
-    while (!bytes.empty()) {
-      ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
-      bytes = bytes.subspan(static_cast<std::size_t>(sent));
-    }
-  }
-  void send_frame(base::ByteView body) {
-    base::Bytes frame;
-    base::append_big_endian(frame, static_cast<std::int32_t>(body.size()));
-    frame.insert(frame.end(), body.begin(), body.end());
-    send_bytes(frame);
-  }
-  template <class Record>
-  void send(std::int32_t number, OpCode op, const Record& record) {
-    proto::Writer writer;
-    writer.write(number).write(static_cast<std::int32_t>(op)).write(record);
-    send_frame(writer.bytes());
-  }
-  void send(std::int32_t number, OpCode op) {
-    proto::Writer writer;
-    writer.write(number).write(static_cast<std::int32_t>(op));
-    send_frame(writer.bytes());
-  }
-  std::string read_all() {
-    std::string text;
-    char buffer[4096];
-    for (ssize_t got; (got = ::recv(socket_, buffer, sizeof buffer, 0)) > 0;)
-      text.append(buffer, static_cast<std::size_t>(got));
-    return text;
-  }
-  std::optional<base::Bytes> receive_frame() {
-    base::Bytes length = receive(4);
-    if (length.size() < 4) return std::nullopt;
-    auto size = static_cast<std::size_t>(base::load_big_endian<std::int32_t>(length.data()));
-    base::Bytes body = receive(size);
-    return body.size() == size ? std::optional(body) : std::nullopt;
-  }
-  bool is_closed() { return !receive_frame().has_value(); }
-  Reply receive() {
-    Reply reply;
-    auto frame = receive_frame();
-    if (!frame) throw std::runtime_error("the server closed the connection");
-    proto::Reader reader(*frame);
-    EXPECT_TRUE(reader.read(reply.xid) && reader.read(reply.zxid) && reader.read(reply.error));
-    reply.body.assign(reader.rest().begin(), reader.rest().end());
-    return reply;
-  }
-
-  // The handshake; nothing if the server closes.
-  std::optional<proto::ConnectResponse> connect(std::int64_t session_id = 0,
-                                                const std::string& password = std::string(16, '\0'),
-                                                std::int32_t timeout_ms = 30000, std::int64_t last_zxid = 0) {
-    proto::ConnectRequest request;
-    request.time_out = timeout_ms;
-    request.session_id = session_id;
-    request.passwd = password;
-    request.last_zxid_seen = last_zxid;
-    send_frame(proto::to_bytes(request));
-    auto frame = receive_frame();
-    if (!frame) return std::nullopt;
-    proto::ConnectResponse response;
-    proto::Reader reader(*frame);
-    EXPECT_TRUE(reader.read(response));
-    session = response.session_id;
-    return response;
-  }
-  Reply create(const std::string& path, std::int32_t flags = 0, const std::string& data = "") {
-    send(++xid, OpCode::create, creation(path, flags, data));
-    return receive();
-  }
-  bool exists(const std::string& path) {
-    send(++xid, OpCode::exists, path_request<proto::ExistsRequest>(path, false));
-    return receive().error == 0;
-  }
-  static proto::CreateRequest creation(const std::string& path, std::int32_t flags = 0, const std::string& data = "") {
-    proto::CreateRequest request;
-    request.path = path;
-    request.data = data;
-    proto::ACL& acl = request.acl.emplace_back();
-    acl.perms = 31;
-    acl.id.scheme = "world";
-    acl.id.id = "anyone";
-    request.flags = flags;
-    return request;
-  }
-  template <class Request>
-  static Request path_request(const std::string& path, bool watch) {
-    Request request;
-    request.path = path;
-    request.watch = watch;
-    return request;
-  }
-
-  std::int64_t session = 0;
-  std::int32_t xid = 0;
-
- private:
-  base::Bytes receive(std::size_t size) {
-    base::Bytes bytes(size);
-    std::size_t have = 0;
-    while (have < size) {
-      ssize_t got = ::recv(socket_, bytes.data() + have, size - have, 0);
-      if (got <= 0) break;
-      have += static_cast<std::size_t>(got);
-    }
-    bytes.resize(have);
-    return bytes;
-  }
-
-  int socket_;
-};
 
 class ServerTest : public ::testing::Test {
  protected:

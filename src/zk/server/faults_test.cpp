@@ -1,0 +1,161 @@
+// A server whose file system fails at every n-th call, then loses power: what was answered is there afterwards, what
+// wasn't is there as a whole or not at all, and the owner is told.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "base/faulty_file_system.h"
+#include "base/memory_file_system.h"
+#include "zk/server/data_dir.h"
+#include "zk/server/server.h"
+#include "zk/server/testing/raw_client.h"
+
+namespace zk::server {
+namespace {
+
+using base::UnsyncedBytes;
+using testing::config_in;
+using testing::RawClient;
+using testing::Reply;
+
+// What one client wrote and was told.
+struct Written {
+  std::vector<std::pair<std::string, std::int64_t>> answered;  // path and zxid, in order
+  std::vector<std::string> sent;                               // paths, in order; each comes with a twin in a multi
+  bool refused = false;                                        // the server closed the connection
+};
+
+struct Case {
+  int error;
+  bool persistent;
+  bool half_written;
+  UnsyncedBytes unsynced;
+};
+
+class FaultsTest : public ::testing::TestWithParam<Case> {
+ protected:
+  static ZooKeeperServerConfig config() {
+    ZooKeeperServerConfig made = config_in("/data");
+    made.snapshot_every = 12;  // so that snapshots and new log files are among what fails
+    return made;
+  }
+  static base::Bytes multi(std::int32_t xid, const std::string& path) {
+    proto::Writer writer;
+    proto::RequestHeader header;
+    header.xid = xid;
+    header.type = static_cast<std::int32_t>(tree::OpCode::multi);
+    writer.write(header);
+    for (const char* suffix : {"", "-twin"}) {
+      proto::MultiHeader part;
+      part.type = static_cast<std::int32_t>(tree::OpCode::create);
+      writer.write(part).write(RawClient::creation(path + suffix));
+    }
+    proto::MultiHeader end;
+    end.type = end.err = -1;
+    end.done = true;
+    writer.write(end);
+    return writer.take();
+  }
+  // Writes until all is answered or the server ends the connection: a few at a time, so that they share syncs.
+  static Written write_on(std::uint16_t port) {
+    constexpr int kRounds = 8, kInFlight = 5;
+    Written written;
+    RawClient client(port);
+    try {
+      if (!client.connect()) {
+        written.refused = true;
+        return written;
+      }
+      for (int round = 0; round < kRounds; ++round) {
+        for (int i = 0; i < kInFlight; ++i) {
+          written.sent.push_back("/n" + std::to_string(round) + "-" + std::to_string(i));
+          client.send_frame(multi(i, written.sent.back()));
+        }
+        for (int i = 0; i < kInFlight; ++i) {
+          Reply reply = client.receive();
+          EXPECT_EQ(reply.error, 0);
+          written.answered.emplace_back(written.sent[written.answered.size()], reply.zxid);
+        }
+      }
+    } catch (const std::runtime_error&) {
+      written.refused = true;
+    }
+    return written;
+  }
+  // What is there after a start on the directory as it is now.
+  static void check(base::FileSystem& files, const Written& written) {
+    tree::State state;
+    DataDir(files, "/data", "/data").load(state, LoadOptions{});
+    std::size_t done = 0;
+    for (const std::string& path : written.sent) {
+      const tree::Znode* node = state.tree().find(path);
+      EXPECT_EQ(node == nullptr, state.tree().find(path + "-twin") == nullptr) << "half of a multi: " << path;
+      if (node == nullptr) break;
+      if (done < written.answered.size()) {
+        EXPECT_EQ(node->stat.czxid, written.answered[done].second) << path;
+      }
+      ++done;
+    }
+    EXPECT_GE(done, written.answered.size()) << "answered and lost";
+    for (std::size_t i = done; i < written.sent.size(); ++i) {
+      EXPECT_EQ(state.tree().find(written.sent[i]), nullptr) << "later ones are there";
+    }
+  }
+};
+
+TEST_P(FaultsTest, AtEveryCall) {
+  const Case& param = GetParam();
+  bool met = true;
+  for (std::uint64_t call = 1; met; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    base::MemoryFileSystem memory;
+    base::FaultyFileSystem files(memory);
+    Written written;
+    {
+      Server server(config(), files);
+      std::promise<std::string> failure;
+      server.set_on_failure([&](const std::string& reason, ExitCode) { failure.set_value(reason); });
+      server.start();
+      base::Fault fault;
+      fault.call = call;
+      fault.error = param.error;
+      fault.persistent = param.persistent;
+      fault.half_written = param.half_written;
+      fault.changes_only = true;
+      files.set_fault(fault);
+      written = write_on(server.port());
+      // Either all is well, or the owner is told and nothing more is answered.
+      if (written.refused) {
+        EXPECT_NE(failure.get_future().get().find("cannot be written"), std::string::npos);
+        EXPECT_THROW(RawClient(server.port()).connect(), std::runtime_error);  // the port is closed
+      }
+      server.stop();
+      met = files.fault_met();
+      EXPECT_TRUE(met || !written.refused);
+    }
+    memory.lose_power(param.unsynced);
+    check(memory, written);
+    if (::testing::Test::HasFailure()) return;
+    // And it goes on from there.
+    Server again(config(), memory);
+    again.start();
+    RawClient client(again.port());
+    ASSERT_TRUE(client.connect().has_value());
+    Reply reply = client.create("/after");
+    EXPECT_EQ(reply.error, 0);
+    if (!written.answered.empty()) {
+      EXPECT_GT(reply.zxid, written.answered.back().second);
+    }
+    again.stop();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, FaultsTest,
+                         ::testing::Values(Case{EIO, false, false, UnsyncedBytes::lost},
+                                           Case{EIO, true, false, UnsyncedBytes::zeroed},
+                                           Case{ENOSPC, false, true, UnsyncedBytes::torn},
+                                           Case{ENOSPC, true, true, UnsyncedBytes::kept}));
+
+}  // namespace
+}  // namespace zk::server
