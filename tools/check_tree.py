@@ -18,6 +18,7 @@ ALLOWED = {
     "zk/tree": ["base", "zk/proto"],
     "zk/client": ["base", "zk/proto", "zk/sasl"],
     "zk/server": ["base", "zk/proto", "zk/sasl", "zk/tree"],
+    "zk/admin": ["base", "zk/proto", "zk/tree", "zk/server"],
     "broker/config": ["base", "protocol", "log"],
     "broker/metadata": ["base", "protocol", "broker/config"],
     "broker/partition": ["base", "protocol", "log", "broker/config", "broker/metadata"],

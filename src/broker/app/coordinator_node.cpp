@@ -5,6 +5,7 @@
 #include "base/file_system.h"
 #include "base/logging.h"
 #include "broker/app/node.h"
+#include "zk/admin/admin_server.h"
 #include "zk/server/server.h"
 
 namespace broker::app {
@@ -14,7 +15,8 @@ constexpr std::string_view kLogger = "org.apache.zookeeper.server.ZooKeeperServe
 
 class Coordinator final : public CoordinatorNode {
  public:
-  Coordinator(zk::server::ZooKeeperServerConfig config, FailureHandler on_failure) : server_(std::move(config)) {
+  Coordinator(const zk::server::ZooKeeperServerConfig& config, FailureHandler on_failure)
+      : server_(config), admin_(config, server_) {
     server_.set_on_failure(
         [this, on_failure = std::move(on_failure)](const std::string& reason, zk::server::ExitCode code) {
           exit_code_ = static_cast<int>(code);
@@ -22,10 +24,12 @@ class Coordinator final : public CoordinatorNode {
         });
   }
   void start() override {
+    admin_.start();
     server_.start();
     base::log_info(kLogger, "The coordinator serves clients on port {}", server_.port());
   }
   void stop() override {
+    admin_.stop();
     server_.stop();
     base::log_info(kLogger, "The coordinator has stopped");
   }
@@ -35,6 +39,7 @@ class Coordinator final : public CoordinatorNode {
  private:
   std::atomic<int> exit_code_ = static_cast<int>(zk::server::ExitCode::unexpected_error);
   zk::server::Server server_;
+  zk::admin::AdminServer admin_;
 };
 
 }  // namespace

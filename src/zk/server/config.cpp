@@ -62,9 +62,53 @@ bool is_member_key(std::string_view key) {
   return key.starts_with("server.") || key.starts_with("group.") || key.starts_with("weight.");
 }
 
+// What ZooKeeper's own parser of the file takes; of every other key it makes a system property.
+bool is_config_key(std::string_view key) {
+  static const std::set<std::string_view> keys = {"dataDir",
+                                                  "dataLogDir",
+                                                  "clientPort",
+                                                  "clientPortAddress",
+                                                  "localSessionsEnabled",
+                                                  "localSessionsUpgradingEnabled",
+                                                  "secureClientPort",
+                                                  "secureClientPortAddress",
+                                                  "observerMasterPort",
+                                                  "clientPortListenBacklog",
+                                                  "tickTime",
+                                                  "maxClientCnxns",
+                                                  "minSessionTimeout",
+                                                  "maxSessionTimeout",
+                                                  "initLimit",
+                                                  "syncLimit",
+                                                  "connectToLearnerMasterLimit",
+                                                  "electionAlg",
+                                                  "quorumListenOnAllIPs",
+                                                  "peerType",
+                                                  "syncEnabled",
+                                                  "dynamicConfigFile",
+                                                  "autopurge.snapRetainCount",
+                                                  "autopurge.purgeInterval",
+                                                  "standaloneEnabled",
+                                                  "reconfigEnabled",
+                                                  "sslQuorum",
+                                                  "portUnification",
+                                                  "sslQuorumReloadCertFiles",
+                                                  "oraclePath"};
+  return keys.contains(key) || key.starts_with("quorum.") || key.starts_with("jvm.pause") ||
+         key.starts_with("metricsProvider.") || key.starts_with("multiAddress.");
+}
+
+bool is_secret(std::string_view key) {
+  auto names = [&](std::string_view part) { return key.find(part) != std::string_view::npos; };
+  return names("assword") || names("asswd") || names("superDigest") || key.starts_with("user_");
+}
+
 void set_all(ZooKeeperServerConfig& config, const base::Properties& properties) {
   for (const auto& [full_key, entry] : properties.entries()) {
     std::string_view key = without_prefix(full_key);
+    if (!is_config_key(key)) {
+      config.system_properties["zookeeper." + std::string(key)] = is_secret(key) ? "******" : entry.value;
+    }
     auto setter = config_keys().find(key);
     if (setter != config_keys().end()) {
       setter->second(config, full_key, entry);
@@ -127,8 +171,7 @@ std::string without_secrets(std::string_view file_text) {
     std::string_view line = file_text.substr(0, end);
     std::size_t separator = line.find_first_of("=:");
     std::string_view key = line.substr(0, separator);
-    auto names = [&](std::string_view part) { return key.find(part) != std::string_view::npos; };
-    bool secret = separator != std::string_view::npos && (names("assword") || names("asswd") || names("superDigest"));
+    bool secret = separator != std::string_view::npos && is_secret(key);
     text += secret ? std::string(line.substr(0, separator + 1)) + "******" : std::string(line);
     if (end == std::string_view::npos) break;
     text += '\n';

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -93,7 +94,8 @@ struct ZooKeeperServerConfig {
   std::int64_t container_never_used_ms = 0;  // 0: one that never had a child stays
   std::optional<AdminServerConfig> admin;
   std::optional<PrometheusConfig> prometheus;
-  std::string text;  // of the file, without secrets
+  std::string text;                                      // of the file, without secrets
+  std::map<std::string, std::string> system_properties;  // that ZooKeeper makes of the file, without secrets
   TlsConfig tls;
   SecurityConfig security;
   std::vector<std::string> warnings;  // one line each, for the log

@@ -20,6 +20,7 @@ using boost::asio::ip::tcp;
 
 Connection::Connection(tcp::socket socket, ConnectionShared& shared, std::unique_ptr<base::tls::Engine> tls)
     : socket_(std::move(socket)), shared_(shared), tls_(std::move(tls)) {
+  is_secure = tls_ != nullptr;
   if (tls_) certificate_subject = tls_->peer_subject();
   boost::system::error_code ignored;
   tcp::endpoint remote = socket_.remote_endpoint(ignored);

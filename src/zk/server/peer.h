@@ -57,6 +57,7 @@ class Peer {
 
   // For the commands that list connections.
   std::int64_t connected_wall_ms = 0;
+  bool is_secure = false;  // over TLS
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
   tree::OpCode last_op = tree::OpCode::error;  // none yet

@@ -22,6 +22,7 @@ Server::~Server() = default;
 void Server::set_on_failure(OnFailure on_failure) { impl_->on_failure = std::move(on_failure); }
 void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
+void Server::run(std::function<void(Coordinator&)> work) { impl_->run(std::move(work)); }
 std::uint16_t Server::port() const { return impl_->port; }
 std::uint16_t Server::secure_port() const { return impl_->secure_port; }
 
@@ -161,6 +162,12 @@ void Server::Impl::fail(const std::string& reason, ExitCode code) {
   close_listeners();
   coordinator_.fail();
   if (on_failure) on_failure(reason, code);
+}
+
+void Server::Impl::run(std::function<void(Coordinator&)> work) {
+  boost::asio::post(io_, [this, work = std::move(work)] {
+    if (!stopping_) work(coordinator_);
+  });
 }
 
 void Server::Impl::stop() {

@@ -14,6 +14,8 @@
 
 namespace zk::server {
 
+class Coordinator;
+
 class Server {
  public:
   explicit Server(ZooKeeperServerConfig config, base::FileSystem& files = base::real_file_system());
@@ -27,6 +29,8 @@ class Server {
   void start();
   // Every answered write is in the log already. No snapshot is taken.
   void stop();
+  // On the loop, where the coordinator may be used; before start() it waits for it, after stop() it isn't done.
+  void run(std::function<void(Coordinator&)> work);
   std::uint16_t port() const;
   std::uint16_t secure_port() const;  // of TLS; 0: none
 

@@ -24,6 +24,7 @@ class Server::Impl {
 
   void start();
   void stop();
+  void run(std::function<void(Coordinator&)> work);
 
   OnFailure on_failure;
   std::uint16_t port = 0;

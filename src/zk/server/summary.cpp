@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 namespace zk::server {
 
@@ -43,7 +44,7 @@ bool Summary::has_quantiles() const { return now_ != nullptr || before_ != nullp
 std::int64_t Summary::quantile(double part) const {
   std::uint64_t total = (now_ ? now_->count : 0) + (before_ ? before_->count : 0);
   if (total == 0) return 0;
-  auto wanted = static_cast<std::uint64_t>(part * static_cast<double>(total - 1)) + 1;
+  auto wanted = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(part * static_cast<double>(total))));
   for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
     std::uint64_t here = (now_ ? now_->buckets[bucket] : 0) + (before_ ? before_->buckets[bucket] : 0);
     if (here >= wanted) return std::clamp(least_of(bucket), least(), most());

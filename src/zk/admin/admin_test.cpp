@@ -1,0 +1,175 @@
+// Both endpoints over real sockets, and the answers that no coordinator is needed for.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/testing/temp_dir.h"
+#include "zk/admin/admin_server.h"
+#include "zk/admin/json_text.h"
+
+namespace zk::admin {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class Socket {
+ public:
+  explicit Socket(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      throw std::runtime_error("cannot connect");
+    }
+  }
+  ~Socket() { ::close(socket_); }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  void send(std::string_view text) {
+    while (!text.empty()) {
+      ssize_t sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return;
+      text.remove_prefix(static_cast<std::size_t>(sent));
+    }
+  }
+  std::string read_all() {
+    std::string text;
+    char buffer[4096];
+    for (ssize_t got; (got = ::recv(socket_, buffer, sizeof buffer, 0)) > 0;)
+      text.append(buffer, static_cast<std::size_t>(got));
+    return text;
+  }
+
+ private:
+  int socket_;
+};
+
+std::string ask(std::uint16_t port, const std::string& target, const std::string& method = "GET") {
+  Socket socket(port);
+  socket.send(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  return socket.read_all();
+}
+
+class AdminServerTest : public ::testing::Test {
+ protected:
+  AdminServerTest() {
+    config_.data_dir = config_.data_log_dir = directory_.path();
+    config_.client_address = "127.0.0.1";
+    config_.client_port = 0;
+    config_.admin.emplace();
+    config_.admin->port = 0;
+    config_.prometheus.emplace();
+    config_.prometheus->port = 0;
+    config_.prometheus->address = "127.0.0.1";
+    config_.text = "clientPort=0\n";
+    server_ = std::make_unique<server::Server>(config_);
+    admin_ = std::make_unique<AdminServer>(config_, *server_);
+    admin_->start();
+    server_->start();
+  }
+  ~AdminServerTest() override {
+    admin_->stop();
+    server_->stop();
+  }
+
+  base::testing::TempDir directory_;
+  server::ZooKeeperServerConfig config_;
+  std::unique_ptr<server::Server> server_;
+  std::unique_ptr<AdminServer> admin_;
+};
+
+TEST_F(AdminServerTest, CommandsAnswerInJson) {
+  std::string answer = ask(admin_->admin_port(), "/commands/ruok");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Type: application/json\r\n"));
+  EXPECT_THAT(answer, HasSubstr("\r\n\r\n{\n  \"command\" : \"ruok\",\n  \"error\" : null\n}"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/mntr"), HasSubstr("\"server_state\" : \"standalone\""));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/icfg"), HasSubstr("clientPort=0\\n"));
+}
+
+TEST_F(AdminServerTest, EveryCommandThatIsListedAnswers) {
+  std::string links = ask(admin_->admin_port(), "/commands");
+  std::size_t count = 0;
+  for (std::size_t at = links.find("href=\""); at != std::string::npos; at = links.find("href=\"", at + 1), ++count) {
+    std::string target = links.substr(at + 6, links.find('"', at + 6) - at - 6);
+    std::string name = target.substr(target.rfind('/') + 1);
+    EXPECT_THAT(ask(admin_->admin_port(), target), HasSubstr("\"command\" : \"" + name + "\"")) << target;
+  }
+  EXPECT_EQ(count, 26u);
+}
+
+TEST_F(AdminServerTest, ArgumentsAndMistakes) {
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/stmk"), HasSubstr("requires long traceMask"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/stmk?traceMask=7"), HasSubstr("\"tracemask\" : 7"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/gtmk"), HasSubstr("\"tracemask\" : 7"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/no%22such"), HasSubstr("Unknown command: no\\\"such"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/elsewhere"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok", "POST"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok", "HEAD"), Not(HasSubstr("{")));
+}
+
+TEST_F(AdminServerTest, TwoRequestsOnOneConnection) {
+  Socket socket(admin_->admin_port());
+  socket.send(
+      "GET /commands/ruok HTTP/1.1\r\nHost: a\r\n\r\nGET /commands/isro HTTP/1.1\r\nHost: a\r\n"
+      "Connection: close\r\n\r\n");
+  EXPECT_THAT(socket.read_all(), HasSubstr("\"read_only\" : false"));
+}
+
+TEST_F(AdminServerTest, WhatIsTooLargeOrNoHttpEndsItsConnectionOnly) {
+  Socket large(admin_->admin_port());
+  large.send("GET /commands/ruok HTTP/1.1\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n");
+  EXPECT_THAT(large.read_all(), Not(HasSubstr("ruok")));
+  Socket garbage(admin_->admin_port());
+  garbage.send(std::string("\0\0\0\1hello\r\n\r\n", 14));
+  EXPECT_EQ(garbage.read_all(), "");
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok"), HasSubstr("ruok"));
+}
+
+TEST_F(AdminServerTest, MetricsAreText) {
+  std::string text = ask(admin_->metrics_port(), "/metrics");
+  EXPECT_THAT(text, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE znode_count gauge\nznode_count 5.0\n"));
+  EXPECT_THAT(text, HasSubstr("readlatency{quantile=\"0.99\",} NaN\n"));
+  EXPECT_THAT(ask(admin_->metrics_port(), "/"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, APortInUseIsAStartErrorWithZooKeepersCode) {
+  server::ZooKeeperServerConfig config = config_;
+  config.admin->port = admin_->admin_port();
+  config.prometheus.reset();
+  AdminServer second(config, *server_);
+  try {
+    second.start();
+    FAIL();
+  } catch (const server::StartError& error) {
+    EXPECT_EQ(error.code(), server::ExitCode::admin_server_failed);
+    EXPECT_THAT(error.what(), HasSubstr("admin.serverPort"));
+  }
+}
+
+// A request under way when the coordinator has stopped is dropped, and nobody waits for it.
+TEST_F(AdminServerTest, StopWithRequestsUnderWay) {
+  server_->stop();
+  Socket socket(admin_->admin_port());
+  socket.send("GET /commands/ruok HTTP/1.1\r\nHost: a\r\n\r\n");
+  admin_->stop();
+  EXPECT_EQ(socket.read_all(), "");
+}
+
+TEST(JsonText, IsLaidOutAsZooKeeperDoes) {
+  boost::json::value value = {{"a", 1},   {"b", boost::json::array{}}, {"c", boost::json::object{}},
+                              {"d", 0.0}, {"e", {"x", "y\n"}},         {"f", nullptr}};
+  EXPECT_EQ(json_text(value),
+            "{\n  \"a\" : 1,\n  \"b\" : [ ],\n  \"c\" : { },\n  \"d\" : 0.0,\n  \"e\" : [ \"x\", \"y\\n\" ],\n"
+            "  \"f\" : null\n}");
+}
+
+}  // namespace
+}  // namespace zk::admin
