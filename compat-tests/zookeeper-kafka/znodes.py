@@ -6,8 +6,9 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 from kazoo.retry import KazooRetry
 
-forever = {"max_tries": -1, "delay": 0.02, "max_delay": 0.2}
-one = KazooClient(hosts=sys.argv[1], timeout=40, connection_retry=KazooRetry(**forever), command_retry=KazooRetry(**forever))
+# A short timeout: Apache ZooKeeper takes connections a little before it serves, and leaves them without an answer.
+forever = {"max_tries": -1, "delay": 0.3, "max_delay": 0.5}
+one = KazooClient(hosts=sys.argv[1], timeout=6, connection_retry=KazooRetry(**forever), command_retry=KazooRetry(**forever))
 one.start(120)
 for line in sys.stdin:
     found = {}
