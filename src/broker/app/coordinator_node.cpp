@@ -26,7 +26,10 @@ class Coordinator final : public CoordinatorNode {
   void start() override {
     admin_.start();
     server_.start();
-    base::log_info(kLogger, "The coordinator serves clients on port {}", server_.port());
+    if (server_.port() != 0) base::log_info(kLogger, "The coordinator serves clients on port {}", server_.port());
+    if (server_.secure_port() != 0) {
+      base::log_info(kLogger, "The coordinator serves clients over TLS on port {}", server_.secure_port());
+    }
   }
   void stop() override {
     admin_.stop();

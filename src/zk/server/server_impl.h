@@ -43,6 +43,7 @@ class Server::Impl {
 
   // server_listen.cpp
   void prepare_tls();
+  void reload_tls();
   void listen();
   // `detect`: TLS only if the client begins with it.
   void on_socket(boost::asio::ip::tcp::socket socket, bool tls, bool detect);
@@ -77,6 +78,7 @@ class Server::Impl {
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Listener> secure_listener_;
   std::unique_ptr<TlsHandshakes> handshakes_;
+  std::string tls_stamp_;  // of the files that its context was made from
   std::unique_ptr<LogThread> log_thread_;
   bool log_busy_ = false;
   bool pump_posted_ = false;

@@ -14,6 +14,7 @@ using boost::asio::ip::tcp;
 
 void Server::Impl::prepare_tls() {
   if (!config_.tls.enabled()) return;
+  tls_stamp_ = tls_files_stamp(config_.tls);
   base::tls::Options options = tls_options(config_.tls);
   if (options.key_store.path.empty()) {
     throw ConfigError(0, "ssl.keyStore.location is missing: a port that speaks TLS needs a key and its certificate");
@@ -33,6 +34,20 @@ void Server::Impl::prepare_tls() {
   };
   handshakes_ = std::make_unique<TlsHandshakes>(
       io_, std::make_shared<base::tls::Context>(base::tls::Context::Role::server, options), std::move(events));
+}
+
+// With client.certReload. Stores that can't be read, as when only half of them is written, leave the old ones in use.
+void Server::Impl::reload_tls() {
+  std::string stamp = tls_files_stamp(config_.tls);
+  if (stamp == tls_stamp_) return;
+  tls_stamp_ = std::move(stamp);
+  try {
+    handshakes_->set_context(
+        std::make_shared<base::tls::Context>(base::tls::Context::Role::server, tls_options(config_.tls)));
+    base::log_info(kLogger, "The TLS stores have changed: new connections use the new ones");
+  } catch (const base::tls::TlsError& error) {
+    base::log_error(kLogger, "The TLS stores have changed, but the old ones stay in use: {}", error.what());
+  }
 }
 
 void Server::Impl::listen() {
@@ -103,7 +118,9 @@ void Server::Impl::free_slot(const std::string& address) {
 }
 
 void Server::Impl::on_listen_tick() {
-  if (handshakes_) handshakes_->expire(clock_.monotonic_ms() - config_.handshake_timeout_ms);
+  if (!handshakes_) return;
+  if (config_.tls.reload) reload_tls();
+  handshakes_->expire(clock_.monotonic_ms() - config_.handshake_timeout_ms);
 }
 
 }  // namespace zk::server

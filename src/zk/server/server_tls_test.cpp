@@ -6,6 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "base/testing/temp_dir.h"
 #include "base/tls/engine.h"
 #include "base/tls/testing/certificates.h"
@@ -369,6 +372,22 @@ TEST_F(ServerTls, StopsAmidHandshakes) {
   ASSERT_TRUE(is_served("client"));
   server_->stop();
   silent.read_all();
+}
+
+TEST_F(ServerTls, NewStoresWithoutARestart) {
+  config_.tls.reload = true;
+  start();
+  Client before(server_->secure_port(), as("client"));
+  ASSERT_TRUE(before.attach());
+  EXPECT_FALSE(is_served("stranger"));
+  const auto client = as("client");                      // read before the file changes
+  std::ofstream(directory_ / "trust.pem") << "half of";  // which must not harm
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(Client(server_->secure_port(), client).attach());
+  base::tls::testing::write_trust_pem(directory_ / "new.pem", {&authority_, &other_authority_});
+  std::filesystem::rename(directory_ / "new.pem", directory_ / "trust.pem");
+  while (!is_served("stranger")) {  // it looks once a tick
+  }
+  EXPECT_EQ(before.get("/").first, Error::ok);
 }
 
 TEST_F(ServerTls, StoresThatAreMissingOrWrong) {

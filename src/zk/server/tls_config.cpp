@@ -1,6 +1,7 @@
 #include "zk/server/tls_config.h"
 
 #include <charconv>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <stdexcept>
@@ -175,6 +176,19 @@ base::tls::Options tls_options(const TlsConfig& config) {
     options.trust_store.password = base::tls::read_password(config.trust_password_path);
   }
   return options;
+}
+
+std::string tls_files_stamp(const TlsConfig& config) {
+  std::string stamp;
+  for (const std::string* path : {&config.options.key_store.path, &config.options.trust_store.path,
+                                  &config.key_password_path, &config.trust_password_path}) {
+    if (path->empty()) continue;
+    std::error_code error;
+    const auto time = std::filesystem::last_write_time(*path, error);
+    stamp += error ? "-" : std::to_string(time.time_since_epoch().count());
+    stamp += "/" + std::to_string(std::filesystem::file_size(*path, error)) + ",";
+  }
+  return stamp;
 }
 
 }  // namespace zk::server

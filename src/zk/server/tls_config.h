@@ -34,5 +34,7 @@ bool is_tls_key(std::string_view key);
 
 // With the passwords that are in files; throws base::tls::TlsError.
 base::tls::Options tls_options(const TlsConfig& config);
+// Changes when one of the files does.
+std::string tls_files_stamp(const TlsConfig& config);
 
 }  // namespace zk::server
