@@ -21,7 +21,8 @@ class ZooKeeper:
     def __init__(self, kind, directory, binary=None, as_kafka=False, settings=None):
         self.kind, self.binary, self.as_kafka = kind, binary, as_kafka
         self.heap, self.java_flags = "512m", None
-        self.java_options = ["-Dzookeeper.jmx.log4j.disable=true"]
+        self.java_options = ["-Dzookeeper.jmx.log4j.disable=true"]  # ours reads them from the environment
+        self.environment = {}
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -42,7 +43,7 @@ class ZooKeeper:
             command = jars.java(jars_of.get(self.kind, self.kind), "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.properties,
                                 log_level="INFO", options=self.java_options,
                                 as_kafka=self.as_kafka, heap=self.heap, flags=self.java_flags)
-        self.child = Child(command, self.log)
+        self.child = Child(command, self.log, env={"KAFKA_OPTS": " ".join(self.java_options), **self.environment})
         return self.child
 
     def start(self):
@@ -89,6 +90,7 @@ class Broker:
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.heap = "1g" if as_kafka else "512m"  # of a JVM
+        self.java_options, self.environment = [], {}
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.log = self.directory / "server.log"
@@ -118,11 +120,11 @@ class Broker:
                 return [self.binary, "start", "--server", self.properties, "--coordinator", self.coordinator.properties]
             return [self.binary, "broker", self.properties]
         return jars.java("3.9.2", "kafka.Kafka", self.properties, heap=self.heap, log_level="INFO",
-                         as_kafka=self.as_kafka)
+                         options=self.java_options, as_kafka=self.as_kafka)
 
     def launch(self):
         """Starts without waiting."""
-        self.child = Child(self.command(), self.log)
+        self.child = Child(self.command(), self.log, env={"KAFKA_OPTS": " ".join(self.java_options), **self.environment})
         return self.child
 
     def start(self):

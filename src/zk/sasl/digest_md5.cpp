@@ -192,9 +192,7 @@ DigestServer::DigestServer(std::string service, std::string server_name, Passwor
 
 Step DigestServer::evaluate(std::string_view token) {
   if (stage_ == Stage::fresh) {
-    stage_ = Stage::over;
-    if (!token.empty()) return Step::failed("DIGEST-MD5 has no initial response");
-    stage_ = Stage::challenged;
+    stage_ = Stage::challenged;  // whatever the token is: Java's provider doesn't look at it
     nonce_ = fresh_nonce();
     return Step::more("realm=" + quoted(realm_) + ",nonce=\"" + nonce_ + "\",charset=utf-8,algorithm=md5-sess");
   }
@@ -222,7 +220,6 @@ Step DigestServer::check(std::string_view response) {
   if (input.username.empty()) return Step::failed("no username");
   if (input.realm != realm_) return Step::failed("realm " + input.realm + " instead of " + realm_);
   if (value_of(*directives, "nonce") != nonce_) return Step::failed("a nonce that isn't of this connection");
-  if (value_of(*directives, "nc") != "00000001") return Step::failed("a nonce count that isn't 1");
   if (input.cnonce.empty()) return Step::failed("no cnonce");
   if (value_of(*directives, "qop").value_or("auth") != "auth") return Step::failed("a qop that isn't offered");
   if (::strcasecmp(input.digest_uri.c_str(), digest_uri_.c_str()) != 0 &&
