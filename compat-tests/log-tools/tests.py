@@ -18,4 +18,7 @@ def test_dump_log_segments(context):
     done = subprocess.run([sys.executable, check, directory / "clean", directory / "crashed"], capture_output=True,
                           text=True, env={**os.environ, "KAFKA_LIBS": str(jars.jar_dir("3.9.2"))}, check=False)
     expect(done.returncode == 0, done.stdout + done.stderr)
+    for state in ("clean", "crashed"):
+        for logs in sorted(path.parent for path in (directory / state).rglob("meta.properties")) or [directory / state]:
+            context.run([context.binary, "log", "verify", logs])
     return "; ".join(line.split(": ", 1)[1] for line in done.stdout.splitlines())

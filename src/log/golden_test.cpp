@@ -179,6 +179,7 @@ class Golden : public ::testing::TestWithParam<std::string> {
   void compare_producers() {
     std::set<Row> got;
     for (const auto& log : manager_->logs()) {
+      if (log->topic_partition().topic.starts_with("__")) continue;  // left out of producers.tsv
       for (const ActiveProducer& producer : log->active_producers()) {
         auto or_dash = [](std::int64_t value) { return value < 0 ? std::string("-") : std::to_string(value); };
         got.insert({log->topic_partition().topic, std::to_string(log->topic_partition().partition),
@@ -211,7 +212,7 @@ class Golden : public ::testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(Kafka, Golden,
                          ::testing::Values("codecs", "segments", "epochs", "k4", "txn", "unclean", "badindex", "legacy",
-                                           "compact"),
+                                           "internal", "compact"),
                          [](const auto& one) { return one.param; });
 
 TEST_P(Golden, IsServedAsByKafka) { compare_everything(); }

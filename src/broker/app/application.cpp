@@ -173,6 +173,9 @@ int run(const std::vector<std::string>& arguments) {
       print(stderr, fmt::format("milena: {}\n{}", command.problem, usage()));
       code = 1;
       break;
+    case CommandKind::log:
+      code = run_log_command(command.log);
+      break;
     default:
       code = run_nodes(command);
       break;

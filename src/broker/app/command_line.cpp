@@ -27,6 +27,29 @@ bool take_option(const std::vector<std::string>& arguments, std::size_t& at, std
 
 bool is_pair(std::string_view text) { return text.find('=') != std::string_view::npos && !text.starts_with('='); }
 
+Command parse_log_command(const std::vector<std::string>& arguments) {
+  Command command;
+  command.kind = CommandKind::log;
+  if (arguments.size() < 2 || (arguments[1] != "dump" && arguments[1] != "verify")) {
+    return wrong("log needs to know whether to dump or to verify");
+  }
+  command.log.verify = arguments[1] == "verify";
+  command.log.records = command.log.verify;
+  for (std::size_t at = 2; at < arguments.size(); ++at) {
+    if (!command.log.verify && arguments[at] == "--records") {
+      command.log.records = true;
+    } else if (command.log.verify && arguments[at] == "--batches-only") {
+      command.log.records = false;
+    } else if (arguments[at].starts_with("-")) {
+      return wrong("unexpected argument " + arguments[at]);
+    } else {
+      command.log.paths.push_back(arguments[at]);
+    }
+  }
+  if (command.log.paths.empty()) return wrong("the log directory is missing");
+  return command;
+}
+
 }  // namespace
 
 Command parse_command_line(const std::vector<std::string>& arguments) {
@@ -43,6 +66,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
     command.kind = CommandKind::broker;
   } else if (name == "coordinator") {
     command.kind = CommandKind::coordinator;
+  } else if (name == "log") {
+    return parse_log_command(arguments);
   } else {
     return wrong("there is no command " + name);
   }
@@ -76,11 +101,15 @@ std::string_view usage() {
   return "usage: milena start --server server.properties --coordinator zookeeper.properties [--override key=value]...\n"
          "       milena broker server.properties [--override key=value]...\n"
          "       milena coordinator zookeeper.properties\n"
+         "       milena log dump [--records] PATH...\n"
+         "       milena log verify [--batches-only] DIR...\n"
          "       milena --version | --help\n"
          "\n"
          "start        broker and coordinator in one process\n"
          "broker       the broker alone; zookeeper.connect names its coordinator\n"
          "coordinator  the coordinator alone\n"
+         "log dump     segments, indexes and snapshots as text; PATH is a file, a partition's or a log directory\n"
+         "log verify   checks all of a log directory that no broker uses; names file and position of each fault\n"
          "--override   replaces a key of server.properties; may be repeated\n";
 }
 

@@ -30,9 +30,22 @@ TEST(CommandLine, OneHalf) {
   EXPECT_EQ(parse_command_line({"--version"}).kind, CommandKind::version);
 }
 
+TEST(CommandLine, Log) {
+  const Command dump = parse_command_line({"log", "dump", "--records", "a", "b"});
+  EXPECT_EQ(dump.kind, CommandKind::log);
+  EXPECT_FALSE(dump.log.verify);
+  EXPECT_TRUE(dump.log.records);
+  EXPECT_EQ(dump.log.paths, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(parse_command_line({"log", "verify", "a"}).log.records);
+  EXPECT_FALSE(parse_command_line({"log", "verify", "--batches-only", "a"}).log.records);
+}
+
 TEST(CommandLine, WrongOnesSayWhy) {
   const std::pair<std::vector<std::string>, std::string> cases[] = {
       {{}, "a command is missing"},
+      {{"log"}, "log needs to know whether to dump or to verify"},
+      {{"log", "verify"}, "the log directory is missing"},
+      {{"log", "dump", "--batches-only", "a"}, "unexpected argument --batches-only"},
       {{"run"}, "there is no command run"},
       {{"broker"}, "the server.properties file is missing"},
       {{"coordinator"}, "the zookeeper.properties file is missing"},
