@@ -45,6 +45,12 @@ class Dump {
   const LineSink& line_;
 };
 
+// Sequences wrap from 2147483647 to 0.
+std::int64_t first_sequence(const ProducerSnapshotEntry& entry) {
+  const std::int64_t first = std::int64_t{entry.last_sequence} - entry.offset_delta;
+  return first < 0 ? first + (std::int64_t{1} << 31) : first;
+}
+
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 bool Dump::file(const std::string& path) {
@@ -97,7 +103,6 @@ void Dump::log(const std::string& path, std::int64_t base_offset) {
 
 void Dump::batch(const ScannedBatch& batch, RecordKind kind) {
   const protocol::BatchHeader& header = batch.header;
-  const bool append_time = header.timestamp_type() == protocol::TimestampType::log_append_time;
   std::string text;
   if (header.magic == 2) {
     const std::string horizon = header.has_delete_horizon() ? fmt::format("OptionalLong[{}]", header.base_timestamp)
@@ -112,7 +117,7 @@ void Dump::batch(const ScannedBatch& batch, RecordKind kind) {
     text = fmt::format("offset: {}", header.last_offset());
   }
   text += fmt::format(" position: {} {}: {} size: {} magic: {} compresscodec: {} crc: {} isvalid: {}", batch.position,
-                      append_time ? "LogAppendTime" : "CreateTime", header.max_timestamp, batch.size, header.magic,
+                      timestamp_type_name(header), header.max_timestamp, batch.size, header.magic,
                       kCodecs[header.codec_number()], header.crc, protocol::crc_is_valid(batch.bytes));
   line_(text);
   if (options_.records) records(batch, header.is_control() ? RecordKind::control : kind);
@@ -122,8 +127,7 @@ void Dump::records(const ScannedBatch& batch, RecordKind kind) {
   try {
     protocol::RecordReader reader(batch.bytes);
     protocol::Record record;
-    const bool append_time = batch.header.timestamp_type() == protocol::TimestampType::log_append_time;
-    while (reader.next(record)) line_(record_text(record, kind, append_time));
+    while (reader.next(record)) line_(record_text(record, kind, batch.header));
   } catch (const protocol::InvalidRecord& error) {
     line_(std::string("| the rest is broken: ") + error.what());
   } catch (const base::CompressionError& error) {
@@ -149,11 +153,18 @@ void Dump::time_index(const std::string& path, std::int64_t base_offset) {
 
 void Dump::snapshot(const std::string& path) {
   for (const ProducerSnapshotEntry& entry : decode_producer_snapshot(base::read_file(files_, path))) {
-    line_(fmt::format(
-        "producerId: {} producerEpoch: {} coordinatorEpoch: {} currentTxnFirstOffset: {} lastTimestamp: "
-        "{} lastSequence: {} lastOffset: {} offsetDelta: {}",
-        entry.producer_id, entry.producer_epoch, entry.coordinator_epoch, entry.current_transaction_first_offset,
-        entry.timestamp, entry.last_sequence, entry.last_offset, entry.offset_delta));
+    const std::string first = entry.current_transaction_first_offset < 0
+                                  ? std::string("OptionalLong.empty")
+                                  : fmt::format("OptionalLong[{}]", entry.current_transaction_first_offset);
+    std::string text = fmt::format(
+        "producerId: {} producerEpoch: {} coordinatorEpoch: {} currentTxnFirstOffset: {} lastTimestamp: {} ",
+        entry.producer_id, entry.producer_epoch, entry.coordinator_epoch, first, entry.timestamp);
+    if (entry.last_offset >= 0) {  // else only a marker of this producer is known
+      text += fmt::format("firstSequence: {} lastSequence: {} lastOffset: {} offsetDelta: {} timestamp: {}",
+                          first_sequence(entry), entry.last_sequence, entry.last_offset, entry.offset_delta,
+                          entry.timestamp);
+    }
+    line_(text);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <utility>
 
 #include "protocol/codec/codec.h"
 #include "protocol/records/consumer_group_current_member_assignment.h"
@@ -106,8 +107,9 @@ void add_control(const Record& record, std::string& text) {
 
 std::string header_keys(const Record& record) {
   std::string text;
+  bool first = true;
   for (const auto& header : protocol::read_headers(record)) {
-    text += (text.empty() ? "" : ",") + printable(base::as_bytes(header.name));
+    text += (std::exchange(first, false) ? "" : ",") + printable(base::as_bytes(header.name));
   }
   return text;
 }
@@ -119,6 +121,18 @@ RecordKind record_kind(std::string_view topic) {
   if (topic == "__transaction_state") return RecordKind::transaction;
   if (topic == "__share_group_state") return RecordKind::share_state;
   return RecordKind::plain;
+}
+
+std::string_view timestamp_type_name(const protocol::BatchHeader& batch) {
+  switch (batch.timestamp_type()) {
+    case protocol::TimestampType::create_time:
+      return "CreateTime";
+    case protocol::TimestampType::log_append_time:
+      return "LogAppendTime";
+    case protocol::TimestampType::none:
+      break;
+  }
+  return "NoTimestampType";
 }
 
 std::string printable(base::ByteView bytes) {
@@ -136,15 +150,15 @@ std::string printable(base::ByteView bytes) {
   return text;
 }
 
-std::string record_text(const Record& record, RecordKind kind, bool log_append_time) {
+std::string record_text(const Record& record, RecordKind kind, const protocol::BatchHeader& batch) {
   auto size_of = [](const std::optional<base::ByteView>& bytes) {
     return bytes ? static_cast<std::int64_t>(bytes->size()) : -1;
   };
-  std::string text = fmt::format("| offset: {} {}: {} keySize: {} valueSize: {}", record.offset,
-                                 log_append_time ? "LogAppendTime" : "CreateTime", record.timestamp,
-                                 size_of(record.key), size_of(record.value));
-  if (record.sequence >= 0) text += fmt::format(" sequence: {}", record.sequence);
-  if (record.header_count > 0) text += fmt::format(" headerKeys: [{}]", header_keys(record));
+  std::string text =
+      fmt::format("| offset: {} {}: {} keySize: {} valueSize: {}", record.offset, timestamp_type_name(batch),
+                  record.timestamp, size_of(record.key), size_of(record.value));
+  if (batch.magic == 2) text += fmt::format(" sequence: {} headerKeys: [{}]", record.sequence, header_keys(record));
+  if (batch.magic < 2) text += fmt::format(" isValid: true crc: {}}}", batch.crc);
   if (kind == RecordKind::control) {
     add_control(record, text);
   } else if (kind == RecordKind::plain || !add_internal(record, kind, text)) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "protocol/record.h"
+#include "protocol/record_batch.h"
 
 namespace storage::inspect {
 
@@ -15,7 +16,11 @@ enum class RecordKind { plain, group, transaction, share_state, control };
 // By the name of the topic; `control` is the batch's to know.
 RecordKind record_kind(std::string_view topic);
 
-std::string record_text(const protocol::Record& record, RecordKind kind, bool log_append_time);
+// `batch`: of the batch that holds it.
+std::string record_text(const protocol::Record& record, RecordKind kind, const protocol::BatchHeader& batch);
+
+// "CreateTime", "LogAppendTime" or "NoTimestampType".
+std::string_view timestamp_type_name(const protocol::BatchHeader& batch);
 
 // Printable ASCII and well-formed UTF-8 stay as they are.
 std::string printable(base::ByteView bytes);
