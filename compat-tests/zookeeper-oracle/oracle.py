@@ -9,7 +9,7 @@ import stream
 
 GUARD_S = 120  # not an expectation: it ends what would never end
 CLOSED = ("closed",)
-SUPER_ACL_SLOT = 1000  # the connection that walks the tree
+WALKER_SLOT = 1000  # the connection that walks the tree
 
 
 class Difference(Exception):
@@ -314,10 +314,10 @@ def first_difference(expected, found):
 
 # Trees
 
-def walk(side, slot=SUPER_ACL_SLOT):
+def walk(side, slot=WALKER_SLOT):
     """Every znode with data, ACL and Stat, times included, as a super user sees it."""
     if not side.connection(slot):
-        side.handshake(slot, 0, bytes(16), 30000, 0, True)
+        side.handshake(slot, 0, bytes(16), 600000, 0, True)
         side.connections[slot].pending = [("auth",)]
         side.connections[slot].send(codec.frame_of(("auth", "digest", stream.SUPER.encode()), codec.AUTH_XID))
         side.connections[slot].read_replies()

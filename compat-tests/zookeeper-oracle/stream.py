@@ -50,8 +50,12 @@ LIMITS = [b"count=5,bytes=100", b"count=-1,bytes=-1", b"count=3,bytes=10=;byteHa
 
 
 class Stream:
-    def __init__(self, seed):
+    """With enforced quotas only limits that can be read are written."""
+
+    def __init__(self, seed, enforced_quotas):
         self.random = random.Random(seed)
+        self.limits = [limits for limits in LIMITS if limits != b"x"] if enforced_quotas else LIMITS
+        self.system_paths = SYSTEM_PATHS[:5] if enforced_quotas else SYSTEM_PATHS
 
     def one_in(self, n):
         return self.random.randrange(n) == 0
@@ -61,7 +65,7 @@ class Stream:
         if pick < 0.02:
             return self.random.choice(BAD_PATHS)
         if pick < 0.05:
-            return self.random.choice(SYSTEM_PATHS)
+            return self.random.choice(self.system_paths)
         if pick < 0.12:
             return ("sequential", self.random.randrange(8))
         depth = self.random.choice([1, 1, 2, 2, 2, 3, 3, 4])
@@ -118,11 +122,11 @@ class Stream:
         if step == 0:
             return ("create", "/zookeeper/quota" + base, b"", OPEN, 0)
         if step <= 2:
-            return ("create", f"/zookeeper/quota{base}/zookeeper_limits", self.random.choice(LIMITS), OPEN, 0)
+            return ("create", f"/zookeeper/quota{base}/zookeeper_limits", self.random.choice(self.limits), OPEN, 0)
         if step == 3:
             return ("create", f"/zookeeper/quota{base}/zookeeper_stats", b"count=0,bytes=0", OPEN, 0)
         if step == 4:
-            return ("setData", f"/zookeeper/quota{base}/zookeeper_limits", self.random.choice(LIMITS), -1)
+            return ("setData", f"/zookeeper/quota{base}/zookeeper_limits", self.random.choice(self.limits), -1)
         return ("delete", f"/zookeeper/quota{base}/" + self.random.choice(["zookeeper_limits", "zookeeper_stats"]), -1)
 
     def set_watches(self):
@@ -233,9 +237,9 @@ class Stream:
         return ("requests", slot, [self.request()])
 
 
-def steps(seed, operations):
+def steps(seed, operations, enforced_quotas=False):
     """Steps until they hold this many operations."""
-    stream, count, found = Stream(seed), 0, []
+    stream, count, found = Stream(seed, enforced_quotas), 0, []
     while count < operations:
         step = stream.step()
         found.append(step)

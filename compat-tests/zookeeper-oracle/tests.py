@@ -4,6 +4,7 @@ import pathlib
 import sys
 import time
 
+from harness.context import expect
 from harness.process import Failure
 from harness.runner import only, sanitizer_workload
 
@@ -23,13 +24,18 @@ SETTINGS = {
 
 
 class Pair:
-    """Fresh servers, or the directories of an earlier pair, each perhaps under the other server."""
+    """ZooKeeper and Milena on fresh directories, or on these two."""
 
-    def __init__(self, context, servers=None):
-        self.context = context
-        self.servers = servers or [context.new_coordinator(kind, start=False, settings=SETTINGS)
-                                   for kind in ("zookeeper", "milena")]
-        for server in self.servers:
+    def __init__(self, context, settings=None, directories=(None, None)):
+        self.context, self.directories, self.servers = context, [], []
+        for kind, directory in zip(("zookeeper", "milena"), directories):
+            own = {"dataDir": directory} if directory else {}
+            server = context.new_coordinator(kind, start=False, settings={**SETTINGS, **(settings or {}), **own})
+            # No key of zoo.cfg, but a system property without prefix. The sweeper's time is another test's.
+            interval = {**SETTINGS, **(settings or {})}["znode.container.checkIntervalMs"]
+            server.java_options = server.java_options + [f"-Dznode.container.checkIntervalMs={interval}"]
+            self.directories.append(directory or server.directory / "data")
+            self.servers.append(server)
             server.start()
         self.lockstep = oracle.Lockstep(*(server.port for server in self.servers))
 
@@ -59,37 +65,37 @@ def play(lockstep, steps):
     return None
 
 
-def fails(context, steps):
-    pair = Pair(context)
+def fails(context, steps, settings):
+    pair = Pair(context, settings)
     try:
         return play(pair.lockstep, steps)
     finally:
         pair.stop(kill=True)
 
 
-def shrink(context, steps, failure):
+def shrink(context, steps, failure, settings):
     """Leaves out halves, quarters… of the steps, then single requests, as long as what is left still shows a difference."""
     end = time.monotonic() + SHRINK_S
-    steps, failure = shrink_steps(context, steps, failure, end)
+    steps, failure = shrink_steps(context, steps, failure, settings, end)
     for at in range(len(steps) - 1, -1, -1):
         number = len(steps[at][2]) - 1 if steps[at][0] == "requests" else -1
         while number >= 0 and len(steps[at][2]) > 1 and time.monotonic() < end:
             step = ("requests", steps[at][1], steps[at][2][:number] + steps[at][2][number + 1:])
             fewer = steps[:at] + [step] + steps[at + 1:]
-            found = fails(context, fewer)
+            found = fails(context, fewer, settings)
             if found:
                 steps, failure = fewer, found
             number -= 1
     return steps, failure
 
 
-def shrink_steps(context, steps, failure, end):
+def shrink_steps(context, steps, failure, settings, end):
     steps, size = steps[:failure[0] + 1], max(1, failure[0] // 2)
     while size >= 1 and time.monotonic() < end:
         at, smaller = 0, False
         while at < len(steps) - 1 and time.monotonic() < end:
             fewer = steps[:at] + steps[min(at + size, len(steps) - 1):]
-            found = fails(context, fewer)
+            found = fails(context, fewer, settings)
             if found:
                 steps, failure, smaller = fewer[:found[0] + 1], found, True
                 size = min(size, max(1, len(steps) // 2))
@@ -101,10 +107,10 @@ def shrink_steps(context, steps, failure, end):
     return steps, failure
 
 
-def report(context, seed, steps, failure):
+def report(context, seed, steps, failure, settings):
     full = context.work / f"seed-{seed}-steps.py"
     full.write_text("steps = [\n" + "".join(f"    {step!r},\n" for step in steps) + "]\n", encoding="utf-8")
-    fewer, found = shrink(context, steps, failure)
+    fewer, found = shrink(context, steps, failure, settings)
     text = "".join(f"  {oracle.short(step)}\n" for step in fewer)
     raise Failure(f"seed {seed}, step {failure[0]} of {len(steps)} ({full}): {failure[1]}\n"
                   f"the fewest steps found that show a difference ({len(fewer)}):\n{text}{found[1]}")
@@ -112,12 +118,14 @@ def report(context, seed, steps, failure):
 
 def run_seed(context, seed, operations):
     """A pair that has played the seed's stream without a difference, still running."""
-    steps = stream.steps(seed, operations)
-    pair = Pair(context)
+    enforced_quotas = seed % 2 == 0
+    steps = stream.steps(seed, operations, enforced_quotas)
+    settings = {"enforceQuota": "true"} if enforced_quotas else {}
+    pair = Pair(context, settings)
     failure = play(pair.lockstep, steps)
     if failure:
         pair.stop(kill=True)
-        report(context, seed, steps, failure)
+        report(context, seed, steps, failure, settings)
     return pair
 
 
@@ -134,3 +142,38 @@ def test_random_streams(context):
         events += pair.lockstep.events
         pair.stop()
     return f"{len(seeds)} seeds, {replies} replies and {events} events equal"
+
+
+def swapped(pair):
+    """Both killed; then each server on the other's directory, with the sessions that are in there."""
+    pair.stop(kill=True)
+    after = Pair(pair.context, directories=pair.directories[::-1])
+    for side, before in zip(after.lockstep.sides, pair.lockstep.sides[::-1]):
+        side.labels, side.sessions = before.labels, before.sessions
+        side.sessions.pop(oracle.WALKER_SLOT, None)
+    for name in ("zxid", "xid", "versions", "sequential", "closings"):
+        setattr(after.lockstep, name, getattr(pair.lockstep, name))
+    return after
+
+
+@only("milena")
+def test_directories_both_ways(context):
+    """Times and all: what one server had, the other serves; sessions go on; and the same again on the way back."""
+    pair = run_seed(context, 21, int(1200 * context.scale))
+    nodes = 0
+    for turn in range(2):
+        before = [oracle.walk(side) for side in pair.lockstep.sides]
+        after = swapped(pair)
+        try:
+            for side, expected in zip(after.lockstep.sides, before[::-1]):
+                oracle.compare_trees(expected, oracle.walk(side), f"{side.name} on the other's directory, turn {turn}")
+        except oracle.Difference as difference:
+            raise Failure(str(difference)) from difference
+        failure = play(after.lockstep, stream.steps(2100 + turn, int(300 * context.scale)))
+        if failure:
+            raise Failure(f"turn {turn}, step {failure[0]}: {failure[1]}")
+        nodes += sum(map(len, before))
+        expect("not matching" not in after.servers[0].log.read_text("utf-8", "replace"), "ZooKeeper found a wrong digest")
+        pair = after
+    pair.stop()
+    return f"{nodes} nodes the same on the other's server"
