@@ -298,20 +298,19 @@ def test_kerberos_names_and_strangers(context):
     service, client = f"zookeeper/localhost@{kdc.REALM}", f"kafka/localhost@{kdc.REALM}"
     service_keys, client_keys = realm.key_table(service), realm.key_table(client)
     server = coordinators(context, {"kerberos.removeHostFromPrincipal": "true", "kerberos.removeRealmFromPrincipal": "true"},
-                          "milena", environment=realm.environment, Server=kerberos(service_keys, service))[0]
+                          "milena", options=[f"-Djava.security.krb5.conf={realm.config}"], Server=kerberos(service_keys, service))[0]
     broker = Broker("milena", context.work / context.name("broker"), context.binary, coordinator=server,
                     settings={"zookeeper.set.acl": "true"})
     # localhost, not the address: the service's principal has it.
     broker.settings["zookeeper.connect"] = f"localhost:{server.port}"
     broker.write_properties()
     broker.java_options = [f"{JAAS}{jaas_file(context, Client=kerberos(client_keys, client))}",
-                           "-Dzookeeper.sasl.client.canonicalize.hostname=false"]
-    broker.environment = realm.environment
+                           "-Dzookeeper.sasl.client.canonicalize.hostname=false", f"-Djava.security.krb5.conf={realm.config}"]
     context.brokers.append(broker)
     broker.start()
     expect_in("adding SASL authorization for authorizationID: kafka (", server.child.text())
     broker.kill()
-    broker.java_options = [f"{JAAS}{jaas_file(context, Client=kerberos(client_keys, f'nobody@{kdc.REALM}'))}"]
+    broker.java_options[0] = f"{JAAS}{jaas_file(context, Client=kerberos(client_keys, f'nobody@{kdc.REALM}'))}"
     expect_equal(broker.launch().wait(), 1, "the exit code")
     expect_in(f"no Kerberos login as nobody@{kdc.REALM}", broker.log.read_text())
     lost = context.new_coordinator("milena", start=False, settings=PROVIDER)

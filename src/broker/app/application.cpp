@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 
+#include "base/java_options.h"
 #include "base/logging.h"
 #include "broker/app/command_line.h"
 #include "broker/app/node.h"
@@ -132,7 +133,14 @@ class Process {
   std::vector<Node*> started_;
 };
 
+// Kerberos' own library looks for its configuration there. Before any thread starts.
+void set_kerberos_config() {
+  const auto path = base::JavaOptions::from_environment().get("java.security.krb5.conf");
+  if (path && !path->empty()) ::setenv("KRB5_CONFIG", path->c_str(), 0);
+}
+
 int run_nodes(const Command& command) {
+  set_kerberos_config();
   Process process;
   std::string problem;
   int code = kFailed;

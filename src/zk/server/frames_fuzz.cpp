@@ -17,11 +17,20 @@ void sync(zk::server::Coordinator& coordinator) {
   coordinator.flush_dirty();
 }
 
+std::shared_ptr<const zk::sasl::ServerLogin> make_login() {
+  base::JaasModule module;
+  module.name = "DigestLoginModule";
+  module.options["user_a"] = "b";
+  return std::make_shared<const zk::sasl::ServerLogin>(std::vector{module}, zk::sasl::ServerLoginOptions());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const auto login = make_login();
   zk::server::ZooKeeperServerConfig config;
   config.extended_types = true;
+  config.security.login = login;
   base::ManualClock clock;
   zk::server::Coordinator coordinator(config, clock);
   coordinator.begin();
