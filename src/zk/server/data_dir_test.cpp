@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/crc.h"
 #include "base/testing/temp_dir.h"
 #include "zk/server/snapshot.h"
 #include "zk/server/txn_codec.h"
@@ -192,6 +193,23 @@ TEST_F(SampleDataDir, MissingLogIsRefused) {
 TEST_F(SampleDataDir, DamagedSnapshotGivesWayToAnOlderOne) {
   patch("snapshot.27", 300, 0xee);
   EXPECT_EQ(load().snapshot_zxid, 0);
+  EXPECT_EQ(state_.last_zxid(), 0x36);
+}
+
+TEST_F(SampleDataDir, SnapshotsWithoutADigestMayNameTheLastZxid) {
+  // As ZooKeeper 3.9 writes them with digest.enabled=false: the section with the digest is left out.
+  base::Bytes bytes = base::read_file(files_, file("snapshot.27"));
+  constexpr std::size_t kDigestSection = 8 + 4 + 8 + 8 + 5, kLastSection = 8 + 8 + 5;
+  std::size_t start = bytes.size() - kLastSection - kDigestSection;
+  bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(start),
+              bytes.begin() + static_cast<std::ptrdiff_t>(start + kDigestSection));
+  std::size_t summed = bytes.size() - 8 - 5;
+  base::store_big_endian(bytes.data() + summed,
+                         static_cast<std::int64_t>(base::adler32(base::ByteView(bytes).first(summed))));
+  auto snapshot = files_.open(file("snapshot.27"), base::OpenMode::read_write);
+  snapshot->truncate(0);
+  snapshot->write_at(0, bytes);
+  EXPECT_EQ(load().snapshot_zxid, 0x27);
   EXPECT_EQ(state_.last_zxid(), 0x36);
 }
 

@@ -32,6 +32,7 @@ class Stream {
 
   [[noreturn]] void fail(const std::string& reason) const { throw DataDirError(path_, position_, reason, kAdvice); }
   bool at_end() const { return position_ == size_; }
+  std::uint64_t left() const { return size_ - position_; }
 
   base::ByteView peek(std::size_t bytes) {
     if (size_ - position_ < bytes) fail("the file ends within a record");
@@ -264,7 +265,10 @@ SnapshotInfo read_snapshot(base::FileSystem& files, const std::string& path, tre
   read_nodes(stream, state);
   stream.check_seal();
   SnapshotInfo info;
-  if (!stream.at_end()) {
+  // Each by its own switch (digest.enabled, serializeLastProcessedZxid.enabled), so only the length tells which is
+  // there.
+  constexpr std::uint64_t kLastZxidBytes = 8 + 8 + 5;
+  if (!stream.at_end() && stream.left() != kLastZxidBytes) {
     info.digest_zxid = stream.take<std::int64_t>();
     auto version = stream.take<std::int32_t>();
     info.digest = static_cast<std::uint64_t>(stream.take<std::int64_t>());
