@@ -5,6 +5,7 @@ import shutil
 import threading
 
 from harness import jars, venv
+from harness.context import expect
 from harness.process import Failure
 from harness.runner import only
 
@@ -114,6 +115,23 @@ def test_node(context):
         stamp.write_bytes(wanted)
     shutil.copy(folder / "client.js", target)
     return program(context, ["node", target / "client.js"], "node done")
+
+
+def test_directories_exchanged(context):
+    """What those clients left: ours is opened by ZooKeeper 3.9.4, its by ours, and nothing is different."""
+    both_servers = servers(context)
+    dump = [venv.python(context), context.root / "compat-tests" / "zookeeper-clients" / "dump.py"]
+
+    def exchange(server):
+        before = context.run([*dump, server.connect, "fill"]).out
+        code = server.stop()
+        expect(code == (0 if server.kind == "milena" else 143), f"{server.kind} ended with {code}")
+        server.kind, server.binary = ("zookeeper" if server.kind == "milena" else "milena"), context.binary
+        server.start()
+        compare(before, context.run([*dump, server.connect]).out, server.kind + " on the other's directory", "nodes: ")
+        return before.splitlines()[-1]
+
+    return " and ".join(both(exchange, both_servers.real, both_servers.ours))
 
 
 for name, value in list(globals().items()):
