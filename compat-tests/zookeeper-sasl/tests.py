@@ -17,6 +17,7 @@ import raw  # noqa: E402
 
 DIGEST = "org.apache.zookeeper.server.auth.DigestLoginModule required"
 USERS = 'user_kafka="kafka secret" user_other="o\\"\\\\thers" user_admin="as"'
+USERS_WITH_ANOTHER_PASSWORD = f'{DIGEST} user_kafka="another"'
 PROVIDER = {"authProvider.1": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"}
 JAAS = "-Djava.security.auth.login.config="
 NO_FIPS = "-Dzookeeper.fips-mode=false"  # without it the client of 3.9 refuses DIGEST-MD5
@@ -243,6 +244,30 @@ def test_a_session_survives_its_coordinators_restart(context):
     rules = tree(context, server)
     expect_equal(rules["/brokers/topics/orders"], "1:world:anyone 31:sasl:kafka", "a topic made after the restart")
     expect_equal(broker.stop_broker_only(), 0, "the broker's exit code")
+
+
+@only("milena")
+def test_a_password_that_changes_under_a_running_broker(context):
+    """As Kafka's client: it goes on trying, and registers anew once it is let in. Nothing is served wrongly meanwhile."""
+    server = coordinators(context, {"sessionRequireClientSASLAuth": "true"}, "milena", Server=f"{DIGEST} {USERS}")[0]
+    broker = Broker("milena", context.work / context.name("broker"), context.binary, coordinator=server,
+                    settings={"zookeeper.set.acl": "true", "zookeeper.session.timeout.ms": 30000})
+    broker.java_options = [f"{JAAS}{jaas_file(context, Client=CLIENT)}"]
+    context.brokers.append(broker)
+    broker.start()
+    server.kill()
+    right = server.java_options
+    server.java_options = [f"{JAAS}{jaas_file(context, Server=USERS_WITH_ANOTHER_PASSWORD)}"]
+    server.start()
+    wait_until("two refusals", lambda: broker.child.text().count("No new ZooKeeper session yet: Auth failed") >= 2, GUARD_S)
+    expect(broker.running(), "the broker ended")
+    server.kill()
+    server.java_options = right
+    server.start()
+    wait_until("a new registration", lambda: broker.child.text().count("Registered broker 0 at path") >= 2, GUARD_S)
+    expect_equal(tree(context, server)["/brokers/ids/0"], "1:world:anyone 31:sasl:kafka", "the new registration")
+    expect_equal(broker.stop_broker_only(), 0, "the broker's exit code")
+    expect("kafka secret" not in broker.log.read_text(), "a password in a log")
 
 
 # Kerberos
