@@ -54,6 +54,7 @@ bool Engine::fail(int result) {
   if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return true;
   ended_ = true;
   if (kind == SSL_ERROR_ZERO_RETURN) return false;
+  failed_ = true;
   const long verdict = SSL_get_verify_result(ssl_.get());
   failure_ = take_openssl_error();
   if (!established_ && verdict != X509_V_OK) failure_ += std::string(": ") + X509_verify_cert_error_string(verdict);
@@ -84,7 +85,7 @@ bool Engine::receive(ByteView sealed, Bytes& plain) {
 }
 
 bool Engine::send(ByteView plain) {
-  if (ended_ || !established_) return false;
+  if (failed_ || !established_) return false;
   while (!plain.empty()) {
     ERR_clear_error();
     const std::size_t size = std::min<std::size_t>(plain.size(), kRecordBytes);

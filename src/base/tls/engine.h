@@ -19,7 +19,7 @@ class Engine {
   // Takes what the peer sent and appends what it meant to `plain`. False once the connection is of no use any more:
   // failure() tells why (empty: the peer closed it), and an alert may be in output().
   bool receive(ByteView sealed, Bytes& plain);
-  // Seals what is to be sent into output(); only once established().
+  // Seals what is to be sent into output(); only once established(), and also after the peer's goodbye.
   bool send(ByteView plain);
   // Tells the peer that nothing more comes.
   void close();
@@ -39,7 +39,8 @@ class Engine {
   std::shared_ptr<const Context> context_;
   SslHandle ssl_;
   bool established_ = false;
-  bool ended_ = false;
+  bool ended_ = false;   // nothing more comes
+  bool failed_ = false;  // and nothing goes
   std::string failure_;
 };
 

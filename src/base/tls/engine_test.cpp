@@ -233,7 +233,11 @@ TEST_F(Tls, TheEndIsTold) {
   EXPECT_FALSE(client.receive(server.take_output(), to_client));
   EXPECT_EQ(as_text(to_client), "last words");
   EXPECT_EQ(client.failure(), "");
-  EXPECT_FALSE(client.send(as_bytes("more")));
+  EXPECT_FALSE(client.receive(Bytes(), to_client));
+  // Its own direction is still open.
+  EXPECT_TRUE(client.send(as_bytes("answer")));
+  EXPECT_TRUE(server.receive(client.take_output(), to_server));
+  EXPECT_EQ(as_text(to_server), "answer");
 }
 
 // One byte at a time, as a slow or hostile peer sends it.

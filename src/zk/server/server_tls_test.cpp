@@ -161,7 +161,7 @@ class Client {
     for (const proto::ClientInfo& info : response.client_info) all.emplace_back(info.auth_scheme, info.user);
     return all;
   }
-  int descriptor() const { return socket_; }
+  base::Bytes take_raw() { return std::exchange(plain_, {}); }
 
  private:
   int socket_;
@@ -282,6 +282,27 @@ TEST_F(ServerTls, WordsAreAnsweredAndTheEndIsTold) {
   ASSERT_TRUE(client.handshake());
   client.send(base::as_bytes("ruok"));
   EXPECT_EQ(client.read_all(), "imok");
+}
+
+// Question and goodbye in one go, even together with the end of the handshake.
+TEST_F(ServerTls, WordsOfThoseWhoSayGoodbyeAtOnce) {
+  start();
+  base::tls::Engine engine(as("client"), "localhost");
+  Client raw(server_->secure_port());
+  raw.send_raw(engine.take_output());
+  base::Bytes plain;
+  while (!engine.established()) {
+    ASSERT_TRUE(raw.receive_some());
+    ASSERT_TRUE(engine.receive(raw.take_raw(), plain));
+    if (!engine.established()) raw.send_raw(engine.take_output());
+  }
+  engine.send(base::as_bytes("ruok"));
+  engine.close();
+  raw.send_raw(engine.take_output());
+  while (raw.receive_some()) {
+  }
+  engine.receive(raw.take_raw(), plain);
+  EXPECT_EQ(base::as_text(plain), "imok");
 }
 
 // More than a socket takes at once, and many requests before the first answer is read.
