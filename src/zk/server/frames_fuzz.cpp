@@ -13,7 +13,7 @@ class FuzzPeer final : public zk::server::Peer {
 };
 
 void sync(zk::server::Coordinator& coordinator) {
-  if (coordinator.has_batch()) coordinator.on_durable(coordinator.take_batch().records);
+  if (coordinator.has_batch()) coordinator.on_durable(coordinator.take_batch().records, 0);
   coordinator.flush_dirty();
 }
 
