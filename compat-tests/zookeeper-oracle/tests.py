@@ -4,11 +4,12 @@ import pathlib
 import sys
 import time
 
-from harness.context import expect
-from harness.process import Failure
+from harness.context import expect, expect_equal
+from harness.process import Failure, wait_until
 from harness.runner import only, sanitizer_workload
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import codec  # noqa: E402
 import oracle  # noqa: E402
 import stream  # noqa: E402
 
@@ -177,3 +178,59 @@ def test_directories_both_ways(context):
         pair = after
     pair.stop()
     return f"{nodes} nodes the same on the other's server"
+
+
+def until_gone(lockstep, paths):
+    """Waits until both servers have deleted these, each in its own time."""
+    def gone():
+        for side in lockstep.sides:
+            connection = side.connections[0]
+            connection.pending = [("getAllChildrenNumber", "/")]
+            connection.send(codec.frame_of(connection.pending[0], 1))
+            side.seen = side.seen + connection.read_replies()
+            connection.pending = [("exists", path, False) for path in paths]
+            connection.send(b"".join(codec.frame_of(request, 2) for request in connection.pending))
+            frames = connection.read_replies()
+            side.seen += frames
+            if any(frame[0] == "reply" and frame[3] == 0 for frame in frames):
+                return False
+        return True
+    for side in lockstep.sides:
+        side.seen = []
+    wait_until(f"{paths} to go", gone, guard_s=120, pause_s=0.2)
+    events = [sorted(frame for frame in side.seen if frame[0] == "event") for side in lockstep.sides]
+    expect_equal(events[1], events[0], f"events as {paths} went")
+    lockstep.zxid = max(frame[1] for frame in events[0])
+    return events[0]
+
+
+@only("milena")
+def test_what_time_does(context):
+    """The sweeper of container and TTL nodes, one at a time so that zxids are the same; a session that expires."""
+    pair = Pair(context, {"znode.container.checkIntervalMs": 300, "tickTime": 300})
+    lockstep = pair.lockstep
+    try:
+        for slot in (0, 1):
+            lockstep.connect(slot, 500000)
+        lockstep.requests(0, [("addWatch", "/", 1), ("addWatch", "/c", 0), ("addWatch", "/t", 0)])
+        lockstep.requests(1, [("createContainer", "/c", b"", stream.OPEN, 4), ("create", "/c/child", b"", stream.OPEN, 0)])
+        lockstep.requests(1, [("createContainer", "/never-used", b"", stream.OPEN, 4)])
+        lockstep.settle()
+        lockstep.requests(1, [("delete", "/c/child", -1)])
+        events = len(until_gone(lockstep, ["/c"]))
+        lockstep.requests(1, [("createTTL", "/t", b"", stream.OPEN, 5, 1)])
+        events += len(until_gone(lockstep, ["/t"]))
+        lockstep.connect(2, 3000)
+        lockstep.requests(2, [("create", "/e1", b"", stream.OPEN, 1), ("create", "/e2", b"", stream.OPEN, 1)])
+        for side in lockstep.sides:
+            side.connections[2].close()
+        events += len(until_gone(lockstep, ["/e1", "/e2"]))
+        answer = lockstep.attach(2, "right")
+        expect_equal(answer[2:4], (0, 0), "re-attaching an expired session")
+        lockstep.settle()
+        sides = [oracle.masked(oracle.walk(side)) for side in lockstep.sides]
+        oracle.compare_trees(*sides, "at the end")
+    except oracle.Difference as difference:
+        raise Failure(str(difference)) from difference
+    pair.stop()
+    return f"{events} events equal"
