@@ -284,7 +284,8 @@ def test_kerberos(context):
     service, client = f"zookeeper/localhost@{kdc.REALM}", f"kafka/localhost@{kdc.REALM}"
     service_keys, client_keys = realm.key_table(service), realm.key_table(client)
     options = [f"-Djava.security.krb5.conf={realm.config}"]
-    servers = coordinators(context, {}, "zookeeper", "milena", options=options, environment=realm.environment,
+    rules = "-Dzookeeper.security.auth_to_local=RULE:[2:$1](kafka.*)s/kafka/broker/DEFAULT"
+    servers = coordinators(context, {}, "zookeeper", "milena", options=[*options, rules], environment=realm.environment,
                            Server=kerberos(service_keys, service))
     login = jaas_file(context, Client=kerberos(client_keys, client))
     to_service = [*options, f"-Dzookeeper.server.principal={service}"]
@@ -293,7 +294,7 @@ def test_kerberos(context):
         return zkcli(context, server, ["create /k x auth::cdrwa", "getAcl /k", "whoami", "get /k"], login, to_service)
 
     real, ours = at_once(*[lambda server=server: session(server) for server in servers])
-    expect_in(f"'sasl,'{client}", ours)
+    expect_in(f"'sasl,'broker/localhost@{kdc.REALM}", ours)
     same = expect_same(real, ours, "zkCli by Kerberos")
 
     def own(server):
@@ -308,7 +309,7 @@ def test_kerberos(context):
         return text
 
     real, ours = at_once(*[lambda server=server: own(server) for server in servers])
-    expect_in(f"'sasl,'{client}", ours)
+    expect_in(f"'sasl,'broker/localhost@{kdc.REALM}", ours)
     clean = [re.sub(r'"id":"[^"]*"', "ID", text) for text in (real, ours)]
     expect_same(*clean, "the broker's znodes by Kerberos")
     for server in servers:

@@ -1,5 +1,7 @@
 #include "zk/sasl/kerberos_name.h"
 
+#include "zk/sasl/auth_to_local.h"
+
 namespace zk::sasl {
 
 std::optional<KerberosName> KerberosName::parse(std::string_view name) {
@@ -26,9 +28,14 @@ std::optional<KerberosName> KerberosName::parse(std::string_view name) {
 std::optional<std::string> authorized_id(std::string_view name, const NameRules& rules) {
   auto parts = KerberosName::parse(name);
   if (!parts) return std::nullopt;
-  // ZooKeeper's default rule knows its own realm only, and leaves others as they came.
-  if (parts->realm && *parts->realm != rules.default_realm) return std::string(name);
   std::string id = parts->service;
+  if (parts->realm) {
+    static const AuthToLocal default_rule("DEFAULT");
+    const AuthToLocal& auth_to_local = rules.auth_to_local ? *rules.auth_to_local : default_rule;
+    auto short_name = auth_to_local.apply(*parts, rules.default_realm);
+    if (!short_name) return std::string(name);
+    id = std::move(*short_name);
+  }
   if (parts->host && !rules.remove_host) id += "/" + *parts->host;
   if (parts->realm && !rules.remove_realm) id += "@" + *parts->realm;
   return id;

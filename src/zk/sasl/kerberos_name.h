@@ -1,6 +1,7 @@
 // Kerberos names as ZooKeeper takes them apart: service[/host]@REALM, or a plain name. Pure.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,14 +17,17 @@ struct KerberosName {
   static std::optional<KerberosName> parse(std::string_view name);
 };
 
+class AuthToLocal;
+
 struct NameRules {
-  bool remove_host = false;   // kerberos.removeHostFromPrincipal
-  bool remove_realm = false;  // kerberos.removeRealmFromPrincipal
+  std::shared_ptr<const AuthToLocal> auth_to_local;  // security.auth_to_local; null: DEFAULT
+  bool remove_host = false;                          // kerberos.removeHostFromPrincipal
+  bool remove_realm = false;                         // kerberos.removeRealmFromPrincipal
   std::string default_realm;
 };
 
-// The id of the sasl scheme for one who has proved to be `name`. A name of another realm than the default one stays as
-// it is. Nothing if the name is malformed.
+// The id of the sasl scheme for one who has proved to be `name`. A name to which no rule applies (by default: of
+// another realm than the default one) stays as it is. Nothing if the name is malformed.
 std::optional<std::string> authorized_id(std::string_view name, const NameRules& rules);
 
 }  // namespace zk::sasl

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "zk/sasl/auth_to_local.h"
 #include "zk/server/config.h"
 #include "zk/server/config_values.h"
 
@@ -75,6 +76,14 @@ void SecurityConfig::take_provider(const std::string& key, const Entry& entry) {
   }
 }
 
+void SecurityConfig::take_rules(const Entry& entry) {
+  try {
+    login_options.rules.auth_to_local = std::make_shared<const sasl::AuthToLocal>(entry.value);
+  } catch (const std::invalid_argument& error) {
+    throw ConfigError(entry.line, std::string("security.auth_to_local is not valid: ") + error.what());
+  }
+}
+
 bool SecurityConfig::take(std::string_view key, const Entry& entry, std::vector<std::string>& warnings) {
   if (!is_known(key)) return false;
   const std::map<std::string_view, bool*> booleans = {
@@ -102,8 +111,8 @@ bool SecurityConfig::take(std::string_view key, const Entry& entry, std::vector<
     if (std::string user = trimmed(entry.value); !user.empty()) sasl_super_users.insert(std::move(user));
   } else if (key == "enforce.auth.schemes") {
     enforced_schemes_ = split(entry.value);
-  } else if (key == "security.auth_to_local" && trimmed(entry.value) != "DEFAULT") {
-    throw ConfigError(entry.line, "security.auth_to_local is not valid: only DEFAULT is supported");
+  } else if (key == "security.auth_to_local") {
+    take_rules(entry);
   } else if (key == "requireClientAuthScheme") {
     warnings.push_back(
         "requireClientAuthScheme has no effect, as in ZooKeeper since 3.5: sessionRequireClientSASLAuth=true or "

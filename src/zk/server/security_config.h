@@ -35,6 +35,7 @@ struct SecurityConfig {
   void load_login(const base::JavaOptions& options);
 
  private:
+  void take_rules(const base::Properties::Entry& entry);
   void take_provider(const std::string& key, const base::Properties::Entry& entry);
 
   bool enforce_ = false;

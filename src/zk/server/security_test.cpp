@@ -554,7 +554,8 @@ TEST(SecurityConfig, Refusals) {
   EXPECT_THAT(refusal("sessionRequireClientSASLAuth=true\n"), HasSubstr("SASLAuthenticationProvider"));
   EXPECT_THAT(refusal("sessionRequireClientSASLAuth=yes\n"), HasSubstr("true or false"));
   EXPECT_THAT(refusal("DigestAuthenticationProvider.digestAlg=none\n"), HasSubstr("no such digest"));
-  EXPECT_THAT(refusal("security.auth_to_local=RULE:[1:$1]\n"), HasSubstr("only DEFAULT"));
+  EXPECT_THAT(refusal("security.auth_to_local=RULE:[1:$1\n"), HasSubstr("a rule is malformed"));
+  EXPECT_EQ(refusal("security.auth_to_local=RULE:[1:$1] DEFAULT\n"), "accepted");
   EXPECT_EQ(refusal("enforce.auth.schemes=sasl\nenforce.auth.enabled=false\n"), "accepted");
 }
 
