@@ -3,6 +3,7 @@
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
 #include <krb5/krb5.h>
+#include <unistd.h>
 
 #include <utility>
 #include <vector>
@@ -148,6 +149,10 @@ struct SecurityContext {
 }  // namespace
 
 std::shared_ptr<GssCredential> accept_credential(const std::string& key_table, const std::string& principal) {
+  // Asked here, because the library leaks a little when it finds no file.
+  if (!key_table.empty() && !key_table.starts_with("FILE:") && ::access(key_table.c_str(), R_OK) != 0) {
+    throw LoginError("the key table " + key_table + " can't be read");
+  }
   auto credential = std::make_shared<GssCredential>();
   std::vector<gss_key_value_element_desc> places;
   if (!key_table.empty()) places.push_back({"keytab", key_table.c_str()});

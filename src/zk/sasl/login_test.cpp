@@ -75,7 +75,7 @@ TEST(Login, AMissingKeyTableIsNamed) {
   base::testing::TempDir directory;
   std::string path = directory.path() + "/none.keytab";
   std::string error = server_error(kKerberos + ("useKeyTab=true keyTab=\"" + path + "\" principal=\"zookeeper/h@R\";"));
-  EXPECT_TRUE(error.starts_with("no key of zookeeper/h@R from the key table " + path)) << error;
+  EXPECT_EQ(error, "the key table " + path + " can't be read");
   ClientLogin client(section(kKerberos + ("useKeyTab=true keyTab=\"" + path + "\" principal=\"k@R\";")),
                      ClientLoginOptions());
   EXPECT_EQ(client.mechanism(), "GSSAPI");
