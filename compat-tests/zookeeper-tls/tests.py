@@ -11,7 +11,7 @@ from harness.process import free_port, wait_until
 from harness.runner import only
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import raw  # noqa: E402
+import tls_client  # noqa: E402
 from certificates import PASSWORD, Certificates  # noqa: E402
 
 # Subjects that show how a name is written: order, levels, escapes, attributes without a keyword, other alphabets.
@@ -66,13 +66,13 @@ def secure_coordinator(context, kind="milena", **more):
 
 
 def context_of(context, name=None, **more):
-    return raw.tls_context(certificates(context), name, "authority", **more)
+    return tls_client.tls_context(certificates(context), name, "authority", **more)
 
 
 def identities(context, server):
     found = {}
     for name in SUBJECTS:
-        client = raw.Client(server.secure_port, context_of(context, name))
+        client = tls_client.Client(server.secure_port, context_of(context, name))
         found[name] = client.who_am_i()
         client.close()
     return found
@@ -81,8 +81,8 @@ def identities(context, server):
 def access(context, server):
     """What three certificates and a client in plaintext may do."""
     port = server.secure_port
-    client, other, boss = (raw.Client(port, context_of(context, name)) for name in ("client", "levels", "boss"))
-    plain = raw.Client(server.port, None)
+    client, other, boss = (tls_client.Client(port, context_of(context, name)) for name in ("client", "levels", "boss"))
+    plain = tls_client.Client(server.port, None)
     found = [client.create("/mine", (31, "x509", "CN=client")), client.create("/auth", (31, "auth", "")),
              client.acl_of("/auth"), boss.create("/of-boss", (31, "auth", "")), boss.acl_of("/of-boss"),
              client.create("/mine/below", (31, "world", "anyone")), other.create("/mine/other", (31, "world", "anyone")),
@@ -99,12 +99,12 @@ def access(context, server):
 
 def refusals(context, server):
     port = server.secure_port
-    return {"stranger": raw.refusal(port, context_of(context, "stranger")),
-            "no certificate": raw.refusal(port, context_of(context)),
-            "plaintext": raw.refusal(port, None),
-            "a word": raw.word(port, context_of(context, "client"))[:18],
-            "TLS 1.3": raw.refusal(port, context_of(context, "client", version=ssl.TLSVersion.TLSv1_3)),
-            "TLS on the other port": raw.refusal(server.port, context_of(context, "client"))}
+    return {"stranger": tls_client.refusal(port, context_of(context, "stranger")),
+            "no certificate": tls_client.refusal(port, context_of(context)),
+            "plaintext": tls_client.refusal(port, None),
+            "a word": tls_client.word(port, context_of(context, "client"))[:18],
+            "TLS 1.3": tls_client.refusal(port, context_of(context, "client", version=ssl.TLSVersion.TLSv1_3)),
+            "TLS on the other port": tls_client.refusal(server.port, context_of(context, "client"))}
 
 
 @only("milena")
@@ -127,7 +127,7 @@ def test_as_zookeeper(context):
 def test_refused_clients_cost_nobody_anything(context):
     """A session goes on answering while others fail, hang, or send rubbish."""
     server = secure_coordinator(context)
-    good = raw.Client(server.secure_port, context_of(context, "client"))
+    good = tls_client.Client(server.secure_port, context_of(context, "client"))
     expect_equal(good.create("/good", (31, "world", "anyone")), 0)
     hanging = []
     for _ in range(20):
@@ -137,12 +137,12 @@ def test_refused_clients_cost_nobody_anything(context):
         rubbish = socket.create_connection(("127.0.0.1", server.secure_port))
         rubbish.sendall(b"\x16" * 3000)
         hanging += [silent, begun, rubbish]
-        expect(raw.refusal(server.secure_port, context_of(context, "stranger")), "the stranger got in")
-        expect(raw.refusal(server.secure_port, None), "plaintext got in")
+        expect(tls_client.refusal(server.secure_port, context_of(context, "stranger")), "the stranger got in")
+        expect(tls_client.refusal(server.secure_port, None), "plaintext got in")
         expect_equal(good.read("/good"), 0)
     for connection in hanging:
         connection.close()
-    expect_equal(raw.word(server.secure_port, None), "", "a word in plaintext")
+    expect_equal(tls_client.word(server.secure_port, None), "", "a word in plaintext")
     expect_equal(good.read("/good"), 0)
     expect_equal(server.command(b"ruok"), "imok")
     text = server.log.read_text("utf-8")
@@ -242,7 +242,7 @@ def test_kafka_on_our_secure_port(context):
 
 
 def registered(context, server):
-    client = raw.Client(server.secure_port, context_of(context, "client"))
+    client = tls_client.Client(server.secure_port, context_of(context, "client"))
     code = client.read("/a/chroot/brokers/ids/0")
     client.close()
     return code == 0
