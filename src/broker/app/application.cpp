@@ -36,6 +36,7 @@ class StopSignals {
     // A background job of a shell starts with SIGINT ignored, and an ignored signal can't be waited for.
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error of the write, as in a JVM
     sigemptyset(&signals_);
     sigaddset(&signals_, SIGTERM);
     sigaddset(&signals_, SIGINT);

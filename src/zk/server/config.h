@@ -66,8 +66,6 @@ struct ZooKeeperServerConfig {
   std::size_t connections_max = 0;               // 0: no limit
   std::size_t outstanding_max = 1000;
   std::size_t frame_bytes_max = 0xfffff;
-  std::size_t large_request_bytes = 0;  // 0: none counts as large
-  std::size_t large_requests_bytes_max = 100 * 1024 * 1024;
   std::int64_t handshake_timeout_ms = 10'000;
   ConnectionThrottleConfig connection_throttle;
   std::uint64_t snapshot_every = 100'000;                                      // transactions

@@ -34,11 +34,6 @@ void set_compression(Config& config, const std::string& key, const ConfigEntry& 
                                                      : SnapshotCompression::none;
 }
 
-void set_large_request_threshold(Config& config, const std::string& key, const ConfigEntry& entry) {
-  std::int64_t bytes = number_value(key, entry, -1, kIntMax);
-  config.large_request_bytes = bytes == -1 ? 0 : static_cast<std::size_t>(bytes);
-}
-
 void set_log_size_limit(Config& config, const std::string& key, const ConfigEntry& entry) {
   std::int64_t kibibytes = number_value(key, entry, -1, kLongMax);
   config.log_bytes_max = kibibytes <= 0 ? 0 : static_cast<std::uint64_t>(kibibytes) * 1024;
@@ -142,8 +137,6 @@ void add_bounds(ConfigKeys& keys) {
   keys["maxCnxns"] = number_of(&Config::connections_max, 0, kIntMax);
   keys["globalOutstandingLimit"] = number_of(&Config::outstanding_max, 1, kIntMax);
   keys["jute.maxbuffer"] = number_of(&Config::frame_bytes_max, 1024, kIntMax);
-  keys["largeRequestThreshold"] = set_large_request_threshold;
-  keys["largeRequestMaxBytes"] = number_of(&Config::large_requests_bytes_max, 1, kIntMax);
   keys["nio.sessionlessCnxnTimeout"] = number_of(&Config::handshake_timeout_ms, 1, kIntMax);
   keys["connection_throttle_tokens"] = throttle_number(&ConnectionThrottleConfig::tokens);
   keys["connection_throttle_fill_count"] = throttle_number(&ConnectionThrottleConfig::fill_count);
@@ -181,6 +174,8 @@ void add_operating(ConfigKeys& keys) {
 
 // Those of ensembles, of the JVM, and of ZooKeeper's inner queues and threads.
 constexpr const char* kIgnoredNumbers[] = {"initLimit",
+                                           "largeRequestThreshold",
+                                           "largeRequestMaxBytes",
                                            "syncLimit",
                                            "connectToLearnerMasterLimit",
                                            "observerMasterPort",

@@ -8,6 +8,7 @@ namespace zk::server {
 namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Coordinator";
+constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::int64_t kQuotaWarningMs = 1000;
 constexpr std::int64_t kDigestLogStep = 128;
 constexpr std::size_t kDigestLogMax = 1024;
@@ -44,6 +45,8 @@ void Coordinator::begin() {
   last_proposed_zxid_ = state_.last_zxid();
   std::int64_t now_ms = clock_.monotonic_ms();
   stats_.started_ms = now_ms;
+  connection_tokens_ = config_.connection_throttle.tokens;
+  tokens_filled_ms_ = now_ms;
   next_window_ms_ = now_ms + kMetricsWindowMs;
   // Server number 1 and the start time, so that no id of an earlier run comes again, also not of a closed session.
   auto start = static_cast<std::uint64_t>(clock_.wall_ms());
@@ -370,15 +373,24 @@ void Coordinator::on_tick() {
   }
 }
 
+bool Coordinator::is_outdated(const tree::Znode& node, std::int64_t now_ms) const {
+  std::int64_t unchanged_ms = now_ms - node.stat.mtime;
+  if (tree::kind_of_owner(node.stat.ephemeral_owner) == tree::NodeKind::container) {
+    bool was_used = node.stat.cversion > 0;
+    return was_used || (config_.container_never_used_ms > 0 && unchanged_ms > config_.container_never_used_ms);
+  }
+  std::int64_t ttl_ms = node.stat.ephemeral_owner & tree::kTtlMaxMs;
+  return ttl_ms > 0 && unchanged_ms > ttl_ms;
+}
+
 void Coordinator::sweep_containers(std::int64_t now_ms) {
   std::vector<std::string> outdated;
+  auto outdated_max = static_cast<std::size_t>(
+      std::max<std::int64_t>(1, config_.containers_per_minute_max * config_.container_check_ms / kMinuteMs));
   for (const tree::Znode* node : state_.tree().containers_and_ttls()) {
     if (node->child_count > 0) continue;
-    bool is_container = tree::kind_of_owner(node->stat.ephemeral_owner) == tree::NodeKind::container;
-    std::int64_t ttl_ms = node->stat.ephemeral_owner & tree::kTtlMaxMs;
-    if (is_container ? node->stat.cversion > 0 : now_ms - node->stat.mtime > ttl_ms) {
-      outdated.push_back(state_.tree().path_of(*node));
-    }
+    if (is_outdated(*node, now_ms)) outdated.push_back(state_.tree().path_of(*node));
+    if (outdated.size() >= outdated_max) break;  // the others' turn comes
   }
   for (const std::string& path : outdated) {
     propose(nullptr, 0, 0, tree::OpCode::delete_container, tree::DeleteContainerRequest{path});

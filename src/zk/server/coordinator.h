@@ -92,9 +92,11 @@ class Coordinator final : private tree::EventSink {
   void mark_dirty(Peer& peer);
   Peer* find_peer(tree::WatcherId id);
   void sweep_containers(std::int64_t now_ms);
+  bool is_outdated(const tree::Znode& node, std::int64_t now_ms) const;
 
   // sessions.cpp
   void on_connect(Peer& peer, base::ByteView frame);
+  bool take_connection_token();
   void reattach(Peer& peer, const std::string& password);
   void answer_connect(Peer& peer, bool valid);
   void on_session_closed(std::int64_t session_id, Peer* asked_by);
@@ -155,6 +157,8 @@ class Coordinator final : private tree::EventSink {
   std::vector<tree::WatcherId> stalled_;
   std::int64_t next_sweep_ms_ = 0;
   std::int64_t next_window_ms_ = 0;
+  std::int64_t connection_tokens_ = 0;  // as many as config says, less those taken
+  std::int64_t tokens_filled_ms_ = 0;
   std::int64_t next_quota_warning_ms_ = 0;
   std::deque<DigestEntry> digest_log_;
   std::int64_t trace_mask_ = 306;  // ZooKeeper's default; kept for gtmk and stmk, and without an effect

@@ -14,6 +14,7 @@ namespace zk::server {
 namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.DataDir";
+constexpr std::string_view kSnapshotPrefix = "snapshot.";
 constexpr std::size_t kSnapshotsTriedMax = 100;
 constexpr std::size_t kSnapshotsKeptMin = 3;
 
@@ -58,14 +59,9 @@ std::vector<DataDir::NamedFile> DataDir::list(const std::string& directory, std:
   std::vector<NamedFile> found;
   if (!files_.exists(directory)) return found;
   for (const std::string& name : files_.list(directory)) {
-    auto zxid = zxid_of_name(name, prefix);
+    auto zxid = prefix == kSnapshotPrefix ? zxid_of_snapshot(name) : zxid_of_name(name, prefix);
     if (zxid) {
       found.push_back(NamedFile{*zxid, directory + "/" + name});
-    } else if (prefix == "snapshot." && (name.ends_with(".gz") || name.ends_with(".snappy")) &&
-               name.starts_with(prefix)) {
-      throw DataDirError(directory + "/" + name +
-                         ": compressed snapshots are not read. Start ZooKeeper once with "
-                         "snapshot.compression.method unset, so that it writes a plain one, and remove this file");
     }
   }
   std::sort(found.begin(), found.end(), [](const NamedFile& a, const NamedFile& b) { return a.zxid < b.zxid; });
@@ -74,7 +70,7 @@ std::vector<DataDir::NamedFile> DataDir::list(const std::string& directory, std:
 
 LoadResult DataDir::load(tree::State& state, const LoadOptions& options, const Observer& observer) {
   LoadResult result;
-  std::vector<NamedFile> snapshots = list(snapshot_dir_, "snapshot.");
+  std::vector<NamedFile> snapshots = list(snapshot_dir_, kSnapshotPrefix);
   bool any_log = !list(log_dir_, "log.").empty();
   std::string last_failure;
   std::size_t tried = 0;
@@ -164,7 +160,7 @@ void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, std::int64_
 
 void DataDir::purge(std::size_t keep) {
   keep = std::max(keep, kSnapshotsKeptMin);
-  std::vector<NamedFile> snapshots = list(snapshot_dir_, "snapshot.");
+  std::vector<NamedFile> snapshots = list(snapshot_dir_, kSnapshotPrefix);
   std::erase_if(snapshots, [&](const NamedFile& file) { return !has_snapshot_tail(files_, file.path); });
   if (snapshots.size() <= keep) return;
   const std::int64_t oldest_kept = snapshots[snapshots.size() - keep].zxid;

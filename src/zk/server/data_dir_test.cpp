@@ -73,6 +73,19 @@ class SampleDataDir : public ::testing::Test {
     }
   }
 
+  void write_snapshot(std::int64_t zxid, SnapshotOptions options) {
+    SnapshotWriter writer(files_, data_dir_.snapshot_dir(), options);
+    writer.append(encode_snapshot_head(state_.sessions(), state_.tree().acls().lists()));
+    state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+      base::Bytes bytes;
+      append_snapshot_node(bytes, path, node);
+      writer.append(bytes);
+    });
+    while (!state_.tree().step_snapshot(3)) {
+    }
+    writer.finish(zxid, state_.tree().digest());
+  }
+
   base::testing::TempDir directory_;
   base::FileSystem& files_ = base::real_file_system();
   DataDir data_dir_{files_, directory_.path(), directory_.path()};
@@ -155,22 +168,73 @@ TEST_F(SampleDataDir, RecordsAreWrittenBackByteForByte) {
 
 TEST_F(SampleDataDir, OwnSnapshotHoldsTheSame) {
   load();
-  SnapshotWriter writer(files_, data_dir_.snapshot_dir());
-  writer.append(encode_snapshot_head(state_.sessions(), state_.tree().acls().lists()));
-  state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
-    base::Bytes bytes;
-    append_snapshot_node(bytes, path, node);
-    writer.append(bytes);
-  });
-  while (!state_.tree().step_snapshot(3)) {
-  }
-  writer.finish(state_.last_zxid(), state_.tree().digest());
+  write_snapshot(state_.last_zxid(), {});
   tree::State again;
   LoadResult result = data_dir_.load(again, LoadOptions{});
   EXPECT_EQ(result.snapshot_zxid, 0x36);
   EXPECT_EQ(again.tree().digest(), state_.tree().digest());
   EXPECT_EQ(again.tree().node_count(), state_.tree().node_count());
   EXPECT_EQ(again.sessions(), state_.sessions());
+}
+
+TEST_F(SampleDataDir, CompressedSnapshotsHoldTheSame) {
+  load();
+  for (base::Codec codec : {base::Codec::gzip, base::Codec::snappy}) {
+    SCOPED_TRACE(base::name_of(codec));
+    SnapshotOptions options;
+    options.codec = codec;
+    write_snapshot(state_.last_zxid(), options);
+    std::string name = codec == base::Codec::gzip ? "snapshot.36.gz" : "snapshot.36.snappy";
+    ASSERT_TRUE(files_.exists(file(name)));
+    tree::State again;
+    EXPECT_EQ(data_dir_.load(again, LoadOptions{}).snapshot_zxid, 0x36);
+    EXPECT_EQ(again.tree().digest(), state_.tree().digest());
+    EXPECT_EQ(again.sessions(), state_.sessions());
+    // One that was cut off gives way to the plain one before it.
+    auto opened = files_.open(file(name), base::OpenMode::read_write);
+    opened->truncate(opened->size() * 2 / 3);
+    tree::State older;
+    EXPECT_EQ(data_dir_.load(older, LoadOptions{}).snapshot_zxid, 0x27);
+    EXPECT_EQ(older.tree().digest(), state_.tree().digest());
+    files_.remove(file(name));
+  }
+}
+
+TEST_F(SampleDataDir, TheSectionOf39CanBeLeftOut) {
+  load();
+  SnapshotOptions options;
+  options.last_zxid = false;
+  write_snapshot(state_.last_zxid(), options);
+  tree::State again;
+  SnapshotInfo info = read_snapshot(files_, file("snapshot.36"), again);
+  EXPECT_EQ(info.last_zxid, -1);
+  EXPECT_EQ(info.digest_zxid, 0x36);
+}
+
+TEST_F(SampleDataDir, PurgeKeepsThreeSnapshotsAndTheLogsThatTheyNeed) {
+  load();
+  SnapshotOptions packed;
+  packed.codec = base::Codec::gzip;
+  write_snapshot(0x28, packed);
+  write_snapshot(0x30, {});
+  write_snapshot(0x31, {});
+  data_dir_.purge(1);
+  EXPECT_FALSE(files_.exists(file("snapshot.0")));
+  EXPECT_FALSE(files_.exists(file("snapshot.27")));
+  for (const char* name : {"snapshot.28.gz", "snapshot.30", "snapshot.31", "log.29"}) {
+    EXPECT_TRUE(files_.exists(file(name))) << name;
+  }
+}
+
+TEST_F(SampleDataDir, LogFilesEndAtTheirSizeLimit) {
+  TxnLogOptions options;
+  options.file_bytes_max = 100;
+  options.preallocate_bytes = 4096;
+  TxnLogWriter writer(files_, data_dir_.log_dir(), options);
+  for (std::int64_t zxid = 0x100; zxid < 0x104; ++zxid) writer.append(base::Bytes(60, 1), zxid);
+  EXPECT_TRUE(files_.exists(file("log.100")));
+  EXPECT_FALSE(files_.exists(file("log.101")));
+  EXPECT_TRUE(files_.exists(file("log.102")));
 }
 
 TEST_F(SampleDataDir, WrongChecksumInALogIsRefusedWithFileAndOffset) {

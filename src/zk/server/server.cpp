@@ -54,6 +54,7 @@ void Server::Impl::start() {
   TxnLogOptions options;
   options.preallocate_bytes = config_.preallocate_bytes;
   options.sync = config_.force_sync;
+  options.file_bytes_max = config_.log_bytes_max;
   log_thread_ = std::make_unique<LogThread>(
       std::make_unique<TxnLogWriter>(files_, data_dir_.log_dir(), options),
       [this](base::Bytes buffer, std::int64_t took_ms) {
@@ -115,12 +116,12 @@ void Server::Impl::load() {
   txns_since_snapshot_ = result.replayed;
   bytes_since_snapshot_ = result.log_bytes;
   draw_snapshot_limit();
-  if (config_.purge_every_hours > 0) purge();
 }
 
 void Server::Impl::run_tick() {
   coordinator_.on_tick();
   on_listen_tick();
+  purge_when_due();
   after_work();
   tick_timer_.expires_after(std::chrono::milliseconds(std::min<std::int64_t>(config_.tick_ms, 1000)));
   tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {

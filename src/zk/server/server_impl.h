@@ -60,7 +60,7 @@ class Server::Impl {
   void continue_snapshot();
   void on_snapshot_done(const std::string& failure);
   void draw_snapshot_limit();
-  void purge();
+  void purge_when_due();
 
   ZooKeeperServerConfig config_;
   base::FileSystem& files_;
@@ -89,6 +89,7 @@ class Server::Impl {
   base::Bytes snapshot_piece_;
   std::int64_t snapshot_zxid_ = 0;
   std::int64_t snapshot_started_ms_ = 0;
+  std::int64_t next_purge_ms_ = INT64_MIN;
   std::optional<std::uint64_t> snapshot_digest_;
   std::uint64_t txns_since_snapshot_ = 0;
   std::uint64_t bytes_since_snapshot_ = 0;

@@ -10,9 +10,19 @@ namespace zk::server {
 namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Server";
+constexpr std::int64_t kHourMs = 60 * 60 * 1000;
 constexpr std::size_t kNodesPerStep = 256;
 constexpr std::size_t kPieceBytes = 256 * 1024;
 constexpr std::size_t kQueuedBytesMax = 8 * 1024 * 1024;
+
+SnapshotOptions snapshot_options(const ZooKeeperServerConfig& config) {
+  SnapshotOptions options;
+  options.codec = config.snapshot_compression == SnapshotCompression::gzip     ? base::Codec::gzip
+                  : config.snapshot_compression == SnapshotCompression::snappy ? base::Codec::snappy
+                                                                               : base::Codec::none;
+  options.last_zxid = config.snapshot_last_zxid;
+  return options;
+}
 
 }  // namespace
 
@@ -22,7 +32,7 @@ void Server::Impl::draw_snapshot_limit() {
 }
 
 void Server::Impl::write_first_snapshot() {
-  SnapshotWriter writer(files_, data_dir_.snapshot_dir());
+  SnapshotWriter writer(files_, data_dir_.snapshot_dir(), snapshot_options(config_));
   tree::State& state = coordinator_.state();
   writer.append(encode_snapshot_head(state.sessions(), state.tree().acls().lists()));
   state.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
@@ -51,7 +61,7 @@ void Server::Impl::start_snapshot() {
   draw_snapshot_limit();
   coordinator_.roll_log();
   snapshot_thread_ = std::make_unique<SnapshotThread>(
-      files_, data_dir_.snapshot_dir(),
+      files_, data_dir_.snapshot_dir(), snapshot_options(config_),
       [this](const std::string& failure) { boost::asio::post(io_, [this, failure] { on_snapshot_done(failure); }); });
   snapshot_thread_->append(encode_snapshot_head(state.sessions(), state.tree().acls().lists()));
   state.tree().begin_snapshot([this](const std::string& path, const tree::Znode& node) {
@@ -95,9 +105,16 @@ void Server::Impl::on_snapshot_done(const std::string& failure) {
   stats.last_snapshot_zxid = snapshot_zxid_;
   stats.last_snapshot_wall_ms = clock_.wall_ms();
   base::log_info(kLogger, "Wrote snapshot.{:x}", static_cast<std::uint64_t>(snapshot_zxid_));
-  if (config_.purge_every_hours > 0) purge();
 }
 
-void Server::Impl::purge() { data_dir_.purge(config_.snapshots_kept); }
+void Server::Impl::purge_when_due() {
+  if (config_.purge_every_hours <= 0 || clock_.monotonic_ms() < next_purge_ms_) return;
+  next_purge_ms_ = clock_.monotonic_ms() + config_.purge_every_hours * kHourMs;
+  try {
+    data_dir_.purge(config_.snapshots_kept);
+  } catch (const std::exception& error) {
+    base::log_warn(kLogger, "Old snapshots and logs cannot be removed: {}", error.what());
+  }
+}
 
 }  // namespace zk::server

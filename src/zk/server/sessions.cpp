@@ -15,7 +15,27 @@ constexpr std::size_t kPasswordBytes = 16;
 
 }  // namespace
 
+bool Coordinator::take_connection_token() {
+  const ConnectionThrottleConfig& throttle = config_.connection_throttle;
+  if (throttle.tokens == 0) return true;
+  std::int64_t now_ms = clock_.monotonic_ms();
+  std::int64_t fills = (now_ms - tokens_filled_ms_) / std::max<std::int64_t>(throttle.fill_interval_ms, 1);
+  if (fills > 0) {
+    connection_tokens_ = std::min(throttle.tokens, connection_tokens_ + fills * throttle.fill_count);
+    tokens_filled_ms_ = now_ms;
+  }
+  stats_.metrics.connection_token_deficit.add(throttle.tokens - connection_tokens_);
+  if (connection_tokens_ == 0) return false;
+  --connection_tokens_;
+  return true;
+}
+
 void Coordinator::on_connect(Peer& peer, base::ByteView frame) {
+  if (!take_connection_token()) {
+    ++stats_.metrics.connection_rejected;
+    base::log_warn(kLogger, "Closing {}: too many new connections at once (connection_throttle_tokens)", peer.address);
+    return peer.close_now();
+  }
   ++stats_.metrics.connection_request_count;
   proto::Reader reader(frame);
   std::int32_t protocol_version = 0;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kBufferBytes = 1024 * 1024;
 constexpr std::size_t kStatBytes = 60;
+constexpr const char* kPrefix = "snapshot.";
 constexpr const char* kTemporaryName = "unfinished-snapshot.tmp";
 constexpr const char* kAdvice = "An older snapshot is tried if there is one";
 
@@ -24,29 +25,34 @@ void put_text(base::Bytes& to, std::string_view text) {
   to.insert(to.end(), text.begin(), text.end());
 }
 
-// Reads a file in pieces, with the checksum over all that was taken.
+constexpr std::string_view kGzipEnding = ".gz";
+constexpr std::string_view kSnappyEnding = ".snappy";
+
+base::Codec codec_of(std::string_view path) {
+  if (path.ends_with(kGzipEnding)) return base::Codec::gzip;
+  if (path.ends_with(kSnappyEnding)) return base::Codec::snappy;
+  return base::Codec::none;
+}
+
+// Reads a file in pieces, unpacked, with the checksum over all that was taken. A compressed file is in memory as it is.
 class Stream {
  public:
-  Stream(base::FileSystem& files, const std::string& path)
-      : path_(path), file_(files.open(path, base::OpenMode::read)), size_(file_->size()) {}
+  Stream(base::FileSystem& files, const std::string& path) : path_(path) {
+    if (codec_of(path) == base::Codec::none) {
+      file_ = files.open(path, base::OpenMode::read);
+      size_ = file_->size();
+    } else {
+      packed_ = base::read_file(files, path);
+      guard([&] { decompressor_ = base::make_decompressor(codec_of(path), packed_); });
+    }
+  }
 
   [[noreturn]] void fail(const std::string& reason) const { throw DataDirError(path_, position_, reason, kAdvice); }
-  bool at_end() const { return position_ == size_; }
-  std::uint64_t left() const { return size_ - position_; }
+  bool at_end() { return !fill(1); }
+  bool ends_after(std::size_t bytes) { return fill(bytes) && !fill(bytes + 1); }
 
   base::ByteView peek(std::size_t bytes) {
-    if (size_ - position_ < bytes) fail("the file ends within a record");
-    if (buffer_.size() - cursor_ < bytes) {
-      sum();
-      buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(cursor_));
-      cursor_ = summed_ = 0;
-      std::size_t have = buffer_.size();
-      std::uint64_t left = size_ - position_ - have;
-      buffer_.resize(have + static_cast<std::size_t>(std::min<std::uint64_t>(left, std::max(kBufferBytes, bytes))));
-      std::size_t got = file_->read_at(position_ + have, base::MutableByteView(buffer_).subspan(have));
-      buffer_.resize(have + got);
-      if (buffer_.size() < bytes) fail("the file ends within a record");
-    }
+    if (!fill(bytes)) fail("the file ends within a record");
     return base::ByteView(buffer_).subspan(cursor_, bytes);
   }
   void skip(std::size_t bytes) {
@@ -68,7 +74,7 @@ class Stream {
   }
   std::int32_t take_count() {
     auto count = take<std::int32_t>();
-    if (count < 0 || static_cast<std::uint64_t>(count) > size_ - position_) fail("a count is out of range");
+    if (count < 0 || (file_ && static_cast<std::uint64_t>(count) > size_ - position_)) fail("a count is out of range");
     return count;
   }
   void check_seal() {
@@ -85,9 +91,44 @@ class Stream {
     summed_ = cursor_;
   }
 
+  // Whether so many bytes are there. What a damaged length asks for is read piece by piece, not allocated.
+  bool fill(std::size_t bytes) {
+    if (buffer_.size() - cursor_ >= bytes) return true;
+    if (file_ && size_ - position_ < bytes) return false;
+    sum();
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(cursor_));
+    cursor_ = summed_ = 0;
+    while (buffer_.size() < bytes) {
+      std::size_t have = buffer_.size();
+      buffer_.resize(have + kBufferBytes);
+      std::size_t got = read(position_ + have, base::MutableByteView(buffer_).subspan(have));
+      buffer_.resize(have + got);
+      if (got == 0) return false;
+    }
+    return true;
+  }
+
+  std::size_t read(std::uint64_t position, base::MutableByteView into) {
+    if (file_) return file_->read_at(position, into);
+    std::size_t got = 0;
+    guard([&] { got = decompressor_->read(into); });
+    return got;
+  }
+
+  template <class Work>
+  void guard(Work&& work) {
+    try {
+      work();
+    } catch (const base::CompressionError& error) {
+      fail(error.what());
+    }
+  }
+
   std::string path_;
-  std::unique_ptr<base::File> file_;
-  std::uint64_t size_ = 0;
+  std::unique_ptr<base::File> file_;  // null if compressed
+  std::uint64_t size_ = 0;            // of the file, if plain
+  base::Bytes packed_;
+  std::unique_ptr<base::Decompressor> decompressor_;
   std::uint64_t position_ = 0;
   base::Bytes buffer_;
   std::size_t cursor_ = 0;
@@ -205,8 +246,8 @@ void append_snapshot_node(base::Bytes& to, std::string_view path, const tree::Zn
   base::append_big_endian(to, stat.pzxid);
 }
 
-SnapshotWriter::SnapshotWriter(base::FileSystem& files, std::string directory)
-    : files_(files), directory_(std::move(directory)) {
+SnapshotWriter::SnapshotWriter(base::FileSystem& files, std::string directory, SnapshotOptions options)
+    : files_(files), directory_(std::move(directory)), options_(options) {
   file_ = files_.open(directory_ + "/" + kTemporaryName, base::OpenMode::create);
   file_->truncate(0);
 }
@@ -218,6 +259,9 @@ void SnapshotWriter::append(base::ByteView bytes) {
 }
 
 void SnapshotWriter::flush() {
+  if (buffer_.empty()) return;
+  // Pieces packed one by one are one stream to the readers of both codecs.
+  if (options_.codec != base::Codec::none) buffer_ = base::compress(options_.codec, buffer_);
   file_->write_at(position_, buffer_);
   position_ += buffer_.size();
   buffer_.clear();
@@ -242,15 +286,20 @@ void SnapshotWriter::finish(std::int64_t zxid, std::optional<std::uint64_t> dige
     base::append_big_endian(bytes, static_cast<std::int64_t>(*digest));
     append(bytes);
     seal();
-    bytes.clear();
-    base::append_big_endian(bytes, zxid);
-    append(bytes);
-    seal();
+    if (options_.last_zxid) {
+      bytes.clear();
+      base::append_big_endian(bytes, zxid);
+      append(bytes);
+      seal();
+    }
   }
   flush();
   file_->sync();
   file_.reset();
-  files_.rename(directory_ + "/" + kTemporaryName, directory_ + "/" + hex_name("snapshot.", zxid));
+  std::string name = hex_name(kPrefix, zxid);
+  if (options_.codec == base::Codec::gzip) name += kGzipEnding;
+  if (options_.codec == base::Codec::snappy) name += kSnappyEnding;
+  files_.rename(directory_ + "/" + kTemporaryName, directory_ + "/" + name);
   files_.sync_directory(directory_);
 }
 
@@ -267,8 +316,8 @@ SnapshotInfo read_snapshot(base::FileSystem& files, const std::string& path, tre
   SnapshotInfo info;
   // Each by its own switch (digest.enabled, serializeLastProcessedZxid.enabled), so only the length tells which is
   // there.
-  constexpr std::uint64_t kLastZxidBytes = 8 + 8 + 5;
-  if (!stream.at_end() && stream.left() != kLastZxidBytes) {
+  constexpr std::size_t kLastZxidBytes = 8 + 8 + 5;
+  if (!stream.at_end() && !stream.ends_after(kLastZxidBytes)) {
     info.digest_zxid = stream.take<std::int64_t>();
     auto version = stream.take<std::int32_t>();
     info.digest = static_cast<std::uint64_t>(stream.take<std::int64_t>());
@@ -283,9 +332,24 @@ SnapshotInfo read_snapshot(base::FileSystem& files, const std::string& path, tre
   return info;
 }
 
+std::optional<std::int64_t> zxid_of_snapshot(std::string_view name) {
+  if (name.ends_with(kGzipEnding)) name.remove_suffix(kGzipEnding.size());
+  if (name.ends_with(kSnappyEnding)) name.remove_suffix(kSnappyEnding.size());
+  return zxid_of_name(name, kPrefix);
+}
+
 bool has_snapshot_tail(base::FileSystem& files, const std::string& path) {
   auto file = files.open(path, base::OpenMode::read);
   std::uint64_t size = file->size();
+  if (codec_of(path) == base::Codec::gzip) {
+    std::array<std::uint8_t, 2> head{};
+    return file->read_at(0, head) == head.size() && head == std::array<std::uint8_t, 2>{0x1f, 0x8b};
+  }
+  if (codec_of(path) == base::Codec::snappy) {
+    std::array<std::uint8_t, 8> head{};
+    return file->read_at(0, head) == head.size() &&
+           head == std::array<std::uint8_t, 8>{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0};
+  }
   if (size < 10) return false;
   std::array<std::uint8_t, 5> tail{};
   return file->read_at(size - tail.size(), tail) == tail.size() && tail == std::array<std::uint8_t, 5>{0, 0, 0, 1, '/'};

@@ -1,11 +1,12 @@
-// A snapshot file, snapshot.<zxid in hex>. The writer takes a header, znodes in any order that puts parents first, and
-// ends with the three checksummed tails; it writes under a temporary name until it is whole and durable. The reader
-// fills a state. Each belongs to one thread. I/O failures throw std::system_error, a file that doesn't check
-// DataDirError.
+// A snapshot file, snapshot.<zxid in hex>, with .gz or .snappy behind it if compressed. The writer takes a header,
+// znodes in any order that puts parents first, and ends with the three checksummed tails; it writes under a temporary
+// name until it is whole and durable. The reader fills a state. Each belongs to one thread. I/O failures throw
+// std::system_error, a file that doesn't check DataDirError.
 #pragma once
 
 #include <memory>
 
+#include "base/compression.h"
 #include "base/file_system.h"
 #include "zk/server/data_dir_error.h"
 #include "zk/tree/state.h"
@@ -19,9 +20,14 @@ base::Bytes encode_snapshot_head(const std::map<std::int64_t, std::int32_t>& ses
                                  const std::map<std::int64_t, tree::SharedAcl>& acls);
 void append_snapshot_node(base::Bytes& to, std::string_view path, const tree::Znode& node);
 
+struct SnapshotOptions {
+  base::Codec codec = base::Codec::none;  // gzip (the name gains .gz), or snappy (.snappy)
+  bool last_zxid = true;                  // with the section that only ZooKeeper 3.9 knows
+};
+
 class SnapshotWriter {
  public:
-  SnapshotWriter(base::FileSystem& files, std::string directory);
+  SnapshotWriter(base::FileSystem& files, std::string directory, SnapshotOptions options = {});
 
   void append(base::ByteView bytes);
   // The digest is the tree's at this zxid; without digests (none) that section is left out.
@@ -33,6 +39,7 @@ class SnapshotWriter {
 
   base::FileSystem& files_;
   std::string directory_;
+  SnapshotOptions options_;
   std::unique_ptr<base::File> file_;
   base::Bytes buffer_;
   std::uint64_t position_ = 0;
@@ -45,9 +52,12 @@ struct SnapshotInfo {
   std::uint64_t digest = 0;
 };
 
+// The zxid of a snapshot's name, compressed or not.
+std::optional<std::int64_t> zxid_of_snapshot(std::string_view name);
+
 // Replaces all that the state holds. Does not set its last zxid.
 SnapshotInfo read_snapshot(base::FileSystem& files, const std::string& path, tree::State& state);
-// Whether the file ends as a whole snapshot does; cheap.
+// Whether the file ends as a whole snapshot does, or begins as a compressed one; cheap.
 bool has_snapshot_tail(base::FileSystem& files, const std::string& path);
 
 }  // namespace zk::server

@@ -2,8 +2,8 @@
 
 namespace zk::server {
 
-SnapshotThread::SnapshotThread(base::FileSystem& files, std::string directory, Done done)
-    : files_(files), directory_(std::move(directory)), done_(std::move(done)) {
+SnapshotThread::SnapshotThread(base::FileSystem& files, std::string directory, SnapshotOptions options, Done done)
+    : files_(files), directory_(std::move(directory)), options_(options), done_(std::move(done)) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -42,7 +42,7 @@ std::size_t SnapshotThread::queued_bytes() {
 
 void SnapshotThread::run() {
   try {
-    SnapshotWriter writer(files_, directory_);
+    SnapshotWriter writer(files_, directory_, options_);
     for (;;) {
       base::Bytes piece;
       {

@@ -18,7 +18,7 @@ class SnapshotThread {
  public:
   using Done = std::function<void(std::string failure)>;  // empty: it is there and durable
 
-  SnapshotThread(base::FileSystem& files, std::string directory, Done done);
+  SnapshotThread(base::FileSystem& files, std::string directory, SnapshotOptions options, Done done);
   ~SnapshotThread();  // an unfinished snapshot is left as a temporary file
   void append(base::Bytes piece);
   void finish(std::int64_t zxid, std::optional<std::uint64_t> digest);
@@ -29,6 +29,7 @@ class SnapshotThread {
 
   base::FileSystem& files_;
   std::string directory_;
+  SnapshotOptions options_;
   Done done_;
   std::mutex mutex_;
   std::condition_variable wake_;

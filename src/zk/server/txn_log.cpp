@@ -142,6 +142,7 @@ void TxnLogWriter::append(base::ByteView records, std::int64_t first_zxid) {
   file_->write_at(position_, records);
   position_ += records.size();
   if (options_.sync) file_->sync();
+  if (options_.file_bytes_max > 0 && position_ > options_.file_bytes_max) roll();
 }
 
 }  // namespace zk::server
