@@ -50,12 +50,12 @@ LIMITS = [b"count=5,bytes=100", b"count=-1,bytes=-1", b"count=3,bytes=10=;byteHa
 
 
 class Stream:
-    """With enforced quotas only limits that can be read are written."""
+    """Nothing is written to zookeeper_stats but by the server (ZooKeeper stops for good over text that it can't read), and
+    with enforced quotas only limits that can be read."""
 
     def __init__(self, seed, enforced_quotas):
         self.random = random.Random(seed)
         self.limits = [limits for limits in LIMITS if limits != b"x"] if enforced_quotas else LIMITS
-        self.system_paths = SYSTEM_PATHS[:5] if enforced_quotas else SYSTEM_PATHS
 
     def one_in(self, n):
         return self.random.randrange(n) == 0
@@ -65,7 +65,7 @@ class Stream:
         if pick < 0.02:
             return self.random.choice(BAD_PATHS)
         if pick < 0.05:
-            return self.random.choice(self.system_paths)
+            return self.random.choice(SYSTEM_PATHS[:5])
         if pick < 0.12:
             return ("sequential", self.random.randrange(8))
         depth = self.random.choice([1, 1, 2, 2, 2, 3, 3, 4])
@@ -172,6 +172,8 @@ class Stream:
             "sync", "ping", "getEphemerals", "getAllChildrenNumber", "whoAmI"] + ["multiRead"] * 2)
         if kind in ("ping", "whoAmI"):
             return (kind,)
+        if self.one_in(30):
+            return ("getData", self.random.choice(SYSTEM_PATHS), False)
         if kind == "multiRead":
             return self.multi_read()
         if kind == "getEphemerals":

@@ -142,7 +142,8 @@ void Coordinator::serve_all_children_number(Peer& peer, std::int32_t xid, proto:
   if (node == nullptr) return reply_error(peer, xid, Error::no_node);
   if (!may(peer, *node, tree::kRead)) return reply_error(peer, xid, Error::no_auth);
   proto::GetAllChildrenNumberResponse body;
-  body.total_number = static_cast<std::int32_t>(state_.tree().descendant_count(*node));
+  // ZooKeeper counts by prefix, and to the empty path the root is one below.
+  body.total_number = static_cast<std::int32_t>(state_.tree().descendant_count(*node) + (request.path.empty() ? 1 : 0));
   reply(peer, xid, body);
 }
 

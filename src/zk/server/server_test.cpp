@@ -308,6 +308,16 @@ TEST_F(OddRequestTest, AnAuthPacketThatCannotBeReadEndsTheConnection) {
   EXPECT_TRUE(client_->is_closed());
 }
 
+TEST_F(OddRequestTest, TheRootIsBelowTheEmptyPath) {
+  proto::GetAllChildrenNumberRequest request;
+  auto count = [&](const char* path) {
+    request.path = path;
+    client_->send(1, OpCode::get_all_children_number, request);
+    return client_->receive().as<proto::GetAllChildrenNumberResponse>().total_number;
+  };
+  EXPECT_EQ(count(""), count("/") + 1);
+}
+
 TEST_F(OddRequestTest, APingIsAnsweredAsOne) {
   client_->send(77, OpCode::ping);
   EXPECT_EQ(client_->receive().xid, -2);
