@@ -48,6 +48,13 @@ def pair(context, prometheus=False):
     return PAIR[prometheus]
 
 
+def leave(prometheus=False):
+    for server in PAIR.pop(prometheus):
+        server.load.stdin.close()
+        server.load.wait()
+        server.stop()
+
+
 def get(port, path):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
         return response.headers.get("Content-Type"), response.read().decode()
@@ -138,6 +145,7 @@ def test_admin_server(context):
         expect_equal(names[1], without_jvm(names[0]), f"the fields of {link}")
         for name in names[1]:
             expect_equal(shapes[1][name], shapes[0][name], f"{name} of {link}")
+    leave()
     return f"{len(links[1])} commands"
 
 
@@ -155,6 +163,7 @@ def test_prometheus(context):
     for name in ("znode_count", "watch_count", "num_alive_connections", "ephemerals_count"):
         values = [re.search(rf"^{name} (.*)$", text, re.M).group(1) for _, text in answers]
         expect_equal(values[1], values[0], name)
+    leave(prometheus=True)
     return f"{len(types[1])} metrics, {len(samples[1])} samples"
 
 
@@ -221,8 +230,12 @@ def test_compressed_snapshots_go_both_ways(context):
         directory = first.directory / "data" / "version-2"
         wait_until("compressed snapshots", lambda: sum(file.name.endswith("." + method) for file in directory.iterdir()) > 1)
         first.stop()
-        for log in sorted(directory.glob("log.*"))[:-1]:
-            log.unlink()  # so that what it holds must come from a snapshot
+        # What the older logs hold must come from a snapshot; the newest one may not have been written to its end.
+        snapshots = sorted(int(file.name.split(".")[1], 16) for file in directory.glob(f"snapshot.*.{method}"))
+        logs = sorted(directory.glob("log.*"), key=lambda log: int(log.suffix[1:], 16))
+        for log, following in zip(logs, logs[1:]):
+            if int(following.suffix[1:], 16) <= snapshots[-2]:
+                log.unlink()
         second = ZooKeeper(reader, context.work / context.name("coordinator"), context.binary)
         context.brokers.append(second)
         text = second.properties.read_text(encoding="utf-8")
