@@ -6,7 +6,7 @@ import time
 
 from harness.context import expect, expect_equal
 from harness.process import Failure, wait_until
-from harness.runner import only, sanitizer_workload
+from harness.runner import broker_complaints, only, sanitizer_workload
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import codec  # noqa: E402
@@ -142,6 +142,8 @@ def test_random_streams(context):
         replies += pair.lockstep.replies
         events += pair.lockstep.events
         pair.stop()
+    complaints = broker_complaints(context)
+    expect(not complaints, "\n".join(complaints))
     return f"{len(seeds)} seeds, {replies} replies and {events} events equal"
 
 
