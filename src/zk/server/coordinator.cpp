@@ -105,6 +105,8 @@ void Coordinator::flush_dirty() {
       if (peer == nullptr) continue;
       peer->is_dirty = false;
       if (peer->output.size() >= kEventOutputMax) {
+        if (peer->phase != PeerPhase::closed)
+          base::log_warn(kLogger, "Closing {}: it doesn't read what is sent", peer->address);
         peer->close_now();
       } else {
         peer->flush();

@@ -1,0 +1,96 @@
+// Bounds of a whole server over real sockets: new sessions at once, readers of events that don't read, the sweeper.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/testing/temp_dir.h"
+#include "zk/proto/records.h"
+#include "zk/server/server.h"
+#include "zk/server/testing/raw_client.h"
+#include "zk/tree/types.h"
+
+namespace zk::server {
+namespace {
+
+using testing::config_in;
+using testing::RawClient;
+using tree::OpCode;
+
+class BoundsTest : public ::testing::Test {
+ protected:
+  void start() {
+    server_ = std::make_unique<Server>(config_);
+    server_->start();
+  }
+  std::unique_ptr<RawClient> client() {
+    auto made = std::make_unique<RawClient>(server_->port());
+    EXPECT_TRUE(made->connect().has_value());
+    return made;
+  }
+
+  base::testing::TempDir directory_;
+  ZooKeeperServerConfig config_ = config_in(directory_.path());
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(BoundsTest, NewSessionsTakeTokens) {
+  config_.connection_throttle.tokens = 2;
+  config_.connection_throttle.fill_interval_ms = INT64_C(1) << 40;
+  start();
+  auto first = client();
+  auto second = client();
+  RawClient third(server_->port());
+  EXPECT_FALSE(third.connect().has_value());
+  EXPECT_EQ(second->create("/still-served").error, 0);
+}
+
+TEST_F(BoundsTest, TokensComeBack) {
+  config_.connection_throttle.tokens = 1;
+  config_.connection_throttle.fill_interval_ms = 1;
+  start();
+  auto first = client();
+  while (!RawClient(server_->port()).connect().has_value()) {
+  }
+}
+
+TEST_F(BoundsTest, AReaderThatDoesNotReadItsEventsIsClosedAndCostsOthersNothing) {
+  start();
+  auto slow = client();
+  proto::AddWatchRequest watch;
+  watch.path = "/";
+  watch.mode = 1;  // recursive
+  slow->send(1, OpCode::add_watch, watch);
+  EXPECT_EQ(slow->receive().error, 0);
+  auto writer = client();
+  const std::string path = "/" + std::string(500'000, 'p');
+  constexpr int kRounds = 100;  // 200 events of 500 kB each, above what may wait
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_EQ(writer->create(path).error, 0);
+    proto::DeleteRequest removal;
+    removal.path = path;
+    removal.version = -1;
+    writer->send(2, OpCode::remove, removal);
+    ASSERT_EQ(writer->receive().error, 0);
+  }
+  int events = 0;
+  while (slow->receive_frame()) ++events;
+  EXPECT_LT(events, 2 * kRounds);
+  EXPECT_EQ(writer->create("/still-served").error, 0);
+}
+
+TEST_F(BoundsTest, ContainersThatWereNeverUsedGoIfAskedTo) {
+  config_.container_check_ms = 1;
+  config_.container_never_used_ms = 1;
+  config_.containers_per_minute_max = 1;  // one in each sweep, at least
+  start();
+  auto made = client();
+  for (const char* path : {"/c1", "/c2"}) {
+    proto::CreateRequest request = RawClient::creation(path, 4);
+    made->send(1, OpCode::create_container, request);
+    ASSERT_EQ(made->receive().error, 0);
+  }
+  while (made->exists("/c1") || made->exists("/c2")) {
+  }
+}
+
+}  // namespace
+}  // namespace zk::server
