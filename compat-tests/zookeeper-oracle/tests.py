@@ -167,6 +167,8 @@ def test_directories_both_ways(context):
     for turn in range(2):
         before = [oracle.walk(side) for side in pair.lockstep.sides]
         after = swapped(pair)
+        if turn == 0:  # all in there is Milena's; of its own fuzzy snapshots ZooKeeper may say that
+            expect("not matching" not in after.servers[0].log.read_text("utf-8", "replace"), "ZooKeeper found a wrong digest")
         try:
             for side, expected in zip(after.lockstep.sides, before[::-1]):
                 oracle.compare_trees(expected, oracle.walk(side), f"{side.name} on the other's directory, turn {turn}")
@@ -176,7 +178,6 @@ def test_directories_both_ways(context):
         if failure:
             raise Failure(f"turn {turn}, step {failure[0]}: {failure[1]}")
         nodes += sum(map(len, before))
-        expect("not matching" not in after.servers[0].log.read_text("utf-8", "replace"), "ZooKeeper found a wrong digest")
         pair = after
     pair.stop()
     return f"{nodes} nodes the same on the other's server"
