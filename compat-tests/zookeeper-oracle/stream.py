@@ -55,6 +55,7 @@ class Stream:
 
     def __init__(self, seed, enforced_quotas):
         self.random = random.Random(seed)
+        self.bursts = not enforced_quotas  # quotas are checked by what is applied: a race among writes that are in flight
         self.limits = [limits for limits in LIMITS if limits != b"x"] if enforced_quotas else LIMITS
 
     def one_in(self, n):
@@ -75,7 +76,7 @@ class Stream:
         pick = self.random.random()
         if pick < 0.05:
             return None
-        if pick < 0.15:
+        if pick < 0.15 and self.bursts:
             return b""
         if pick < 0.17:
             return bytes([self.random.randrange(256)]) * self.random.randrange(1000, 20000)
@@ -231,7 +232,7 @@ class Stream:
             return ("requests", slot, [self.odd()])
         if pick < 0.06:
             return ("requests", slot, [("auth", "digest", self.random.choice(USERS[:3]))])
-        if pick < 0.15:
+        if pick < 0.15 and self.bursts:
             burst = [self.request() for _ in range(self.random.randrange(2, 12))]
             # Behind a setACL that isn't applied yet, ZooKeeper still checks by the old ACL, if it comes to that.
             last = next((n for n, request in enumerate(burst) if request[0] == "setACL"), len(burst))
