@@ -1,10 +1,9 @@
 """ZooKeeper's clients, each on Apache ZooKeeper 3.9.4 and on the coordinator in the same test: the same outcome."""
 import difflib
 import re
-import shutil
 import threading
 
-from harness import jars, venv
+from harness import jars, npm, venv
 from harness.context import expect
 from harness.process import Failure
 from harness.runner import only
@@ -104,16 +103,7 @@ def test_go(context):
 
 
 def test_node(context):
-    folder = context.root / "compat-tests" / "zookeeper-clients" / "node"
-    target = context.cache / "node-zookeeper"
-    stamp = target / ".package.json"
-    wanted = (folder / "package.json").read_bytes()
-    if not stamp.exists() or stamp.read_bytes() != wanted:
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / "package.json", target)
-        context.run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"], cwd=target)
-        stamp.write_bytes(wanted)
-    shutil.copy(folder / "client.js", target)
+    target = npm.installed(context, context.root / "compat-tests" / "zookeeper-clients" / "node", "node-zookeeper")
     return program(context, ["node", target / "client.js"], "node done")
 
 
