@@ -29,6 +29,7 @@
 #include "log/partition_files.h"
 #include "log/producer_snapshots.h"
 #include "log/producer_state.h"
+#include "log/recovery_progress.h"
 #include "log/segment.h"
 #include "log/topic_partition.h"
 #include "protocol/error.h"
@@ -45,6 +46,7 @@ struct LogOptions {
   std::int64_t log_start_offset = 0;  // likewise
   std::int64_t producer_id_expiration_ms = 86'400'000;
   bool keep_partition_metadata = true;
+  std::shared_ptr<RecoveryProgress> progress;  // told of segments that are recovered while it is opened; may be null
 };
 
 class Log {
@@ -148,9 +150,12 @@ class Log {
   void load();
   FilesFound sort_files();
   void finish_swaps(FilesFound& found);
-  void load_segments(const FilesFound& found);
-  void recover_unflushed();
-  std::uint64_t recover_segment(Segment& segment);
+  void remove_orphaned_indexes(const FilesFound& found);
+  // Both answer the base of a segment that must be split first.
+  std::optional<std::int64_t> load_segments(const FilesFound& found);
+  std::optional<std::int64_t> recover_unflushed();
+  Segment::Recovered recover_segment(Segment& segment);
+  void settle_offsets();
   void rebuild_producers(std::int64_t end_offset, bool trust_missing_snapshots);
   void replay_producers(std::int64_t from, std::int64_t to);
 

@@ -115,10 +115,10 @@ TEST_F(LogCrashTest, DamagedTailsAreCut) {
   base::Bytes torn_body(whole.begin(), whole.end() - 1);
   base::Bytes negative_length = whole;
   base::store_big_endian<std::int32_t>(negative_length.data() + 8, -5);
-  base::Bytes far_offset = whole;
-  protocol::set_base_offset(far_offset, std::int64_t{1} << 40);
+  base::Bytes negative_offset = whole;
+  protocol::set_base_offset(negative_offset, -7);
   base::Bytes one_byte{0x7f};
-  for (const base::Bytes& tail : {bad_crc, torn_header, torn_body, negative_length, far_offset, one_byte,
+  for (const base::Bytes& tail : {bad_crc, torn_header, torn_body, negative_length, negative_offset, one_byte,
                                   base::Bytes(5, 0), base::Bytes(5000, 0), base::Bytes(5000, 0xff)}) {
     files_.remove_all("/data/t-0");
     open();

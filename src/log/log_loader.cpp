@@ -26,6 +26,7 @@ struct Log::FilesFound {
   std::set<std::string> swaps;  // names ending in .swap
   std::set<std::int64_t> logs;  // base offsets of .log files
   std::set<std::int64_t> offset_indexes;
+  std::set<std::int64_t> transaction_indexes;
   std::vector<std::pair<std::int64_t, std::string>> numbered;  // all plain files with a number
 };
 
@@ -93,7 +94,7 @@ void Log::finish_swaps(FilesFound& found) {
   files_.sync_directory(where_.directory);
 }
 
-void Log::load_segments(const FilesFound& found) {
+std::optional<std::int64_t> Log::load_segments(const FilesFound& found) {
   std::int64_t now_ms = clock_.wall_ms();
   std::set<std::int64_t> damaged;
   for (std::int64_t base : found.logs) {
@@ -106,6 +107,7 @@ void Log::load_segments(const FilesFound& found) {
       damaged.insert(base);
       continue;
     }
+    if (!found.transaction_indexes.contains(base)) continue;
     try {
       read_transaction_index(where_, base);
     } catch (const CorruptFile& error) {
@@ -116,15 +118,16 @@ void Log::load_segments(const FilesFound& found) {
   }
   for (std::int64_t base : damaged) {
     rebuild_producers(base, false);
-    recover_segment(*segments_[base]);
+    if (recover_segment(*segments_[base]).overflowed) return base;
   }
+  return std::nullopt;
 }
 
-std::uint64_t Log::recover_segment(Segment& segment) {
+Segment::Recovered Log::recover_segment(Segment& segment) {
   modified_ = true;
   files_.remove(where_.path(segment.base_offset(), kTransactionIndexSuffix));
   std::int64_t end = segment.base_offset();
-  std::uint64_t cut_off = segment.recover(*config_, [&](const ScannedBatch& batch) {
+  Segment::Recovered recovered = segment.recover(*config_, [&](const ScannedBatch& batch) {
     const protocol::BatchHeader& header = batch.header;
     end = header.next_offset();
     auto latest = epochs_.latest_epoch();
@@ -134,24 +137,29 @@ std::uint64_t Log::recover_segment(Segment& segment) {
     }
     if (auto completed = producers_.apply(header, batch.bytes)) complete(*completed);
   });
-  if (cut_off > 0) {
+  if (recovered.overflowed) return recovered;
+  if (recovered.bytes_cut > 0) {
     base::log_warn(kLogger,
                    "[LogLoader partition={}, dir={}] Corruption found in segment {}, truncating {} bytes to offset {}",
-                   topic_partition_.to_string(), log_directory_->path(), segment.base_offset(), cut_off, end);
+                   topic_partition_.to_string(), log_directory_->path(), segment.base_offset(), recovered.bytes_cut,
+                   end);
   }
   snapshots_.write(end, producers_.snapshot());
-  return cut_off;
+  if (options_.progress) options_.progress->segment_recovered(segment.size());
+  return recovered;
 }
 
-void Log::recover_unflushed() {
+std::optional<std::int64_t> Log::recover_unflushed() {
   auto first = segments_.upper_bound(options_.recovery_point);
   if (first != segments_.begin()) --first;
-  if (first == segments_.end()) return;
+  if (first == segments_.end()) return std::nullopt;
   rebuild_producers(first->first, false);
   for (auto at = first; at != segments_.end(); ++at) {
     base::log_info(kLogger, "[LogLoader partition={}, dir={}] Recovering unflushed segment {}",
                    topic_partition_.to_string(), log_directory_->path(), at->first);
-    if (recover_segment(*at->second) == 0) continue;
+    Segment::Recovered recovered = recover_segment(*at->second);
+    if (recovered.overflowed) return at->first;
+    if (recovered.bytes_cut == 0) continue;
     std::vector<std::shared_ptr<Segment>> doomed;
     for (auto later = std::next(at); later != segments_.end(); ++later) doomed.push_back(later->second);
     if (!doomed.empty()) {
@@ -159,19 +167,12 @@ void Log::recover_unflushed() {
                      topic_partition_.to_string(), log_directory_->path(), doomed.size());
     }
     drop_segments(doomed);
-    return;
+    break;
   }
+  return std::nullopt;
 }
 
-void Log::load() {
-  FilesFound found = sort_files();
-  finish_swaps(found);
-  for (const auto& [offset, name] : found.numbered) {
-    std::string_view suffix = parse_file_name(name)->suffix;
-    if (suffix == kLogSuffix) found.logs.insert(offset);
-    if (suffix == kIndexSuffix) found.offset_indexes.insert(offset);
-    if (suffix == kSnapshotSuffix) snapshots_.found(offset);
-  }
+void Log::remove_orphaned_indexes(const FilesFound& found) {
   for (const auto& [offset, name] : found.numbered) {
     std::string_view suffix = parse_file_name(name)->suffix;
     bool is_index = suffix == kIndexSuffix || suffix == kTimeIndexSuffix || suffix == kTransactionIndexSuffix;
@@ -182,6 +183,19 @@ void Log::load() {
       files_.remove(where_.path(name));
     }
   }
+}
+
+void Log::load() {
+  FilesFound found = sort_files();
+  finish_swaps(found);
+  for (const auto& [offset, name] : found.numbered) {
+    std::string_view suffix = parse_file_name(name)->suffix;
+    if (suffix == kLogSuffix) found.logs.insert(offset);
+    if (suffix == kIndexSuffix) found.offset_indexes.insert(offset);
+    if (suffix == kTransactionIndexSuffix) found.transaction_indexes.insert(offset);
+    if (suffix == kSnapshotSuffix) snapshots_.found(offset);
+  }
+  remove_orphaned_indexes(found);
   if (options_.keep_partition_metadata) {
     topic_id_ = read_partition_metadata(files_, where_.directory);
   } else {
@@ -189,8 +203,27 @@ void Log::load() {
   }
   // Producer state of what lies below is rebuilt within these bounds while segments are recovered.
   log_start_offset_ = options_.log_start_offset;
-  load_segments(found);
-  if (!options_.clean_shutdown) recover_unflushed();
+  while (true) {
+    std::optional<std::int64_t> overflowed = load_segments(found);
+    if (!overflowed && !options_.clean_shutdown) overflowed = recover_unflushed();
+    if (!overflowed) break;
+    base::log_info(kLogger, "[LogLoader partition={}, dir={}] Splitting overflowed segment {}",
+                   topic_partition_.to_string(), log_directory_->path(), *overflowed);
+    segments_.clear();
+    found.logs.erase(*overflowed);
+    found.transaction_indexes.erase(*overflowed);
+    for (std::int64_t base : split_segment(where_, *overflowed)) {
+      found.logs.insert(base);
+      found.offset_indexes.erase(base);
+    }
+  }
+  settle_offsets();
+  // Ten thousand idle logs shouldn't hold as many files open.
+  for (const auto& [base, segment] : segments_) segment->release_file();
+}
+
+// What the offsets are, now that the segments are sound.
+void Log::settle_offsets() {
   log_end_offset_ = segments_.empty() ? 0 : active().read_next_offset();
   if (!segments_.empty() && log_end_offset_ < options_.log_start_offset) {
     base::log_warn(kLogger,
@@ -218,8 +251,6 @@ void Log::load() {
   snapshots_.remove_if(
       [&](std::int64_t offset) { return !segments_.contains(offset) && !(offset == newest && newest > last_base); });
   rebuild_producers(log_end_offset_, options_.clean_shutdown);
-  // Ten thousand idle logs shouldn't hold as many files open.
-  for (const auto& [base, segment] : segments_) segment->release_file();
 }
 
 // Producer state as of `end_offset`: the newest snapshot, and what the log has behind it.

@@ -28,15 +28,26 @@ std::int64_t offset_or_zero(const OffsetCheckpoint& offsets, const TopicPartitio
   return found == offsets.end() ? 0 : found->second;
 }
 
-// Runs the jobs on that many threads, this one among them.
-void run_all(std::vector<std::function<void()>>& jobs, std::size_t thread_count) {
-  std::atomic<std::size_t> next = 0;
-  auto work = [&] {
-    for (std::size_t index = next++; index < jobs.size(); index = next++) jobs[index]();
+using Jobs = std::vector<std::function<void()>>;
+
+// Runs the jobs of each directory on that many threads of its own, this one among them: a disk that is slow or has much
+// to recover doesn't hold up the others.
+void run_all(std::vector<Jobs>& directories, std::size_t threads_per_directory) {
+  std::vector<std::atomic<std::size_t>> next(directories.size());
+  auto work = [&](std::size_t which) {
+    Jobs& jobs = directories[which];
+    for (std::size_t index = next[which]++; index < jobs.size(); index = next[which]++) jobs[index]();
   };
+  std::vector<std::size_t> workers;  // the directory of each
+  for (std::size_t which = 0; which < directories.size(); ++which) {
+    const std::size_t count = std::min(threads_per_directory, directories[which].size());
+    workers.insert(workers.end(), count, which);
+  }
   std::vector<std::thread> threads;
-  for (std::size_t count = 1; count < std::min(thread_count, jobs.size()); ++count) threads.emplace_back(work);
-  work();
+  for (std::size_t index = 1; index < workers.size(); ++index) {
+    threads.emplace_back([&work, which = workers[index]] { work(which); });
+  }
+  if (!workers.empty()) work(workers.front());
   for (std::thread& thread : threads) thread.join();
 }
 
@@ -205,13 +216,15 @@ void LogManager::State::open_found(const LogOptions& options, const Found& found
 
 void LogManager::load(const std::function<LogConfig(const std::string& topic)>& config_of) {
   std::int64_t began_ms = state_->clock.monotonic_ms();
-  std::vector<std::function<void()>> jobs;
+  std::vector<Jobs> jobs(state_->directories.size());
   std::set<TopicPartition> seen;
   std::map<std::string, LogConfig> configs;
-  std::atomic<std::size_t> done = 0;
-  for (const auto& directory : state_->directories) {
+  for (std::size_t which = 0; which < jobs.size(); ++which) {
+    const auto& directory = state_->directories[which];
     std::shared_ptr<State::Found> found = state_->look_into(*directory);
     if (!found) continue;
+    auto progress = std::make_shared<RecoveryProgress>(state_->clock, directory->shared->path(),
+                                                       found->inventory.partitions.size());
     const std::string& path = directory->shared->path();
     for (const std::string& name : found->inventory.to_delete) {
       state_->schedule_directory_delete(directory->shared, path + "/" + name, config_of("").file_delete_delay_ms);
@@ -227,17 +240,14 @@ void LogManager::load(const std::function<LogConfig(const std::string& topic)>& 
       options.clean_shutdown = directory->had_clean_shutdown;
       options.recovery_point = offset_or_zero(found->recovery_points, topic_partition);
       options.log_start_offset = offset_or_zero(found->log_starts, topic_partition);
-      jobs.push_back([this, &done, &jobs, found, options = std::move(options)] {
+      options.progress = progress;
+      jobs[which].push_back([this, found, options = std::move(options)] {
         state_->open_found(options, *found);
-        std::size_t count = ++done;
-        if (count % 1000 == 0 || !options.clean_shutdown) {
-          base::log_info(kLogger, "Completed load of {} ({}/{} loaded)", options.directory, count, jobs.size());
-        }
+        options.progress->partition_loaded();
       });
     }
   }
-  run_all(jobs, state_->directories.size() *
-                    static_cast<std::size_t>(std::max(1, state_->config.recovery_threads_per_data_dir)));
+  run_all(jobs, state_->threads_per_directory());
   bool any = false;
   for (const auto& directory : state_->directories) {
     directory->loaded = !directory->shared->offline();
@@ -249,14 +259,14 @@ void LogManager::load(const std::function<LogConfig(const std::string& topic)>& 
 
 void LogManager::shutdown() {
   base::log_info(kLogger, "Shutting down.");
-  std::vector<std::function<void()>> jobs;
+  std::vector<Jobs> jobs;
   for (const auto& directory : state_->directories) {
+    jobs.emplace_back();
     for (const auto& log : state_->logs_of(*directory->shared)) {
-      jobs.push_back([this, log, shared = directory->shared] { state_->attempt(*shared, [&] { log->close(); }); });
+      jobs.back().push_back([this, log, shared = directory->shared] { state_->attempt(*shared, [&] { log->close(); }); });
     }
   }
-  run_all(jobs, state_->directories.size() *
-                    static_cast<std::size_t>(std::max(1, state_->config.recovery_threads_per_data_dir)));
+  run_all(jobs, state_->threads_per_directory());
   checkpoint_high_watermarks();
   checkpoint_recovery_points();
   checkpoint_log_start_offsets();

@@ -1,6 +1,7 @@
 // For the .cpp files of LogManager only.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -49,6 +50,10 @@ struct LogManager::State {
       directory.fail(error);
     }
     return !directory.offline();
+  }
+  // num.recovery.threads.per.data.dir, for the start and for the stop.
+  std::size_t threads_per_directory() const {
+    return static_cast<std::size_t>(std::max(1, config.recovery_threads_per_data_dir));
   }
   struct Found;
   std::shared_ptr<Found> look_into(Directory& directory);

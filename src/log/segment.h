@@ -9,6 +9,7 @@
 
 #include "log/batch_scanner.h"
 #include "log/log_config.h"
+#include "log/log_split.h"
 #include "log/offset_index.h"
 #include "log/partition_files.h"
 #include "log/time_index.h"
@@ -61,10 +62,14 @@ class Segment {
   std::int64_t retention_timestamp();
   std::int64_t modified_ms() const;  // of the .log file
 
+  struct Recovered {
+    std::uint64_t bytes_cut = 0;
+    bool overflowed = false;  // good batches are there that the indexes can't hold; nothing was cut: split_segment()
+  };
   // Empties the indexes and rebuilds them, checking every batch; `on_batch` sees each good one. The file is cut behind
-  // the last good batch. Returns the bytes cut off.
+  // the last good batch.
   template <class OnBatch>
-  std::uint64_t recover(const LogConfig& config, OnBatch on_batch);
+  Recovered recover(const LogConfig& config, OnBatch on_batch);
   // Everything from the batch that holds `offset` on goes. Returns the bytes cut off.
   std::uint64_t truncate_to(std::int64_t offset);
 
@@ -108,25 +113,26 @@ class Segment {
 };
 
 template <class OnBatch>
-std::uint64_t Segment::recover(const LogConfig& config, OnBatch on_batch) {
+Segment::Recovered Segment::recover(const LogConfig& config, OnBatch on_batch) {
   reset_for_recovery();
   BatchScanner scanner(*file(), 0, size_, BatchScanner::What::whole);
   std::uint64_t good = 0;
   while (auto batch = scanner.next()) {
     const protocol::BatchHeader& header = batch->header;
-    bool offset_fits = header.last_offset() >= base_offset_ && header.last_offset() - base_offset_ <= 2147483647;
-    if (!offset_fits || !protocol::crc_is_valid(batch->bytes)) break;
+    if (header.last_offset() < base_offset_ || !protocol::crc_is_valid(batch->bytes)) break;
+    if (offset_overflows(base_offset_, header.last_offset())) return {.bytes_cut = 0, .overflowed = true};
     note_timestamp(header.max_timestamp, header.last_offset());
     index_append(header.last_offset(), batch->position, batch->size, config);
     on_batch(*batch);
     good = scanner.position();
   }
-  std::uint64_t cut_off = size_ - good;
-  if (cut_off > 0) cut(good);
+  Recovered result;
+  result.bytes_cut = size_ - good;
+  if (result.bytes_cut > 0) cut(good);
   time_index_.append(max_timestamp_.timestamp, max_timestamp_.offset);
   offset_index_.file().write_pending();
   time_index_.file().write_pending();
-  return cut_off;
+  return result;
 }
 
 }  // namespace storage
