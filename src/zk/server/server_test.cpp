@@ -218,6 +218,7 @@ TEST_F(ServerTest, AnUnknownOperationIsAnsweredAndEndsTheConnection) {
 class OddRequestTest : public ServerTest {
  protected:
   OddRequestTest() {
+    config_.extended_types = true;
     start();
     client_ = client();
     last_zxid_ = client_->create("/first").zxid;
@@ -245,11 +246,13 @@ class OddRequestTest : public ServerTest {
     Reply reply = client_->receive();
     EXPECT_EQ(reply.zxid, last_zxid_ + zxids);
     last_zxid_ = reply.zxid;
+    last_body_ = std::move(reply.body);
     return reply.error;
   }
 
   std::unique_ptr<RawClient> client_;
   std::int64_t last_zxid_ = 0;
+  base::Bytes last_body_;  // of the last multi's answer
 };
 
 TEST_F(OddRequestTest, NullPathsAreUnreadable) {
@@ -277,6 +280,22 @@ TEST_F(OddRequestTest, NullIdentitiesAreUnreadable) {
   creation.acl = decltype(creation.acl)::null();
   EXPECT_EQ(ask(OpCode::create, creation, 1), -114);
   EXPECT_EQ(ask_multi(OpCode::multi, OpCode::create, creation, 0), -5);
+}
+
+TEST_F(OddRequestTest, InAMultiANullListOfCreateTtlIsAnEmptyOne) {
+  proto::CreateTTLRequest creation;
+  creation.path = "/null";
+  creation.acl = decltype(creation.acl)::null();
+  creation.ttl = 1000;
+  for (std::int32_t flags : {0, 4, 5, 6}) {
+    creation.flags = flags;
+    EXPECT_EQ(ask_multi(OpCode::multi, OpCode::create_ttl, creation, 1), 0);
+    proto::Reader parts(last_body_);
+    proto::MultiHeader header;
+    ASSERT_TRUE(parts.read(header));
+    EXPECT_EQ(header.type, -1);
+    EXPECT_EQ(header.err, -114);
+  }
 }
 
 TEST_F(OddRequestTest, FlagsThatNameNoModeMakeAMultiUnreadable) {

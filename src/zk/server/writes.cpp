@@ -37,7 +37,8 @@ bool read_create(Body& from, OpCode op, tree::CreateRequest& request) {
   auto take = [&](auto& body) {
     if (!from.read(body)) return false;
     from.has_null = from.has_null || body.path.is_null();
-    from.has_null_acl = from.has_null_acl || body.acl.is_null();
+    // Within a multi ZooKeeper can't read a null list, but for that of createTTL, which it takes for an empty one.
+    from.has_null_acl = from.has_null_acl || (op != OpCode::create_ttl && body.acl.is_null());
     request.path = std::move(body.path);
     request.data = std::move(body.data);
     request.acl = to_tree(body.acl);
