@@ -1,7 +1,7 @@
 #include "base/crc.h"
 
 #include <isa-l/crc.h>
-#include <zlib.h>
+#include <isa-l/igzip_lib.h>
 
 #include <algorithm>
 
@@ -18,12 +18,13 @@ std::uint32_t crc32c(ByteView bytes, std::uint32_t previous) {
   return ~state;
 }
 
+// zlib's, in Debian, have no vector instructions: seven times as slow.
 std::uint32_t crc32(ByteView bytes, std::uint32_t previous) {
-  return static_cast<std::uint32_t>(::crc32_z(previous, bytes.data(), bytes.size()));
+  return crc32_gzip_refl(previous, bytes.data(), bytes.size());
 }
 
 std::uint32_t adler32(ByteView bytes, std::uint32_t previous) {
-  return static_cast<std::uint32_t>(::adler32_z(previous, bytes.data(), bytes.size()));
+  return isal_adler32(previous, bytes.data(), bytes.size());
 }
 
 }  // namespace base
