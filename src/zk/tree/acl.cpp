@@ -198,9 +198,12 @@ std::int64_t AclCache::acquire(const AclList& acl) {
   return found->second;
 }
 
-void AclCache::retain(std::int64_t id) {
+bool AclCache::retain(std::int64_t id) {
+  if (id == kOpenId) return true;
   auto found = by_id_.find(id);
-  if (found != by_id_.end()) ++found->second.users;
+  if (found == by_id_.end()) return false;
+  ++found->second.users;
+  return true;
 }
 
 void AclCache::release(std::int64_t id) {

@@ -42,7 +42,7 @@ class AclCache {
 
   AclCache();
   std::int64_t acquire(const AclList& acl);  // one more user
-  void retain(std::int64_t id);              // one more user of a known id
+  bool retain(std::int64_t id);              // one more user of an id; whether it is known
   void release(std::int64_t id);             // the last user's release forgets the list
   // Null for an id that is not there.
   SharedAcl find(std::int64_t id) const;

@@ -411,6 +411,57 @@ TEST_P(RandomStateTest, DecidedMeansApplicableAndSnapshotsAreOfOneMoment) {
   }
 }
 
+// More than the table's tags tell apart, with the same names below many parents.
+TEST(Tree, FindsEachOfManyAndNoneThatIsGone) {
+  constexpr int kParents = 40, kChildren = 2000;
+  Tree tree;
+  auto path = [](int parent, int child) { return "/p" + std::to_string(parent) + "/c" + std::to_string(child); };
+  CreateTxn create;
+  for (int parent = 0; parent < kParents; ++parent) {
+    create.path = "/p" + std::to_string(parent);
+    ASSERT_EQ(tree.create(create, 0, 1, 1), Error::ok);
+    for (int child = 0; child < kChildren; ++child) {
+      create.path = path(parent, child);
+      ASSERT_EQ(tree.create(create, 0, 1, 1), Error::ok);
+      ASSERT_EQ(tree.create(create, 0, 1, 1), Error::node_exists);
+    }
+  }
+  auto goes = [](int parent, int child) { return (parent * 7 + child) % 3 == 0; };
+  for (int parent = 0; parent < kParents; ++parent) {
+    for (int child = 0; child < kChildren; ++child) {
+      if (!goes(parent, child)) continue;
+      ASSERT_EQ(tree.remove(path(parent, child), 2), Error::ok);
+    }
+  }
+  for (int parent = 0; parent < kParents; ++parent) {
+    for (int child = 0; child < kChildren; ++child) {
+      const Znode* node = tree.find(path(parent, child));
+      ASSERT_EQ(node == nullptr, goes(parent, child)) << path(parent, child);
+      ASSERT_EQ(node == nullptr ? path(parent, child) : tree.path_of(*node), path(parent, child));
+    }
+  }
+}
+
+TEST(Tree, LoadsParentsFirstOnly) {
+  Tree tree;
+  tree.clear();
+  auto load = [&](const char* path) { return tree.load(path, std::nullopt, AclCache::kOpenId, StatPersisted{}); };
+  EXPECT_TRUE(load(""));
+  EXPECT_TRUE(load("/a"));
+  EXPECT_TRUE(load("/a/b"));
+  EXPECT_TRUE(load("/a/c"));
+  EXPECT_TRUE(load("/a/b/c"));
+  EXPECT_TRUE(load("/a/d"));
+  EXPECT_TRUE(load("/e"));
+  EXPECT_FALSE(load("/a/d"));
+  EXPECT_FALSE(load("/f/g"));
+  EXPECT_FALSE(load("/f/h"));
+  EXPECT_FALSE(load("a"));
+  EXPECT_FALSE(load("/"));
+  EXPECT_FALSE(tree.load("/x", std::nullopt, 17, StatPersisted{}));  // no such list
+  EXPECT_EQ(tree.find("/a/b/c")->parent, tree.find("/a/b"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomStateTest, ::testing::Range(1u, 9u));
 
 }  // namespace

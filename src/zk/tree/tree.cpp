@@ -1,6 +1,7 @@
 #include "zk/tree/tree.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "zk/tree/digest.h"
 
@@ -31,9 +32,17 @@ Tree::Tree() {
 Tree::~Tree() { delete_all(); }
 
 void Tree::delete_all() {
-  for (Znode* node : table_) delete node;
+  // Children first, in the order of the tree, which is about that in memory.
+  for (Znode* node = root_; node != nullptr;) {
+    if (Znode* child = std::exchange(node->first_child, nullptr)) {
+      node = child;
+      continue;
+    }
+    Znode* following = node->next != nullptr ? node->next : node->parent;
+    delete node;
+    node = following;
+  }
   table_.clear();
-  delete root_;
   root_ = nullptr;
 }
 
@@ -44,7 +53,8 @@ void Tree::clear() {
   ephemerals_.clear();
   swept_.clear();
   quotas_.clear();
-  table_.assign(kTableSizeMin, nullptr);
+  loading_below_ = nullptr;
+  table_.assign(kTableSizeMin, ZnodeSlot());
   digest_ = 0;
   data_bytes_ = 0;
   node_count_ = 1;
@@ -60,8 +70,9 @@ void Tree::clear() {
 Znode* Tree::find_child(const Znode* parent, std::string_view name) const {
   std::uint32_t hash = hash_of(parent, name);
   std::size_t mask = table_.size() - 1;
-  for (std::size_t slot = hash & mask; table_[slot] != nullptr; slot = (slot + 1) & mask) {
-    Znode* node = table_[slot];
+  for (std::size_t slot = hash & mask; !table_[slot].is_empty(); slot = (slot + 1) & mask) {
+    if (!table_[slot].may_have(hash)) continue;
+    Znode* node = table_[slot].node();
     if (node->name_hash == hash && node->parent == parent && node->name() == name) return node;
   }
   return nullptr;
@@ -161,15 +172,15 @@ std::size_t Tree::ephemeral_count() const {
 void Tree::place(Znode* node) {
   std::size_t mask = table_.size() - 1;
   std::size_t slot = node->name_hash & mask;
-  while (table_[slot] != nullptr) slot = (slot + 1) & mask;
-  table_[slot] = node;
+  while (!table_[slot].is_empty()) slot = (slot + 1) & mask;
+  table_[slot] = ZnodeSlot(node);
 }
 
 void Tree::grow_table() {
-  std::vector<Znode*> old(table_.size() * 2, nullptr);
+  std::vector<ZnodeSlot> old(table_.size() * 2);
   old.swap(table_);
-  for (Znode* node : old) {
-    if (node != nullptr) place(node);
+  for (ZnodeSlot slot : old) {
+    if (!slot.is_empty()) place(slot.node());
   }
 }
 
@@ -211,14 +222,14 @@ void Tree::detach(Znode* node, std::string_view path) {
   // Linear probing without tombstones: those behind the hole that may fill it move up.
   std::size_t mask = table_.size() - 1;
   std::size_t hole = node->name_hash & mask;
-  while (table_[hole] != node) hole = (hole + 1) & mask;
-  for (std::size_t slot = (hole + 1) & mask; table_[slot] != nullptr; slot = (slot + 1) & mask) {
-    std::size_t home = table_[slot]->name_hash & mask;
+  while (table_[hole].node() != node) hole = (hole + 1) & mask;
+  for (std::size_t slot = (hole + 1) & mask; !table_[slot].is_empty(); slot = (slot + 1) & mask) {
+    std::size_t home = table_[slot].node()->name_hash & mask;
     if (((slot - home) & mask) < ((slot - hole) & mask)) continue;
     table_[hole] = table_[slot];
     hole = slot;
   }
-  table_[hole] = nullptr;
+  table_[hole] = ZnodeSlot();
   delete node;
 }
 
@@ -348,16 +359,26 @@ Error Tree::set_acl(std::string_view path, const AclList& acl, std::int32_t vers
 
 // Loading -------------------------------------------------------------------------------------------------------------
 
+Znode* Tree::find_parent_to_load(std::string_view path) {
+  if (path.front() != '/' || path.size() < 2) return nullptr;
+  std::string_view parent_path = parent_of(path);
+  if (loading_below_ == nullptr || loading_below_path_ != parent_path) {
+    loading_below_ = find_node(parent_path);
+    loading_below_path_ = parent_path;
+  }
+  return loading_below_;
+}
+
 bool Tree::load(std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
                 const StatPersisted& stat) {
-  if (acls_.find(acl_id) == nullptr) return false;
+  if (!acls_.retain(acl_id)) return false;
   if (path.empty()) {
     root_->stat = stat;
     root_->acl_id = acl_id;
     set_content(root_, "/", data);
     after_change(root_);
   } else {
-    Znode* parent = path.front() == '/' && path.size() > 1 ? find_node(parent_of(path)) : nullptr;
+    Znode* parent = find_parent_to_load(path);
     if (parent == nullptr || find_child(parent, name_of(path)) != nullptr) return false;
     attach(parent, path, data, acl_id, stat);
     constexpr std::string_view kLimits = "/zookeeper_limits";
@@ -365,11 +386,11 @@ bool Tree::load(std::string_view path, std::optional<std::string_view> data, std
       quotas_.emplace(path.substr(kQuota.size(), path.size() - kQuota.size() - kLimits.size()));
     }
   }
-  acls_.retain(acl_id);
   return true;
 }
 
 void Tree::finish_load() {
+  loading_below_ = nullptr;
   acls_.drop_unused();
   // Older servers' snapshots may lack these.
   for (std::string_view path : {kZookeeper, kQuota}) {
@@ -398,8 +419,8 @@ void Tree::abandon_snapshot() {
   snapshot_sink_ = nullptr;
   snapshot_next_ = nullptr;
   // Marks left behind must not look like those of a later snapshot.
-  for (Znode* node : table_) {
-    if (node != nullptr) node->snapshot_mark = snapshot_mark_;
+  for (ZnodeSlot slot : table_) {
+    if (!slot.is_empty()) slot.node()->snapshot_mark = snapshot_mark_;
   }
   if (root_ != nullptr) root_->snapshot_mark = snapshot_mark_;
 }

@@ -73,6 +73,7 @@ class Tree {
  private:
   Znode* find_node(std::string_view path) const;
   Znode* find_child(const Znode* parent, std::string_view name) const;
+  Znode* find_parent_to_load(std::string_view path);
   Znode* attach(Znode* parent, std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
                 const StatPersisted& stat);
   void detach(Znode* node, std::string_view path);
@@ -97,7 +98,7 @@ class Tree {
   static Znode* next_in_order(const Znode* node);
 
   Znode* root_ = nullptr;
-  std::vector<Znode*> table_;  // open addressing by (parent, name)
+  std::vector<ZnodeSlot> table_;  // open addressing by (parent, name)
   std::size_t node_count_ = 0;
   std::int64_t data_bytes_ = 0;
   std::uint64_t digest_ = 0;
@@ -105,6 +106,9 @@ class Tree {
   std::unordered_map<std::int64_t, std::unordered_set<const Znode*>> ephemerals_;
   std::unordered_set<const Znode*> swept_;
   std::set<std::string, std::less<>> quotas_;  // paths with limits
+  // While loading: the last znode's parent, as siblings mostly follow each other.
+  Znode* loading_below_ = nullptr;
+  std::string loading_below_path_;
 
   SnapshotSink snapshot_sink_;
   Znode* snapshot_next_ = nullptr;

@@ -62,4 +62,20 @@ struct Znode {
   std::string_view name() const { return data.name(); }
 };
 
+// A slot of the tree's table: none, or a znode's address with a part of its name_hash in the bits that no address of a
+// process has, so that a probe seldom touches a znode that is another one.
+class ZnodeSlot {
+ public:
+  ZnodeSlot() = default;
+  explicit ZnodeSlot(Znode* node)
+      : bits_(reinterpret_cast<std::uintptr_t>(node) | (std::uint64_t{node->name_hash >> 16} << kAddressBits)) {}
+  bool is_empty() const { return bits_ == 0; }
+  bool may_have(std::uint32_t name_hash) const { return bits_ >> kAddressBits == name_hash >> 16; }
+  Znode* node() const { return reinterpret_cast<Znode*>(bits_ & ((std::uint64_t{1} << kAddressBits) - 1)); }
+
+ private:
+  static constexpr int kAddressBits = 48;
+  std::uint64_t bits_ = 0;
+};
+
 }  // namespace zk::tree
