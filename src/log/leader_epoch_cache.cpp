@@ -9,7 +9,8 @@ namespace storage {
 LeaderEpochCache::LeaderEpochCache(base::FileSystem& files, const std::string& directory)
     : files_(files), directory_(directory) {
   std::string path = directory_ + "/" + kLeaderEpochFile;
-  if (!files_.exists(path)) return;
+  file_exists_ = files_.exists(path);
+  if (!file_exists_) return;
   try {
     base::Bytes bytes = base::read_file(files_, path);
     if (!is_blank(bytes)) entries_ = decode_epoch_checkpoint(bytes);
@@ -22,6 +23,7 @@ LeaderEpochCache::LeaderEpochCache(base::FileSystem& files, const std::string& d
   if (std::adjacent_find(entries_.begin(), entries_.end(), disordered) != entries_.end()) {
     throw CorruptFile(path + ": entries are out of order");
   }
+  written_ = entries_;
 }
 
 void LeaderEpochCache::assign(std::int32_t epoch, std::int64_t start_offset) {
@@ -30,13 +32,13 @@ void LeaderEpochCache::assign(std::int32_t epoch, std::int64_t start_offset) {
   std::erase_if(entries_,
                 [&](const EpochEntry& entry) { return entry.epoch >= epoch || entry.start_offset >= start_offset; });
   entries_.push_back({epoch, start_offset});
-  write(false);
+  note_change();
 }
 
 void LeaderEpochCache::truncate_from_end(std::int64_t end_offset) {
   if (end_offset < 0) return;
-  dirty_ =
-      std::erase_if(entries_, [&](const EpochEntry& entry) { return entry.start_offset >= end_offset; }) != 0 || dirty_;
+  std::erase_if(entries_, [&](const EpochEntry& entry) { return entry.start_offset >= end_offset; });
+  note_change();
 }
 
 void LeaderEpochCache::truncate_from_start(std::int64_t start_offset) {
@@ -47,16 +49,12 @@ void LeaderEpochCache::truncate_from_start(std::int64_t start_offset) {
   if (holder == entries_.begin() && holder->start_offset == start_offset) return;
   holder->start_offset = start_offset;
   entries_.erase(entries_.begin(), holder);
-  dirty_ = true;
+  note_change();
 }
 
 void LeaderEpochCache::clear() {
-  dirty_ = dirty_ || !entries_.empty();
   entries_.clear();
-}
-
-void LeaderEpochCache::flush(bool sync) {
-  if (dirty_) write(sync);
+  note_change();
 }
 
 std::optional<std::uint64_t> LeaderEpochCache::unsynced() const {
@@ -66,7 +64,8 @@ std::optional<std::uint64_t> LeaderEpochCache::unsynced() const {
 
 void LeaderEpochCache::on_synced(std::uint64_t write) { synced_ = std::max(synced_, write); }
 
-void LeaderEpochCache::write(bool sync) {
+void LeaderEpochCache::flush(bool sync) {
+  if (!changed_) return;
   std::string text = encode_epoch_checkpoint(entries_);
   std::string path = directory_ + "/" + kLeaderEpochFile;
   if (sync) {
@@ -74,7 +73,9 @@ void LeaderEpochCache::write(bool sync) {
   } else {
     replace_file(files_, path, base::as_bytes(text));
   }
-  dirty_ = false;
+  written_ = entries_;
+  changed_ = false;
+  file_exists_ = true;
   ++writes_;
   if (sync) synced_ = writes_;
 }

@@ -19,17 +19,20 @@ class LeaderEpochCache {
   // Reads the file; throws CorruptFile if it isn't one.
   LeaderEpochCache(base::FileSystem& files, const std::string& directory);
 
-  // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Written at once but not
-  // synced, as a thousand partitions may get a new leader at the same time. What a power loss takes back is found
-  // again in the batches, so long as the file is synced (unsynced()) before the log's recovery point moves.
+  // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Not written by itself: an
+  // epoch matters once records have it, so flush() comes before their bytes. Any load drops an epoch that began at the
+  // log's end, Kafka's too; a thousand idle partitions that get their leader back have nothing to write.
   void assign(std::int32_t epoch, std::int64_t start_offset);
   // The entries that start at `end_offset` or later go. With what recovery found, before anybody asks.
   void truncate_from_end(std::int64_t end_offset);
   // What lies wholly below goes; the epoch that holds `start_offset` now starts there.
   void truncate_from_start(std::int64_t start_offset);
   void clear();
-  // Truncations aren't written by themselves; this does it if need be, and syncs unless told not to.
+  // Writes the file if it says something else, and syncs it unless told not to. What a power loss takes back of an
+  // unsynced write is found again in the batches, so long as the file is synced (unsynced()) before the log's recovery
+  // point moves.
   void flush(bool sync = true);
+  bool file_exists() const { return file_exists_; }
   // The number of the last write if it hasn't been synced: sync the file and its directory, then call on_synced with
   // it.
   std::optional<std::uint64_t> unsynced() const;
@@ -43,12 +46,14 @@ class LeaderEpochCache {
   EpochEndOffset end_offset(std::int32_t epoch, std::int64_t log_end_offset) const;
 
  private:
-  void write(bool sync);
+  void note_change() { changed_ = entries_ != written_; }
 
   base::FileSystem& files_;
   std::string directory_;
   std::vector<EpochEntry> entries_;
-  bool dirty_ = false;
+  std::vector<EpochEntry> written_;  // what the file says
+  bool changed_ = false;             // entries_ are others
+  bool file_exists_ = false;
   std::uint64_t writes_ = 0;
   std::uint64_t synced_ = 0;
 };

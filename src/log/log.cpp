@@ -149,8 +149,11 @@ ErrorCode Log::start_leader_epoch(std::int32_t leader_epoch) {
     return watching_for_failure([&] {
       std::lock_guard lock(mutex_);
       if (!usable()) return ErrorCode::kafka_storage_error;
-      if (epochs_.latest_epoch() != leader_epoch) modified_ = true;
       epochs_.assign(leader_epoch, log_end_offset_);
+      if (!epochs_.file_exists()) {
+        modified_ = true;
+        epochs_.flush(false);
+      }
       return ErrorCode::none;
     });
   } catch (const std::system_error&) {

@@ -92,7 +92,8 @@ class Log {
   // Clamped to [log start, log end]; may go back (truncation). Returns the value now in force.
   std::int64_t update_high_watermark(std::int64_t offset);
 
-  // What a leader does before its first append: (epoch, log end offset) becomes the latest epoch. Written at once.
+  // What a leader does before its first append: (epoch, log end offset) becomes the latest epoch. A new log gets its
+  // file at once, as in Kafka; else it is written before the epoch's first record.
   protocol::ErrorCode start_leader_epoch(std::int32_t leader_epoch);
   std::optional<std::int32_t> latest_epoch() const;
   EpochEndOffset epoch_end_offset(std::int32_t leader_epoch) const;

@@ -130,6 +130,7 @@ AppendResult Log::append_validated(protocol::ValidatedRecords& records, const Ap
 void Log::append_to_segment(const SegmentAppend& append, std::int64_t now_ms) {
   if (active().must_roll(append, *config_, now_ms)) roll_locked(log_end_offset_, now_ms);
   modified_ = true;
+  epochs_.flush(false);
   active().append(append, *config_);
   log_end_offset_ = append.last_offset + 1;
 }

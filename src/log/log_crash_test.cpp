@@ -106,6 +106,36 @@ TEST_F(LogCrashTest, ANewPartitionIsDurableAfterItsFirstFlush) {
   }
 }
 
+// A new log has the file at once; later a leader that appends nothing writes nothing, and any start drops its epoch.
+TEST_F(LogCrashTest, ALeaderEpochIsWrittenBeforeItsFirstRecord) {
+  const auto file = [&] {
+    base::Bytes bytes = base::read_file(files_, "/data/t-0/leader-epoch-checkpoint");
+    return std::string(base::as_text(bytes));
+  };
+  open();
+  log().start_leader_epoch(1);
+  EXPECT_EQ(file(), "0\n1\n1 0\n");
+  append_bytes(make_batch({"a"}), 1);
+  log().close();
+  open({.clean_shutdown = true, .recovery_point = 1});
+  log().start_leader_epoch(4);
+  EXPECT_EQ(log().latest_epoch(), 4);
+  EXPECT_EQ(log().epoch_end_offset(1).end_offset, 1);
+  EXPECT_EQ(file(), "0\n1\n1 0\n");
+  log().close();
+  open({.clean_shutdown = true, .recovery_point = 1});
+  EXPECT_EQ(log().latest_epoch(), 1);
+  log().start_leader_epoch(5);
+  append_bytes(make_batch({"b"}), 5);
+  EXPECT_EQ(file(), "0\n2\n1 0\n5 1\n");
+  for (auto unsynced : {base::UnsyncedBytes::kept, base::UnsyncedBytes::lost}) {
+    log().flush();
+    reopen_after(unsynced, 2);
+    EXPECT_EQ(log().latest_epoch(), 5);
+    EXPECT_EQ(log().epoch_end_offset(1).end_offset, 1);
+  }
+}
+
 TEST_F(LogCrashTest, DamagedTailsAreCut) {
   base::Bytes whole = make_batch({"never acknowledged"});
   protocol::set_base_offset(whole, 3);

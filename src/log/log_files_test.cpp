@@ -91,13 +91,36 @@ TEST_F(LeaderEpochs, AssignmentsReplaceWhatTheyContradict) {
   EXPECT_EQ(cache.entries(), (std::vector<EpochEntry>{{0, 0}, {3, 10}}));
   cache.assign(2, 20);
   EXPECT_EQ(cache.entries(), (std::vector<EpochEntry>{{0, 0}, {2, 20}}));
+  cache.flush(false);
   EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), "0\n2\n0 0\n2 20\n");
   EXPECT_EQ(LeaderEpochCache(files_, "/d").entries(), cache.entries());
+}
+
+TEST_F(LeaderEpochs, OnlyWhatChangedIsWritten) {
+  LeaderEpochCache cache(files_, "/d");
+  EXPECT_FALSE(cache.file_exists());
+  cache.flush();
+  EXPECT_FALSE(files_.exists("/d/leader-epoch-checkpoint"));
+  cache.assign(0, 0);
+  cache.flush(false);
+  EXPECT_TRUE(cache.file_exists());
+  ASSERT_TRUE(cache.unsynced());
+  cache.on_synced(*cache.unsynced());
+  LeaderEpochCache again(files_, "/d");
+  files_.remove("/d/leader-epoch-checkpoint");
+  again.truncate_from_end(0);  // as a load does with an empty log, whose leader then is the same again
+  again.assign(0, 0);
+  again.flush();
+  EXPECT_FALSE(files_.exists("/d/leader-epoch-checkpoint"));
+  again.assign(1, 0);
+  again.flush();
+  EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), "0\n1\n1 0\n");
 }
 
 TEST_F(LeaderEpochs, Truncate) {
   LeaderEpochCache cache(files_, "/d");
   for (int epoch : {1, 3, 6}) cache.assign(epoch, epoch * 10);
+  cache.flush();
   cache.truncate_from_end(61);
   EXPECT_EQ(cache.entries().size(), 3u);
   cache.truncate_from_end(60);

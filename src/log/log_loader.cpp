@@ -244,7 +244,7 @@ void Log::settle_offsets() {
   log_start_offset_ = std::max(options_.log_start_offset, segments_.begin()->first);
   epochs_.truncate_from_start(options_.log_start_offset);
   // After a clean stop what goes here is the epoch of a leader that appended nothing; it would go again.
-  epochs_.flush(!options_.clean_shutdown);
+  if (modified_) epochs_.flush(!options_.clean_shutdown);
   high_watermark_ = log_start_offset_;
   std::int64_t newest = snapshots_.offsets().empty() ? -1 : *snapshots_.offsets().rbegin();
   std::int64_t last_base = active().base_offset();
