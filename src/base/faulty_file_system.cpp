@@ -61,6 +61,10 @@ class FaultyFileSystem::OpenFile final : public File {
     plan_->pass_or_fail("sync", path_, true);
     inner_->sync();
   }
+  void sync_file_system() override {
+    plan_->pass_or_fail("sync the file system of", path_, true);
+    inner_->sync_file_system();
+  }
   int native_handle() const override { return inner_->native_handle(); }
   bool is_resident(std::uint64_t position, std::size_t length) const override {
     return inner_->is_resident(position, length);

@@ -83,6 +83,10 @@ class MemoryFileSystem::OpenFile final : public File {
     std::lock_guard lock(shared_->mutex);
     node_->synced_bytes = node_->bytes;
   }
+  void sync_file_system() override {
+    std::lock_guard lock(shared_->mutex);
+    shared_->sync_everything();
+  }
 
  private:
   void require_writable(const char* operation) const {
@@ -98,8 +102,12 @@ class MemoryFileSystem::OpenFile final : public File {
 
 MemoryFileSystem::MemoryFileSystem() : shared_(std::make_shared<Shared>()), root_(std::make_shared<Node>()) {
   root_->is_directory = true;
+  shared_->sync_everything = [this] { mark_synced(*root_); };
 }
-MemoryFileSystem::~MemoryFileSystem() = default;
+MemoryFileSystem::~MemoryFileSystem() {
+  std::lock_guard lock(shared_->mutex);
+  shared_->sync_everything = [] {};
+}
 
 void MemoryFileSystem::set_now_ms(std::int64_t now_ms) {
   std::lock_guard lock(shared_->mutex);

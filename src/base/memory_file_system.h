@@ -3,6 +3,7 @@
 // removed) from the last sync_directory() of their directory. Stricter than ext4 on purpose. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -51,6 +52,7 @@ class MemoryFileSystem final : public FileSystem {
   struct Shared {
     std::mutex mutex;
     std::int64_t now_ms = 1'700'000'000'000;
+    std::function<void()> sync_everything;  // of the file system, while it lives; with the mutex held
   };
 
   NodePointer find(const std::string& path) const;

@@ -78,6 +78,10 @@ class RealFile : public File {
     if (::fdatasync(descriptor_) != 0) fail("sync", path_);
   }
 
+  void sync_file_system() override {
+    if (::syncfs(descriptor_) != 0) fail("sync the file system of", path_);
+  }
+
   int native_handle() const override { return descriptor_; }
 
   bool is_resident(std::uint64_t position, std::size_t length) const override {

@@ -3,7 +3,6 @@
 #include "log/log.h"
 
 #include <algorithm>
-#include <cerrno>
 
 #include "base/logging.h"
 #include "log/log_io.h"
@@ -37,7 +36,7 @@ std::shared_ptr<Log> Log::open(base::FileSystem& files, const base::Clock& clock
 
 void Log::require_usable() const {
   if (usable()) return;
-  throw std::system_error(EIO, std::generic_category(), "log " + where_.directory + " is offline or closed");
+  throw LogClosed("log " + where_.directory + " is offline or closed");
 }
 
 const TopicPartition& Log::topic_partition() const { return topic_partition_; }
@@ -118,6 +117,7 @@ ErrorCode Log::set_topic_id(const base::Uuid& topic_id) {
       if (topic_id_) return *topic_id_ == topic_id ? ErrorCode::none : ErrorCode::inconsistent_topic_id;
       modified_ = true;
       names_synced_ = false;
+      ++names_changes_;
       if (options_.keep_partition_metadata) write_partition_metadata(files_, where_.directory, topic_id);
       topic_id_ = topic_id;
       return ErrorCode::none;
@@ -199,58 +199,67 @@ void Log::roll() {
   });
 }
 
-void Log::flush_up_to(std::int64_t offset, bool with_active) {
-  std::lock_guard one_at_a_time(flush_mutex_);
-  std::vector<std::shared_ptr<base::File>> to_sync;
-  std::string directory;
-  std::uint64_t truncations = 0;
-  bool new_names = false;
-  bool new_directory = false;
-  std::optional<std::uint64_t> epochs_written;
-  {
-    std::lock_guard lock(mutex_);
-    require_usable();
-    if (offset < 0) offset = with_active ? log_end_offset_ : active().base_offset();
-    truncations = truncations_;
-    directory = where_.directory;
-    auto first = segments_.upper_bound(recovery_point_);
-    if (first != segments_.begin()) --first;
-    for (auto at = first; at != segments_.end() && at->first < offset; ++at) {
-      bool is_active = at->second.get() == &active();
-      for (auto& file : at->second->files_to_sync(!is_active)) to_sync.push_back(std::move(file));
-      new_names = new_names || at->first >= recovery_point_;
-    }
-    new_directory = !names_synced_;
-    epochs_.flush(false);
-    epochs_written = epochs_.unsynced();
-    auto add = [&](const char* name) {
-      std::string path = where_.path(name);
-      if (files_.exists(path)) to_sync.push_back(files_.open(path, base::OpenMode::read_write));
-    };
-    if (new_directory) add(kPartitionMetadataFile);
-    if (new_directory || epochs_written) add(kLeaderEpochFile);
-  }
-  for (const auto& file : to_sync) file->sync();
-  if (new_names || new_directory || epochs_written) files_.sync_directory(directory);
-  if (new_directory) files_.sync_directory(log_directory_->path());
+Log::PlannedFlush Log::plan_flush(std::int64_t offset, bool with_active, PlanFiles files) {
   std::lock_guard lock(mutex_);
-  if (new_directory) names_synced_ = true;
-  if (epochs_written) epochs_.on_synced(*epochs_written);
+  require_usable();
+  PlannedFlush plan;
+  plan.offset = offset >= 0 ? offset : with_active ? log_end_offset_ : active().base_offset();
+  plan.truncations = truncations_;
+  plan.names_changes = names_changes_;
+  plan.directory = where_.directory;
+  plan.new_directory = !names_synced_;
+  epochs_.flush(false);
+  plan.epochs_written = epochs_.unsynced();
+  if (files == PlanFiles::none) return plan;
+  auto first = segments_.upper_bound(recovery_point_);
+  if (first != segments_.begin()) --first;
+  for (auto at = first; at != segments_.end() && at->first < plan.offset; ++at) {
+    bool is_active = at->second.get() == &active();
+    for (auto& file : at->second->files_to_sync(!is_active)) plan.files.push_back(std::move(file));
+    plan.new_names = plan.new_names || at->first >= recovery_point_;
+  }
+  auto add = [&](const char* name) {
+    std::string path = where_.path(name);
+    if (files_.exists(path)) plan.files.push_back(files_.open(path, base::OpenMode::read_write));
+  };
+  if (plan.new_directory) add(kPartitionMetadataFile);
+  if (plan.new_directory || plan.epochs_written) add(kLeaderEpochFile);
+  return plan;
+}
+
+void Log::finish_flush(const PlannedFlush& plan) {
+  std::lock_guard lock(mutex_);
+  if (plan.new_directory && plan.names_changes == names_changes_) names_synced_ = true;
+  if (plan.epochs_written) epochs_.on_synced(*plan.epochs_written);
   last_flush_ms_ = clock_.monotonic_ms();
   // After a truncation in between, the bytes that were synced may not be those that are there now.
-  if (truncations == truncations_) recovery_point_ = std::max(recovery_point_, offset);
+  if (plan.truncations == truncations_) recovery_point_ = std::max(recovery_point_, plan.offset);
+}
+
+void Log::flush_up_to(std::int64_t offset, bool with_active) {
+  std::lock_guard one_at_a_time(flush_mutex_);
+  PlannedFlush plan = plan_flush(offset, with_active, PlanFiles::listed);
+  for (const auto& file : plan.files) file->sync();
+  if (plan.new_names || plan.new_directory || plan.epochs_written) files_.sync_directory(plan.directory);
+  if (plan.new_directory) files_.sync_directory(log_directory_->path());
+  finish_flush(plan);
 }
 
 void Log::flush() {
   watching_for_failure([&] { flush_up_to(-1, true); });
 }
 
+bool Log::has_closed_segments_to_flush() const {
+  std::lock_guard lock(mutex_);
+  return usable() && !(names_synced_ && recovery_point_ >= active().base_offset());
+}
+
 void Log::flush_closed_segments() {
-  {
-    std::lock_guard lock(mutex_);
-    if (!usable() || (names_synced_ && recovery_point_ >= active().base_offset())) return;
-  }
-  watching_for_failure([&] { flush_up_to(-1, false); });
+  if (has_closed_segments_to_flush()) watching_for_failure([&] { flush_up_to(-1, false); });
+}
+
+Log::PlannedFlush Log::plan_flush_of_closed_segments() {
+  return watching_for_failure([&] { return plan_flush(-1, false, PlanFiles::none); });
 }
 
 bool Log::needs_flush(std::int64_t now_ms) const {
@@ -258,19 +267,21 @@ bool Log::needs_flush(std::int64_t now_ms) const {
   return usable() && recovery_point_ < log_end_offset_ && now_ms - last_flush_ms_ >= config_->flush_ms;
 }
 
+// The last entries and the snapshot; false if there is nothing to close.
+bool Log::finish_for_close() {
+  std::lock_guard lock(mutex_);
+  if (closed_) return false;
+  require_usable();
+  closed_ = !modified_;
+  if (closed_) return false;
+  active().finish();
+  snapshots_.write(log_end_offset_, producers_.snapshot());
+  return true;
+}
+
 void Log::close() {
   watching_for_failure([&] {
-    {
-      std::lock_guard lock(mutex_);
-      if (closed_) return;
-      require_usable();
-      if (!modified_) {
-        closed_ = true;
-        return;
-      }
-      active().finish();
-      snapshots_.write(log_end_offset_, producers_.snapshot());
-    }
+    if (!finish_for_close()) return;
     flush_up_to(-1, true);
     std::lock_guard lock(mutex_);
     for (const auto& file : active().files_to_sync(true)) file->sync();
@@ -279,14 +290,35 @@ void Log::close() {
   });
 }
 
-void Log::rename_directory(const std::string& directory) {
+bool Log::has_something_to_close() const {
+  std::lock_guard lock(mutex_);
+  return usable() && modified_;
+}
+
+std::optional<Log::PlannedFlush> Log::plan_close() {
+  return watching_for_failure([&]() -> std::optional<PlannedFlush> {
+    if (!finish_for_close()) return std::nullopt;
+    return plan_flush(-1, true, PlanFiles::none);
+  });
+}
+
+void Log::finish_close(const PlannedFlush& plan) {
+  finish_flush(plan);
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
+// Not while a flush syncs it by its old name.
+void Log::rename_directory(const std::string& directory, AfterRename after) {
   watching_for_failure([&] {
+    std::lock_guard flushing(flush_mutex_);
     std::lock_guard lock(mutex_);
     require_usable();
     files_.rename(where_.directory, directory);
     files_.sync_directory(log_directory_->path());
     where_.directory = directory;
     epochs_.set_directory(directory);
+    if (after == AfterRename::goes_on) return;
     closed_ = true;
     pending_deletes_.clear();  // they go with the directory
   });

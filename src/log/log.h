@@ -11,12 +11,14 @@
 // The functions that answer nothing throw std::system_error in that case.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/bytes.h"
@@ -35,6 +37,12 @@
 #include "protocol/error.h"
 
 namespace storage {
+
+// The log was deleted, or closed, or its directory is offline: no fault of a disk that would take one offline.
+class LogClosed : public std::system_error {
+ public:
+  explicit LogClosed(const std::string& what) : std::system_error(EIO, std::generic_category(), what) {}
+};
 
 struct LogOptions {
   TopicPartition topic_partition;
@@ -129,19 +137,40 @@ class Log {
   std::vector<ActiveProducer> active_producers() const;
 
   // For LogManager.
+  // A flush in three steps, for many logs at once: plan, sync all of the file system, finish. Without files in the plan
+  // it is for whoever syncs the whole file system.
+  struct PlannedFlush {
+    std::int64_t offset = 0;
+    std::uint64_t truncations = 0;
+    std::uint64_t names_changes = 0;
+    bool new_names = false;
+    bool new_directory = false;
+    std::optional<std::uint64_t> epochs_written;
+    std::string directory;
+    std::vector<std::shared_ptr<base::File>> files;
+  };
+  bool has_closed_segments_to_flush() const;
+  PlannedFlush plan_flush_of_closed_segments();
+  void finish_flush(const PlannedFlush& plan);
+  // Likewise for close(): nothing if there is nothing to sync, and the log is closed then.
+  bool has_something_to_close() const;
+  std::optional<PlannedFlush> plan_close();
+  void finish_close(const PlannedFlush& plan);
   bool needs_flush(std::int64_t now_ms) const;  // flush.ms has passed since the last flush, with something to flush
   void flush_closed_segments();
   // Where the log start is worth a checkpoint: beyond the first segment's base.
   std::optional<std::int64_t> log_start_to_checkpoint() const;
   void run_deletes(std::int64_t now_ms);  // removes the .deleted files that are due
   void close();                           // flushes, and leaves files as after a clean shutdown; no use afterwards
-  void rename_directory(const std::string& directory);  // the log answers KAFKA_STORAGE_ERROR from then on
+  // Within its log directory. A log that `ends` answers KAFKA_STORAGE_ERROR from then on.
+  enum class AfterRename { ends, goes_on };
+  void rename_directory(const std::string& directory, AfterRename after = AfterRename::ends);
 
  private:
   using Segments = std::map<std::int64_t, std::shared_ptr<Segment>>;
   struct FilesFound;
   struct PendingDelete {
-    std::string path;
+    std::string name;
     std::int64_t due_ms = 0;
   };
 
@@ -188,6 +217,9 @@ class Log {
 
   // Calls it without the lock.
   void flush_up_to(std::int64_t offset, bool with_active);
+  enum class PlanFiles { none, listed };
+  PlannedFlush plan_flush(std::int64_t offset, bool with_active, PlanFiles files);
+  bool finish_for_close();
   template <class Work>
   auto watching_for_failure(Work work);
 
@@ -214,6 +246,7 @@ class Log {
   std::uint64_t truncations_ = 0;
   std::vector<PendingDelete> pending_deletes_;
   bool names_synced_ = false;  // files made at creation may be lost with the whole log until its first flush
+  std::uint64_t names_changes_ = 0;
   bool modified_ = false;      // since a clean start; if not, there is nothing to close
   bool closed_ = false;
 };

@@ -12,6 +12,8 @@ template <class Work>
 auto Log::watching_for_failure(Work work) {
   try {
     return work();
+  } catch (const LogClosed&) {
+    throw;
   } catch (const std::system_error& error) {
     log_directory_->fail(error);
     throw;

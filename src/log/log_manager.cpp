@@ -25,16 +25,29 @@ LogManager::~LogManager() = default;
 std::vector<std::shared_ptr<Log>> LogManager::State::logs_of(const LogDirectory& directory) const {
   std::vector<std::shared_ptr<Log>> result;
   std::lock_guard lock(mutex);
-  for (const auto& [topic_partition, log] : logs) {
-    if (log->parent_directory() == directory.path()) result.push_back(log);
+  for (const Logs* map : {&logs, &futures}) {
+    for (const auto& [topic_partition, log] : *map) {
+      if (log->parent_directory() == directory.path()) result.push_back(log);
+    }
   }
   return result;
 }
 
+std::shared_ptr<Log> LogManager::State::look_up(const Logs& map, const TopicPartition& topic_partition) const {
+  std::lock_guard lock(mutex);
+  auto found = map.find(topic_partition);
+  return found == map.end() ? nullptr : found->second;
+}
+
+LogManager::State::Directory* LogManager::State::directory_at(const std::string& path) const {
+  for (const auto& directory : directories) {
+    if (directory->shared->path() == path) return directory.get();
+  }
+  return nullptr;
+}
+
 std::shared_ptr<Log> LogManager::find(const TopicPartition& topic_partition) const {
-  std::lock_guard lock(state_->mutex);
-  auto found = state_->logs.find(topic_partition);
-  return found == state_->logs.end() ? nullptr : found->second;
+  return state_->look_up(state_->logs, topic_partition);
 }
 
 std::vector<std::shared_ptr<Log>> LogManager::logs() const {
@@ -59,42 +72,81 @@ void LogManager::on_directory_failure(std::function<void(const std::string&)> ca
 }
 
 void LogManager::set_topic_config(const std::string& topic, const LogConfig& config) {
-  for (const auto& log : logs()) {
-    if (log->topic_partition().topic == topic) log->set_config(config);
+  std::vector<std::shared_ptr<Log>> of_topic;
+  {
+    std::lock_guard lock(state_->mutex);
+    for (const State::Logs* map : {&state_->logs, &state_->futures}) {
+      for (const auto& [topic_partition, log] : *map) {
+        if (topic_partition.topic == topic) of_topic.push_back(log);
+      }
+    }
   }
+  for (const auto& log : of_topic) log->set_config(config);
 }
 
-std::shared_ptr<LogDirectory> LogManager::State::choose_directory(const std::string& wanted) const {
-  std::vector<std::shared_ptr<LogDirectory>> candidates;
+LogManager::State::Directory* LogManager::State::choose_directory(const std::string& wanted) const {
+  std::map<std::string_view, std::size_t> counts;
   for (const auto& directory : directories) {
     bool fits = wanted.empty() || wanted == directory->shared->path();
-    if (fits && !directory->shared->offline()) candidates.push_back(directory->shared);
+    if (fits && !directory->shared->offline()) counts[directory->shared->path()] = 0;
   }
-  if (candidates.empty()) return nullptr;
-  if (candidates.size() == 1) return candidates.front();
-  return *std::min_element(candidates.begin(), candidates.end(), [&](const auto& one, const auto& other) {
-    return logs_of(*one).size() < logs_of(*other).size();
-  });
+  if (counts.empty()) return nullptr;
+  if (counts.size() > 1) {
+    std::lock_guard lock(mutex);
+    for (const Logs* map : {&logs, &futures}) {
+      for (const auto& [topic_partition, log] : *map) {
+        auto counted = counts.find(log->parent_directory());
+        if (counted != counts.end()) ++counted->second;
+      }
+    }
+  }
+  // The first of those with the fewest, in the order of log.dirs.
+  Directory* chosen = nullptr;
+  for (const auto& directory : directories) {
+    auto counted = counts.find(directory->shared->path());
+    if (counted == counts.end()) continue;
+    if (chosen == nullptr || counted->second < counts[chosen->shared->path()]) chosen = directory.get();
+  }
+  return chosen;
+}
+
+Result<std::shared_ptr<Log>> LogManager::State::make(Directory& directory, const LogOptions& options) {
+  std::shared_ptr<Log> log;
+  bool made = attempt(*directory.shared, [&] { log = Log::open(files, clock, options); });
+  if (!made) return ErrorCode::kafka_storage_error;
+  base::log_info(kLogger, "Created log for partition {} in {}", options.topic_partition.to_string(), options.directory);
+  return log;
 }
 
 Result<std::shared_ptr<Log>> LogManager::get_or_create(const TopicPartition& topic_partition, const LogConfig& config,
-                                                       std::optional<base::Uuid> topic_id,
-                                                       const std::string& directory) {
+                                                       std::optional<base::Uuid> topic_id, const Creation& creation) {
   std::lock_guard creating(state_->create_mutex);
   std::shared_ptr<Log> log = find(topic_partition);
   if (!log) {
-    std::shared_ptr<LogDirectory> chosen = state_->choose_directory(directory);
-    if (!chosen) return ErrorCode::kafka_storage_error;
-    auto owner = std::find_if(state_->directories.begin(), state_->directories.end(),
-                              [&](const auto& candidate) { return candidate->shared == chosen; });
-    LogOptions options = state_->options_for(**owner, topic_partition);
-    options.config = config;
-    options.clean_shutdown = true;
-    bool made = state_->attempt(*chosen, [&] { log = Log::open(state_->files, state_->clock, options); });
-    if (!made) return ErrorCode::kafka_storage_error;
-    base::log_info(kLogger, "Created log for partition {} in {}", topic_partition.to_string(), options.directory);
+    if (!creation.is_new && any_offline()) {
+      base::log_error(kLogger, "Can not create log for {} because a log directory is offline, which may hold it",
+                      topic_partition.to_string());
+      return ErrorCode::kafka_storage_error;
+    }
+    std::string wanted = creation.directory;
+    {
+      std::lock_guard lock(state_->mutex);
+      auto preferred = state_->preferred_directories.find(topic_partition);
+      if (wanted.empty() && preferred != state_->preferred_directories.end()) wanted = preferred->second;
+    }
+    // One that fails goes offline, and the next is tried.
+    while (!log) {
+      State::Directory* chosen = state_->choose_directory(wanted);
+      if (chosen == nullptr) return ErrorCode::kafka_storage_error;
+      LogOptions options = state_->options_for(*chosen, topic_partition);
+      options.config = config;
+      options.clean_shutdown = true;
+      auto made = state_->make(*chosen, options);
+      if (made) log = *made;
+    }
     std::lock_guard lock(state_->mutex);
     state_->logs[topic_partition] = log;
+    state_->preferred_directories.erase(topic_partition);
   }
   if (topic_id) {
     ErrorCode error = log->set_topic_id(*topic_id);
@@ -103,30 +155,39 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create(const TopicPartition& top
   return log;
 }
 
+bool LogManager::any_offline() const {
+  return std::ranges::any_of(state_->directories, [](const auto& one) { return one->shared->offline(); });
+}
+
 void LogManager::State::schedule_directory_delete(const std::shared_ptr<LogDirectory>& directory,
                                                   const std::string& path, std::int64_t delay_ms) {
   std::lock_guard lock(mutex);
   pending_deletes.push_back({directory, path, clock.monotonic_ms() + delay_ms});
 }
 
+ErrorCode LogManager::State::retire(const std::shared_ptr<Log>& log) {
+  const TopicPartition& topic_partition = log->topic_partition();
+  std::shared_ptr<LogDirectory> directory = directory_at(log->parent_directory())->shared;
+  std::string path = directory->path() + "/" + deleted_directory_name(topic_partition);
+  if (!attempt(*directory, [&] { log->rename_directory(path); })) return ErrorCode::kafka_storage_error;
+  base::log_info(kLogger, "Log for partition {} is renamed to {} and is scheduled for deletion",
+                 topic_partition.to_string(), path);
+  schedule_directory_delete(directory, path, log->config().file_delete_delay_ms);
+  return ErrorCode::none;
+}
+
 ErrorCode LogManager::remove(const TopicPartition& topic_partition) {
   std::lock_guard creating(state_->create_mutex);
   std::shared_ptr<Log> log = find(topic_partition);
   if (!log) return ErrorCode::unknown_topic_or_partition;
-  std::string path = log->parent_directory() + "/" + deleted_directory_name(topic_partition);
-  std::shared_ptr<LogDirectory> directory;
-  for (const auto& candidate : state_->directories) {
-    if (candidate->shared->path() == log->parent_directory()) directory = candidate->shared;
-  }
+  std::shared_ptr<Log> future = find_future(topic_partition);
   {
     std::lock_guard lock(state_->mutex);
     state_->logs.erase(topic_partition);
+    state_->futures.erase(topic_partition);
   }
-  if (!state_->attempt(*directory, [&] { log->rename_directory(path); })) return ErrorCode::kafka_storage_error;
-  base::log_info(kLogger, "Log for partition {} is renamed to {} and is scheduled for deletion",
-                 topic_partition.to_string(), path);
-  state_->schedule_directory_delete(directory, path, log->config().file_delete_delay_ms);
-  return ErrorCode::none;
+  if (future) (void)state_->retire(future);
+  return state_->retire(log);
 }
 
 void LogManager::run_retention() {
@@ -148,11 +209,23 @@ void LogManager::flush_dirty_logs() {
 }
 
 void LogManager::flush_closed_segments() {
-  for (const auto& directory : state_->directories) {
-    for (const auto& log : state_->logs_of(*directory->shared)) {
-      state_->attempt(*directory->shared, [&] { log->flush_closed_segments(); });
-    }
+  for (const auto& directory : state_->directories) state_->flush_closed_segments(*directory);
+}
+
+void LogManager::State::flush_closed_segments(Directory& directory) {
+  std::vector<std::shared_ptr<Log>> to_flush = logs_of(*directory.shared);
+  std::erase_if(to_flush, [](const auto& log) { return !log->has_closed_segments_to_flush(); });
+  if (to_flush.size() <= kManyLogs) {
+    for (const auto& log : to_flush) attempt(*directory.shared, [&] { log->flush_closed_segments(); });
+    return;
   }
+  std::vector<std::pair<std::shared_ptr<Log>, Log::PlannedFlush>> plans;
+  for (const auto& log : to_flush) {
+    attempt(*directory.shared, [&] { plans.emplace_back(log, log->plan_flush_of_closed_segments()); });
+  }
+  bool synced = attempt(*directory.shared, [&] { directory.lock->sync_file_system(); });
+  if (!synced) return;
+  for (const auto& [log, plan] : plans) log->finish_flush(plan);
 }
 
 void LogManager::expire_producers() {

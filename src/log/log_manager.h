@@ -58,15 +58,37 @@ class LogManager {
 
   // Null if unknown or its directory is offline.
   std::shared_ptr<Log> find(const TopicPartition& topic_partition) const;
-  // Makes it in the online directory with the fewest partitions (or in `directory`). KAFKA_STORAGE_ERROR if that
-  // fails or nothing is online. The topic id is written to partition.metadata; INCONSISTENT_TOPIC_ID on another one.
+  struct Creation {
+    // The partition was just created. If it wasn't, its log may lie in a directory that is offline, and no empty one may
+    // take its place: then it isn't made while one is offline.
+    bool is_new = false;
+    std::string directory = {};  // empty: where it is preferred, or the online one with the fewest partitions
+  };
+  // Makes it if it isn't there. KAFKA_STORAGE_ERROR if that fails or nothing is online. The topic id is written to
+  // partition.metadata; INCONSISTENT_TOPIC_ID on another one.
   protocol::Result<std::shared_ptr<Log>> get_or_create(const TopicPartition& topic_partition, const LogConfig& config,
-                                                       std::optional<base::Uuid> topic_id,
-                                                       const std::string& directory = {});
-  // Renames the directory to …-delete at once; run_deletes() removes it after file.delete.delay.ms.
+                                                       std::optional<base::Uuid> topic_id, const Creation& creation);
+  // Renames the directory to …-delete at once; run_deletes() removes it after file.delete.delay.ms. A copy under way
+  // goes too.
   protocol::ErrorCode remove(const TopicPartition& topic_partition);
+
+  // ---- moves between directories: a copy grows in another directory (…-future) and takes the log's place
+  // LOG_DIR_NOT_FOUND if it is no entry of log.dirs, KAFKA_STORAGE_ERROR if it is offline.
+  protocol::ErrorCode check_directory(const std::string& directory) const;
+  // Where a log that doesn't exist yet will be made.
+  void prefer_directory(const TopicPartition& topic_partition, const std::string& directory);
+  std::shared_ptr<Log> find_future(const TopicPartition& topic_partition) const;
+  std::vector<std::shared_ptr<Log>> futures() const;
+  // An empty copy of an existing log, with its configuration and topic id, unless there is one already.
+  protocol::Result<std::shared_ptr<Log>> get_or_create_future(const TopicPartition& topic_partition,
+                                                              const std::string& directory);
+  protocol::ErrorCode remove_future(const TopicPartition& topic_partition);
+  // The copy has everything and nobody appends: it becomes the log, and the old one is deleted. On an error the old one
+  // stays what it is, or the directory is offline.
+  protocol::ErrorCode replace_with_future(const TopicPartition& topic_partition);
   std::vector<std::shared_ptr<Log>> logs() const;
   std::vector<LogDirectoryInfo> directories() const;
+  bool any_offline() const;
   void set_topic_config(const std::string& topic, const LogConfig& config);
   void on_directory_failure(std::function<void(const std::string& directory)> callback);
 

@@ -63,7 +63,9 @@ MetaProperties LogManager::open_directories() {
       std::function<void(const std::string&)> callback;
       {
         std::lock_guard lock(state_->mutex);
-        std::erase_if(state_->logs, [&](const auto& entry) { return entry.second->parent_directory() == failed; });
+        for (State::Logs* map : {&state_->logs, &state_->futures}) {
+          std::erase_if(*map, [&](const auto& entry) { return entry.second->parent_directory() == failed; });
+        }
         callback = state_->on_failure;
       }
       if (callback) callback(failed);
@@ -125,7 +127,8 @@ namespace {
 // What one directory holds, before its logs are opened.
 struct Inventory {
   std::vector<TopicPartition> partitions;
-  std::vector<std::string> to_delete;  // names
+  std::vector<std::pair<TopicPartition, std::string>> futures;  // with their names
+  std::vector<std::string> to_delete;                           // names
 };
 
 Inventory take_inventory(base::FileSystem& files, const std::string& path) {
@@ -146,8 +149,11 @@ Inventory take_inventory(base::FileSystem& files, const std::string& path) {
         inventory.to_delete.push_back(name);
         break;
       case DirectoryKind::future:
+        inventory.futures.emplace_back(parsed->topic_partition, name);
+        break;
       case DirectoryKind::stray:
-        base::log_warn(kLogger, "{}/{} is left alone: moves between log directories aren't finished here", path, name);
+        base::log_warn(kLogger, "{}/{} was set aside as no part of this cluster; it is neither served nor deleted",
+                       path, name);
         break;
     }
   }
@@ -210,8 +216,47 @@ void LogManager::State::open_found(const LogOptions& options, const Found& found
     std::shared_ptr<Log> log = Log::open(files, clock, options);
     log->update_high_watermark(offset_or_zero(found.high_watermarks, options.topic_partition));
     std::lock_guard lock(mutex);
-    logs[options.topic_partition] = std::move(log);
+    (options.directory.ends_with("-future") ? futures : logs)[options.topic_partition] = std::move(log);
   });
+}
+
+// After a crash the log may be shorter than the copy of it: what the copy has beyond isn't in any history.
+void LogManager::State::cut_futures() {
+  Logs copies;
+  {
+    std::lock_guard lock(mutex);
+    copies = futures;
+  }
+  for (const auto& [topic_partition, future] : copies) {
+    std::shared_ptr<Log> log = look_up(logs, topic_partition);
+    if (!log) continue;
+    attempt(*directory_at(future->parent_directory())->shared, [&] { future->truncate_to(log->log_end_offset()); });
+  }
+}
+
+// What there is to open in one directory.
+std::vector<LogOptions> LogManager::State::options_of_all(const Directory& directory, const Found& found,
+                                                          std::map<std::string, LogConfig>& configs,
+                                                          const ConfigOf& config_of) const {
+  auto progress = std::make_shared<RecoveryProgress>(
+      clock, directory.shared->path(), found.inventory.partitions.size() + found.inventory.futures.size());
+  std::vector<LogOptions> all;
+  auto add = [&](const TopicPartition& topic_partition, const std::string& name) {
+    auto [of_topic, missing] = configs.try_emplace(topic_partition.topic);
+    if (missing) of_topic->second = config_of(topic_partition.topic);
+    LogOptions& options = all.emplace_back(options_for(directory, topic_partition));
+    options.directory = directory.shared->path() + "/" + name;
+    options.config = of_topic->second;
+    options.clean_shutdown = directory.had_clean_shutdown;
+    options.recovery_point = offset_or_zero(found.recovery_points, topic_partition);
+    options.log_start_offset = offset_or_zero(found.log_starts, topic_partition);
+    options.progress = progress;
+  };
+  for (const TopicPartition& topic_partition : found.inventory.partitions) {
+    add(topic_partition, topic_partition.to_string());
+  }
+  for (const auto& [topic_partition, name] : found.inventory.futures) add(topic_partition, name);
+  return all;
 }
 
 void LogManager::load(const std::function<LogConfig(const std::string& topic)>& config_of) {
@@ -223,24 +268,18 @@ void LogManager::load(const std::function<LogConfig(const std::string& topic)>& 
     const auto& directory = state_->directories[which];
     std::shared_ptr<State::Found> found = state_->look_into(*directory);
     if (!found) continue;
-    auto progress = std::make_shared<RecoveryProgress>(state_->clock, directory->shared->path(),
-                                                       found->inventory.partitions.size());
     const std::string& path = directory->shared->path();
     for (const std::string& name : found->inventory.to_delete) {
       state_->schedule_directory_delete(directory->shared, path + "/" + name, config_of("").file_delete_delay_ms);
     }
     for (const TopicPartition& topic_partition : found->inventory.partitions) {
-      if (!seen.insert(topic_partition).second) {
-        throw std::runtime_error("Duplicate log directories for " + topic_partition.to_string() +
-                                 " are found, one in " + path);
-      }
-      if (!configs.contains(topic_partition.topic)) configs[topic_partition.topic] = config_of(topic_partition.topic);
-      LogOptions options = state_->options_for(*directory, topic_partition);
-      options.config = configs[topic_partition.topic];
-      options.clean_shutdown = directory->had_clean_shutdown;
-      options.recovery_point = offset_or_zero(found->recovery_points, topic_partition);
-      options.log_start_offset = offset_or_zero(found->log_starts, topic_partition);
-      options.progress = progress;
+      if (seen.insert(topic_partition).second) continue;
+      throw std::runtime_error(
+          "Duplicate log directories for " + topic_partition.to_string() + " are found, one in " + path +
+          ". It is likely because a log directory failed while the broker replaced a replica by its copy in another "
+          "one. Move one of the two away: if one directory is known to have failed, the one in it.");
+    }
+    for (LogOptions& options : state_->options_of_all(*directory, *found, configs, config_of)) {
       jobs[which].push_back([this, found, options = std::move(options)] {
         state_->open_found(options, *found);
         options.progress->partition_loaded();
@@ -254,7 +293,30 @@ void LogManager::load(const std::function<LogConfig(const std::string& topic)>& 
     any = any || directory->loaded;
   }
   if (!any) throw std::runtime_error("All log directories have failed while loading");
+  state_->cut_futures();
   base::log_info(kLogger, "Loaded {} logs in {}ms", logs().size(), state_->clock.monotonic_ms() - began_ms);
+}
+
+void LogManager::State::close_logs(Directory& directory) {
+  std::vector<std::shared_ptr<Log>> changed = logs_of(*directory.shared);
+  std::erase_if(changed, [](const auto& log) { return !log->has_something_to_close(); });
+  std::vector<Jobs> jobs(1);
+  if (changed.size() <= kManyLogs) {
+    for (const auto& log : changed) jobs[0].push_back([&] { attempt(*directory.shared, [&] { log->close(); }); });
+    run_all(jobs, threads_per_directory());
+    return;
+  }
+  std::vector<std::optional<Log::PlannedFlush>> plans(changed.size());
+  for (std::size_t index = 0; index < changed.size(); ++index) {
+    jobs[0].push_back([&, index] {
+      attempt(*directory.shared, [&] { plans[index] = changed[index]->plan_close(); });
+    });
+  }
+  run_all(jobs, threads_per_directory());
+  if (!attempt(*directory.shared, [&] { directory.lock->sync_file_system(); })) return;
+  for (std::size_t index = 0; index < changed.size(); ++index) {
+    if (plans[index]) changed[index]->finish_close(*plans[index]);
+  }
 }
 
 void LogManager::shutdown() {
@@ -262,11 +324,9 @@ void LogManager::shutdown() {
   std::vector<Jobs> jobs;
   for (const auto& directory : state_->directories) {
     jobs.emplace_back();
-    for (const auto& log : state_->logs_of(*directory->shared)) {
-      jobs.back().push_back([this, log, shared = directory->shared] { state_->attempt(*shared, [&] { log->close(); }); });
-    }
+    jobs.back().push_back([this, &directory] { state_->close_logs(*directory); });
   }
-  run_all(jobs, state_->threads_per_directory());
+  run_all(jobs, 1);
   checkpoint_high_watermarks();
   checkpoint_recovery_points();
   checkpoint_log_start_offsets();

@@ -36,7 +36,10 @@ struct LogManager::State {
 
   std::mutex create_mutex;  // creates and removes one after the other; taken before `mutex`
   mutable std::mutex mutex;
-  std::unordered_map<TopicPartition, std::shared_ptr<Log>> logs;
+  using Logs = std::unordered_map<TopicPartition, std::shared_ptr<Log>>;
+  Logs logs;
+  Logs futures;  // copies under way in another directory
+  std::map<TopicPartition, std::string> preferred_directories;  // for logs that don't exist yet
   std::vector<PendingDelete> pending_deletes;
   std::function<void(const std::string&)> on_failure;
 
@@ -46,6 +49,8 @@ struct LogManager::State {
     if (directory.offline()) return false;
     try {
       work();
+    } catch (const LogClosed&) {
+      // It was deleted meanwhile.
     } catch (const std::exception& error) {
       directory.fail(error);
     }
@@ -58,10 +63,23 @@ struct LogManager::State {
   struct Found;
   std::shared_ptr<Found> look_into(Directory& directory);
   LogOptions options_for(const Directory& directory, const TopicPartition& topic_partition) const;
+  using ConfigOf = std::function<LogConfig(const std::string& topic)>;
+  std::vector<LogOptions> options_of_all(const Directory& directory, const Found& found,
+                                         std::map<std::string, LogConfig>& configs, const ConfigOf& config_of) const;
   void open_found(const LogOptions& options, const Found& found);
+  void cut_futures();
   // The online one with the fewest logs; null if there is none.
-  std::shared_ptr<LogDirectory> choose_directory(const std::string& wanted) const;
-  std::vector<std::shared_ptr<Log>> logs_of(const LogDirectory& directory) const;
+  Directory* choose_directory(const std::string& wanted) const;
+  // One sync for all of a directory's logs instead of some for each.
+  static constexpr std::size_t kManyLogs = 64;
+  void flush_closed_segments(Directory& directory);
+  void close_logs(Directory& directory);
+  std::vector<std::shared_ptr<Log>> logs_of(const LogDirectory& directory) const;  // copies under way too
+  std::shared_ptr<Log> look_up(const Logs& map, const TopicPartition& topic_partition) const;
+  Directory* directory_at(const std::string& path) const;  // null if it is no entry of log.dirs
+  protocol::Result<std::shared_ptr<Log>> make(Directory& directory, const LogOptions& options);
+  // With `creating` held. Renames to …-delete and removes it later.
+  protocol::ErrorCode retire(const std::shared_ptr<Log>& log);
   void checkpoint(const char* file, const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
   void checkpoint_directory(Directory& directory, const char* file,
                             const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);

@@ -39,12 +39,12 @@ TEST(LogManagerOnDisk, KeepsLogsOverACleanRestart) {
     manager.check_identity(7, "cluster");
     manager.load(default_config);
     for (int partition = 0; partition < 4; ++partition) {
-      auto log = manager.get_or_create({"topic-a", partition}, {}, id);
+      auto log = manager.get_or_create({"topic-a", partition}, {}, id, {.is_new = true});
       ASSERT_TRUE(log.has_value());
       EXPECT_TRUE(append(**log, {"a", "b"}).ok());
       EXPECT_EQ((*log)->parent_directory(), temp / (partition % 2 == 0 ? "one" : "two"));
     }
-    EXPECT_EQ(manager.get_or_create({"topic-a", 0}, {}, base::Uuid::random()).error(),
+    EXPECT_EQ(manager.get_or_create({"topic-a", 0}, {}, base::Uuid::random(), {}).error(),
               ErrorCode::inconsistent_topic_id);
     manager.shutdown();
   }
@@ -81,7 +81,7 @@ class LogManagerTest : public ::testing::Test {
     return *manager_;
   }
   std::shared_ptr<Log> log(const std::string& topic, const std::string& directory = {}) {
-    auto made = manager_->get_or_create({topic, 0}, {}, std::nullopt, directory);
+    auto made = manager_->get_or_create({topic, 0}, {}, std::nullopt, {.is_new = true, .directory = directory});
     return made ? *made : nullptr;
   }
   std::string text(const std::string& path) { return std::string(base::as_text(base::read_file(files_, path))); }
@@ -298,7 +298,7 @@ TEST_F(LogManagerTest, PeriodicWork) {
   config.flush_ms = 1000;
   config.retention_bytes = 0;
   config.file_delete_delay_ms = 0;
-  auto a = *manager_->get_or_create({"a", 0}, config, std::nullopt);
+  auto a = *manager_->get_or_create({"a", 0}, config, std::nullopt, {});
   for (int number = 0; number < 5; ++number) append(*a, {"x"});
   EXPECT_EQ(a->recovery_point(), 0);
   manager_->flush_closed_segments();

@@ -19,8 +19,8 @@ constexpr std::string_view kLogger = "kafka.log.UnifiedLog";
 void Log::schedule_delete(std::int64_t offset, std::string_view suffix) {
   std::string path = where_.path(offset, suffix);
   if (!files_.exists(path)) return;
-  std::string deleted = path + std::string(kDeletedSuffix);
-  files_.rename(path, deleted);
+  std::string deleted = file_name(offset, suffix) + std::string(kDeletedSuffix);
+  files_.rename(path, where_.path(deleted));
   pending_deletes_.push_back({deleted, clock_.monotonic_ms() + config_->file_delete_delay_ms});
 }
 
@@ -170,7 +170,7 @@ void Log::run_deletes(std::int64_t now_ms) {
     std::lock_guard lock(mutex_);
     std::erase_if(pending_deletes_, [&](const PendingDelete& pending) {
       if (pending.due_ms > now_ms) return false;
-      due.push_back(pending.path);
+      due.push_back(where_.path(pending.name));
       return true;
     });
   }

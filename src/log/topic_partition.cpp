@@ -65,6 +65,10 @@ std::string deleted_directory_name(const TopicPartition& topic_partition) {
   return topic_partition.topic.substr(0, kDirectoryNameMax - ending.size()) + ending;
 }
 
+std::string future_directory_name(const TopicPartition& topic_partition) {
+  return topic_partition.to_string() + "." + base::to_hex(base::Uuid::random().bytes) + "-future";
+}
+
 std::string file_name(std::int64_t offset, std::string_view suffix) {
   std::string digits = std::to_string(offset);
   std::string name(kOffsetDigits > digits.size() ? kOffsetDigits - digits.size() : 0, '0');

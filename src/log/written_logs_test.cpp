@@ -35,7 +35,7 @@ class Writer {
   }
 
   std::shared_ptr<Log> log(const std::string& topic, const LogConfig& config = small_segments()) {
-    auto made = manager_->get_or_create({topic, 0}, config, base::Uuid::random());
+    auto made = manager_->get_or_create({topic, 0}, config, base::Uuid::random(), {.is_new = true});
     EXPECT_TRUE(made.has_value());
     (*made)->start_leader_epoch(0);
     return *made;

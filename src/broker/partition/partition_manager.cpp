@@ -71,7 +71,7 @@ ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
     auto leftover = logs_.find(name);
     if (leftover && leftover->topic_id() != topic_id) (void)logs_.remove(name);
   }
-  auto log = logs_.get_or_create(name, settings.log, topic_id);
+  auto log = logs_.get_or_create(name, settings.log, topic_id, {.is_new = state.is_new});
   if (!log) return log.error();
   (*log)->set_config(settings.log);
   partition = std::make_shared<Partition>(broker_id_, state.topic_id, *log);

@@ -129,7 +129,7 @@ TEST_F(PartitionManagerTest, NewTopicOfTheSameNameStartsEmpty) {
 }
 
 TEST_F(PartitionManagerTest, LeftoverLogOfADeletedTopicIsNotContinued) {
-  ASSERT_TRUE(logs.get_or_create({"t", 0}, storage::LogConfig(), base::Uuid::random()));
+  ASSERT_TRUE(logs.get_or_create({"t", 0}, storage::LogConfig(), base::Uuid::random(), {}));
   EXPECT_EQ(lead(state_of("t", id)), ErrorCode::inconsistent_topic_id);
   EXPECT_EQ(manager.find("t", 0), nullptr);
   metadata::LeaderState state = state_of("t", id);
