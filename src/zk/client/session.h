@@ -28,7 +28,7 @@ struct SessionOptions {
   // A client's; null: plaintext.
   std::shared_ptr<const base::tls::Context> tls;
   // Who the client is by SASL, proved before all else on each connection; null: no SASL. A failure ends the session.
-  // With Kerberos the executor's thread may wait for the KDC.
+  // Kerberos may wait for the KDC: on a thread of the session's own, for which its destructor waits.
   std::shared_ptr<const sasl::ClientLogin> login;
   // The rules of a znode that a create makes without giving some; null: open to the world.
   std::function<std::vector<Acl>(const std::string& path)> acl_of;

@@ -179,6 +179,9 @@ void Session::Impl::finish(SessionState state) {
 void Session::Impl::stop() {
   events_ = SessionEvents();
   finish(SessionState::closed);
+  if (!sasl_thread_) return;
+  sasl_thread_->stop();  // what hasn't begun isn't done
+  sasl_thread_->join();
 }
 
 void Session::Impl::set_state(SessionState state) {

@@ -7,8 +7,10 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <random>
@@ -71,6 +73,9 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
 
   // session_sasl.cpp
   void start_sasl();
+  using Exchange = std::shared_ptr<sasl::ClientExchange>;
+  // Calls continue_sasl() with what `make` returns.
+  void make_token(std::function<sasl::Step(Exchange&)> make);
   void continue_sasl(const sasl::Step& step);
   bool handle_sasl(base::ByteView frame);
   void fail_authentication(const std::string& reason);
@@ -110,7 +115,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   std::uint64_t attempt_ = 0;  // of connecting; handlers of an earlier one are ignored
   std::size_t next_server_ = 0;
   std::string host_;  // of the server that it is connected or connecting to
-  std::unique_ptr<sasl::ClientExchange> exchange_;
+  Exchange exchange_;  // with sasl_thread_ while a token is made
   std::int32_t sasl_xid_ = 0;
   bool last_token_sent_ = false;  // only the server's last word is missing
   boost::asio::ip::tcp::resolver resolver_;
@@ -138,6 +143,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   std::set<std::string> exists_watches_;
   std::set<std::string> child_watches_;
   std::vector<ConnectWaiter> connect_waiters_;
+  std::unique_ptr<boost::asio::thread_pool> sasl_thread_;  // ends with the session; made when first needed
 };
 
 }  // namespace zk::client

@@ -1,5 +1,9 @@
 // SASL between the attach and all else, again on each connection. Where ZooKeeper's client goes to AUTH_FAILED, the
-// session ends.
+// session ends. Tokens are made on a thread of the session's own, since Kerberos may ask the name service and wait for
+// the KDC; what comes too late, for a connection that is no more, is dropped.
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+
 #include "base/logging.h"
 #include "zk/client/session_impl.h"
 
@@ -16,9 +20,31 @@ void Session::Impl::start_sasl() {
   const Server& server = options_.connect.servers[(next_server_ + servers - 1) % servers];
   boost::system::error_code ignored;
   const std::string address = socket_.remote_endpoint(ignored).address().to_string();
-  exchange_ = options_.login->start(server.host, address);
   last_token_sent_ = false;
-  continue_sasl(exchange_->start());
+  make_token([login = options_.login, host = server.host, address](Exchange& exchange) {
+    exchange = login->start(host, address);
+    return exchange->start();
+  });
+}
+
+void Session::Impl::make_token(std::function<sasl::Step(Exchange&)> make) {
+  if (!sasl_thread_) sasl_thread_ = std::make_unique<boost::asio::thread_pool>(1);
+  // The executor's loop may have nothing else to wait for. The thread must not be the last to hold the session.
+  boost::asio::post(*sasl_thread_, [weak = weak_from_this(), attempt = attempt_, exchange = exchange_,
+                                    work = boost::asio::make_work_guard(executor_), make = std::move(make)]() mutable {
+    sasl::Step step;
+    try {
+      step = make(exchange);
+    } catch (const std::exception& error) {
+      step = sasl::Step::failed(error.what());
+    }
+    boost::asio::post(work.get_executor(), [weak, attempt, exchange, step = std::move(step)] {
+      auto self = weak.lock();
+      if (!self || attempt != self->attempt_ || self->phase_ != Phase::authenticating) return;
+      self->exchange_ = exchange;
+      self->continue_sasl(step);
+    });
+  });
 }
 
 void Session::Impl::continue_sasl(const sasl::Step& step) {
@@ -51,7 +77,7 @@ bool Session::Impl::handle_sasl(base::ByteView frame) {
   } else if (!*token) {
     fail_authentication("the server has no login for SASL");
   } else {
-    continue_sasl(exchange_->evaluate(**token));
+    make_token([challenge = **token](Exchange& exchange) { return exchange->evaluate(challenge); });
   }
   return true;
 }
