@@ -5,8 +5,10 @@ import pathlib
 import re
 import resource
 import socket
+import ssl
 import struct
 import subprocess
+import sys
 import urllib.request
 
 from harness import venv
@@ -16,6 +18,11 @@ from harness.process import Child, free_port, rss_bytes, wait_until
 from harness.runner import only
 
 HERE = pathlib.Path(__file__).parent
+sys.path += [str(HERE), str(HERE.parent / "zookeeper-tls")]
+from admin_http import outline, request, tls_context  # noqa: E402
+from certificates import PASSWORD, Certificates  # noqa: E402
+from raw_session import connect_request, create_request, raw_session, read_frame  # noqa: E402
+
 PROMETHEUS = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"
 # What a server without a JVM can't have.
 JVM = re.compile(r"(\w+_)?jvm_|java\.")
@@ -129,8 +136,9 @@ def test_words_have_a_whitelist(context):
 def test_admin_server(context):
     theirs, ours = pair(context)
     links = [re.findall(r'href="([^"]+)"', get(server.admin, "/commands")[1]) for server in (theirs, ours)]
-    expect_equal(ours and links[1], [link for link in links[0] if link not in ("/commands/snapshot", "/commands/restore")], "the list")
-    for link in links[1] + ["/commands/none-such", "/commands/mntr"]:
+    expect_equal(links[1], links[0], "the list")
+    without_auth = ["/commands/snapshot", "/commands/restore"]  # in the tests below
+    for link in [link for link in links[1] if link not in without_auth] + ["/commands/none-such", "/commands/mntr"]:
         answers = [get(server.admin, link) for server in (theirs, ours)]
         expect_equal(answers[1][0].split(";")[0], answers[0][0].split(";")[0], f"content type of {link}")
         shapes = [key_shape(json.loads(answer[1])) for answer in answers]
@@ -147,6 +155,165 @@ def test_admin_server(context):
             expect_equal(shapes[1][name], shapes[0][name], f"{name} of {link}")
     leave()
     return f"{len(links[1])} commands"
+
+
+def with_admin(context, kind, **settings):
+    port = free_port()
+    server = context.new_coordinator(kind, settings={
+        "admin.enableServer": "true", "admin.serverAddress": "127.0.0.1", "admin.serverPort": port, "admin.rateLimiterIntervalInMS": 0,
+        **settings})
+    server.admin = port
+    return server
+
+
+def admin_pair(context, **settings):
+    """Both servers, each with an AdminServer; nothing but what the test does has been done to them."""
+    return [with_admin(context, kind, **settings) for kind in ("zookeeper", "milena")]
+
+
+def ask_both(servers, method, command, authorization=None, body=None, **more):
+    headers = {} if authorization is None else {"Authorization": authorization}
+    return [outline(request(server.admin, method, command, headers, body, **more)) for server in servers]
+
+
+@only("milena")
+def test_who_may_take_and_restore_snapshots(context):
+    """The same answers, but for requests of the wrong method, over which ZooKeeper trips (500)."""
+    cases = [("GET", "snapshot", None), ("GET", "snap", None), ("POST", "restore", None, b"x"), ("POST", "rest", "nope x", b"x"),
+             ("POST", "none", None, b"x"), ("PUT", "ruok", None)]
+    cases += [("GET", "snapshot", text) for text in ("nope x", "digest", "a b c", "world anyone", "sasl x", "x509", "auth x")]
+    cases += [("GET", "snap?streaming=false", "digest root:pw"), ("GET", "snapshot", "ip"), ("GET", "snapshot?streaming=yes", "ip"),
+              ("HEAD", "snapshot", "ip"), ("POST", "restore", "ip", b""), ("POST", "restore", "ip", b"garbage")]
+    servers = admin_pair(context)
+    for case in cases:
+        theirs, ours = ask_both(servers, *case)
+        if case[0] == "PUT":
+            theirs, ours = theirs[0], ours[0]
+        expect_equal(ours, theirs, str(case))
+    counters = [[line for line in server.command(b"mntr").splitlines() if re.match("zk_(snapshot|restore)_.*count", line)] for server in servers]
+    expect_equal(sorted(counters[1]), sorted(counters[0]), "counters")
+    for server in servers:
+        server.stop()
+    count = len(cases)
+    for settings in ({"admin.snapshot.enabled": "false", "admin.restore.enabled": "false"},
+                     {"serializeLastProcessedZxid.enabled": "false"}, {"admin.rateLimiterIntervalInMS": 100_000_000}):
+        servers = admin_pair(context, **settings)
+        for case in 2 * [("GET", "snapshot", "ip"), ("POST", "restore", "ip", b"x")]:
+            theirs, ours = ask_both(servers, *case)
+            expect_equal(ours, theirs, f"{case} with {settings}")
+            count += 1
+        for server in servers:
+            server.stop()
+    return f"{count} answers"
+
+
+@only("milena")
+def test_a_snapshot_of_one_is_restored_by_the_other(context):
+    """Streamed from one, restored into the other, streamed from there and restored into the first kind again."""
+    program = [venv.python(context), HERE / "tree.py"]
+    for first_kind, second_kind in (("zookeeper", "milena"), ("milena", "zookeeper")):
+        trees, sizes = [], []
+        snapshot = None
+        for kind in (first_kind, second_kind, first_kind):
+            server = with_admin(context, kind)
+            if snapshot is None:
+                context.run([*program, "fill", server.connect])
+            else:
+                status, _, body = request(server.admin, "POST", "restore", {"Authorization": "ip"}, snapshot)
+                expect_equal((status, json.loads(body)["last_zxid"]), (200, zxid), f"restored by {kind}: {server.child.text()[-1500:]}")
+            if kind == "milena":  # for ZooKeeper a restore lasts until the next start
+                server.stop()
+                server.start()
+            trees.append(context.run([*program, "show", server.connect]).out)
+            status, headers, snapshot = request(server.admin, "GET", "snapshot", {"Authorization": "ip"})
+            expect_equal((status, len(snapshot)), (200, int(headers["snapshot_size"])), f"the snapshot of {kind}")
+            zxid = int(headers["last_zxid"], 16)
+            sizes.append(len(snapshot))
+            context.run([*program, "add", server.connect])  # writes go on
+            server.stop()
+        expect_in("/app/closed", trees[0], "the tree")
+        expect_equal(trees[1], trees[0], f"{second_kind} after {first_kind}")
+        expect_equal(trees[2], trees[0], f"{first_kind} after {second_kind}")
+    return f"{len(trees[0].splitlines())} znodes, {sizes[0]} bytes, both ways and back"
+
+
+@only("milena")
+def test_admin_server_over_tls(context):
+    made = Certificates(context)
+    for authority in ("authority", "other"):
+        made.authority(authority)
+    made.issue("server", "authority", "/CN=server", "DNS:localhost,IP:127.0.0.1")
+    made.issue("client", "authority", "/CN=client")
+    made.issue("stranger", "other", "/CN=client")
+    made.keytool_trust_store("trust.p12", "authority", "PKCS12")
+    stores = {f"ssl.{part}{name}.{key}": value for part in ("quorum.", "") for name, file in (("keyStore", "server"), ("trustStore", "trust"))
+              for key, value in (("location", made.path(f"{file}.p12")), ("password", PASSWORD))}
+    provider = {"authProvider.x509": "org.apache.zookeeper.server.auth.X509AuthenticationProvider"}
+    clients = {"plain": None, "tls": tls_context(made), "tls 1.2": tls_context(made, version=ssl.TLSVersion.TLSv1_2),
+               "tls 1.3": tls_context(made, version=ssl.TLSVersion.TLSv1_3), "client": tls_context(made, "client"),
+               "stranger": tls_context(made, "stranger")}
+    count = 0
+    for settings in ({"admin.forceHttps": "true"}, {"admin.portUnification": "true"},
+                     {"admin.portUnification": "true", "admin.needClientAuth": "true", **provider},
+                     {"admin.portUnification": "true", "admin.forceHttps": "true", "admin.needClientAuth": "true"}):
+        servers = admin_pair(context, **settings, **stores)
+        for name, tls in clients.items():
+            for command in ("ruok", "snapshot?streaming=false"):
+                theirs, ours = ask_both(servers, "GET", command, "x509", tls=tls)
+                expect_equal(ours, theirs, f"{command} of {name} with {settings}")
+                count += theirs is not None
+        insecure = [re.search(r"zk_insecure_admin_count\t(\d+)", server.command(b"mntr")).group(1) for server in servers]
+        expect_equal(insecure[1], insecure[0], f"insecure_admin_count with {settings}")
+        for server in servers:
+            server.stop()
+    return f"{count} answers"
+
+
+def counter(server, name):
+    return int(re.search(rf"zk_{name}\t(\d+)", server.command(b"mntr")).group(1))
+
+
+@only("milena")
+def test_request_throttler(context):
+    """One request at a time in the pipeline: all are answered, in order, and what the gone had in the queue is dropped."""
+    servers = [context.new_coordinator(kind, settings={"request_throttle_max_requests": 1, "request_throttle_stall_time": 1})
+               for kind in ("zookeeper", "milena")]
+    for server in servers:
+        clients = [raw_session(server) for _ in range(5)]
+        for number in range(40):
+            for at, client in enumerate(clients):
+                client.sendall(create_request(number, f"/c{at}-{number}"))
+        for client in clients:
+            for number in range(40):
+                xid, _, error = struct.unpack(">iqi", read_frame(client)[:16])
+                expect_equal((xid, error), (number, 0), server.kind)
+        expect(counter(server, "request_throttle_wait_count") > 0, f"{server.kind} had requests wait")
+        expect_equal(counter(server, "cnt_request_throttle_queue_time_ms"), 5 * 41 if server.kind == "zookeeper" else 5 * 40,
+                     "requests through the queue; ZooKeeper's new sessions are among them")
+        clients[0].sendall(b"".join(create_request(number, f"/gone-{number}") for number in range(3000)))
+        clients[0].close()
+        wait_until(f"{server.kind} to drop", lambda server=server: counter(server, "stale_requests_dropped") == 1)
+        for client in clients[1:]:
+            client.sendall(create_request(100, f"/after-{id(client)}"))
+            expect_equal(struct.unpack(">i", read_frame(client)[12:16])[0], 0, "others are served")
+            client.close()
+        server.stop()
+
+
+@only("milena")
+def test_large_requests(context):
+    servers = [context.new_coordinator(kind, settings={"largeRequestThreshold": 1000, "largeRequestMaxBytes": 5000})
+               for kind in ("zookeeper", "milena")]
+    for server in servers:
+        client = raw_session(server)
+        for number, size in enumerate((900, 4000, 4500)):
+            client.sendall(create_request(number, f"/n{number}", b"x" * size))
+            expect_equal(struct.unpack(">iqi", read_frame(client)[:16])[::2], (number, 0), f"{size} bytes to {server.kind}")
+        client.sendall(create_request(9, "/large", b"x" * 5000))
+        expect_equal(read_frame(client), b"", f"{server.kind} closes")
+        expect_equal(counter(server, "large_requests_rejected"), 1, server.kind)
+        expect_equal(int(re.search(r"Node count: (\d+)", server.command(b"srvr")).group(1)), 5 + 3, f"znodes of {server.kind}")
+        server.stop()
 
 
 @only("milena")
@@ -243,11 +410,6 @@ def test_compressed_snapshots_go_both_ways(context):
         second.start()
         expect_in("Node count: 65\n", second.command(b"srvr"), f"{method} from {writer} in {reader}")
         second.stop()
-
-
-def connect_request(timeout_ms):
-    body = struct.pack(">iqiqi", 0, 0, timeout_ms, 0, 16) + bytes(16) + b"\0"
-    return struct.pack(">i", len(body)) + body
 
 
 @only("milena")

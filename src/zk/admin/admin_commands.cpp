@@ -259,9 +259,11 @@ constexpr Command kCommands[] = {
     {"monitor", {"mntr"}, monitor},
     {"observer_connection_stat_reset", {"orst"}, nothing},
     {"observers", {"obsr"}, observers},
+    {"restore", {"rest"}, nothing},
     {"ruok", {}, nothing},
     {"server_stats", {"srvr"}, server_stats},
     {"set_trace_mask", {"stmk"}, set_trace_mask},
+    {"snapshot", {"snap"}, nothing},
     {"stat_reset", {"srst"}, stat_reset},
     {"stats", {"stat"}, stats},
     {"system_properties", {"sysp"}, system_properties},
@@ -289,6 +291,8 @@ std::vector<std::string> admin_command_names() {
   for (const Command& command : kCommands) names.emplace_back(command.name);
   return names;
 }
+
+bool is_admin_command(std::string_view name) { return find_command(name) != nullptr; }
 
 object run_admin_command(std::string_view name, const Arguments& arguments, Coordinator& coordinator) {
   object answer;

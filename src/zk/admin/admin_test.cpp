@@ -1,13 +1,11 @@
 // Both endpoints over real sockets, and the answers that no coordinator is needed for.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/testing/temp_dir.h"
 #include "zk/admin/admin_server.h"
 #include "zk/admin/json_text.h"
+#include "zk/server/testing/raw_client.h"
 
 namespace zk::admin {
 namespace {
@@ -16,52 +14,19 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-class Socket {
- public:
-  explicit Socket(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      throw std::runtime_error("cannot connect");
-    }
-  }
-  ~Socket() { ::close(socket_); }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-
-  void send(std::string_view text) {
-    while (!text.empty()) {
-      ssize_t sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
-      text.remove_prefix(static_cast<std::size_t>(sent));
-    }
-  }
-  std::string read_all() {
-    std::string text;
-    char buffer[4096];
-    for (ssize_t got; (got = ::recv(socket_, buffer, sizeof buffer, 0)) > 0;)
-      text.append(buffer, static_cast<std::size_t>(got));
-    return text;
-  }
-
- private:
-  int socket_;
-};
+using server::testing::RawClient;
+using server::testing::TestSocket;
 
 std::string ask(std::uint16_t port, const std::string& target, const std::string& method = "GET") {
-  Socket socket(port);
-  socket.send(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  TestSocket socket(port);
+  socket.send_text(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   return socket.read_all();
 }
 
 class AdminServerTest : public ::testing::Test {
  protected:
   AdminServerTest() {
-    config_.data_dir = config_.data_log_dir = directory_.path();
-    config_.client_address = "127.0.0.1";
-    config_.client_port = 0;
+    config_ = server::testing::config_in(directory_.path());
     config_.admin.emplace();
     config_.admin->port = 0;
     config_.prometheus.emplace();
@@ -99,9 +64,10 @@ TEST_F(AdminServerTest, EveryCommandThatIsListedAnswers) {
   for (std::size_t at = links.find("href=\""); at != std::string::npos; at = links.find("href=\"", at + 1), ++count) {
     std::string target = links.substr(at + 6, links.find('"', at + 6) - at - 6);
     std::string name = target.substr(target.rfind('/') + 1);
-    EXPECT_THAT(ask(admin_->admin_port(), target), HasSubstr("\"command\" : \"" + name + "\"")) << target;
+    std::string answer = ask(admin_->admin_port(), target, name == "restore" ? "POST" : "GET");
+    EXPECT_THAT(answer, HasSubstr("\"command\" : \"" + name + "\"")) << target;
   }
-  EXPECT_EQ(count, 26u);
+  EXPECT_EQ(count, 28u);
 }
 
 TEST_F(AdminServerTest, ArgumentsAndMistakes) {
@@ -112,22 +78,26 @@ TEST_F(AdminServerTest, ArgumentsAndMistakes) {
   EXPECT_THAT(ask(admin_->admin_port(), "/elsewhere"), StartsWith("HTTP/1.1 404"));
   EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok", "POST"), StartsWith("HTTP/1.1 405"));
   EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok", "HEAD"), Not(HasSubstr("{")));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/none", "POST"), HasSubstr("Unknown command: none"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands", "POST"), HasSubstr("href"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/restore"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok", "DELETE"), StartsWith("HTTP/1.1 405"));
 }
 
 TEST_F(AdminServerTest, TwoRequestsOnOneConnection) {
-  Socket socket(admin_->admin_port());
-  socket.send(
+  TestSocket socket(admin_->admin_port());
+  socket.send_text(
       "GET /commands/ruok HTTP/1.1\r\nHost: a\r\n\r\nGET /commands/isro HTTP/1.1\r\nHost: a\r\n"
       "Connection: close\r\n\r\n");
   EXPECT_THAT(socket.read_all(), HasSubstr("\"read_only\" : false"));
 }
 
 TEST_F(AdminServerTest, WhatIsTooLargeOrNoHttpEndsItsConnectionOnly) {
-  Socket large(admin_->admin_port());
-  large.send("GET /commands/ruok HTTP/1.1\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n");
+  TestSocket large(admin_->admin_port());
+  large.send_text("GET /commands/ruok HTTP/1.1\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n");
   EXPECT_THAT(large.read_all(), Not(HasSubstr("ruok")));
-  Socket garbage(admin_->admin_port());
-  garbage.send(std::string("\0\0\0\1hello\r\n\r\n", 14));
+  TestSocket garbage(admin_->admin_port());
+  garbage.send_text(std::string("\0\0\0\1hello\r\n\r\n", 14));
   EXPECT_EQ(garbage.read_all(), "");
   EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok"), HasSubstr("ruok"));
 }
@@ -157,8 +127,8 @@ TEST_F(AdminServerTest, APortInUseIsAStartErrorWithZooKeepersCode) {
 // A request under way when the coordinator has stopped is dropped, and nobody waits for it.
 TEST_F(AdminServerTest, StopWithRequestsUnderWay) {
   server_->stop();
-  Socket socket(admin_->admin_port());
-  socket.send("GET /commands/ruok HTTP/1.1\r\nHost: a\r\n\r\n");
+  TestSocket socket(admin_->admin_port());
+  socket.send_text("GET /commands/ruok HTTP/1.1\r\nHost: a\r\n\r\n");
   admin_->stop();
   EXPECT_EQ(socket.read_all(), "");
 }

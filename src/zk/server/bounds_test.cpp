@@ -2,35 +2,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/testing/temp_dir.h"
 #include "zk/proto/records.h"
 #include "zk/server/server.h"
-#include "zk/server/testing/raw_client.h"
+#include "zk/server/testing/server_fixture.h"
 #include "zk/tree/types.h"
 
 namespace zk::server {
 namespace {
 
-using testing::config_in;
 using testing::RawClient;
 using tree::OpCode;
 
-class BoundsTest : public ::testing::Test {
- protected:
-  void start() {
-    server_ = std::make_unique<Server>(config_);
-    server_->start();
-  }
-  std::unique_ptr<RawClient> client() {
-    auto made = std::make_unique<RawClient>(server_->port());
-    EXPECT_TRUE(made->connect().has_value());
-    return made;
-  }
-
-  base::testing::TempDir directory_;
-  ZooKeeperServerConfig config_ = config_in(directory_.path());
-  std::unique_ptr<Server> server_;
-};
+using BoundsTest = testing::ServerFixture;
 
 TEST_F(BoundsTest, NewSessionsTakeTokens) {
   config_.connection_throttle.tokens = 2;

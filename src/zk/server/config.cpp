@@ -15,8 +15,7 @@ bool is_ignored_family(std::string_view key) {
 
 // Keys whose neglect would open what their owner meant to close.
 bool is_security_key(std::string_view key) {
-  return key.starts_with("ssl") || key == "admin.portUnification" || key == "admin.forceHttps" ||
-         key == "admin.needClientAuth" || key == "metricsProvider.httpsPort";
+  return key.starts_with("ssl");
 }
 
 std::string_view without_prefix(std::string_view key) {
@@ -128,6 +127,9 @@ void finish(ZooKeeperServerConfig& config, const base::Properties& properties) {
   config.security.schemes.skip_checks = config.skip_acl;
   config.security.schemes.x509 |= config.tls.x509_enabled();
   config.security.finish();
+  if (config.prometheus && !config.prometheus->port && !config.prometheus->secure_port) {
+    config.prometheus->port = PrometheusConfig::kDefaultPort;
+  }
   if (config.data_log_dir.empty()) config.data_log_dir = config.data_dir;
   const ConfigEntry* address = properties.find("clientPortAddress");
   if (address != nullptr && properties.find("clientPort") == nullptr) {

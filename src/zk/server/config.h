@@ -37,12 +37,22 @@ struct AdminServerConfig {
   std::uint16_t port = 8080;
   std::string command_url = "/commands";
   std::int64_t idle_timeout_ms = 30'000;
+  bool port_unification = false;  // TLS and plain HTTP on the port; both of these: TLS alone
+  bool force_https = false;       // TLS alone
+  bool need_client_auth = false;
+  bool snapshot_enabled = true, restore_enabled = true;
+  std::int64_t rate_limit_interval_ms = 300'000;  // of snapshots and restores
+  bool trusts_forwarded_for = false;              // a proxy's header says who asks
 };
 
-// The metrics over HTTP, in Prometheus' text format.
+// The metrics over HTTP, in Prometheus' text format. The keys of TLS are those of ZooKeeper's next version, 3.10.
 struct PrometheusConfig {
-  std::string address;  // empty: all
-  std::uint16_t port = 7000;
+  std::string address;                // empty: all
+  static constexpr std::uint16_t kDefaultPort = 7000;
+  std::optional<std::uint16_t> port;  // that one if no port is named
+  std::optional<std::uint16_t> secure_port;  // the same as `port`: TLS and plain HTTP on one
+  base::tls::Options tls;
+  bool needs_client_auth = true, wants_client_auth = true;
 };
 
 // Tokens that a new connection takes; 0 tokens: no limit. They come back over time.
@@ -50,6 +60,18 @@ struct ConnectionThrottleConfig {
   std::int64_t tokens = 0;
   std::int64_t fill_count = 1;
   std::int64_t fill_interval_ms = 1;
+};
+
+// The queue before the pipeline, which lets no more than so many requests in at once, and bounds on large requests.
+struct RequestThrottleConfig {
+  std::size_t requests_max = 0;  // 0: no queue
+  bool drop_stale = true;        // from the queue, with their connection
+  // What makes a request stale: its connection has gone, or it has waited for longer than its session's timeout.
+  bool gone_is_stale = true;
+  bool late_is_stale = false;
+  std::int64_t refused_after_ms = 0;  // in the queue, with THROTTLEDOP; 0: never
+  std::int64_t large_bytes = -1;      // a request above it is large; -1: none is
+  std::int64_t large_bytes_max = 100 * 1024 * 1024;  // of all large requests under way
 };
 
 struct ZooKeeperServerConfig {
@@ -68,6 +90,7 @@ struct ZooKeeperServerConfig {
   std::size_t frame_bytes_max = 0xfffff;
   std::int64_t handshake_timeout_ms = 10'000;
   ConnectionThrottleConfig connection_throttle;
+  RequestThrottleConfig request_throttle;
   std::uint64_t snapshot_every = 100'000;                                      // transactions
   std::uint64_t snapshot_every_bytes = std::uint64_t{4} * 1024 * 1024 * 1024;  // of log
   std::size_t snapshots_kept = 3;

@@ -10,7 +10,6 @@ using Config = ZooKeeperServerConfig;
 
 constexpr std::int64_t kIntMax = INT32_MAX;
 constexpr std::int64_t kLongMax = INT64_C(1) << 50;
-constexpr std::string_view kPrometheusProvider = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
 
 void set_commands(Config& config, const std::string&, const ConfigEntry& entry) {
   std::string_view rest = entry.value;
@@ -47,13 +46,6 @@ void set_snap_retain_count(Config& config, const std::string& key, const ConfigE
   config.snapshots_kept = static_cast<std::size_t>(std::max(count, kLeast));
 }
 
-void set_metrics_provider(Config& config, const std::string& key, const ConfigEntry& entry) {
-  std::string_view name = choice_value(key, entry,
-                                       {"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
-                                        "org.apache.zookeeper.metrics.impl.NullMetricsProvider", kPrometheusProvider});
-  if (name == kPrometheusProvider && !config.prometheus) config.prometheus.emplace();
-}
-
 template <class T>
 ConfigSetter number_of(T Config::*member, std::int64_t lowest, std::int64_t highest, std::int64_t unit = 1) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
@@ -71,28 +63,38 @@ ConfigSetter text_of(std::string Config::*member) {
   return [=](Config& config, const std::string&, const ConfigEntry& entry) { config.*member = trimmed(entry.value); };
 }
 
-// Of the AdminServer, which is on unless admin.enableServer says no.
-template <class T>
-ConfigSetter admin_number(T AdminServerConfig::*member, std::int64_t lowest, std::int64_t highest) {
+ConfigSetter request_throttle_switch(bool RequestThrottleConfig::*member) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
-    auto value = static_cast<T>(number_value(key, entry, lowest, highest));
-    if (config.admin) (*config.admin).*member = value;
+    config.request_throttle.*member = boolean_value(key, entry);
   };
 }
 
-ConfigSetter admin_text(std::string AdminServerConfig::*member) {
-  return [=](Config& config, const std::string&, const ConfigEntry& entry) {
-    if (config.admin) (*config.admin).*member = trimmed(entry.value);
-  };
+void set_request_throttle(Config& config, const std::string& key, const ConfigEntry& entry) {
+  const std::int64_t most = number_value(key, entry, INT32_MIN, kIntMax);
+  config.request_throttle.requests_max = most > 0 ? static_cast<std::size_t>(most) : 0;
 }
 
-void set_prometheus_port(Config& config, const std::string& key, const ConfigEntry& entry) {
-  auto port = static_cast<std::uint16_t>(number_value(key, entry, 0, 65535));
-  if (config.prometheus) config.prometheus->port = port;
+void set_throttled_op_wait(Config& config, const std::string& key, const ConfigEntry& entry) {
+  config.request_throttle.refused_after_ms = std::max<std::int64_t>(0, number_value(key, entry, INT32_MIN, kIntMax));
 }
 
-void set_prometheus_host(Config& config, const std::string&, const ConfigEntry& entry) {
-  if (config.prometheus) config.prometheus->address = trimmed(entry.value);
+void set_large_threshold(Config& config, const std::string& key, const ConfigEntry& entry) {
+  const std::int64_t bytes = number_value(key, entry, INT32_MIN, kIntMax);
+  if (bytes == 0 || bytes < -1) {
+    config.warnings.push_back("Invalid " + key + ": " + trimmed(entry.value) +
+                              ". It should be -1 or positive: -1 is used");
+  }
+  config.request_throttle.large_bytes = bytes > 0 ? bytes : -1;
+}
+
+void set_large_bytes_max(Config& config, const std::string& key, const ConfigEntry& entry) {
+  const std::int64_t bytes = number_value(key, entry, INT32_MIN, kIntMax);
+  if (bytes > 0) {
+    config.request_throttle.large_bytes_max = bytes;
+  } else {
+    config.warnings.push_back("Invalid " + key + ": " + trimmed(entry.value) + ". It should be positive: it stays at " +
+                              std::to_string(config.request_throttle.large_bytes_max));
+  }
 }
 
 ConfigSetter throttle_number(std::int64_t ConnectionThrottleConfig::*member) {
@@ -141,6 +143,13 @@ void add_bounds(ConfigKeys& keys) {
   keys["connection_throttle_tokens"] = throttle_number(&ConnectionThrottleConfig::tokens);
   keys["connection_throttle_fill_count"] = throttle_number(&ConnectionThrottleConfig::fill_count);
   keys["connection_throttle_fill_time"] = throttle_number(&ConnectionThrottleConfig::fill_interval_ms);
+  keys["request_throttle_max_requests"] = set_request_throttle;
+  keys["request_throttle_drop_stale"] = request_throttle_switch(&RequestThrottleConfig::drop_stale);
+  keys["request_stale_connection_check"] = request_throttle_switch(&RequestThrottleConfig::gone_is_stale);
+  keys["request_stale_latency_check"] = request_throttle_switch(&RequestThrottleConfig::late_is_stale);
+  keys["throttled_op_wait_time"] = set_throttled_op_wait;
+  keys["largeRequestThreshold"] = set_large_threshold;
+  keys["largeRequestMaxBytes"] = set_large_bytes_max;
   keys["znode.container.checkIntervalMs"] = number_of(&Config::container_check_ms, 1, kIntMax);
   keys["znode.container.maxPerMinute"] = number_of(&Config::containers_per_minute_max, 1, kIntMax);
   keys["znode.container.maxNeverUsedIntervalMs"] = number_of(&Config::container_never_used_ms, 0, kLongMax);
@@ -162,20 +171,8 @@ void add_disk(ConfigKeys& keys) {
   keys["datadir.autocreate"] = boolean_of(&Config::create_data_dir);
 }
 
-void add_operating(ConfigKeys& keys) {
-  keys["admin.serverAddress"] = admin_text(&AdminServerConfig::address);
-  keys["admin.serverPort"] = admin_number(&AdminServerConfig::port, 0, 65535);
-  keys["admin.commandURL"] = admin_text(&AdminServerConfig::command_url);
-  keys["admin.idleTimeout"] = admin_number(&AdminServerConfig::idle_timeout_ms, 1, kIntMax);
-  keys["metricsProvider.className"] = set_metrics_provider;
-  keys["metricsProvider.httpPort"] = set_prometheus_port;
-  keys["metricsProvider.httpHost"] = set_prometheus_host;
-}
-
 // Those of ensembles, of the JVM, and of ZooKeeper's inner queues and threads.
 constexpr const char* kIgnoredNumbers[] = {"initLimit",
-                                           "largeRequestThreshold",
-                                           "largeRequestMaxBytes",
                                            "syncLimit",
                                            "connectToLearnerMasterLimit",
                                            "observerMasterPort",
@@ -201,10 +198,8 @@ constexpr const char* kIgnoredNumbers[] = {"initLimit",
                                            "commitProcessor.maxReadBatchSize",
                                            "commitProcessor.maxCommitBatchSize",
                                            "intBufferStartingSizeBytes",
-                                           "request_throttle_max_requests",
                                            "request_throttle_stall_time",
                                            "request_throttler.shutdownTimeout",
-                                           "throttled_op_wait_time",
                                            "watcherCleanThreshold",
                                            "watcherCleanIntervalInSeconds",
                                            "watcherCleanThreadsNum",
@@ -218,7 +213,6 @@ constexpr const char* kIgnoredNumbers[] = {"initLimit",
                                            "observer.reconnectDelayMs",
                                            "electionPortBindRetry",
                                            "connection_throttle_freeze_time",
-                                           "admin.rateLimiterIntervalInMS",
                                            "admin.httpVersion",
                                            "metricsProvider.numWorkerThreads",
                                            "metricsProvider.maxQueueSize",
@@ -241,12 +235,7 @@ constexpr const char* kIgnoredBooleans[] = {"localSessionsEnabled",
                                             "learner.asyncSending",
                                             "learner.closeSocketAsync",
                                             "leader.closeSocketAsync",
-                                            "request_throttle_drop_stale",
-                                            "request_stale_connection_check",
-                                            "request_stale_latency_check",
                                             "connection_throttle_weight_enabled",
-                                            "admin.snapshot.enabled",
-                                            "admin.restore.enabled",
                                             "messageTracker.Enabled",
                                             "pathStats.enabled",
                                             "audit.enable",
@@ -284,7 +273,7 @@ const ConfigKeys& config_keys() {
     add_serving(keys);
     add_bounds(keys);
     add_disk(keys);
-    add_operating(keys);
+    add_http_keys(keys);
     add_ignored(keys);
     return keys;
   }();

@@ -14,6 +14,9 @@ namespace zk::server {
 using ConfigSetter = std::function<void(ZooKeeperServerConfig&, const std::string& key, const ConfigEntry&)>;
 using ConfigKeys = std::map<std::string, ConfigSetter, std::less<>>;
 
+// Of the AdminServer and of the metrics.
+void add_http_keys(ConfigKeys& keys);
+
 // By the key without "zookeeper.".
 const ConfigKeys& config_keys();
 

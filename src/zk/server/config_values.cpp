@@ -19,6 +19,19 @@ void refuse_value(const std::string& key, const ConfigEntry& entry, const std::s
   throw ConfigError(entry.line, key + "=" + entry.value + " is not valid: " + allowed);
 }
 
+std::vector<std::string> value_list(std::string_view value) {
+  std::vector<std::string> parts;
+  while (!value.empty()) {
+    const std::size_t comma = value.find(',');
+    std::string_view part = value.substr(0, comma);
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    if (!part.empty()) parts.emplace_back(part);
+    value = comma == std::string_view::npos ? std::string_view() : value.substr(comma + 1);
+  }
+  return parts;
+}
+
 std::string trimmed(std::string_view text) {
   auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/properties.h"
 
@@ -14,6 +15,8 @@ using ConfigEntry = base::Properties::Entry;
 
 [[noreturn]] void refuse_value(const std::string& key, const ConfigEntry& entry, const std::string& allowed);
 std::string trimmed(std::string_view text);
+// The parts between commas, without spaces around them; empty ones are left out.
+std::vector<std::string> value_list(std::string_view text);
 // Decimal, or hexadecimal after 0x.
 std::int64_t number_value(const std::string& key, const ConfigEntry& entry, std::int64_t lowest, std::int64_t highest);
 // true, false, yes or no, in any case.

@@ -112,6 +112,13 @@ std::size_t Connection::take_frames(base::ByteView bytes) {
       return bytes.size();
     }
     std::size_t size = static_cast<std::size_t>(length);
+    if (rest.size() < 4 + size && !shared_.coordinator.accepts_size(size)) {
+      base::log_warn(kLogger,
+                     "Closing {}: a request of {} bytes, too large beside those under way (largeRequestMaxBytes)",
+                     address, size);
+      close_now();
+      return bytes.size();
+    }
     if (rest.size() < 4 + size) break;
     if (!shared_.coordinator.accepts(*this)) {
       stalled_ = true;

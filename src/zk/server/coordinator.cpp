@@ -18,6 +18,7 @@ constexpr std::size_t kWaitingPerPeerMax = 1024;
 constexpr std::size_t kPeerOutputMax = 8 * 1024 * 1024;    // above it, nothing more is read from the peer
 constexpr std::size_t kEventOutputMax = 64 * 1024 * 1024;  // above it, a reader too slow for its events goes
 constexpr std::size_t kBatchBytesMax = 64 * 1024 * 1024;
+constexpr std::size_t kWaitingBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kSparedBufferMax = 1024 * 1024;
 
 tree::ProposalRules rules_of(const ZooKeeperServerConfig& config) {
@@ -41,8 +42,6 @@ Coordinator::Coordinator(const ZooKeeperServerConfig& config, const base::Clock&
       tracker_(config.tick_ms) {}
 
 void Coordinator::begin() {
-  proposals_.reset();
-  last_proposed_zxid_ = state_.last_zxid();
   std::int64_t now_ms = clock_.monotonic_ms();
   stats_.started_ms = now_ms;
   connection_tokens_ = config_.connection_throttle.tokens;
@@ -51,6 +50,15 @@ void Coordinator::begin() {
   // Server number 1 and the start time, so that no id of an earlier run comes again, also not of a closed session.
   auto start = static_cast<std::uint64_t>(clock_.wall_ms());
   next_session_id_ = static_cast<std::int64_t>(((start << 24) >> 8) | (1ULL << 56));
+  next_sweep_ms_ = now_ms + config_.container_check_ms;
+  adopt_state();
+}
+
+void Coordinator::adopt_state() {
+  proposals_.reset();
+  last_proposed_zxid_ = state_.last_zxid();
+  tracker_ = tree::SessionTracker(config_.tick_ms);
+  std::int64_t now_ms = clock_.monotonic_ms();
   for (const auto& [id, timeout_ms] : state_.sessions()) {
     tracker_.touch(id, timeout_ms, now_ms);
     if ((static_cast<std::uint64_t>(id) >> 56) == 1) next_session_id_ = std::max(next_session_id_, id + 1);
@@ -60,7 +68,6 @@ void Coordinator::begin() {
     if (!state_.sessions().contains(id))
       propose(nullptr, id, 0, tree::OpCode::close_session, tree::CloseSessionRequest{});
   }
-  next_sweep_ms_ = now_ms + config_.container_check_ms;
 }
 
 // Peers
@@ -79,6 +86,8 @@ void Coordinator::remove_peer(Peer& peer) {
   if (peers_.erase(peer.id) == 0) return;
   ++stats_.metrics.connection_drop_count;
   peer.phase = PeerPhase::closed;
+  forget_waiting(peer);
+  if (peer.throttled > 0) keep_departed(peer);
   state_.remove_watcher(peer.id);
   auto session = session_peers_.find(peer.session_id);
   if (session != session_peers_.end() && session->second == &peer) session_peers_.erase(session);
@@ -117,9 +126,11 @@ void Coordinator::flush_dirty() {
 
 bool Coordinator::accepts(Peer& peer) {
   if (peer.phase == PeerPhase::closed || failed_) return false;
-  bool full = peer.phase == PeerPhase::setting_up || peer.waiting.size() >= kWaitingPerPeerMax ||
+  const std::size_t waiting = peer.waiting.size() + peer.throttled;
+  const bool many = in_flight_.size() >= config_.outstanding_max || throttled_.size() >= config_.outstanding_max;
+  bool full = held_ || peer.phase == PeerPhase::setting_up || waiting >= kWaitingPerPeerMax ||
               peer.output.size() >= kPeerOutputMax || batch_.records.size() >= kBatchBytesMax ||
-              (in_flight_.size() >= config_.outstanding_max && !peer.waiting.empty());
+              waiting_bytes_ >= kWaitingBytesMax || (many && waiting > 0);
   if (full && peer.output.size() < kPeerOutputMax) stalled_.push_back(peer.id);
   return !full;
 }
@@ -197,20 +208,28 @@ void Coordinator::on_frame(Peer& peer, base::ByteView frame) {
   if (op == tree::OpCode::auth) return on_auth(peer, header.xid, reader);
   if (op == tree::OpCode::sasl) return on_sasl(peer, header.xid, reader);
   if (!has_required_scheme(peer)) return refuse_unauthenticated(peer, header.xid);
-  if (start_write(peer, header.xid, op, reader)) return;
-  if (peer.waiting.empty()) return serve_frame(peer, frame, clock_.monotonic_ms());
-  WaitingRequest& request = peer.waiting.emplace_back();
-  request.xid = header.xid;
-  request.received_ms = clock_.monotonic_ms();
-  request.frame.assign(frame.begin(), frame.end());
+  const std::int64_t large_bytes = large_bytes_of(reader.left());
+  if (large_bytes > 0 && !accepts_size(reader.left())) {
+    base::log_warn(kLogger, "Closing {}: too many large requests under way (largeRequestMaxBytes)", peer.address);
+    return peer.close_now();
+  }
+  large_bytes_ += large_bytes;
+  const std::size_t most = config_.request_throttle.requests_max;
+  if (most > 0 && (!throttled_.empty() || in_process() >= most)) return throttle(peer, frame, large_bytes);
+  stats_.metrics.request_throttle_queue_time_ms.add(0);
+  submit(peer, header, frame, Arrival{clock_.monotonic_ms(), large_bytes, false});
 }
 
-void Coordinator::serve_frame(Peer& peer, base::ByteView frame, std::int64_t received_ms) {
+void Coordinator::serve_frame(Peer& peer, base::ByteView frame, std::int64_t received_ms, bool is_refused) {
   proto::Reader reader(frame);
   proto::RequestHeader header;
   if (!reader.read(header)) return;  // read once already
   auto op = static_cast<tree::OpCode>(header.type);
-  serve(peer, header.xid, op, reader);
+  if (is_refused) {
+    reply_error(peer, header.xid, tree::Error::throttled);
+  } else {
+    serve(peer, header.xid, op, reader);
+  }
   std::int64_t now_ms = clock_.monotonic_ms();
   stats_.add_latency(now_ms - received_ms);
   stats_.metrics.readlatency.add(now_ms - received_ms);
@@ -221,7 +240,10 @@ void Coordinator::serve_waiting(Peer& peer) {
   while (!peer.waiting.empty() && !peer.waiting.front().is_write && peer.phase == PeerPhase::open) {
     WaitingRequest request = std::move(peer.waiting.front());
     peer.waiting.pop_front();
-    serve_frame(peer, request.frame, request.received_ms);
+    --waiting_reads_;
+    waiting_bytes_ -= request.frame.size();
+    large_bytes_ -= request.large_bytes;
+    serve_frame(peer, request.frame, request.received_ms, request.is_refused);
   }
 }
 
@@ -249,7 +271,8 @@ void Coordinator::log_txn(Peer* peer, tree::OpCode op, tree::Txn txn) {
     waiting.xid = txn.cxid;
     waiting.received_ms = clock_.monotonic_ms();
   }
-  in_flight_.push_back(InFlight{std::move(txn), peer == nullptr ? 0 : peer->id, op});
+  in_flight_.push_back(InFlight{std::move(txn), peer == nullptr ? 0 : peer->id, op,
+                                peer == nullptr ? 0 : peer->timeout_ms});
 }
 
 LogBatch Coordinator::take_batch() {
@@ -270,6 +293,7 @@ void Coordinator::on_durable(base::Bytes buffer, std::int64_t sync_ms) {
     base::log_warn(kLogger, "Writing and syncing the transaction log took {} ms, which holds up every write", sync_ms);
   }
   for (; at_log_ > 0; --at_log_) apply_next();
+  serve_throttled();
   if (batch_.records.empty() && buffer.capacity() <= kSparedBufferMax) batch_.records = std::move(buffer);
   for (tree::WatcherId id : stalled_) {
     if (Peer* peer = find_peer(id)) mark_dirty(*peer);
@@ -295,7 +319,12 @@ void Coordinator::apply_next() {
     stats_.add_latency(latency_ms);
     stats_.metrics.updatelatency.add(latency_ms);
     peer->note_response(item.op, item.txn.cxid, item.txn.zxid, now_ms, latency_ms);
+    large_bytes_ -= peer->waiting.front().large_bytes;
+    const bool late = is_stale(peer, item.op, peer->waiting.front().received_ms, item.timeout_ms);
+    if (late && applied.outcome.error == tree::Error::ok) ++stats_.metrics.stale_replies;
     peer->waiting.pop_front();
+  } else if (item.peer != 0 && applied.outcome.error == tree::Error::ok && is_stale(nullptr, item.op, 0, 0)) {
+    ++stats_.metrics.stale_replies;
   }
   if (item.op == tree::OpCode::create_session) {
     if (peer != nullptr) answer_connect(*peer, true);
@@ -335,9 +364,21 @@ void Coordinator::count_applied(const tree::Txn& txn) {
 
 void Coordinator::fail() {
   failed_ = true;
+  close_all_peers();
+}
+
+void Coordinator::close_all_peers() {
   std::vector<Peer*> peers;
   for (const auto& [id, peer] : peers_) peers.push_back(peer);
   for (Peer* peer : peers) peer->close_now();
+}
+
+void Coordinator::set_held(bool held) {
+  held_ = held;
+  if (held) return;
+  for (tree::WatcherId id : std::exchange(stalled_, {})) {
+    if (Peer* peer = find_peer(id)) mark_dirty(*peer);
+  }
 }
 
 void Coordinator::reset_stats() { stats_.reset(); }
@@ -365,6 +406,7 @@ void Coordinator::on_tick() {
     if (is_late || is_stuck) late.push_back(peer);
   }
   for (Peer* peer : late) peer->close_now();
+  serve_throttled();
   if (now_ms >= next_window_ms_) {
     next_window_ms_ = now_ms + kMetricsWindowMs;
     stats_.metrics.turn_windows();

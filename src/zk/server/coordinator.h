@@ -36,11 +36,18 @@ class Coordinator final : private tree::EventSink {
   const tree::State& state() const { return state_; }
   // After the state has been loaded: every session gets its full timeout.
   void begin();
+  // The same after another state has been loaded while nothing was outstanding and nobody connected.
+  void adopt_state();
+  void close_all_peers();
+  // Held, nothing more is taken from anybody.
+  void set_held(bool held);
 
   void add_peer(Peer& peer);
   void remove_peer(Peer& peer);
   // A whole frame without its length; the handshake is a peer's first.
   void on_frame(Peer& peer, base::ByteView frame);
+  // Whether a frame of so many bytes may be read on: large ones have a bound in common.
+  bool accepts_size(std::size_t frame_bytes);
   // Whether the peer's next frame may come in; if not, it is flushed (see Peer) when it may.
   bool accepts(Peer& peer);
 
@@ -76,7 +83,33 @@ class Coordinator final : private tree::EventSink {
     tree::Txn txn;
     tree::WatcherId peer = 0;  // 0: the server's own
     tree::OpCode op = tree::OpCode::error;
+    std::int32_t timeout_ms = 0;  // of the session
   };
+
+  // A request in the queue before the pipeline.
+  struct ThrottledRequest {
+    tree::WatcherId peer = 0;
+    std::int64_t received_ms = 0;
+    std::int64_t large_bytes = 0;
+    base::Bytes frame;
+  };
+
+  // throttle.cpp
+  struct Arrival {
+    std::int64_t received_ms = 0;
+    std::int64_t large_bytes = 0;
+    bool is_refused = false;
+  };
+  void submit(Peer& peer, const proto::RequestHeader& header, base::ByteView frame, const Arrival& arrival);
+  void throttle(Peer& peer, base::ByteView frame, std::int64_t large_bytes);
+  void serve_throttled();
+  std::int64_t large_bytes_of(std::size_t bytes) const;  // 0 for one that isn't large
+  bool is_stale(const Peer* peer, tree::OpCode op, std::int64_t received_ms, std::int32_t timeout_ms) const;
+  void drop_throttled(Peer& peer);
+  void keep_departed(Peer& peer);
+  void forget_waiting(Peer& peer);
+  // Requests in the pipeline: writes that aren't applied, and what waits behind them.
+  std::size_t in_process() const { return in_flight_.size() + waiting_reads_; }
 
   // coordinator.cpp
   void propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op,
@@ -86,7 +119,7 @@ class Coordinator final : private tree::EventSink {
   void note_quota(const tree::QuotaExceeded& exceeded);
   void count_applied(const tree::Txn& txn);
   void serve_waiting(Peer& peer);
-  void serve_frame(Peer& peer, base::ByteView frame, std::int64_t received_ms);
+  void serve_frame(Peer& peer, base::ByteView frame, std::int64_t received_ms, bool is_refused = false);
   void on_event(tree::WatcherId watcher, const tree::Event& event) override;
   void on_fired(tree::EventType type, std::size_t watchers) override;
   void mark_dirty(Peer& peer);
@@ -155,6 +188,11 @@ class Coordinator final : private tree::EventSink {
   LogBatch batch_;
   std::vector<tree::WatcherId> dirty_;
   std::vector<tree::WatcherId> stalled_;
+  std::deque<ThrottledRequest> throttled_;
+  std::unordered_map<tree::WatcherId, std::unique_ptr<DepartedPeer>> departed_;  // with requests still in throttled_
+  std::size_t waiting_reads_ = 0;
+  std::size_t waiting_bytes_ = 0;  // of their frames and of those in throttled_
+  std::int64_t large_bytes_ = 0;   // of the large requests under way
   std::int64_t next_sweep_ms_ = 0;
   std::int64_t next_window_ms_ = 0;
   std::int64_t connection_tokens_ = 0;  // as many as config says, less those taken
@@ -163,6 +201,7 @@ class Coordinator final : private tree::EventSink {
   std::deque<DigestEntry> digest_log_;
   std::int64_t trace_mask_ = 306;  // ZooKeeper's default; kept for gtmk and stmk, and without an effect
   bool failed_ = false;
+  bool held_ = false;
   ServerStats stats_;
 };
 

@@ -1,21 +1,9 @@
 // Frames of a client with an open session, each with a length of two bytes before it: nothing that it sends may do more
 // than get an answer or close its connection, and every write that was decided can be applied.
 #include "base/clock.h"
-#include "zk/server/coordinator.h"
+#include "zk/server/testing/test_peer.h"
 
 namespace {
-
-class FuzzPeer final : public zk::server::Peer {
- public:
-  void close_after_output() override { phase = zk::server::PeerPhase::closed; }
-  void close_now() override { phase = zk::server::PeerPhase::closed; }
-  void flush() override { output.clear(); }
-};
-
-void sync(zk::server::Coordinator& coordinator) {
-  if (coordinator.has_batch()) coordinator.on_durable(coordinator.take_batch().records, 0);
-  coordinator.flush_dirty();
-}
 
 std::shared_ptr<const zk::sasl::ServerLogin> make_login() {
   base::JaasModule module;
@@ -34,14 +22,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   base::ManualClock clock;
   zk::server::Coordinator coordinator(config, clock);
   coordinator.begin();
-  FuzzPeer peer;
+  zk::server::testing::TestPeer peer;
   peer.address = "127.0.0.1";
   coordinator.add_peer(peer);
-  base::Bytes connect(45);
-  base::store_big_endian(connect.data() + 12, std::int32_t{30000});
-  base::store_big_endian(connect.data() + 24, std::int32_t{16});
-  coordinator.on_frame(peer, connect);
-  sync(coordinator);
+  using zk::server::testing::sync;
+  zk::server::testing::connect(coordinator, peer);
   base::ByteView rest(data, size);
   while (rest.size() >= 2 && peer.phase == zk::server::PeerPhase::open) {
     auto length = static_cast<std::size_t>(base::load_big_endian<std::uint16_t>(rest.data()));
@@ -50,6 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (coordinator.accepts(peer)) coordinator.on_frame(peer, rest.subspan(2, length));
     rest = rest.subspan(2 + length);
     if (sync_now) sync(coordinator);
+    peer.output.clear();
   }
   sync(coordinator);
   sync(coordinator);

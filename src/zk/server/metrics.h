@@ -30,6 +30,15 @@ struct Metrics {
   std::uint64_t large_requests_rejected = 0;
   std::uint64_t digest_mismatches_count = 0;
   std::uint64_t snapshot_error_count = 0;
+  std::uint64_t snapshot_rate_limited_count = 0;
+  std::uint64_t restore_error_count = 0;
+  std::uint64_t restore_rate_limited_count = 0;
+  std::uint64_t insecure_admin_count = 0;
+  std::uint64_t request_throttle_wait_count = 0;
+  std::uint64_t throttled_ops = 0;
+  std::uint64_t stale_requests = 0;
+  std::uint64_t stale_requests_dropped = 0;
+  std::uint64_t stale_replies = 0;
   std::uint64_t connection_request_count = 0;
   std::uint64_t stale_sessions_expired = 0;
   std::uint64_t sync_processor_request_queued = 0;
@@ -43,6 +52,8 @@ struct Metrics {
   Summary dbinittime;
   Summary fsynctime;
   Summary snapshottime;
+  Summary restore_time;
+  Summary request_throttle_queue_time_ms;
   Summary sync_processor_queue_size;
   Summary sync_processor_batch_size;
   Summary sync_process_time;

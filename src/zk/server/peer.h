@@ -25,7 +25,9 @@ struct WaitingRequest {
   bool is_write = false;
   std::int32_t xid = 0;
   std::int64_t received_ms = 0;
-  base::Bytes frame;  // of those that are no writes
+  base::Bytes frame;            // of those that are no writes
+  std::int64_t large_bytes = 0;  // what it takes of the bound on large requests
+  bool is_refused = false;       // it waited too long before: the answer is THROTTLEDOP
 };
 
 class Peer {
@@ -51,6 +53,8 @@ class Peer {
   std::unique_ptr<sasl::ServerExchange> sasl;  // under way
   bool sasl_is_over = false;
   std::deque<WaitingRequest> waiting;
+  std::size_t throttled = 0;  // requests in the queue before the pipeline
+  bool drops_all = false;     // one of them was dropped, so that all after it are
   base::Bytes output;
   bool is_dirty = false;  // in the coordinator's list of those to flush
   int ticks_closing = 0;
@@ -84,6 +88,14 @@ class Peer {
     last_cxid = last_zxid = -1;
     last_response_ms = latency_last_ms = latency_min_ms = latency_max_ms = latency_sum_ms = 0;
   }
+};
+
+// Stands for a client that has gone while requests of it were still to be done. Nothing is sent to it.
+class DepartedPeer final : public Peer {
+ public:
+  void close_after_output() override {}
+  void close_now() override {}
+  void flush() override {}
 };
 
 }  // namespace zk::server

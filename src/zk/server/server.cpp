@@ -23,6 +23,11 @@ void Server::set_on_failure(OnFailure on_failure) { impl_->on_failure = std::mov
 void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
 void Server::run(std::function<void(Coordinator&)> work) { impl_->run(std::move(work)); }
+void Server::take_snapshot(std::function<void(const SnapshotResult&)> done) { impl_->take_snapshot(std::move(done)); }
+void Server::restore(const std::string& path, std::int64_t zxid, std::function<void(const RestoreResult&)> done) {
+  impl_->restore(path, zxid, std::move(done));
+}
+base::FileSystem& Server::files() { return impl_->files(); }
 std::uint16_t Server::port() const { return impl_->port; }
 std::uint16_t Server::secure_port() const { return impl_->secure_port; }
 
@@ -96,7 +101,7 @@ void Server::Impl::load() {
   options.trust_empty_snapshot = config_.trust_empty_snapshot;
   std::int64_t started_ms = clock_.monotonic_ms();
   LoadResult result = data_dir_.load(coordinator_.state(), options);
-  if (result.fresh) write_first_snapshot();
+  if (result.fresh) write_whole_snapshot();
   base::log_info(
       kLogger,
       "Loaded {}: snapshot.{:x} ({} bytes) and {} transactions, now {} znodes and {} sessions at zxid 0x{:x}, "
@@ -153,6 +158,7 @@ void Server::Impl::on_log_durable(base::Bytes buffer, std::int64_t took_ms) {
   coordinator_.on_durable(std::move(buffer), took_ms);
   pump();
   coordinator_.flush_dirty();
+  maybe_restore();
   maybe_start_snapshot();
 }
 

@@ -16,6 +16,17 @@ namespace zk::server {
 
 class Coordinator;
 
+// A snapshot that somebody asked for.
+struct SnapshotResult {
+  std::string failure;  // empty: it is there and durable
+  std::string path;
+  std::int64_t zxid = 0;
+};
+struct RestoreResult {
+  std::string failure;
+  std::int64_t zxid = 0;  // of the snapshot
+};
+
 class Server {
  public:
   explicit Server(ZooKeeperServerConfig config, base::FileSystem& files = base::real_file_system());
@@ -31,6 +42,18 @@ class Server {
   void stop();
   // On the loop, where the coordinator may be used; before start() it waits for it, after stop() it isn't done.
   void run(std::function<void(Coordinator&)> work);
+
+  // From any thread; both answer on the loop, or never once the server has stopped.
+  // Writes a snapshot of this moment. A failure is told, and ends nothing.
+  void take_snapshot(std::function<void(const SnapshotResult&)> done);
+  // Puts the state of a snapshot in place of all that is there; `path` names a file that has been read once, so that it
+  // is known to be whole. Writes under way are finished, then every connection is closed: clients come back to the
+  // restored state, in which their sessions are known or have expired. The zxid goes on above the old and the restored
+  // one, and a snapshot makes it durable before anybody is served. A failure ends the service; after a restart the old
+  // state is there.
+  void restore(const std::string& path, std::int64_t zxid, std::function<void(const RestoreResult&)> done);
+  base::FileSystem& files();
+
   std::uint16_t port() const;
   std::uint16_t secure_port() const;  // of TLS; 0: none
 

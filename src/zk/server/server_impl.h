@@ -26,6 +26,10 @@ class Server::Impl {
   void stop();
   void run(std::function<void(Coordinator&)> work);
 
+  void take_snapshot(std::function<void(const SnapshotResult&)> done);
+  void restore(const std::string& path, std::int64_t zxid, std::function<void(const RestoreResult&)> done);
+  base::FileSystem& files() { return files_; }
+
   OnFailure on_failure;
   std::uint16_t port = 0;
   std::uint16_t secure_port = 0;
@@ -54,13 +58,19 @@ class Server::Impl {
   void close_listeners();
 
   // server_snapshot.cpp
-  void write_first_snapshot();
+  void write_whole_snapshot();
   void maybe_start_snapshot();
   void start_snapshot();
   void continue_snapshot();
   void on_snapshot_done(const std::string& failure);
   void draw_snapshot_limit();
   void purge_when_due();
+
+  // server_restore.cpp
+  void maybe_take_asked_snapshot();
+  void finish_asked_snapshots(const std::string& failure);
+  void maybe_restore();
+  std::int64_t replace_state(const std::string& path, std::int64_t zxid);
 
   ZooKeeperServerConfig config_;
   base::FileSystem& files_;
@@ -88,12 +98,22 @@ class Server::Impl {
   std::unique_ptr<SnapshotThread> snapshot_thread_;
   base::Bytes snapshot_piece_;
   std::int64_t snapshot_zxid_ = 0;
+  std::string snapshot_path_;
   std::int64_t snapshot_started_ms_ = 0;
   std::int64_t next_purge_ms_ = INT64_MIN;
   std::optional<std::uint64_t> snapshot_digest_;
   std::uint64_t txns_since_snapshot_ = 0;
   std::uint64_t bytes_since_snapshot_ = 0;
   std::uint64_t snapshot_limit_ = 0;
+  bool snapshot_is_asked_ = false;  // the one being written is
+  std::vector<std::function<void(const SnapshotResult&)>> snapshot_waiters_, snapshot_askers_;
+
+  struct Restore {
+    std::string path;
+    std::int64_t zxid = 0;
+    std::function<void(const RestoreResult&)> done;
+  };
+  std::optional<Restore> restore_;  // waits until nothing is on its way
   std::minstd_rand random_;
 
   std::thread thread_;

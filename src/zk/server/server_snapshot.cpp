@@ -31,7 +31,8 @@ void Server::Impl::draw_snapshot_limit() {
   snapshot_limit_ = half + random_() % half;
 }
 
-void Server::Impl::write_first_snapshot() {
+// On the loop, which serves nobody meanwhile.
+void Server::Impl::write_whole_snapshot() {
   SnapshotWriter writer(files_, data_dir_.snapshot_dir(), snapshot_options(config_));
   tree::State& state = coordinator_.state();
   writer.append(encode_snapshot_head(state.sessions(), state.tree().acls().lists()));
@@ -46,7 +47,7 @@ void Server::Impl::write_first_snapshot() {
 }
 
 void Server::Impl::maybe_start_snapshot() {
-  if (snapshot_thread_ || failed_) return;
+  if (snapshot_thread_ || failed_ || restore_) return;
   if (txns_since_snapshot_ < snapshot_limit_ && bytes_since_snapshot_ < config_.snapshot_every_bytes) return;
   start_snapshot();
 }
@@ -54,6 +55,8 @@ void Server::Impl::maybe_start_snapshot() {
 void Server::Impl::start_snapshot() {
   tree::State& state = coordinator_.state();
   snapshot_zxid_ = state.last_zxid();
+  const SnapshotOptions options = snapshot_options(config_);
+  snapshot_path_ = data_dir_.snapshot_dir() + "/" + snapshot_name(snapshot_zxid_, options.codec);
   snapshot_started_ms_ = clock_.monotonic_ms();
   snapshot_digest_ = config_.digest ? std::optional(state.tree().digest()) : std::nullopt;
   txns_since_snapshot_ = 0;
@@ -61,7 +64,7 @@ void Server::Impl::start_snapshot() {
   draw_snapshot_limit();
   coordinator_.roll_log();
   snapshot_thread_ = std::make_unique<SnapshotThread>(
-      files_, data_dir_.snapshot_dir(), snapshot_options(config_),
+      files_, data_dir_.snapshot_dir(), options,
       [this](const std::string& failure) { boost::asio::post(io_, [this, failure] { on_snapshot_done(failure); }); });
   snapshot_thread_->append(encode_snapshot_head(state.sessions(), state.tree().acls().lists()));
   state.tree().begin_snapshot([this](const std::string& path, const tree::Znode& node) {
@@ -94,9 +97,12 @@ void Server::Impl::continue_snapshot() {
 void Server::Impl::on_snapshot_done(const std::string& failure) {
   snapshot_thread_.reset();
   if (!failure.empty()) {
-    // The log alone holds everything, but it would grow without end: ZooKeeper stops here, too.
     ++coordinator_.stats().metrics.snapshot_error_count;
     coordinator_.state().tree().abandon_snapshot();
+    const bool asked = snapshot_is_asked_;
+    finish_asked_snapshots(failure);
+    if (asked) return base::log_error(kLogger, "The snapshot that was asked for cannot be written: {}", failure);
+    // The log alone holds everything, but it would grow without end: ZooKeeper stops here, too.
     return fail("a snapshot cannot be written: " + failure, ExitCode::snapshot_failed);
   }
   ServerStats& stats = coordinator_.stats();
@@ -105,6 +111,8 @@ void Server::Impl::on_snapshot_done(const std::string& failure) {
   stats.last_snapshot_zxid = snapshot_zxid_;
   stats.last_snapshot_wall_ms = clock_.wall_ms();
   base::log_info(kLogger, "Wrote snapshot.{:x}", static_cast<std::uint64_t>(snapshot_zxid_));
+  finish_asked_snapshots("");
+  maybe_restore();
 }
 
 void Server::Impl::purge_when_due() {

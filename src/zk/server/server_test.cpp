@@ -8,44 +8,23 @@
 #include <future>
 
 #include "base/faulty_file_system.h"
-#include "base/testing/temp_dir.h"
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
 #include "zk/server/data_dir_error.h"
 #include "zk/server/password.h"
-#include "zk/server/testing/raw_client.h"
+#include "zk/server/testing/server_fixture.h"
 #include "zk/tree/types.h"
 
 namespace zk::server {
 namespace {
 
-using testing::config_in;
 using ::testing::HasSubstr;
 using testing::RawClient;
 using testing::Reply;
 using ::testing::StartsWith;
 using tree::OpCode;
 
-class ServerTest : public ::testing::Test {
- protected:
-  void start() {
-    server_ = std::make_unique<Server>(config_);
-    server_->start();
-  }
-  void restart() {
-    server_.reset();
-    start();
-  }
-  std::unique_ptr<RawClient> client() {
-    auto made = std::make_unique<RawClient>(server_->port());
-    EXPECT_TRUE(made->connect().has_value());
-    return made;
-  }
-
-  base::testing::TempDir directory_;
-  ZooKeeperServerConfig config_ = config_in(directory_.path());
-  std::unique_ptr<Server> server_;
-};
+using ServerTest = testing::ServerFixture;
 
 TEST(SessionPassword, IsJavasRandomOfTheId) {
   EXPECT_EQ(base::to_hex(base::as_bytes(session_password(0x1000abcd0000001))), "055c6d99370292211577bfa00cc39965");

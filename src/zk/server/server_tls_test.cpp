@@ -1,10 +1,6 @@
 // The secure port of a whole server: who gets in, as whom, and that those who don't cost nobody else anything.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -15,6 +11,7 @@
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
 #include "zk/server/server.h"
+#include "zk/server/testing/test_socket.h"
 #include "zk/tree/types.h"
 
 namespace zk::server {
@@ -30,84 +27,13 @@ using tree::Error;
 using tree::OpCode;
 
 // A blocking client; without a context it speaks plaintext.
-class Client {
+class Client : public testing::TestSocket {
  public:
-  explicit Client(std::uint16_t port, std::shared_ptr<const Context> context = nullptr)
-      : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-      throw std::runtime_error("connect");
-    if (context) engine_ = std::make_unique<base::tls::Engine>(std::move(context), "localhost");
-  }
-  ~Client() { ::close(socket_); }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
+  using TestSocket::TestSocket;
 
-  void send_raw(base::ByteView bytes) {
-    while (!bytes.empty()) {
-      const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
-      bytes = bytes.subspan(static_cast<std::size_t>(sent));
-    }
-    const int on = 1;
-    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  // False once the server has closed.
-  bool receive_some() {
-    base::Bytes chunk(16384);
-    const ssize_t got = ::recv(socket_, chunk.data(), chunk.size(), 0);
-    if (got <= 0) return false;
-    chunk.resize(static_cast<std::size_t>(got));
-    if (!engine_) {
-      plain_.insert(plain_.end(), chunk.begin(), chunk.end());
-      return true;
-    }
-    const bool good = engine_->receive(chunk, plain_);
-    send_raw(engine_->take_output());
-    return good;
-  }
-  bool handshake() {
-    send_raw(engine_->take_output());
-    while (!engine_->established()) {
-      if (!receive_some()) return false;
-    }
-    return true;
-  }
-  void send(base::ByteView bytes) {
-    if (!engine_) return send_raw(bytes);
-    engine_->send(bytes);
-    send_raw(engine_->take_output());
-  }
-  std::string read_all() {
-    while (receive_some()) {
-    }
-    return std::string(base::as_text(plain_));
-  }
-  std::optional<base::Bytes> receive_frame() {
-    for (;;) {
-      if (plain_.size() >= 4) {
-        const std::size_t size = base::load_big_endian<std::uint32_t>(plain_.data());
-        if (plain_.size() >= 4 + size) {
-          base::Bytes frame(plain_.begin() + 4, plain_.begin() + 4 + static_cast<std::ptrdiff_t>(size));
-          plain_.erase(plain_.begin(), plain_.begin() + 4 + static_cast<std::ptrdiff_t>(size));
-          return frame;
-        }
-      }
-      if (!receive_some()) return std::nullopt;
-    }
-  }
-  void send_frame(base::ByteView body) {
-    base::Bytes frame;
-    base::append_big_endian(frame, static_cast<std::int32_t>(body.size()));
-    frame.insert(frame.end(), body.begin(), body.end());
-    send(frame);
-  }
   // A session; false if the server refuses.
   bool attach() {
-    if (engine_ && !handshake()) return false;
+    if (!handshake()) return false;
     proto::ConnectRequest request;
     request.time_out = 30000;
     request.passwd = std::string(16, '\0');
@@ -161,12 +87,6 @@ class Client {
     for (const proto::ClientInfo& info : response.client_info) all.emplace_back(info.auth_scheme, info.user);
     return all;
   }
-  base::Bytes take_raw() { return std::exchange(plain_, {}); }
-
- private:
-  int socket_;
-  std::unique_ptr<base::tls::Engine> engine_;
-  base::Bytes plain_;
 };
 
 class ServerTls : public ::testing::Test {
@@ -265,7 +185,7 @@ TEST_F(ServerTls, OnePortForBoth) {
   EXPECT_TRUE(Client(server_->port()).attach());
   EXPECT_FALSE(Client(server_->port(), as("")).attach());
   Client word(server_->port());
-  word.send(base::as_bytes("ruok"));
+  word.send_bytes(base::as_bytes("ruok"));
   EXPECT_EQ(word.read_all(), "imok");
 }
 
@@ -280,7 +200,7 @@ TEST_F(ServerTls, WordsAreAnsweredAndTheEndIsTold) {
   start();
   Client client(server_->secure_port(), as("client"));
   ASSERT_TRUE(client.handshake());
-  client.send(base::as_bytes("ruok"));
+  client.send_bytes(base::as_bytes("ruok"));
   EXPECT_EQ(client.read_all(), "imok");
 }
 
@@ -293,7 +213,7 @@ TEST_F(ServerTls, WordsOfThoseWhoSayGoodbyeAtOnce) {
   base::Bytes plain;
   while (!engine.established()) {
     ASSERT_TRUE(raw.receive_some());
-    ASSERT_TRUE(engine.receive(raw.take_raw(), plain));
+    ASSERT_TRUE(engine.receive(raw.take(), plain));
     if (!engine.established()) raw.send_raw(engine.take_output());
   }
   engine.send(base::as_bytes("ruok"));
@@ -301,7 +221,7 @@ TEST_F(ServerTls, WordsOfThoseWhoSayGoodbyeAtOnce) {
   raw.send_raw(engine.take_output());
   while (raw.receive_some()) {
   }
-  engine.receive(raw.take_raw(), plain);
+  engine.receive(raw.take(), plain);
   EXPECT_EQ(base::as_text(plain), "imok");
 }
 

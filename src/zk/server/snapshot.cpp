@@ -296,10 +296,7 @@ void SnapshotWriter::finish(std::int64_t zxid, std::optional<std::uint64_t> dige
   flush();
   file_->sync();
   file_.reset();
-  std::string name = hex_name(kPrefix, zxid);
-  if (options_.codec == base::Codec::gzip) name += kGzipEnding;
-  if (options_.codec == base::Codec::snappy) name += kSnappyEnding;
-  files_.rename(directory_ + "/" + kTemporaryName, directory_ + "/" + name);
+  files_.rename(directory_ + "/" + kTemporaryName, directory_ + "/" + snapshot_name(zxid, options_.codec));
   files_.sync_directory(directory_);
 }
 
@@ -330,6 +327,13 @@ SnapshotInfo read_snapshot(base::FileSystem& files, const std::string& path, tre
   }
   state.tree().finish_load();
   return info;
+}
+
+std::string snapshot_name(std::int64_t zxid, base::Codec codec) {
+  std::string name = hex_name(kPrefix, zxid);
+  if (codec == base::Codec::gzip) name += kGzipEnding;
+  if (codec == base::Codec::snappy) name += kSnappyEnding;
+  return name;
 }
 
 std::optional<std::int64_t> zxid_of_snapshot(std::string_view name) {

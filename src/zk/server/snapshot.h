@@ -52,6 +52,7 @@ struct SnapshotInfo {
   std::uint64_t digest = 0;
 };
 
+std::string snapshot_name(std::int64_t zxid, base::Codec codec);
 // The zxid of a snapshot's name, compressed or not.
 std::optional<std::int64_t> zxid_of_snapshot(std::string_view name);
 

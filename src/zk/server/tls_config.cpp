@@ -6,6 +6,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "zk/server/config_values.h"
+
 namespace zk::server {
 
 namespace {
@@ -35,19 +37,6 @@ bool boolean(const std::string& value) {
   if (equal_ignoring_case(value, "true")) return true;
   if (equal_ignoring_case(value, "false") || value.empty()) return false;
   refuse("it must be true or false");
-}
-
-std::vector<std::string> list(std::string_view value) {
-  std::vector<std::string> parts;
-  while (!value.empty()) {
-    const std::size_t comma = value.find(',');
-    std::string_view part = value.substr(0, comma);
-    while (part.starts_with(' ')) part.remove_prefix(1);
-    while (part.ends_with(' ')) part.remove_suffix(1);
-    if (!part.empty()) parts.emplace_back(part);
-    value = comma == std::string_view::npos ? std::string_view() : value.substr(comma + 1);
-  }
-  return parts;
 }
 
 void check_store_type(TlsConfig&, const std::string& value) {
@@ -112,12 +101,12 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"ssl.trustStore.type", check_store_type},
       {"ssl.protocol",
        [](TlsConfig& config, const std::string& value) {
-         if (config.options.protocols.empty()) config.options.protocols = list(value);
+         if (config.options.protocols.empty()) config.options.protocols = value_list(value);
        }},
       {"ssl.enabledProtocols",
-       [](TlsConfig& config, const std::string& value) { config.options.protocols = list(value); }},
+       [](TlsConfig& config, const std::string& value) { config.options.protocols = value_list(value); }},
       {"ssl.ciphersuites",
-       [](TlsConfig& config, const std::string& value) { config.options.cipher_suites = list(value); }},
+       [](TlsConfig& config, const std::string& value) { config.options.cipher_suites = value_list(value); }},
       {"ssl.clientAuth", set_client_auth},
       {"ssl.authProvider", only("x509")},
       {"ssl.hostnameVerification", ignore_boolean},  // of servers, by clients
@@ -134,6 +123,21 @@ const std::map<std::string, Setter, std::less<>>& setters() {
          const std::int64_t limit = number(value, INT32_MIN, INT32_MAX);
          config.handshakes_max = limit > 0 ? static_cast<std::size_t>(limit) : 0;
        }},
+      // The stores of an ensemble's own connections are the AdminServer's, too.
+      {"ssl.quorum.keyStore.location",
+       [](TlsConfig& config, const std::string& value) { config.quorum_key_store.path = value; }},
+      {"ssl.quorum.keyStore.password",
+       [](TlsConfig& config, const std::string& value) { config.quorum_key_store.password = value; }},
+      {"ssl.quorum.keyStore.passwordPath",
+       [](TlsConfig& config, const std::string& value) { config.quorum_key_password_path = value; }},
+      {"ssl.quorum.keyStore.type", check_store_type},
+      {"ssl.quorum.trustStore.location",
+       [](TlsConfig& config, const std::string& value) { config.quorum_trust_store.path = value; }},
+      {"ssl.quorum.trustStore.password",
+       [](TlsConfig& config, const std::string& value) { config.quorum_trust_store.password = value; }},
+      {"ssl.quorum.trustStore.passwordPath",
+       [](TlsConfig& config, const std::string& value) { config.quorum_trust_password_path = value; }},
+      {"ssl.quorum.trustStore.type", check_store_type},
       {"X509AuthenticationProvider.superUser",
        [](TlsConfig& config, const std::string& value) { config.x509_super_user = value; }},
       {"X509AuthenticationProvider.clientCertIdType", only("SUBJECT")},
@@ -174,6 +178,19 @@ base::tls::Options tls_options(const TlsConfig& config) {
   }
   if (!config.trust_password_path.empty()) {
     options.trust_store.password = base::tls::read_password(config.trust_password_path);
+  }
+  return options;
+}
+
+base::tls::Options quorum_tls_options(const TlsConfig& config) {
+  base::tls::Options options;
+  options.key_store = config.quorum_key_store;
+  options.trust_store = config.quorum_trust_store;
+  if (!config.quorum_key_password_path.empty()) {
+    options.key_store.password = base::tls::read_password(config.quorum_key_password_path);
+  }
+  if (!config.quorum_trust_password_path.empty()) {
+    options.trust_store.password = base::tls::read_password(config.quorum_trust_password_path);
   }
   return options;
 }

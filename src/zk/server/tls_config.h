@@ -21,6 +21,8 @@ struct TlsConfig {
   bool reload = false;             // client.certReload: new files take effect without a restart
   std::size_t handshakes_max = 0;  // at once; 0: no limit
   std::string x509_super_user;     // a certificate's subject; empty: none
+  base::tls::Store quorum_key_store, quorum_trust_store;  // ssl.quorum.*: what the AdminServer uses
+  std::string quorum_key_password_path, quorum_trust_password_path;
   bool x509_provider = false;      // the scheme is on though there is no TLS port
 
   bool enabled() const { return port.has_value() || port_unification; }
@@ -34,6 +36,8 @@ bool is_tls_key(std::string_view key);
 
 // With the passwords that are in files; throws base::tls::TlsError.
 base::tls::Options tls_options(const TlsConfig& config);
+// Of the stores ssl.quorum.*; the same.
+base::tls::Options quorum_tls_options(const TlsConfig& config);
 // Changes when one of the files does.
 std::string tls_files_stamp(const TlsConfig& config);
 

@@ -1,10 +1,7 @@
 // For tests of a whole server: a client that sends and receives frames, and a configuration with a free port.
 #pragma once
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <optional>
 #include <stdexcept>
@@ -13,6 +10,7 @@
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
 #include "zk/server/config.h"
+#include "zk/server/testing/test_socket.h"
 #include "zk/tree/types.h"
 
 namespace zk::server::testing {
@@ -49,34 +47,10 @@ struct Reply {
 };
 
 // A client that sends and receives frames, and waits as long as it takes.
-class RawClient {
+class RawClient : public TestSocket {
  public:
-  explicit RawClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      throw std::runtime_error("cannot connect");
-    }
-  }
-  ~RawClient() { ::close(socket_); }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
+  explicit RawClient(std::uint16_t port) : TestSocket(port) {}
 
-  void send_bytes(base::ByteView bytes) {
-    while (!bytes.empty()) {
-      ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
-      bytes = bytes.subspan(static_cast<std::size_t>(sent));
-    }
-  }
-  void send_frame(base::ByteView body) {
-    base::Bytes frame;
-    base::append_big_endian(frame, static_cast<std::int32_t>(body.size()));
-    frame.insert(frame.end(), body.begin(), body.end());
-    send_bytes(frame);
-  }
   template <class Record>
   void send(std::int32_t number, OpCode op, const Record& record) {
     proto::Writer writer;
@@ -87,20 +61,6 @@ class RawClient {
     proto::Writer writer;
     writer.write(number).write(static_cast<std::int32_t>(op));
     send_frame(writer.bytes());
-  }
-  std::string read_all() {
-    std::string text;
-    char buffer[4096];
-    for (ssize_t got; (got = ::recv(socket_, buffer, sizeof buffer, 0)) > 0;)
-      text.append(buffer, static_cast<std::size_t>(got));
-    return text;
-  }
-  std::optional<base::Bytes> receive_frame() {
-    base::Bytes length = receive(4);
-    if (length.size() < 4) return std::nullopt;
-    auto size = static_cast<std::size_t>(base::load_big_endian<std::int32_t>(length.data()));
-    base::Bytes body = receive(size);
-    return body.size() == size ? std::optional(body) : std::nullopt;
   }
   bool is_closed() { return !receive_frame().has_value(); }
   Reply receive() {
@@ -160,21 +120,6 @@ class RawClient {
 
   std::int64_t session = 0;
   std::int32_t xid = 0;
-
- private:
-  base::Bytes receive(std::size_t size) {
-    base::Bytes bytes(size);
-    std::size_t have = 0;
-    while (have < size) {
-      ssize_t got = ::recv(socket_, bytes.data() + have, size - have, 0);
-      if (got <= 0) break;
-      have += static_cast<std::size_t>(got);
-    }
-    bytes.resize(have);
-    return bytes;
-  }
-
-  int socket_;
 };
 
 }  // namespace zk::server::testing
