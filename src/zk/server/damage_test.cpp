@@ -50,7 +50,7 @@ class DamageTest : public ::testing::Test {
     run(creation("/a/d", "the last one"));
     // One file, as by a server that was not stopped.
     TxnLogOptions options;
-    options.preallocate_bytes = 64 * 1024;
+    options.preallocate_bytes = 4 * 1024;  // each test writes the file thousands of times
     TxnLogWriter log(files_, data_dir_.log_dir(), options);
     base::Bytes all;
     for (const base::Bytes& record : records_) {
