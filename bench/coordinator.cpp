@@ -2,10 +2,12 @@
 //
 //   bench_coordinator load  port=N pid=N op=create|set|get clients=N inflight=N seconds=N [size=N]
 //   bench_coordinator fill  port=N count=N [size=N]          nodes of a tree with 1,000 children each
+//   bench_coordinator sync  file=PATH bytes=N seconds=N      appends of so many bytes, each with an fdatasync, to a new file
 //   bench_coordinator watch port=N pid=N sessions=N rounds=N seconds=N
 //                                                            sessions, idle for a while, then all told of a change
 //
 // Prints `name=value` pairs. Exits with 1 and a line on stderr when anything is not as it should be.
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -49,6 +51,14 @@ double server_cpu_us() {
   unsigned long user = 0, system = 0;
   if (std::sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2) fail("stat");
   return static_cast<double>(user + system) * 1e6 / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+/// How often the server has synced its log.
+double log_syncs() {
+  const std::string text = "\n" + ask(static_cast<int>(option("port")), "mntr"), name = "\nzk_cnt_fsynctime\t";
+  auto found = text.find(name);
+  if (found == std::string::npos) fail("mntr without zk_cnt_fsynctime");
+  return std::stod(text.substr(found + name.size()));
 }
 
 void print(const char* name, double value) { std::printf("%s=%.3f ", name, value); }
@@ -112,7 +122,7 @@ class Load {
     prepare(op);
     std::vector<std::uint32_t> latencies_us;
     latencies_us.reserve(1 << 22);
-    double cpu_before = server_cpu_us();
+    double syncs_before = log_syncs(), cpu_before = server_cpu_us();
     std::uint64_t start = now_ns(), end = start + static_cast<std::uint64_t>(option("seconds")) * 1'000'000'000;
     bool feeding = true;
     std::size_t running = 0;
@@ -133,6 +143,7 @@ class Load {
     double seconds = static_cast<double>(now_ns() - start) / 1e9, cpu = server_cpu_us() - cpu_before;
     double count = static_cast<double>(latencies_us.size());
     print("ops", count);
+    print("syncs", log_syncs() - syncs_before);
     print("ops_per_s", count / seconds);
     print("cpu_us_per_op", cpu / count);
     print("p50_us", percentile(latencies_us, 0.5));
@@ -194,6 +205,30 @@ void fill() {
     queue_create(session, folder(number) + "/node-" + std::to_string(number), data);
   });
   print("fill_s", static_cast<double>(now_ns() - start) / 1e9);
+}
+
+/// What the disk allows a log: a preallocated file, one append and one fdatasync after the other.
+void sync_loop() {
+  constexpr off_t kPreallocate = 64 << 20;
+  const std::string& path = g_options["file"];
+  int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0644);
+  if (file < 0) fail("cannot make " + path);
+  std::string bytes(static_cast<std::size_t>(option("bytes")), 'd');
+  off_t position = 0, allocated = 0;
+  std::uint64_t start = now_ns(), end = start + static_cast<std::uint64_t>(option("seconds")) * 1'000'000'000;
+  double count = 0;
+  for (; now_ns() < end; ++count) {
+    while (position + static_cast<off_t>(bytes.size()) > allocated) {
+      if (::posix_fallocate(file, allocated, kPreallocate) != 0) fail("the disk is full");
+      allocated += kPreallocate;
+    }
+    if (::pwrite(file, bytes.data(), bytes.size(), position) != static_cast<ssize_t>(bytes.size())) fail("pwrite");
+    if (::fdatasync(file) != 0) fail("fdatasync");
+    position += static_cast<off_t>(bytes.size());
+  }
+  print("syncs_per_s", count / (static_cast<double>(now_ns() - start) / 1e9));
+  ::close(file);
+  ::unlink(path.c_str());
 }
 
 /// Pings on all sessions while nothing else happens.
@@ -283,10 +318,12 @@ int main(int argc, char** argv) {
       Load().run();
     } else if (mode == "fill") {
       fill();
+    } else if (mode == "sync") {
+      sync_loop();
     } else if (mode == "watch") {
       watch();
     } else {
-      fail("usage: bench_coordinator load|fill|watch name=value…");
+      fail("usage: bench_coordinator load|fill|sync|watch name=value…");
     }
     std::printf("\n");
     return 0;

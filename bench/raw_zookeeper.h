@@ -61,19 +61,36 @@ T take(const char* data) {
   return static_cast<T>(value);
 }
 
+/// A connected socket.
+inline int connect_to(int port) {
+  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail(std::string("socket: ") + std::strerror(errno));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    fail(std::string("connect: ") + std::strerror(errno));
+  }
+  return fd;
+}
+
+/// The answer to a four-letter word.
+inline std::string ask(int port, std::string_view word) {
+  int fd = connect_to(port);
+  if (::send(fd, word.data(), word.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(word.size())) fail("send");
+  std::string text;
+  char buffer[16384];
+  for (ssize_t count; (count = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) text.append(buffer, static_cast<std::size_t>(count));
+  ::close(fd);
+  return text;
+}
+
 /// One session on one socket. Answers come in the order of the requests, so their start times are a queue.
 class Session {
  public:
   explicit Session(int port) {
-    fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd_ < 0) fail(std::string("socket: ") + std::strerror(errno));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      fail(std::string("connect: ") + std::strerror(errno));
-    }
+    fd_ = connect_to(port);
     int one = 1;
     ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     std::string body;
