@@ -251,12 +251,12 @@ void Coordinator::serve_waiting(Peer& peer) {
 // ----------------------------------------------------------------------------------------------------------------
 
 void Coordinator::propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op,
-                          const tree::WriteRequest& request) {
+                          tree::WriteRequest request) {
   tree::Caller caller;
   caller.session_id = session_id;
   caller.cxid = xid;
   if (peer != nullptr) caller.identities = peer->identities;
-  log_txn(peer, op, proposals_.decide(request, caller, ++last_proposed_zxid_, clock_.wall_ms()));
+  log_txn(peer, op, proposals_.decide(std::move(request), caller, ++last_proposed_zxid_, clock_.wall_ms()));
   if (auto exceeded = proposals_.take_quota_exceeded()) note_quota(*exceeded);
 }
 

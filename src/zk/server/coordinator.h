@@ -113,7 +113,7 @@ class Coordinator final : private tree::EventSink {
 
   // coordinator.cpp
   void propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op,
-               const tree::WriteRequest& request);
+               tree::WriteRequest request);
   void log_txn(Peer* peer, tree::OpCode op, tree::Txn txn);
   void apply_next();
   void note_quota(const tree::QuotaExceeded& exceeded);

@@ -221,7 +221,7 @@ bool Coordinator::start_write(Peer& peer, std::int32_t xid, OpCode op, proto::Re
   Body body{reader};
   bool whole = read_write(body, op, request);
   if (whole && !body.has_null) {
-    propose(&peer, peer.session_id, xid, op, request);
+    propose(&peer, peer.session_id, xid, op, std::move(request));
     return true;
   }
   bool takes_zxid = op == OpCode::multi ? !body.has_null_acl : body.has_null;

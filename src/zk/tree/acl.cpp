@@ -121,10 +121,11 @@ bool ip_matches(std::string_view address, std::string_view pattern) {
   return true;
 }
 
-std::optional<AclList> normalise_acl(const AclList& acl, std::span<const Identity> caller, const AclSchemes& schemes) {
+std::optional<AclList> normalise_acl(AclList acl, std::span<const Identity> caller, const AclSchemes& schemes) {
+  if (acl.size() == 1 && is_world_anyone(acl[0].identity)) return acl;  // most are
   AclList unique;
-  for (const AclEntry& entry : acl) {
-    if (std::find(unique.begin(), unique.end(), entry) == unique.end()) unique.push_back(entry);
+  for (AclEntry& entry : acl) {
+    if (std::find(unique.begin(), unique.end(), entry) == unique.end()) unique.push_back(std::move(entry));
   }
   if (unique.empty()) return std::nullopt;
   AclList result;

@@ -28,7 +28,7 @@ bool ip_matches(std::string_view address, std::string_view pattern);
 
 // What a create or setACL stores: duplicates removed, "auth" replaced by the caller's authenticated ids. Nothing if a
 // part is malformed or the list is empty.
-std::optional<AclList> normalise_acl(const AclList& acl, std::span<const Identity> caller, const AclSchemes& schemes);
+std::optional<AclList> normalise_acl(AclList acl, std::span<const Identity> caller, const AclSchemes& schemes);
 
 bool is_allowed(const AclList& acl, std::int32_t permissions, std::span<const Identity> caller,
                 const AclSchemes& schemes);

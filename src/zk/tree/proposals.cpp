@@ -45,7 +45,7 @@ void Proposals::reset() {
   digest_ = state_.tree().digest();
 }
 
-Txn Proposals::decide(const WriteRequest& request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms) {
+Txn Proposals::decide(WriteRequest request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms) {
   Txn txn;
   txn.session_id = caller.session_id;
   txn.cxid = caller.cxid;
@@ -60,7 +60,7 @@ Txn Proposals::decide(const WriteRequest& request, const Caller& caller, std::in
   }
   Scope scope{caller, zxid, time_ms};
   std::visit(
-      [&](const auto& one) {
+      [&](auto& one) {
         auto decided = decide_one(one, scope);
         if (auto* error = std::get_if<Error>(&decided)) {
           txn.body = ErrorTxn{*error};
@@ -76,9 +76,9 @@ Txn Proposals::decide(const WriteRequest& request, const Caller& caller, std::in
 void Proposals::applied(const Txn& txn) {
   const std::int64_t zxid = txn.zxid;
   if (std::holds_alternative<CloseSessionTxn>(txn.body)) closing_.erase(txn.session_id);
-  while (!order_.empty() && order_.front().first <= zxid) {
-    auto record = records_.find(order_.front().second);
-    if (record != records_.end() && record->second.zxid <= zxid) records_.erase(record);
+  while (!order_.empty() && order_.front().zxid <= zxid) {
+    const Records::value_type& record = *order_.front().record;
+    if (record.second.zxid == order_.front().zxid) records_.erase(records_.find(record.first));
     order_.pop_front();
   }
 }
@@ -93,7 +93,7 @@ bool Proposals::session_is_open(std::int64_t session_id) const {
 std::optional<Proposals::Record> Proposals::find(std::string_view path) const {
   if (path.empty()) path = "/";
   if (!records_.empty()) {
-    auto record = records_.find(std::string(path));
+    auto record = records_.find(path);
     if (record != records_.end()) return record->second.exists ? std::optional(record->second) : std::nullopt;
   }
   const Znode* node = state_.tree().find(path);
@@ -109,26 +109,37 @@ std::optional<Proposals::Record> Proposals::find(std::string_view path) const {
 }
 
 void Proposals::put(std::string_view path, const std::optional<Record>& before, Record after) {
-  std::string key(path.empty() ? "/" : path);
+  if (path.empty()) path = "/";
   if (before && before->in_digest) digest_ -= znode_digest(before->content_crc, before->stat);
   if (after.exists && after.in_digest) digest_ += znode_digest(after.content_crc, after.stat);
-  if (undoing_) {
-    auto known = records_.find(key);
-    undo_.push_back(Undo{key, known == records_.end() ? std::nullopt : std::optional(known->second)});
+  auto known = records_.find(path);
+  const bool is_known = known != records_.end();
+  if (undoing_) undo_.push_back(Undo{std::string(path), is_known ? std::optional(known->second) : std::nullopt});
+  const std::int64_t zxid = after.zxid;
+  const bool changed_before = is_known && known->second.zxid == zxid;
+  if (is_known) {
+    known->second = std::move(after);
+  } else {
+    known = records_.emplace(path, std::move(after)).first;
   }
-  order_.emplace_back(after.zxid, key);
-  records_.insert_or_assign(std::move(key), std::move(after));
+  if (!changed_before) order_.push_back(Change{zxid, &*known});
 }
 
 void Proposals::roll_back(std::size_t order_size) {
   for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) {
+    auto record = records_.find(undo->path);
     if (undo->before) {
-      records_.insert_or_assign(undo->path, std::move(*undo->before));
+      record->second = std::move(*undo->before);  // in place: changes before this multi point to it
     } else {
-      records_.erase(undo->path);
+      records_.erase(record);
     }
   }
-  order_.resize(order_size);
+  order_.resize(order_size, Change{0, nullptr});
+}
+
+SharedAcl Proposals::share(const AclList& acl) const {
+  SharedAcl open = state_.tree().acls().find(AclCache::kOpenId);
+  return acl == *open ? open : std::make_shared<const AclList>(acl);
 }
 
 bool Proposals::allowed(const Record& record, std::int32_t permissions, const Caller& caller) const {
@@ -148,14 +159,14 @@ Error Proposals::check_create_flags(const CreateRequest& request) const {
   return request.ttl_ms > 0 && request.ttl_ms <= kTtlMaxMs ? Error::ok : Error::bad_arguments;
 }
 
-Proposals::Decided<CreateTxn> Proposals::decide_one(const CreateRequest& request, const Scope& scope) {
+Proposals::Decided<CreateTxn> Proposals::decide_one(CreateRequest& request, const Scope& scope) {
   Error flags = check_create_flags(request);
   if (flags != Error::ok) return flags;
   CreateTxn txn;
   txn.type = create_type(request);
-  txn.path = request.path;
+  txn.path = std::move(request.path);
   if (txn.path.find('/') == std::string::npos || txn.path.find('\0') != std::string::npos) return Error::bad_arguments;
-  auto acl = normalise_acl(request.acl, scope.caller.identities, rules_.acl);
+  auto acl = normalise_acl(std::move(request.acl), scope.caller.identities, rules_.acl);
   if (!acl) return Error::invalid_acl;
   // The parent by plain text, so that "/p//q" has the parent "/p/", which isn't there.
   std::string parent_path = txn.path.substr(0, txn.path.rfind('/'));
@@ -169,7 +180,7 @@ Proposals::Decided<CreateTxn> Proposals::decide_one(const CreateRequest& request
   auto data_bytes = static_cast<std::int64_t>(request.data ? request.data->size() : 0);
   if (Error quota = check_quota(txn.path, 1, data_bytes); quota != Error::ok) return quota;
 
-  txn.data = request.data;
+  txn.data = std::move(request.data);
   txn.acl = std::move(*acl);
   txn.ephemeral = request.flags == kEphemeral || request.flags == kEphemeralSequential;
   txn.ttl_ms = txn.type == OpCode::create_ttl ? request.ttl_ms : 0;
@@ -191,7 +202,7 @@ Proposals::Decided<CreateTxn> Proposals::decide_one(const CreateRequest& request
   made.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());
   made.data_bytes = data_bytes;
   made.in_digest = counts_in_digest(txn.path);
-  made.acl = std::make_shared<const AclList>(txn.acl);
+  made.acl = share(txn.acl);
   put(txn.path, std::nullopt, std::move(made));
   return txn;
 }
@@ -230,23 +241,23 @@ Error Proposals::plan_delete(const std::string& path, const Scope& scope, const 
   return Error::ok;
 }
 
-Proposals::Decided<DeleteTxn> Proposals::decide_one(const DeleteRequest& request, const Scope& scope) {
+Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteRequest& request, const Scope& scope) {
   Error error = plan_delete(request.path, scope, &request);
   if (error != Error::ok) return error;
-  return DeleteTxn{OpCode::remove, request.path};
+  return DeleteTxn{OpCode::remove, std::move(request.path)};
 }
 
-Proposals::Decided<DeleteTxn> Proposals::decide_one(const DeleteContainerRequest& request, const Scope& scope) {
+Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteContainerRequest& request, const Scope& scope) {
   auto node = find(request.path);
   if (!node) return Error::no_node;
   NodeKind kind = kind_of_owner(node->stat.ephemeral_owner);
   if (kind != NodeKind::container && kind != NodeKind::ttl) return Error::bad_version;
   Error error = plan_delete(request.path, scope, nullptr);
   if (error != Error::ok) return error;
-  return DeleteTxn{OpCode::delete_container, request.path};
+  return DeleteTxn{OpCode::delete_container, std::move(request.path)};
 }
 
-Proposals::Decided<SetDataTxn> Proposals::decide_one(const SetDataRequest& request, const Scope& scope) {
+Proposals::Decided<SetDataTxn> Proposals::decide_one(SetDataRequest& request, const Scope& scope) {
   if (!is_valid_path(request.path)) return Error::bad_arguments;
   auto node = find(request.path);
   if (!node) return Error::no_node;
@@ -255,8 +266,8 @@ Proposals::Decided<SetDataTxn> Proposals::decide_one(const SetDataRequest& reque
   if (Error quota = check_quota(request.path, 0, data_bytes - node->data_bytes); quota != Error::ok) return quota;
   if (!version_fits(request.version, node->stat.version)) return Error::bad_version;
   SetDataTxn txn;
-  txn.path = request.path;
-  txn.data = request.data;
+  txn.path = std::move(request.path);
+  txn.data = std::move(request.data);
   txn.version = next(node->stat.version);
   Record changed = *node;
   changed.zxid = scope.zxid;
@@ -269,22 +280,22 @@ Proposals::Decided<SetDataTxn> Proposals::decide_one(const SetDataRequest& reque
   return txn;
 }
 
-Proposals::Decided<SetAclTxn> Proposals::decide_one(const SetAclRequest& request, const Scope& scope) {
+Proposals::Decided<SetAclTxn> Proposals::decide_one(SetAclRequest& request, const Scope& scope) {
   if (!is_valid_path(request.path)) return Error::bad_arguments;
-  auto acl = normalise_acl(request.acl, scope.caller.identities, rules_.acl);
+  auto acl = normalise_acl(std::move(request.acl), scope.caller.identities, rules_.acl);
   if (!acl) return Error::invalid_acl;
   auto node = find(request.path);
   if (!node) return Error::no_node;
   if (!allowed(*node, kAdmin, scope.caller)) return Error::no_auth;
   if (!version_fits(request.version, node->stat.aversion)) return Error::bad_version;
   SetAclTxn txn;
-  txn.path = request.path;
+  txn.path = std::move(request.path);
   txn.acl = std::move(*acl);
   txn.version = next(node->stat.aversion);
   Record changed = *node;
   changed.zxid = scope.zxid;
   changed.stat.aversion = txn.version;
-  changed.acl = std::make_shared<const AclList>(txn.acl);
+  changed.acl = share(txn.acl);
   put(txn.path, node, std::move(changed));
   return txn;
 }
@@ -298,20 +309,20 @@ Proposals::Decided<CheckTxn> Proposals::decide_one(const CheckRequest& request, 
   return CheckTxn{request.path, next(node->stat.version)};
 }
 
-Proposals::Decided<MultiTxn> Proposals::decide_one(const MultiRequest& request, const Scope& scope) {
+Proposals::Decided<MultiTxn> Proposals::decide_one(MultiRequest& request, const Scope& scope) {
   std::size_t order_size = order_.size();
   std::uint64_t digest = digest_;
   undoing_ = true;
   undo_.clear();
   MultiTxn multi;
   bool failed = false;
-  for (const SubRequest& part : request.requests) {
+  for (SubRequest& part : request.requests) {
     if (failed) {
       multi.txns.emplace_back(ErrorTxn{Error::runtime_inconsistency});
       continue;
     }
     std::visit(
-        [&](const auto& one) {
+        [&](auto& one) {
           auto decided = decide_one(one, scope);
           if (auto* error = std::get_if<Error>(&decided)) {
             failed = true;

@@ -31,7 +31,7 @@ class Proposals {
   Proposals(const State& state, ProposalRules rules);
 
   // The zxid is one more than the last one given. A createSession's caller names the new session's id.
-  Txn decide(const WriteRequest& request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms);
+  Txn decide(WriteRequest request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms);
   // Before the state applies anything after a load: the digest of outstanding changes starts from the state's.
   void reset();
   // After the state has applied this transaction.
@@ -56,6 +56,16 @@ class Proposals {
     bool in_digest = true;
     SharedAcl acl;
   };
+  struct PathHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view path) const { return std::hash<std::string_view>{}(path); }
+  };
+  using Records = std::unordered_map<std::string, Record, PathHash, std::equal_to<>>;
+  // One for each zxid at which a record changed; the last one, which has the record's own zxid, takes it away.
+  struct Change {
+    std::int64_t zxid;
+    Records::value_type* record;
+  };
   struct Undo {
     std::string path;
     std::optional<Record> before;
@@ -73,26 +83,28 @@ class Proposals {
   void roll_back(std::size_t order_size);
   bool allowed(const Record& record, std::int32_t permissions, const Caller& caller) const;
   bool session_is_open(std::int64_t session_id) const;
+  SharedAcl share(const AclList& acl) const;
 
-  Decided<CreateTxn> decide_one(const CreateRequest& request, const Scope& scope);
-  Decided<DeleteTxn> decide_one(const DeleteRequest& request, const Scope& scope);
-  Decided<SetDataTxn> decide_one(const SetDataRequest& request, const Scope& scope);
-  Decided<SetAclTxn> decide_one(const SetAclRequest& request, const Scope& scope);
+  // These take what they need out of the request.
+  Decided<CreateTxn> decide_one(CreateRequest& request, const Scope& scope);
+  Decided<DeleteTxn> decide_one(DeleteRequest& request, const Scope& scope);
+  Decided<SetDataTxn> decide_one(SetDataRequest& request, const Scope& scope);
+  Decided<SetAclTxn> decide_one(SetAclRequest& request, const Scope& scope);
   Decided<CheckTxn> decide_one(const CheckRequest& request, const Scope& scope);
-  Decided<MultiTxn> decide_one(const MultiRequest& request, const Scope& scope);
+  Decided<MultiTxn> decide_one(MultiRequest& request, const Scope& scope);
   Decided<ErrorTxn> decide_one(const ReconfigRequest& request, const Scope& scope);
   Decided<CreateSessionTxn> decide_one(const CreateSessionRequest& request, const Scope& scope);
   Decided<CloseSessionTxn> decide_one(const CloseSessionRequest& request, const Scope& scope);
-  Decided<DeleteTxn> decide_one(const DeleteContainerRequest& request, const Scope& scope);
+  Decided<DeleteTxn> decide_one(DeleteContainerRequest& request, const Scope& scope);
   Error check_quota(std::string_view path, std::int64_t count, std::int64_t bytes);
   Error check_create_flags(const CreateRequest& request) const;
   Error plan_delete(const std::string& path, const Scope& scope, const DeleteRequest* asked);
 
   const State& state_;
   ProposalRules rules_;
-  std::unordered_map<std::string, Record> records_;
-  std::deque<std::pair<std::int64_t, std::string>> order_;  // zxid and path of each change
-  std::vector<Undo> undo_;                                  // of the multi being decided
+  Records records_;
+  std::deque<Change> order_;
+  std::vector<Undo> undo_;  // of the multi being decided
   bool undoing_ = false;
   std::unordered_set<std::int64_t> closing_;
   std::optional<QuotaExceeded> quota_exceeded_;
