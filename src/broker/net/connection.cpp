@@ -48,7 +48,7 @@ void Connection::start(std::function<void(Connection&)> closed) {
   on_closed_ = std::move(closed);
   asio::co_spawn(transport_->socket().get_executor(), read_loop(),
                  [self = shared_from_this()](const std::exception_ptr& failure) {
-                   if (failure) self->refuse(text_of(failure));
+                   if (failure) self->failed(failure);
                    if (!self->finishing_) self->close();
                  });
 }
@@ -211,16 +211,11 @@ void Connection::resume() {
 }
 
 void Connection::start_request(api::Frame frame) {
-  std::uint64_t slot = outbox_.open();
-  asio::co_spawn(transport_->socket().get_executor(), run_request(slot, std::move(frame)),
-                 [self = shared_from_this()](const std::exception_ptr& failure) {
-                   if (failure) self->refuse(text_of(failure));
-                 });
+  loop_.runners->start(shared_from_this(), outbox_.open(), std::move(frame));
 }
 
-base::Task<void> Connection::run_request(std::uint64_t slot, api::Frame frame) {
-  api::Reply reply = co_await loop_.handler->serve(info_, std::move(frame));
-  if (closed_) co_return;
+void Connection::answered(std::uint64_t slot, api::Reply reply) {
+  if (closed_) return;
   if (reply.kind == api::Reply::Kind::close) {
     base::log_warn(kLogger, "Closing the connection from {} on listener {}: {}", info_.peer, info_.listener,
                    reply.close_reason);
@@ -231,6 +226,8 @@ base::Task<void> Connection::run_request(std::uint64_t slot, api::Frame frame) {
   if (!serving_ || gathered_bytes_ >= kGatheredBytesMax) flush();
 }
 
+void Connection::failed(const std::exception_ptr& failure) { refuse(text_of(failure)); }
+
 void Connection::flush() {
   gathered_bytes_ = 0;
   if (closed_ || writing_) return;
@@ -240,7 +237,7 @@ void Connection::flush() {
     writing_ = true;
     asio::co_spawn(transport_->socket().get_executor(), write_loop(),
                    [self = shared_from_this()](const std::exception_ptr& failure) {
-                     if (failure) self->refuse(text_of(failure));
+                     if (failure) self->failed(failure);
                    });
     return;
   }

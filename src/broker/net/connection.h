@@ -8,15 +8,18 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/task.h"
 #include "broker/api/frame_handler.h"
 #include "broker/net/buffer_pool.h"
 #include "broker/net/outbox.h"
+#include "broker/net/request_runners.h"
 #include "broker/net/transport.h"
 
 namespace broker::net {
@@ -25,6 +28,7 @@ namespace broker::net {
 struct LoopState {
   LoopState() {}
   api::FrameHandler* handler = nullptr;
+  RequestRunners* runners = nullptr;
   std::shared_ptr<BufferPool> pool;
   std::shared_ptr<FrameBudget> budget;
   std::shared_ptr<Buffer> scratch;  // small frames are read and served here; replaced while somebody holds views of it
@@ -45,6 +49,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // No more requests are read; closes once those in flight are answered.
   void finish();
 
+  // For RequestRunners.
+  base::Task<api::Reply> serve(api::Frame frame) { return loop_.handler->serve(info_, std::move(frame)); }
+  void answered(std::uint64_t slot, api::Reply reply);
+  void failed(const std::exception_ptr& failure);
+
   const api::ConnectionInfo& info() const { return info_; }
   bool idle() const { return outbox_.open_slots() == 0; }
   // Holds memory of the budget for a frame that is not complete.
@@ -62,7 +71,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   base::Task<void> read_loop();
   base::Task<void> write_loop();
-  base::Task<void> run_request(std::uint64_t slot, api::Frame frame);
   ReadStatus read_some();
   ReadStatus read_fresh();
   ReadStatus read_on();

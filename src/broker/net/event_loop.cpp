@@ -25,8 +25,11 @@ EventLoop::EventLoop(EventLoopOptions options, LoopState state, ConnectionLimits
       state_(std::move(state)),
       limits_(limits),
       context_(1),
+      runners_(context_.get_executor()),
       work_(context_.get_executor()),
-      sweep_timer_(context_) {}
+      sweep_timer_(context_) {
+  state_.runners = &runners_;
+}
 
 EventLoop::~EventLoop() { stop_and_join(); }
 

@@ -55,6 +55,7 @@ class EventLoop {
   std::function<void()> finished_;
   bool finishing_ = false;
   boost::asio::io_context context_;  // after the state: what its handlers hold goes first
+  RequestRunners runners_;           // after the context, on which its coroutines end
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::steady_timer sweep_timer_;
   std::thread thread_;
