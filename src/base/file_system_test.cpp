@@ -1,4 +1,5 @@
 #include "base/file_system.h"
+#include "base/resident_read.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -63,6 +64,15 @@ TEST_P(AnyFileSystem, TruncateShrinksAndGrowsWithZeros) {
   EXPECT_EQ(content(files(), dir_ + "/f"), std::string("ab\0", 3));
   file->allocate(10);
   EXPECT_EQ(file->size(), 10u);
+}
+
+TEST_P(AnyFileSystem, ReadsWhatIsInMemory) {
+  write(files(), dir_ + "/f", "abcdef");
+  auto file = files().open(dir_ + "/f", OpenMode::read);
+  Bytes into(3);
+  EXPECT_TRUE(read_if_resident(*file, 2, into));
+  EXPECT_EQ(as_text(into), "cde");
+  EXPECT_FALSE(read_if_resident(*file, 4, into));  // it ends before
 }
 
 TEST_P(AnyFileSystem, OpensKeepWhatIsThere) {

@@ -143,7 +143,9 @@ void Log::complete(const CompletedTransaction& completed) {
   entry.first_offset = completed.first_offset;
   entry.last_offset = completed.last_offset;
   entry.last_stable_offset = producers_.last_stable_offset_after(completed);
-  append_transaction_index(where_, segment_of(completed.last_offset)->base_offset(), entry);
+  std::shared_ptr<Segment> segment = segment_of(completed.last_offset);
+  append_transaction_index(where_, segment->base_offset(), entry);
+  segment->made_transaction_index();
 }
 
 AppendResult Log::append_as_follower(base::ByteView batches) {

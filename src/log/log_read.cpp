@@ -97,6 +97,7 @@ std::vector<AbortedTransaction> Log::aborted_between(std::int64_t from, std::int
   BatchScanner behind(*at->second->file(), position_end, at->second->size(), BatchScanner::What::headers);
   if (auto batch = behind.next()) upper = std::min(upper, batch->header.base_offset);
   for (; at != segments_.end(); ++at) {
+    if (!at->second->has_transaction_index()) continue;
     for (const TransactionIndexEntry& entry : read_transaction_index(where_, at->first)) {
       if (entry.last_offset >= from && entry.first_offset < upper) {
         aborted.push_back({entry.producer_id, entry.first_offset});

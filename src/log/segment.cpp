@@ -135,6 +135,13 @@ std::int64_t Segment::retention_timestamp() {
   return modified_ms();
 }
 
+bool Segment::has_transaction_index() {
+  if (!has_transaction_index_) {
+    has_transaction_index_ = where_.files.exists(where_.path(base_offset_, kTransactionIndexSuffix));
+  }
+  return *has_transaction_index_;
+}
+
 std::int64_t Segment::modified_ms() const {
   return where_.files.info(where_.path(base_offset_, kLogSuffix)).modified_ms;
 }

@@ -79,6 +79,10 @@ class Segment {
   // (finish() before).
   std::vector<std::shared_ptr<base::File>> files_to_sync(bool with_indexes);
 
+  // Whether there is a .txnindex. Looked for once, as every read_committed fetch asks; told when one is made.
+  bool has_transaction_index();
+  void made_transaction_index() { has_transaction_index_ = true; }
+
   OffsetIndex& offset_index() { return offset_index_; }
   TimeIndex& time_index() { return time_index_; }
 
@@ -104,6 +108,7 @@ class Segment {
   bool max_timestamp_known_ = false;
   TimestampOffset max_timestamp_;
   std::optional<std::int64_t> first_batch_max_timestamp_;
+  std::optional<bool> has_transaction_index_;
   std::int64_t roll_jitter_ms_ = -1;  // drawn at the first append
 
   // The last appends, so that readers at the end of the log need no index. Newest overwrites oldest.

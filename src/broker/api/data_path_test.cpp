@@ -117,6 +117,33 @@ TEST_F(DataPath, FetchGivesBackWhatWasProducedInEveryVersion) {
   }
 }
 
+TEST_F(DataPath, ShortSlicesLeaveAsBytesLongOnesFromTheFile) {
+  const auto file_slices = [&](const FetchRequest& request) {
+    const Reply reply = broker.serve(TestBroker::frame_of(request, 12));
+    std::size_t count = 0;
+    for (const auto& each : reply.message.slices()) count += each.records.is_slice() ? 1 : 0;
+    return count;
+  };
+  const std::string seven_kib(7 << 10, 'x');
+  broker.add_topic("t", 12);
+  for (std::int32_t partition = 0; partition < 12; ++partition) {
+    produce(produce_request("t", batch_of({seven_kib}), -1, partition));
+  }
+  const FetchRequest one = fetch_request("t", 0, 3);
+  EXPECT_EQ(file_slices(one), 0u);
+  EXPECT_EQ(fetch(one).responses.at(0).partitions.at(0).records.size(), batch_of({seven_kib}).size());
+  FetchRequest all = one;
+  for (std::int32_t partition = 4; partition < 12; ++partition) {
+    auto& wanted = all.topics[0].partitions.emplace_back(all.topics[0].partitions[0]);
+    wanted.partition = partition;
+  }
+  all.topics[0].partitions.emplace_back(all.topics[0].partitions[0]).partition = 0;
+  EXPECT_EQ(file_slices(all), 1u);  // the bytes of one response are bounded
+  produce(produce_request("t", batch_of({seven_kib}), -1, 3));
+  EXPECT_EQ(file_slices(one), 1u);  // two batches are long
+  EXPECT_EQ(fetch(one).responses.at(0).partitions.at(0).records.size(), 2 * batch_of({seven_kib}).size());
+}
+
 TEST_F(DataPath, OldClientsGetOldFormats) {
   broker.add_topic("t");
   produce(produce_request("t", batch_of({"one", "two"})));

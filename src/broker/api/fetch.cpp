@@ -33,8 +33,13 @@ struct Reading {
   Reading() {}
   std::shared_ptr<partition::Partition> partition;
   partition::FetchOutcome outcome;
-  std::optional<base::Bytes> converted;  // instead of the slice, for old clients
+  std::optional<base::Bytes> bytes;  // instead of the slice: it was short, or converted for an old client
 };
+
+// A short slice is read and sent with the rest of the response, which costs less than a sendfile of its own. Not
+// without bound, since a slice itself takes no memory.
+constexpr std::size_t kShortSliceBytes = 8u << 10;
+constexpr std::size_t kShortSlicesBytesMax = 64u << 10;  // of one response
 
 struct Limits {
   std::int64_t max_bytes = 0;
@@ -141,8 +146,8 @@ PartitionAnswer answer_of(const FetchTarget& target, Reading& reading) {
   } else {
     answer.aborted_transactions.reset();
   }
-  if (reading.converted) {
-    answer.records = protocol::Records::own(std::move(*reading.converted));
+  if (reading.bytes) {
+    answer.records = protocol::Records::own(std::move(*reading.bytes));
   } else if (data.records.size > 0) {
     answer.records = protocol::Records::slice(std::move(data.records.file), data.records.position, data.records.size);
   } else {
@@ -200,11 +205,23 @@ void convert_all(const FetchPlan& plan, std::int8_t to_magic, std::vector<Readin
     slice = storage::FileSlice();
     auto converted = protocol::down_convert(bytes, to_magic, plan.targets[i].offset);
     if (converted) {
-      readings[i].converted = std::move(*converted);
+      readings[i].bytes = std::move(*converted);
     } else {
       readings[i].outcome = partition::FetchOutcome();
       readings[i].outcome.error = converted.error();
     }
+  }
+}
+
+void take_short_slices(std::vector<Reading>& readings) {
+  std::size_t left = kShortSlicesBytesMax;
+  for (Reading& each : readings) {
+    storage::FileSlice& slice = each.outcome.data.records;
+    if (slice.size == 0 || slice.size > std::min(kShortSliceBytes, left)) continue;
+    each.bytes = partition::read_resident(slice);
+    if (!each.bytes) continue;
+    left -= slice.size;
+    slice = storage::FileSlice();
   }
 }
 
@@ -216,6 +233,7 @@ base::Task<void> prepare(const RequestContext& context, const FetchPlan& plan, s
     co_await partition::run_aside(std::move(work));
     co_return;
   }
+  take_short_slices(readings);
   std::vector<storage::FileSlice> slices = slices_of(readings);
   if (!partition::all_resident(slices)) co_await partition::read_ahead(std::move(slices));
 }

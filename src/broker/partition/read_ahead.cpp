@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "base/resident_read.h"
 
 namespace broker::partition {
 namespace {
@@ -35,6 +36,12 @@ bool all_resident(const std::vector<storage::FileSlice>& slices) {
   return std::all_of(slices.begin(), slices.end(), [](const storage::FileSlice& slice) {
     return slice.file->is_resident(slice.position, static_cast<std::size_t>(slice.size));
   });
+}
+
+std::optional<base::Bytes> read_resident(const storage::FileSlice& slice) {
+  base::Bytes bytes(slice.size);
+  if (!base::read_if_resident(*slice.file, slice.position, bytes)) return std::nullopt;
+  return bytes;
 }
 
 base::Task<void> run_aside(std::function<void()> work) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/task.h"
@@ -11,6 +12,8 @@
 namespace broker::partition {
 
 bool all_resident(const std::vector<storage::FileSlice>& slices);
+// The bytes of the slice if they are in memory.
+std::optional<base::Bytes> read_resident(const storage::FileSlice& slice);
 // Runs work that waits for disks, or takes long, on one of those threads, and returns on the caller's event loop. What
 // it throws is logged.
 base::Task<void> run_aside(std::function<void()> work);
