@@ -24,9 +24,11 @@ ALLOWED = {
     "broker/partition": ["base", "protocol", "log", "broker/config", "broker/metadata"],
     "broker/controller": ["base", "protocol", "log", "zk/client", "zk/proto", "broker/config", "broker/metadata",
                           "broker/partition"],
-    "broker/group": ["base", "protocol", "broker/config", "broker/metadata"],
+    "broker/coordinator": ["base", "protocol"],
+    "broker/group": ["base", "protocol", "broker/config", "broker/coordinator", "broker/metadata"],
+    "broker/transaction": ["base", "protocol", "broker/config", "broker/coordinator"],
     "broker/api": ["base", "protocol", "log", "broker/config", "broker/metadata", "broker/partition",
-                   "broker/controller", "broker/group"],
+                   "broker/controller", "broker/coordinator", "broker/group", "broker/transaction"],
     "broker/net": ["base", "protocol", "broker/config", "broker/api"],
     "broker": ["base", "protocol", "log", "zk", "broker"],
 }

@@ -26,6 +26,7 @@ CLASSES = {
     "kafka-dump-log": ("kafka.tools.DumpLogSegments", "org.apache.kafka.tools.DumpLogSegments"),
     "kafka-leader-election": ("org.apache.kafka.tools.LeaderElectionCommand",) * 2,
     "kafka-reassign-partitions": ("org.apache.kafka.tools.reassign.ReassignPartitionsCommand",) * 2,
+    "kafka-transactions": ("org.apache.kafka.tools.TransactionsCommand",) * 2,
     "zookeeper-shell": ("org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka", None),
 }
 

@@ -1,11 +1,12 @@
-"""A Python with the pinned packages of a requirements.txt, kept under build/compat."""
+"""A Python with the pinned packages of python/requirements*.txt, kept under build/compat."""
 import subprocess
 import sys
 
 
-def python(context):
-    wanted = context.root / "compat-tests" / "python" / "requirements.txt"
-    target = context.cache / "venv"
+def python(context, variant=None):
+    suffix = f"-{variant}" if variant else ""
+    wanted = context.root / "compat-tests" / "python" / f"requirements{suffix}.txt"
+    target = context.cache / f"venv{suffix}"
     stamp = target / ".requirements.txt"
     if not stamp.exists() or stamp.read_bytes() != wanted.read_bytes():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(target)], check=True)

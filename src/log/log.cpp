@@ -176,6 +176,16 @@ void Log::expire_producers(std::int64_t now_ms) {
   producers_.expire(now_ms, options_.producer_id_expiration_ms);
 }
 
+std::uint64_t Log::start_verification(std::int64_t producer_id) {
+  std::lock_guard lock(mutex_);
+  return producers_.start_verification(producer_id);
+}
+
+void Log::cancel_verification(std::int64_t producer_id, std::uint64_t guard) {
+  std::lock_guard lock(mutex_);
+  producers_.cancel_verification(producer_id, guard);
+}
+
 std::vector<ActiveProducer> Log::active_producers() const {
   std::lock_guard lock(mutex_);
   return producers_.active();

@@ -89,6 +89,11 @@ class Log {
   // crc where they change; they may be reused once this returns. Nothing is fsynced unless flush.messages says so.
   //   before  [start … end)            after  [start … end | end … end+n)
   AppendResult append_as_leader(base::MutableByteView batch, const AppendContext& context);
+  // Before the first batch of a producer's transaction: what to put into AppendContext once its coordinator has said
+  // that the transaction knows this partition; 0 if there is nothing to ask. If it says no, the verification is
+  // cancelled.
+  std::uint64_t start_verification(std::int64_t producer_id);
+  void cancel_verification(std::int64_t producer_id, std::uint64_t guard);
   // Appends whole batches as the leader wrote them. Offsets must not go back.
   AppendResult append_as_follower(base::ByteView batches);
 
@@ -197,7 +202,7 @@ class Log {
   LogOffsets offsets_locked() const;
   std::int64_t last_stable_offset_locked() const;
   AppendResult append_validated(protocol::ValidatedRecords& records, const AppendContext& context);
-  protocol::ErrorCode check_producer(const protocol::ValidatedRecords& records, AppendOrigin origin,
+  protocol::ErrorCode check_producer(const protocol::ValidatedRecords& records, const AppendContext& context,
                                      std::optional<ControlMarker>& marker) const;
   void append_to_segment(const SegmentAppend& append, std::int64_t now_ms);
   void complete(const CompletedTransaction& completed);

@@ -74,10 +74,12 @@ AppendResult Log::append_as_leader(base::MutableByteView batch, const AppendCont
   }
 }
 
-ErrorCode Log::check_producer(const protocol::ValidatedRecords& records, AppendOrigin origin,
+ErrorCode Log::check_producer(const protocol::ValidatedRecords& records, const AppendContext& context,
                               std::optional<ControlMarker>& marker) const {
   if (!records.header.has_producer_id()) return ErrorCode::none;
-  if (!records.header.is_control()) return producers_.check_data(records.header, origin);
+  if (!records.header.is_control()) {
+    return producers_.check_data(records.header, context.origin, context.verification_guard);
+  }
   marker = read_control_marker(records.batch);
   return marker ? producers_.check_marker(records.header, *marker) : ErrorCode::none;
 }
@@ -104,7 +106,7 @@ AppendResult Log::append_validated(protocol::ValidatedRecords& records, const Ap
     }
   }
   std::optional<ControlMarker> marker;
-  ErrorCode error = check_producer(records, context.origin, marker);
+  ErrorCode error = check_producer(records, context, marker);
   if (error != ErrorCode::none) return failure(error);
 
   result.first_offset = log_end_offset_;

@@ -522,6 +522,44 @@ TEST_F(LogTest, TransactionsHoldTheLastStableOffset) {
   }
 }
 
+TEST_F(LogTest, ALateBatchOpensNoTransaction) {
+  open();
+  BatchFields fields = from(1, 0, 0);
+  fields.transactional = true;
+  const auto append_verified = [&](std::uint64_t guard) {
+    base::Bytes batch = make_batch({"x"}, fields);
+    AppendContext context;
+    context.verification_guard = guard;
+    AppendResult result = log().append_as_leader(batch, context);
+    if (result.ok()) ++fields.base_sequence;
+    return result.error;
+  };
+  const auto mark = [&] {
+    return append_bytes(protocol::build_control_batch(1, 0, protocol::ControlType::commit, 0, 1), 0,
+                        protocol::AppendOrigin::coordinator);
+  };
+  EXPECT_EQ(append_verified(0), ErrorCode::invalid_txn_state) << "nobody has asked";
+  const std::uint64_t guard = log().start_verification(1);
+  EXPECT_NE(guard, 0u);
+  EXPECT_EQ(log().start_verification(1), guard) << "two requests at once";
+  EXPECT_EQ(append_verified(guard + 1), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(append_verified(guard), ErrorCode::none);
+  EXPECT_EQ(log().start_verification(1), 0u) << "the transaction is open";
+  EXPECT_EQ(append_verified(guard), ErrorCode::none) << "the other one of the two";
+  EXPECT_EQ(append_verified(0), ErrorCode::none);
+  mark();
+  EXPECT_EQ(append_verified(0), ErrorCode::invalid_txn_state) << "late";
+  EXPECT_EQ(append_verified(guard), ErrorCode::invalid_txn_state);
+  const std::uint64_t next = log().start_verification(1);
+  EXPECT_NE(next, guard);
+  mark();
+  EXPECT_EQ(append_verified(next), ErrorCode::invalid_txn_state) << "a marker came between question and append";
+  const std::uint64_t last = log().start_verification(1);
+  log().cancel_verification(1, last);
+  EXPECT_EQ(append_verified(last), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(log().last_stable_offset(), log().log_end_offset());
+}
+
 // --- Directory ---
 
 TEST_F(LogTest, KeepsItsTopicId) {

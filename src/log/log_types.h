@@ -25,6 +25,8 @@ struct AppendContext {
   std::int16_t produce_version = 11;  // of the Produce request; decides whether zstd is allowed
   AppendOrigin origin = AppendOrigin::client;
   std::int64_t now_ms = 0;
+  // For transactional batches: from Log::start_verification(). Nothing: isn't asked for.
+  std::optional<std::uint64_t> verification_guard;
 };
 
 struct AppendResult {

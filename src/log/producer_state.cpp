@@ -38,9 +38,18 @@ const ProducerBatch* ProducerState::find_duplicate(const BatchHeader& batch) con
   return nullptr;
 }
 
-ErrorCode ProducerState::check_data(const BatchHeader& batch, AppendOrigin origin) const {
+ErrorCode ProducerState::check_data(const BatchHeader& batch, AppendOrigin origin,
+                                    std::optional<std::uint64_t> verification_guard) const {
   if (!batch.has_producer_id()) return ErrorCode::none;
   const Producer* producer = find(batch.producer_id);
+  const bool opens_transaction =
+      batch.is_transactional() && (producer == nullptr || !producer->transaction_first_offset);
+  if (verification_guard && opens_transaction) {
+    auto under_way = verifications_.find(batch.producer_id);
+    if (under_way == verifications_.end() || under_way->second != *verification_guard) {
+      return ErrorCode::invalid_txn_state;
+    }
+  }
   if (producer == nullptr) return ErrorCode::none;
   if (batch.producer_epoch < producer->epoch) return ErrorCode::invalid_producer_epoch;
   if (origin == AppendOrigin::client) {
@@ -81,10 +90,12 @@ void ProducerState::apply_data(const BatchHeader& batch) {
   if (batch.is_transactional() && !producer.transaction_first_offset) {
     producer.transaction_first_offset = batch.base_offset;
     open_transactions_[batch.base_offset] = batch.producer_id;
+    verifications_.erase(batch.producer_id);
   }
 }
 
 std::optional<CompletedTransaction> ProducerState::apply_marker(const BatchHeader& batch, const ControlMarker& marker) {
+  verifications_.erase(batch.producer_id);
   Producer& producer = producers_[batch.producer_id];
   if (producer.epoch != batch.producer_epoch) {
     producer.batches.clear();
@@ -110,6 +121,19 @@ std::optional<CompletedTransaction> ProducerState::apply(const BatchHeader& batc
   auto marker = read_control_marker(bytes);
   if (!marker) return std::nullopt;
   return apply_marker(batch, *marker);
+}
+
+std::uint64_t ProducerState::start_verification(std::int64_t producer_id) {
+  const Producer* producer = find(producer_id);
+  if (producer != nullptr && producer->transaction_first_offset) return 0;
+  std::uint64_t& guard = verifications_[producer_id];
+  if (guard == 0) guard = ++last_guard_;
+  return guard;
+}
+
+void ProducerState::cancel_verification(std::int64_t producer_id, std::uint64_t guard) {
+  auto under_way = verifications_.find(producer_id);
+  if (under_way != verifications_.end() && under_way->second == guard) verifications_.erase(under_way);
 }
 
 std::optional<std::int64_t> ProducerState::first_unstable_offset() const {
@@ -148,6 +172,7 @@ void ProducerState::clear() {
   producers_.clear();
   open_transactions_.clear();
   unreplicated_transactions_.clear();
+  verifications_.clear();
 }
 
 std::vector<ProducerSnapshotEntry> ProducerState::snapshot() const {

@@ -44,8 +44,10 @@ class ProducerState {
  public:
   // A batch that the producer sent before, among its last five.
   const ProducerBatch* find_duplicate(const protocol::BatchHeader& batch) const;
-  // Whether a data batch may be appended: sequence (clients only), epoch, transaction.
-  protocol::ErrorCode check_data(const protocol::BatchHeader& batch, AppendOrigin origin) const;
+  // Whether a data batch may be appended: sequence (clients only), epoch, transaction. With a guard, the first batch of
+  // a transaction needs the one that start_verification() gave, and no marker since then.
+  protocol::ErrorCode check_data(const protocol::BatchHeader& batch, AppendOrigin origin,
+                                 std::optional<std::uint64_t> verification_guard = std::nullopt) const;
   protocol::ErrorCode check_marker(const protocol::BatchHeader& batch, const ControlMarker& marker) const;
 
   // After the append, or from the log at recovery; both without checks.
@@ -53,6 +55,12 @@ class ProducerState {
   std::optional<CompletedTransaction> apply_marker(const protocol::BatchHeader& batch, const ControlMarker& marker);
   // Either of them, told by the header; needs the whole batch if it is a control batch.
   std::optional<CompletedTransaction> apply(const protocol::BatchHeader& batch, base::ByteView bytes);
+
+  // KIP-890: before the first batch of a transaction, its coordinator is asked whether it knows of this partition. The
+  // guard ties answer and append together: a marker in between makes it worthless, or the batch would open a
+  // transaction that nobody ends. 0: a transaction of the producer is open, nothing to ask.
+  std::uint64_t start_verification(std::int64_t producer_id);
+  void cancel_verification(std::int64_t producer_id, std::uint64_t guard);
 
   // The first offset of open transactions, and of completed ones whose marker the high watermark hasn't passed.
   std::optional<std::int64_t> first_unstable_offset() const;
@@ -85,6 +93,8 @@ class ProducerState {
   const Producer* find(std::int64_t producer_id) const;
 
   std::unordered_map<std::int64_t, Producer> producers_;
+  std::unordered_map<std::int64_t, std::uint64_t> verifications_;  // under way: producer id -> guard
+  std::uint64_t last_guard_ = 0;
   std::map<std::int64_t, std::int64_t> open_transactions_;                  // first offset -> producer id
   std::map<std::int64_t, CompletedTransaction> unreplicated_transactions_;  // by first offset
 };

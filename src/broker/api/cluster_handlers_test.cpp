@@ -95,6 +95,8 @@ class ClusterHandlers : public ::testing::Test {
                   unused_.as<partition::PartitionManager>(),
                   cluster_,
                   unused_.as<group::GroupCoordinator>(),
+                  unused_.as<transaction::TransactionCoordinator>(),
+                  unused_.as<transaction::MarkerWriter>(),
                   unused_.as<FetchSessions>(),
                   unused_.as<ProducerIds>(),
                   1} {
@@ -301,6 +303,8 @@ TEST_F(ClusterHandlers, DeleteTopics) {
                     services_.partitions,
                     cluster_,
                     services_.groups,
+                    services_.transactions,
+                    services_.markers,
                     services_.fetch_sessions,
                     services_.producer_ids,
                     1};

@@ -169,7 +169,8 @@ TEST_F(DataPath, ProduceErrors) {
   EXPECT_EQ(produce(produce_request("t", good, 2)).error_code, ErrorCode::invalid_required_acks);
   EXPECT_EQ(produce(produce_request("t", good, -2)).error_code, ErrorCode::invalid_required_acks);
   EXPECT_EQ(produce(produce_request("t", batch_of({"a"}, 1, kAttributeTransactional))).error_code,
-            ErrorCode::invalid_txn_state);
+            ErrorCode::transactional_id_authorization_failed)
+      << "without a transactional id";
   base::Bytes broken = good;
   broken.back() ^= 1;
   EXPECT_EQ(produce(produce_request("t", broken)).error_code, ErrorCode::corrupt_message);
@@ -306,7 +307,7 @@ TEST_F(DataPath, LongPollWakesWhenDataArrives) {
   EXPECT_FALSE(reply);
   std::thread producer([&] {
     base::Bytes batch = batch_of({"x"});
-    EXPECT_TRUE(broker.manager.find("t", 1)->append(batch, {.acks = 1, .now_ms = 1}).ok());
+    EXPECT_TRUE(broker.manager.find("t", 1)->append(batch, {.acks = 1, .now_ms = 1, .verification_guard = {}}).ok());
   });
   while (!reply) broker.loop.run_one();
   producer.join();
@@ -498,7 +499,9 @@ TEST_F(DataPath, ProducerIdsComeFromBlocks) {
   EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->producer_id, 2002);
   EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->error_code, ErrorCode::coordinator_load_in_progress);
   request.transactional_id = "tx";
-  EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->error_code, ErrorCode::coordinator_not_available);
+  EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->error_code, ErrorCode::invalid_transaction_timeout);
+  request.transaction_timeout_ms = 1000;
+  EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->error_code, ErrorCode::not_coordinator);
   request.transactional_id = "";
   EXPECT_EQ(broker.ask<InitProducerIdResponse>(request, 5)->error_code, ErrorCode::invalid_request);
 }

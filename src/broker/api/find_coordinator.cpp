@@ -1,5 +1,5 @@
 // FindCoordinator v0-6. v1: key types, throttle time, error message. v4: several keys. v6: coordinators of share
-// groups. Only groups have a coordinator here.
+// groups. Groups and transactional ids have a coordinator here.
 #include "protocol/messages/find_coordinator.h"
 
 #include <algorithm>
@@ -8,8 +8,8 @@
 #include "broker/api/handlers.h"
 #include "broker/api/request_context.h"
 #include "broker/group/group_coordinator.h"
-#include "broker/group/group_records.h"
 #include "broker/metadata/cluster_metadata.h"
+#include "broker/transaction/transaction_coordinator.h"
 
 namespace broker::api {
 namespace {
@@ -19,7 +19,7 @@ using protocol::FindCoordinatorResponse;
 
 constexpr std::int8_t kGroupKey = 0;
 constexpr std::int16_t kFirstVersionOfBatches = 4;
-constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
+constexpr std::int8_t kTransactionKey = 1;
 
 void refuse(FindCoordinatorResponse::Coordinator& answer, ErrorCode error, std::optional<std::string> message) {
   answer.node_id = -1;
@@ -41,18 +41,24 @@ const metadata::Endpoint* endpoint_on(const metadata::ClusterMetadata& cluster, 
 base::Task<FindCoordinatorResponse::Coordinator> find(RequestContext& context, std::string key, std::int8_t key_type) {
   FindCoordinatorResponse::Coordinator answer;
   answer.key = key;
-  if (key_type != kGroupKey) {
-    refuse(answer, ErrorCode::invalid_request, "This broker coordinates consumer groups only.");
+  if (key_type != kGroupKey && key_type != kTransactionKey) {
+    refuse(answer, ErrorCode::invalid_request, "This broker coordinates consumer groups and transactions only.");
     co_return answer;
   }
-  // The leader of the group's partition coordinates it. The topic is made when the first group is looked for.
-  const std::int32_t count = co_await context.services.groups.partition_count_or_create();
+  // The leader of the key's partition coordinates it. The topic is made when the first one is looked for.
+  std::int32_t count = 0;
+  if (key_type == kGroupKey) {
+    count = co_await context.services.groups.partition_count_or_create();
+  } else {
+    count = co_await context.services.transactions.partition_count_or_create();
+  }
   const auto cluster = context.services.metadata.get();
-  const metadata::Topic* topic = cluster->topic(kOffsetsTopic);
+  const metadata::Topic* topic =
+      cluster->topic(key_type == kGroupKey ? metadata::kOffsetsTopic : metadata::kTransactionsTopic);
   const metadata::Endpoint* endpoint = nullptr;
   std::int32_t leader = -1;
   if (count > 0 && topic != nullptr) {
-    auto partition = topic->partitions.find(group::partition_of(key, count));
+    auto partition = topic->partitions.find(coordinator::partition_of(key, count));
     if (partition != topic->partitions.end()) leader = partition->second.leader;
     endpoint = endpoint_on(*cluster, leader, context.listener);
   }

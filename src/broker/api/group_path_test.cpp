@@ -144,10 +144,10 @@ TEST_F(GroupPath, FindCoordinatorInEveryVersion) {
       EXPECT_EQ(response.coordinators[1].node_id, TestBroker::kBrokerId);
     }
   }
-  FindCoordinatorRequest transactional;
-  transactional.key = "x";
-  transactional.key_type = 1;
-  EXPECT_EQ(ask<FindCoordinatorResponse>(transactional, 1).error_code, ErrorCode::invalid_request);
+  FindCoordinatorRequest share;
+  share.key = "x";
+  share.key_type = 2;
+  EXPECT_EQ(ask<FindCoordinatorResponse>(share, 1).error_code, ErrorCode::invalid_request);
 }
 
 TEST_F(GroupPath, AMembersLifeInEveryVersion) {

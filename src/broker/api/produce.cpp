@@ -1,5 +1,6 @@
 // Produce v0-13. v1: throttle time. v2: log append time. v3: transactional id; one batch of magic 2 for each partition.
-// v5: log start offset. v7: zstd. v8: which records were refused, and why. v10: who leads instead. v13: topics by id.
+// v5: log start offset. v7: zstd. v8: which records were refused, and why. v10: who leads instead. v11: the client knows
+// TRANSACTION_ABORTABLE. v12: partitions are added to the transaction implicitly. v13: topics by id.
 #include "protocol/messages/produce.h"
 
 #include <utility>
@@ -10,8 +11,8 @@
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
 #include "broker/api/request_context.h"
+#include "broker/api/transaction_check.h"
 #include "broker/partition/timed_wait.h"
-#include "protocol/record_batch.h"
 
 namespace broker::api {
 namespace {
@@ -32,11 +33,6 @@ struct Uncommitted {
 base::MutableByteView writable(const protocol::Records& records) {
   base::ByteView bytes = records.bytes();
   return {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-}
-
-bool is_transactional(const protocol::Records& records) {
-  auto header = protocol::read_batch_header(records.bytes());
-  return header && header->is_transactional();
 }
 
 // Only the tool that is made for it may write to an internal topic from outside.
@@ -69,7 +65,8 @@ void fill_answer(PartitionAnswer& answer, storage::AppendResult result) {
 }
 
 storage::AppendResult append(const RequestContext& context, const ProduceRequest& request,
-                             const ProduceRequest::PartitionProduceData& data, const FoundPartition& found) {
+                             const ProduceRequest::PartitionProduceData& data, const FoundPartition& found,
+                             ProduceTransactions::Verdict transaction) {
   storage::AppendResult refused;
   if (request.acks < -1 || request.acks > 1) {
     refused.error = ErrorCode::invalid_required_acks;
@@ -77,14 +74,16 @@ storage::AppendResult append(const RequestContext& context, const ProduceRequest
   }
   refused.error = found.error;
   if (!found.partition) return refused;
-  if (is_transactional(data.records)) {  // nobody has told us of this transaction
-    refused.error = ErrorCode::invalid_txn_state;
+  if (transaction.error != ErrorCode::none) {
+    refused.error = transaction.error;
+    refused.error_message = std::move(transaction.message);
     return refused;
   }
   partition::AppendOptions options;
   options.acks = request.acks;
   options.produce_version = context.api_version;
   options.now_ms = context.services.clock.wall_ms();
+  options.verification_guard = transaction.guard;
   return found.partition->append(writable(data.records), options);
 }
 
@@ -119,6 +118,8 @@ void answer_nothing(RequestContext& context, const ProduceResponse& response) {
 base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest request) {
   ProduceResponse response;
   std::vector<Uncommitted> uncommitted;
+  ProduceTransactions transactions;
+  if (ProduceTransactions::concerns(request)) co_await transactions.check(context, request);
   response.responses.reserve(request.topic_data.size());
   for (ProduceRequest::TopicProduceData& topic : request.topic_data) {
     ProduceResponse::TopicProduceResponse& topic_answer = response.responses.emplace_back();
@@ -129,7 +130,7 @@ base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest reque
       PartitionAnswer& answer = topic_answer.partition_responses.emplace_back();
       answer.index = data.index;
       FoundPartition found = find(context, topic, data.index);
-      storage::AppendResult result = append(context, request, data, found);
+      storage::AppendResult result = append(context, request, data, found, transactions.next());
       const std::int64_t end_offset = result.last_offset + 1;
       fill_answer(answer, std::move(result));
       add_leader_hint(context, topic, answer, response);

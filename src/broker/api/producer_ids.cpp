@@ -24,7 +24,7 @@ base::Task<protocol::Result<std::int64_t>> ProducerIds::next() {
     protocol::Result<controller::ProducerIdBlock> block = ErrorCode::unknown_server_error;
     std::exception_ptr failure;
     try {
-      block = co_await cluster_.allocate_producer_ids();
+      block = co_await cluster_->allocate_producer_ids();
     } catch (...) {
       failure = std::current_exception();
     }

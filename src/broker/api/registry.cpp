@@ -5,6 +5,8 @@
 
 #include "broker/api/handlers.h"
 #include "broker/api/serve.h"
+#include "protocol/messages/add_offsets_to_txn.h"
+#include "protocol/messages/add_partitions_to_txn.h"
 #include "protocol/messages/alter_configs.h"
 #include "protocol/messages/api_versions.h"
 #include "protocol/messages/controlled_shutdown.h"
@@ -17,8 +19,11 @@
 #include "protocol/messages/describe_configs.h"
 #include "protocol/messages/describe_groups.h"
 #include "protocol/messages/describe_log_dirs.h"
+#include "protocol/messages/describe_producers.h"
 #include "protocol/messages/describe_topic_partitions.h"
+#include "protocol/messages/describe_transactions.h"
 #include "protocol/messages/elect_leaders.h"
+#include "protocol/messages/end_txn.h"
 #include "protocol/messages/fetch.h"
 #include "protocol/messages/find_coordinator.h"
 #include "protocol/messages/heartbeat.h"
@@ -28,6 +33,7 @@
 #include "protocol/messages/leave_group.h"
 #include "protocol/messages/list_groups.h"
 #include "protocol/messages/list_offsets.h"
+#include "protocol/messages/list_transactions.h"
 #include "protocol/messages/metadata.h"
 #include "protocol/messages/offset_commit.h"
 #include "protocol/messages/offset_delete.h"
@@ -35,6 +41,8 @@
 #include "protocol/messages/offset_for_leader_epoch.h"
 #include "protocol/messages/produce.h"
 #include "protocol/messages/sync_group.h"
+#include "protocol/messages/txn_offset_commit.h"
+#include "protocol/messages/write_txn_markers.h"
 
 namespace broker::api {
 namespace {
@@ -69,6 +77,11 @@ constexpr std::array kServed = {
     SERVES(DeleteRecords, 0, 2),
     SERVES(InitProducerId, 0, 5),
     SERVES(OffsetForLeaderEpoch, 0, 4),
+    SERVES(AddPartitionsToTxn, 0, 5),
+    SERVES(AddOffsetsToTxn, 0, 4),
+    SERVES(EndTxn, 0, 4),
+    SERVES(WriteTxnMarkers, 0, 2),
+    SERVES(TxnOffsetCommit, 0, 4),
     SERVES(DescribeConfigs, 0, 4),
     SERVES(AlterConfigs, 0, 2),
     SERVES(DescribeLogDirs, 0, 5),
@@ -78,6 +91,9 @@ constexpr std::array kServed = {
     SERVES(IncrementalAlterConfigs, 0, 1),
     SERVES(OffsetDelete, 0, 0),
     SERVES(DescribeCluster, 0, 2),
+    SERVES(DescribeProducers, 0, 0),
+    SERVES(DescribeTransactions, 0, 0),
+    SERVES(ListTransactions, 0, 1),
     SERVES(DescribeTopicPartitions, 0, 0),
 };
 // clang-format on

@@ -25,6 +25,10 @@ class Cluster;
 namespace broker::group {
 class GroupCoordinator;
 }
+namespace broker::transaction {
+class MarkerWriter;
+class TransactionCoordinator;
+}  // namespace broker::transaction
 
 namespace broker::api {
 
@@ -39,6 +43,8 @@ struct Services {
   partition::PartitionManager& partitions;
   controller::Cluster& cluster;
   group::GroupCoordinator& groups;
+  transaction::TransactionCoordinator& transactions;
+  transaction::MarkerWriter& markers;
   FetchSessions& fetch_sessions;
   ProducerIds& producer_ids;
   std::int32_t broker_id = -1;

@@ -34,9 +34,12 @@ BrokerApp::Parts::Parts(std::shared_ptr<const config::BrokerConfig> config)
       logs(base::real_file_system(), clock, log_manager_config(*config)),
       partitions(config->hot().broker_id, logs,
                  [this](const std::string& topic) { return settings_of(configs, topic); }),
-      group_log(partitions, metadata),
+      group_log(metadata::kOffsetsTopic, partitions, metadata),
+      transaction_log(metadata::kTransactionsTopic, partitions, metadata),
       groups(group_log, clock, group::limits_from(*config)),
-      router(partitions, groups),
+      markers(clock, partitions, metadata, groups),
+      transactions({transaction_log, clock, producer_ids, markers}, transaction::limits_from(*config)),
+      router(partitions, groups, transactions),
       fetch_sessions(static_cast<std::size_t>(config->get_int("max.incremental.fetch.session.cache.slots"))) {}
 
 BrokerApp::Parts::~Parts() {
@@ -111,6 +114,8 @@ void BrokerApp::Parts::make_controller() {
   controller =
       std::make_unique<controller::Controller>(executor, std::move(access), clock, metadata, router, std::move(hooks));
   group_log.set_cluster(*controller);
+  transaction_log.set_cluster(*controller);
+  producer_ids.set_cluster(*controller);
   control_work.emplace(control_loop.get_executor());
   control_thread = std::thread([this] { control_loop.run(); });
   pthread_setname_np(control_thread.native_handle(), "control");
@@ -145,9 +150,9 @@ void BrokerApp::Parts::follow_config_changes() {
 
 void BrokerApp::Parts::listen() {
   const auto config = configs.broker();
-  producer_ids = std::make_unique<api::ProducerIds>(*controller);
   services = std::unique_ptr<api::Services>(new api::Services{clock, configs, metadata, partitions, *controller, groups,
-                                                              fetch_sessions, *producer_ids, config->hot().broker_id});
+                                                              transactions, markers, fetch_sessions, producer_ids,
+                                                              config->hot().broker_id});
   dispatcher = std::make_unique<api::Dispatcher>(*services);
   server = std::make_unique<net::Server>(server_options(*config), *dispatcher);
 }
@@ -203,6 +208,7 @@ void BrokerApp::Parts::start() {
 
 void BrokerApp::Parts::stop() {
   base::log_info(kLogger, "[KafkaServer id={}] shutting down", configs.broker()->hot().broker_id);
+  transactions.stop();
   groups.stop();
   partitions.shutdown();
   if (server) server->stop();

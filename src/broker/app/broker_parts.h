@@ -17,7 +17,8 @@
 #include "broker/api/producer_ids.h"
 #include "broker/api/request_context.h"
 #include "broker/app/broker_app.h"
-#include "broker/app/partition_group_log.h"
+#include "broker/app/partition_coordinator_log.h"
+#include "broker/api/partition_marker_writer.h"
 #include "broker/app/partition_router.h"
 #include "broker/app/scheduler.h"
 #include "broker/config/config_store.h"
@@ -26,6 +27,7 @@
 #include "broker/metadata/cluster_metadata.h"
 #include "broker/net/server.h"
 #include "broker/partition/partition_manager.h"
+#include "broker/transaction/transaction_coordinator.h"
 #include "log/log_manager.h"
 
 namespace broker::app {
@@ -50,12 +52,15 @@ struct BrokerApp::Parts {
   metadata::MetadataCache metadata;
   storage::LogManager logs;
   partition::PartitionManager partitions;
-  PartitionGroupLog group_log;
+  PartitionCoordinatorLog group_log;
+  PartitionCoordinatorLog transaction_log;
   group::GroupCoordinator groups;
+  api::PartitionMarkerWriter markers;
+  api::ProducerIds producer_ids;
+  transaction::TransactionCoordinator transactions;
   PartitionRouter router;
   std::unique_ptr<controller::Controller> controller;
   api::FetchSessions fetch_sessions;
-  std::unique_ptr<api::ProducerIds> producer_ids;
   std::unique_ptr<api::Services> services;
   std::unique_ptr<api::Dispatcher> dispatcher;
   std::unique_ptr<net::Server> server;

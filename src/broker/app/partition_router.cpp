@@ -3,19 +3,19 @@
 #include <set>
 #include <string>
 
+#include "broker/metadata/cluster_metadata.h"
+
 namespace broker::app {
-namespace {
 
-constexpr char kOffsetsTopic[] = "__consumer_offsets";
-
-}  // namespace
+using metadata::kOffsetsTopic;
+using metadata::kTransactionsTopic;
 
 std::vector<protocol::ErrorCode> PartitionRouter::become_leader(const std::vector<metadata::LeaderState>& states) {
   std::vector<protocol::ErrorCode> codes = partitions_.become_leader(states);
   for (std::size_t i = 0; i < states.size(); ++i) {
-    if (states[i].topic == kOffsetsTopic && codes[i] == protocol::ErrorCode::none) {
-      groups_.partition_elected(states[i].partition);
-    }
+    if (codes[i] != protocol::ErrorCode::none) continue;
+    if (states[i].topic == kOffsetsTopic) groups_.partition_elected(states[i].partition);
+    if (states[i].topic == kTransactionsTopic) transactions_.partition_elected(states[i].partition);
   }
   return codes;
 }
@@ -26,6 +26,8 @@ void PartitionRouter::stop(const std::vector<metadata::PartitionName>& names, bo
   for (const metadata::PartitionName& name : names) {
     if (name.topic == kOffsetsTopic) {
       groups_.partition_resigned(name.partition);
+    } else if (name.topic == kTransactionsTopic) {
+      transactions_.partition_resigned(name.partition);
     } else if (delete_logs) {
       deleted.insert(name.topic);
     }

@@ -1,5 +1,5 @@
-// Between the control side and the partitions: passes on who leads what, and tells the group coordinator about its own
-// partitions and about topics that are gone. On the control thread.
+// Between the control side and the partitions: passes on who leads what, and tells the coordinators of groups and transactions
+// about their own partitions and about topics that are gone. On the control thread.
 #pragma once
 
 #include <vector>
@@ -7,13 +7,15 @@
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/partition_sink.h"
 #include "broker/partition/partition_manager.h"
+#include "broker/transaction/transaction_coordinator.h"
 
 namespace broker::app {
 
 class PartitionRouter final : public metadata::PartitionSink {
  public:
-  PartitionRouter(partition::PartitionManager& partitions, group::GroupCoordinator& groups)
-      : partitions_(partitions), groups_(groups) {}
+  PartitionRouter(partition::PartitionManager& partitions, group::GroupCoordinator& groups,
+                  transaction::TransactionCoordinator& transactions)
+      : partitions_(partitions), groups_(groups), transactions_(transactions) {}
 
   std::vector<protocol::ErrorCode> become_leader(const std::vector<metadata::LeaderState>& states) override;
   void stop(const std::vector<metadata::PartitionName>& names, bool delete_logs) override;
@@ -21,6 +23,7 @@ class PartitionRouter final : public metadata::PartitionSink {
  private:
   partition::PartitionManager& partitions_;
   group::GroupCoordinator& groups_;
+  transaction::TransactionCoordinator& transactions_;
 };
 
 }  // namespace broker::app

@@ -253,6 +253,16 @@ ErrorCode ClassicGroup::check_commit(const MemberIdentity& who, std::int32_t gen
   return is(GroupState::completing_rebalance) ? ErrorCode::rebalance_in_progress : ErrorCode::none;
 }
 
+ErrorCode ClassicGroup::check_transactional_commit(const MemberIdentity& who, std::int32_t generation) const {
+  if (is(GroupState::dead)) return ErrorCode::coordinator_not_available;
+  if (generation < 0 && is(GroupState::empty)) return ErrorCode::none;
+  // Producers from before KIP-447 don't say for which member they commit.
+  if (generation < 0 && who.member_id.empty() && !who.group_instance_id) return ErrorCode::none;
+  const ErrorCode error = check_member(who);
+  if (error != ErrorCode::none) return error;
+  return generation == generation_ ? ErrorCode::none : ErrorCode::illegal_generation;
+}
+
 GroupSummary ClassicGroup::summary() const {
   GroupSummary summary;
   summary.found = true;

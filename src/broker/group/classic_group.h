@@ -71,6 +71,8 @@ class ClassicGroup {
   LeaveResult leave(const std::vector<MemberIdentity>& members, Time now, Effects& effects);
   // Whether this member may commit offsets now; counts as a heartbeat.
   ErrorCode check_commit(const MemberIdentity& who, std::int32_t generation, Time now);
+  // Of a producer within a transaction; no sign of life, and fine during a rebalance.
+  ErrorCode check_transactional_commit(const MemberIdentity& who, std::int32_t generation) const;
 
   void stored(const StoreGroup& write, ErrorCode outcome, Time now, Effects& effects);
   void replay(const StoredGroup& stored, Time now, Effects& effects);

@@ -40,6 +40,7 @@ void GroupCoordinator::Impl::unload(std::int32_t partition) {
   std::vector<GroupPtr> dropped;
   {
     std::lock_guard lock(mutex_);
+    std::erase_if(groups_in_transaction_, [&](const auto& one) { return one.first.second == partition; });
     for (auto it = groups_.begin(); it != groups_.end();) {
       if (it->second->partition == partition) {
         dropped.push_back(std::move(it->second));
@@ -79,17 +80,22 @@ void GroupCoordinator::Impl::load(std::int32_t partition) {
     base::log_warn(kLogger, "Ignored {} records of __consumer_offsets-{} that aren't of a classic group",
                    loader.unknown_count(), partition);
   }
-  std::lock_guard lock(mutex_);
-  auto found = partitions_.find(partition);
-  if (found == partitions_.end()) return;  // resigned meanwhile
   if (loaded) {
-    found->second = LoadState::loaded;
-  } else {
-    partitions_.erase(found);  // the next request tries again
+    end_transactions_of_loading(partition);
+    return;
   }
+  std::lock_guard lock(mutex_);
+  ended_while_loading_.erase(partition);
+  partitions_.erase(partition);  // the next request tries again
 }
 
 void GroupCoordinator::Impl::install(std::int32_t partition, GroupLoader& loader) {
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [producer_id, groups] : loader.groups_in_transaction()) {
+      groups_in_transaction_[{producer_id, partition}] = groups;
+    }
+  }
   for (auto& [id, loaded] : loader.groups()) {
     if (!loaded.group && loaded.offsets.empty()) continue;  // deleted
     auto group = std::make_shared<Group>(id, partition, limits_);

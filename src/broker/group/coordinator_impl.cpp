@@ -32,7 +32,7 @@ ErrorCode error_of_group_write(ErrorCode error) {
 
 }  // namespace
 
-GroupCoordinator::Impl::Impl(GroupLog& log, const base::Clock& clock, GroupLimits limits, Threads threads)
+GroupCoordinator::Impl::Impl(CoordinatorLog& log, const base::Clock& clock, GroupLimits limits, Threads threads)
     : log_(log), clock_(clock), limits_(limits), own_threads_(threads == Threads::own) {
   next_expiry_check_ = clock_.monotonic_ms() + limits_.offsets_retention_check_interval_ms;
   if (!own_threads_) return;
@@ -105,6 +105,69 @@ GroupPtr GroupCoordinator::Impl::find_or_create(const std::string& group_id, std
   GroupPtr& group = groups_[group_id];
   if (!group) group = std::make_shared<Group>(group_id, partition, limits_);
   return group;
+}
+
+void GroupCoordinator::Impl::open_transaction(Group& group, std::int64_t producer_id) {
+  std::lock_guard lock(mutex_);
+  groups_in_transaction_[{producer_id, group.partition}].insert(group.members.id());
+}
+
+// Nothing was committed within it after all.
+void GroupCoordinator::Impl::close_unused_transaction(Group& group, std::int64_t producer_id) {
+  if (group.offsets.in_transaction(producer_id)) return;
+  std::lock_guard lock(mutex_);
+  auto found = groups_in_transaction_.find({producer_id, group.partition});
+  if (found == groups_in_transaction_.end()) return;
+  found->second.erase(group.members.id());
+  if (found->second.empty()) groups_in_transaction_.erase(found);
+}
+
+// A marker that came behind what a load reads must not be missed: its load applies it at the end.
+void GroupCoordinator::Impl::end_transaction(EndedTransaction ended, std::int32_t partition) {
+  {
+    std::lock_guard lock(mutex_);
+    auto state = partitions_.find(partition);
+    if (state != partitions_.end() && state->second == LoadState::loading) {
+      ended_while_loading_[partition].push_back(ended);
+      return;
+    }
+  }
+  settle_transaction(ended, partition);
+}
+
+void GroupCoordinator::Impl::settle_transaction(EndedTransaction ended, std::int32_t partition) {
+  std::vector<GroupPtr> groups;
+  {
+    std::lock_guard lock(mutex_);
+    auto node = groups_in_transaction_.extract({ended.producer_id, partition});
+    if (node.empty()) return;
+    for (const std::string& id : node.mapped()) {
+      auto found = groups_.find(id);
+      if (found != groups_.end()) groups.push_back(found->second);
+    }
+  }
+  for (const GroupPtr& group : groups) {
+    std::lock_guard lock(group->mutex);
+    group->offsets.end_transaction(ended.producer_id, ended.committed);
+  }
+}
+
+// Leaves the partition loaded, with nothing left to apply.
+void GroupCoordinator::Impl::end_transactions_of_loading(std::int32_t partition) {
+  for (;;) {
+    std::vector<EndedTransaction> ended;
+    {
+      std::lock_guard lock(mutex_);
+      auto node = ended_while_loading_.extract(partition);
+      if (node.empty()) {
+        auto found = partitions_.find(partition);
+        if (found != partitions_.end()) found->second = LoadState::loaded;  // else resigned meanwhile
+        return;
+      }
+      ended = std::move(node.mapped());
+    }
+    for (const EndedTransaction& one : ended) settle_transaction(one, partition);
+  }
 }
 
 std::vector<GroupPtr> GroupCoordinator::Impl::all_groups() {

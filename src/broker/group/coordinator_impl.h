@@ -41,12 +41,17 @@ struct PendingStore {
   std::int64_t end_offset = 0;
 };
 
+struct EndedTransaction {
+  std::int64_t producer_id = -1;
+  bool committed = false;
+};
+
 class GroupCoordinator::Impl {
  public:
-  Impl(GroupLog& log, const base::Clock& clock, GroupLimits limits, Threads threads);
+  Impl(CoordinatorLog& log, const base::Clock& clock, GroupLimits limits, Threads threads);
   ~Impl() { stop(); }
 
-  GroupLog& log() { return log_; }
+  CoordinatorLog& log() { return log_; }
   const GroupLimits& limits() const { return limits_; }
   Time now() const { return {clock_.wall_ms(), clock_.monotonic_ms()}; }
   WaiterId next_waiter() { return ++last_waiter_; }
@@ -84,6 +89,11 @@ class GroupCoordinator::Impl {
     if (group.members.deadline_of(member_id).value_or(kNever) < group.timer_at) set_timer(group);
   }
 
+  // Which groups wait for the end of a producer's transaction. In the group's lock.
+  void open_transaction(Group& group, std::int64_t producer_id);
+  void close_unused_transaction(Group& group, std::int64_t producer_id);
+  void end_transaction(EndedTransaction ended, std::int32_t partition);
+
   // Deletes these offsets, and the group if it is empty without them: memory first, then tombstones.
   void clean_up(Group& group, const std::vector<TopicPartition>& offsets);
   void clean_up_expired();
@@ -108,11 +118,13 @@ class GroupCoordinator::Impl {
   void load(std::int32_t partition);
   void install(std::int32_t partition, GroupLoader& loader);
   void unload(std::int32_t partition);
+  void end_transactions_of_loading(std::int32_t partition);
+  void settle_transaction(EndedTransaction ended, std::int32_t partition);
   std::int64_t milliseconds_to_wait();
   void timer_loop();
   void load_loop();
 
-  GroupLog& log_;
+  CoordinatorLog& log_;
   const base::Clock& clock_;
   const GroupLimits limits_;
   const bool own_threads_;
@@ -124,6 +136,8 @@ class GroupCoordinator::Impl {
   bool stopping_ = false;
   std::unordered_map<std::string, GroupPtr> groups_;
   std::map<std::int32_t, LoadState> partitions_;
+  std::map<std::pair<std::int64_t, std::int32_t>, std::set<std::string>> groups_in_transaction_;  // producer, partition
+  std::map<std::int32_t, std::vector<EndedTransaction>> ended_while_loading_;
   std::deque<std::int32_t> to_load_;
   std::multimap<std::int64_t, std::weak_ptr<Group>> timers_;
   std::int64_t next_expiry_check_ = 0;

@@ -44,10 +44,12 @@ struct PendingCommit {
   std::vector<OffsetCommit> commits;
   std::vector<std::size_t> places;  // where in the answer each belongs
   std::int64_t end_offset = 0;
+
+  std::int64_t first_offset() const { return end_offset - static_cast<std::int64_t>(commits.size()); }
 };
 
 // In the group's lock: which commits are taken, and their records.
-ErrorCode append_commits(GroupLog& log, Group& group, CommitRequest& request, const GroupLimits& limits, Time now,
+ErrorCode append_commits(CoordinatorLog& log, Group& group, CommitRequest& request, const GroupLimits& limits, Time now,
                          std::vector<ErrorCode>& answers, PendingCommit& pending) {
   std::vector<KeyAndValue> records;
   for (std::size_t i = 0; i < request.commits.size(); ++i) {
@@ -66,11 +68,40 @@ ErrorCode append_commits(GroupLog& log, Group& group, CommitRequest& request, co
     pending.places.push_back(i);
   }
   if (records.empty()) return ErrorCode::none;
-  const auto end = log.append(group.partition, build_batch(records, now.wall_ms, kOffsetCommitSequence));
+  coordinator::BatchSender sender;
+  sender.base_sequence = kOffsetCommitSequence;
+  std::optional<std::uint64_t> guard;
+  if (request.producer) {
+    sender.producer_id = request.producer->producer_id;
+    sender.producer_epoch = request.producer->producer_epoch;
+    sender.transactional = true;
+    guard = request.producer->verification_guard;
+  }
+  const auto end = log.append(group.partition, build_batch(records, now.wall_ms, sender), guard);
   if (!end) return error_of_commit(end.error());
   pending.end_offset = *end;
-  group.offsets.begin(pending.commits);
+  if (!request.producer) {
+    group.offsets.begin(pending.commits);
+    return ErrorCode::none;
+  }
+  std::int64_t log_offset = pending.first_offset();
+  for (const OffsetCommit& one : pending.commits) {
+    group.offsets.replay_transactional(sender.producer_id, one.partition, one.value, log_offset++);
+  }
   return ErrorCode::none;
+}
+
+void settle_commits(Group& group, const std::optional<CommittingProducer>& producer, const PendingCommit& pending,
+                    ErrorCode outcome) {
+  std::lock_guard lock(group.mutex);
+  if (producer) {
+    if (outcome == ErrorCode::none) return;  // the transaction's marker decides
+    group.offsets.abandon_transactional(producer->producer_id, pending.commits, pending.first_offset());
+  } else if (outcome == ErrorCode::none) {
+    group.offsets.commit(pending.commits, pending.first_offset());
+  } else {
+    group.offsets.abandon(pending.commits);
+  }
 }
 
 }  // namespace
@@ -88,7 +119,7 @@ GroupLimits limits_from(const config::BrokerConfig& config) {
   return limits;
 }
 
-GroupCoordinator::GroupCoordinator(GroupLog& log, const base::Clock& clock, GroupLimits limits, Threads threads)
+GroupCoordinator::GroupCoordinator(CoordinatorLog& log, const base::Clock& clock, GroupLimits limits, Threads threads)
     : impl_(std::make_unique<Impl>(log, clock, limits, threads)) {}
 GroupCoordinator::~GroupCoordinator() = default;
 
@@ -98,6 +129,13 @@ void GroupCoordinator::stop() { impl_->stop(); }
 void GroupCoordinator::run_timeouts() { impl_->run_timeouts(); }
 
 base::Task<std::int32_t> GroupCoordinator::partition_count_or_create() { return impl_->log().partition_count(true); }
+
+base::Task<std::optional<std::int32_t>> GroupCoordinator::partition_for(std::string group_id) {
+  const std::int32_t count = co_await impl_->log().partition_count(false);
+  std::optional<std::int32_t> partition;
+  if (count > 0) partition = partition_of(group_id, count);
+  co_return partition;
+}
 
 void GroupCoordinator::topics_deleted(const std::set<std::string>& topics) {
   for (const GroupPtr& group : impl_->all_groups()) {
@@ -180,24 +218,31 @@ base::Task<LeaveResult> GroupCoordinator::leave(std::string group_id, std::vecto
 base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitRequest request) {
   Impl& impl = *impl_;
   std::vector<ErrorCode> answers(request.commits.size(), ErrorCode::none);
-  const Impl::Place place = co_await impl.locate(request.group_id, true);
+  const Impl::Place place = co_await impl.locate(request.group_id, !request.producer);
   ErrorCode error = place.error;
   GroupPtr group;
   if (error == ErrorCode::none) {
     // Offsets without a group: who doesn't use group membership may commit all the same.
     group =
-        request.generation < 0 ? impl.find_or_create(request.group_id, place.partition) : impl.find(request.group_id);
+        request.generation < 0 || request.producer ? impl.find_or_create(request.group_id, place.partition)
+                                                   : impl.find(request.group_id);
     if (!group) error = ErrorCode::illegal_generation;
   }
   PendingCommit pending;
   if (error == ErrorCode::none) {
     std::lock_guard lock(group->mutex);
     const Time now = impl.now();
-    error = group->members.check_commit(request.who, request.generation, now);
-    impl.keep_alive(*group, request.who.member_id);
+    if (request.producer) {
+      error = group->members.check_transactional_commit(request.who, request.generation);
+      impl.open_transaction(*group, request.producer->producer_id);
+    } else {
+      error = group->members.check_commit(request.who, request.generation, now);
+      impl.keep_alive(*group, request.who.member_id);
+    }
     if (error == ErrorCode::none) {
       error = append_commits(impl.log(), *group, request, impl.limits(), now, answers, pending);
     }
+    if (request.producer) impl.close_unused_transaction(*group, request.producer->producer_id);
   }
   if (error != ErrorCode::none) {
     for (ErrorCode& answer : answers) {
@@ -207,16 +252,29 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
   }
   if (pending.commits.empty()) co_return answers;
   const ErrorCode outcome = co_await impl.log().await_committed(group->partition, pending.end_offset);
-  {
-    std::lock_guard lock(group->mutex);
-    if (outcome == ErrorCode::none) {
-      group->offsets.commit(pending.commits, pending.end_offset - static_cast<std::int64_t>(pending.commits.size()));
-    } else {
-      group->offsets.abandon(pending.commits);
-    }
-  }
+  settle_commits(*group, request.producer, pending, outcome);
   for (const std::size_t at : pending.places) answers[at] = error_of_commit(outcome);
   co_return answers;
+}
+
+base::Task<CommitVerification> GroupCoordinator::start_verification(std::string group_id, std::int64_t producer_id) {
+  CommitVerification verification;
+  const Impl::Place place = co_await impl_->locate(group_id, false);
+  verification.error = place.error;
+  verification.partition = place.partition;
+  if (place.error == ErrorCode::none) {
+    verification.guard = impl_->log().start_verification(place.partition, producer_id);
+  }
+  co_return verification;
+}
+
+void GroupCoordinator::cancel_verification(const CommitVerification& verification, std::int64_t producer_id) {
+  if (verification.guard == 0) return;
+  impl_->log().cancel_verification(verification.partition, producer_id, verification.guard);
+}
+
+void GroupCoordinator::transaction_ended(std::int64_t producer_id, std::int32_t partition, bool committed) {
+  impl_->end_transaction({producer_id, committed}, partition);
 }
 
 base::Task<FetchOffsetsResult> GroupCoordinator::fetch_offsets(std::string group_id,

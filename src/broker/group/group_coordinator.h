@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "base/task.h"
-#include "broker/group/group_log.h"
+#include "broker/coordinator/coordinator_log.h"
 #include "broker/group/group_offsets.h"
 #include "broker/group/group_types.h"
 
@@ -25,11 +25,28 @@ class BrokerConfig;
 
 namespace broker::group {
 
+using coordinator::CoordinatorLog;
+
+// Makes a commit a part of the producer's transaction: it counts once the transaction is committed.
+struct CommittingProducer {
+  std::int64_t producer_id = -1;
+  std::int16_t producer_epoch = -1;
+  std::optional<std::uint64_t> verification_guard;  // nothing: not asked for
+};
+
 struct CommitRequest {
   std::string group_id;
   MemberIdentity who;
   std::int32_t generation = -1;
   std::vector<OffsetCommit> commits;  // commit_timestamp -1: now
+  std::optional<CommittingProducer> producer;
+};
+
+// What a transaction must know of before it may commit offsets of a group.
+struct CommitVerification {
+  ErrorCode error = ErrorCode::none;
+  std::int32_t partition = -1;  // of __consumer_offsets
+  std::uint64_t guard = 0;      // 0: the transaction is known here
 };
 
 struct FetchedOffset {
@@ -58,7 +75,7 @@ class GroupCoordinator {
  public:
   // Without threads, loads happen inside of the call that needs them and timeouts in run_timeouts(): for tests.
   enum class Threads { own, none };
-  GroupCoordinator(GroupLog& log, const base::Clock& clock, GroupLimits limits, Threads threads = Threads::own);
+  GroupCoordinator(CoordinatorLog& log, const base::Clock& clock, GroupLimits limits, Threads threads = Threads::own);
   ~GroupCoordinator();  // stop() first, if anybody may still call
   GroupCoordinator(const GroupCoordinator&) = delete;
   GroupCoordinator& operator=(const GroupCoordinator&) = delete;
@@ -76,6 +93,10 @@ class GroupCoordinator {
   base::Task<ErrorCode> heartbeat(std::string group_id, MemberIdentity who, std::int32_t generation);
   base::Task<LeaveResult> leave(std::string group_id, std::vector<MemberIdentity> members);
   base::Task<std::vector<ErrorCode>> commit_offsets(CommitRequest request);  // one code for each commit
+  base::Task<CommitVerification> start_verification(std::string group_id, std::int64_t producer_id);
+  void cancel_verification(const CommitVerification& verification, std::int64_t producer_id);
+  // The marker of the producer's transaction is committed to this partition of __consumer_offsets.
+  void transaction_ended(std::int64_t producer_id, std::int32_t partition, bool committed);
   // Nothing given: all offsets of the group.
   base::Task<FetchOffsetsResult> fetch_offsets(std::string group_id,
                                                std::optional<std::vector<TopicPartition>> partitions,
@@ -87,6 +108,8 @@ class GroupCoordinator {
 
   // How many partitions __consumer_offsets has, made first if missing; 0 if it can't be.
   base::Task<std::int32_t> partition_count_or_create();
+  // Of __consumer_offsets, for a group; nothing if the topic isn't there.
+  base::Task<std::optional<std::int32_t>> partition_for(std::string group_id);
 
   void run_timeouts();  // what is due by the clock, expiry of offsets included
 

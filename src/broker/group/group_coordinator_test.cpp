@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "broker/group/group_records.h"
-#include "broker/group/testing/memory_group_log.h"
+#include "broker/coordinator/testing/memory_log.h"
 
 namespace broker::group {
 namespace {
@@ -107,7 +107,7 @@ class Coordinator : public ::testing::Test {
     return result.offsets[0].value.offset;
   }
 
-  testing::MemoryGroupLog log;
+  coordinator::testing::MemoryLog log;
   base::ManualClock clock;
   GroupLimits limits;
   boost::asio::io_context loop;
@@ -183,6 +183,56 @@ TEST_F(Coordinator, OffsetsWithoutMembers) {
   log.append_error = ErrorCode::message_too_large;
   EXPECT_EQ(run(groups->commit_offsets(commit_request(6))), std::vector{ErrorCode::invalid_commit_offset_size});
   EXPECT_EQ(committed(), 5);
+}
+
+TEST_F(Coordinator, OffsetsOfATransactionWaitForItsEnd) {
+  const auto commit = [this](std::int64_t offset, std::int64_t producer_id) {
+    CommitRequest request = commit_request(offset);
+    request.producer.emplace().producer_id = producer_id;
+    request.producer->producer_epoch = 3;
+    return run(groups->commit_offsets(request));
+  };
+  run(groups->commit_offsets(commit_request(1)));
+  EXPECT_EQ(commit(10, 7), std::vector{ErrorCode::none});
+  const auto header = protocol::read_batch_header(log.last_batch(partition_of_g));
+  EXPECT_TRUE(header->is_transactional());
+  EXPECT_EQ(header->producer_id, 7);
+  EXPECT_EQ(header->producer_epoch, 3);
+  EXPECT_EQ(header->base_sequence, 0);
+  constexpr std::int64_t kUnstable = -1000 - static_cast<int>(ErrorCode::unstable_offset_commit);
+  EXPECT_EQ(committed(), 1);
+  EXPECT_EQ(committed("t", true), kUnstable);
+  groups->transaction_ended(8, partition_of_g, true);
+  EXPECT_EQ(committed("t", true), kUnstable) << "another producer's";
+  groups->transaction_ended(7, partition_of_g, true);
+  EXPECT_EQ(committed("t", true), 10);
+  commit(20, 7);
+  groups->transaction_ended(7, partition_of_g, false);
+  EXPECT_EQ(committed("t", true), 10);
+  commit(30, 7);
+  restart();
+  EXPECT_EQ(committed("t", true), kUnstable) << "open still after a restart";
+  groups->transaction_ended(7, partition_of_g, true);
+  EXPECT_EQ(committed("t", true), 30);
+  log.commit_error = ErrorCode::not_leader_or_follower;
+  EXPECT_EQ(commit(40, 7), std::vector{ErrorCode::not_coordinator});
+  EXPECT_EQ(committed("t", true), 30);
+}
+
+TEST_F(Coordinator, ATransactionCommitsForAMemberOrForNobody) {
+  const std::string member = stable_member();
+  CommitRequest request = commit_request(5, member, 1);
+  request.producer.emplace().producer_id = 7;
+  EXPECT_EQ(run(groups->commit_offsets(request)), std::vector{ErrorCode::none});
+  request.generation = 2;
+  EXPECT_EQ(run(groups->commit_offsets(request)), std::vector{ErrorCode::illegal_generation});
+  request.who.member_id = "stranger";
+  EXPECT_EQ(run(groups->commit_offsets(request)), std::vector{ErrorCode::unknown_member_id});
+  request = commit_request(6);
+  request.producer.emplace().producer_id = 7;
+  EXPECT_EQ(run(groups->commit_offsets(request)), std::vector{ErrorCode::none}) << "as before KIP-447";
+  request.group_id = "";
+  EXPECT_EQ(run(groups->commit_offsets(request)), std::vector{ErrorCode::invalid_group_id});
 }
 
 TEST_F(Coordinator, UnknownGroups) {
@@ -307,7 +357,7 @@ TEST_F(Coordinator, FiftyMembers) {
 
 // With its own threads: many at once on groups of their own and on one together.
 TEST(GroupCoordinatorThreads, ManyAtOnce) {
-  testing::MemoryGroupLog log;
+  coordinator::testing::MemoryLog log;
   base::SystemClock clock;
   GroupLimits limits;
   limits.initial_rebalance_delay_ms = 0;

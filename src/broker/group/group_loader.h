@@ -24,6 +24,8 @@ class GroupLoader {
   void add(base::ByteView batches);
 
   std::map<std::string, LoadedGroup>& groups() { return groups_; }
+  // Those whose transactions are still open at the end.
+  const std::map<std::int64_t, std::set<std::string>>& groups_in_transaction() const { return groups_in_transaction_; }
   std::size_t record_count() const { return record_count_; }
   std::size_t unknown_count() const { return unknown_count_; }
 

@@ -34,6 +34,20 @@ void GroupOffsets::replay_transactional(std::int64_t producer_id, const TopicPar
   entry.log_offset = log_offset;
 }
 
+void GroupOffsets::abandon_transactional(std::int64_t producer_id, const std::vector<OffsetCommit>& commits,
+                                         std::int64_t first_log_offset) {
+  auto transaction = transactions_.find(producer_id);
+  if (transaction == transactions_.end()) return;
+  for (const OffsetCommit& one : commits) {
+    auto found = transaction->second.find(one.partition);
+    if (found != transaction->second.end() && found->second.log_offset == first_log_offset) {
+      transaction->second.erase(found);
+    }
+    ++first_log_offset;
+  }
+  if (transaction->second.empty()) transactions_.erase(transaction);
+}
+
 void GroupOffsets::end_transaction(std::int64_t producer_id, bool committed) {
   auto node = transactions_.extract(producer_id);
   if (node.empty() || !committed) return;

@@ -31,6 +31,10 @@ class GroupOffsets {
   void replay_transactional(std::int64_t producer_id, const TopicPartition& partition, CommittedOffset value,
                             std::int64_t log_offset);
   void end_transaction(std::int64_t producer_id, bool committed);
+  bool in_transaction(std::int64_t producer_id) const { return transactions_.contains(producer_id); }
+  // The records at these places of the log were not committed after all.
+  void abandon_transactional(std::int64_t producer_id, const std::vector<OffsetCommit>& commits,
+                             std::int64_t first_log_offset);
 
   void remove(const TopicPartition& partition);
 

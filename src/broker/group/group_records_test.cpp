@@ -68,7 +68,7 @@ TEST(GroupRecords, BatchesAreKafkasByteForByte) {
         }
         ++records;
       }
-      base::Bytes rebuilt = build_batch(again, reader.header().max_timestamp, reader.header().base_sequence);
+      base::Bytes rebuilt = build_batch(again, reader.header().max_timestamp, {reader.header().base_sequence});
       const bool offsets = read_group_record(record).index() == 1 && record.value;
       EXPECT_EQ(reader.header().base_sequence, offsets ? kOffsetCommitSequence : -1);
       protocol::set_base_offset(rebuilt, reader.header().base_offset);

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "broker/coordinator/coordinator_records.h"
 #include "protocol/error.h"
 
 namespace broker::group {
 
+using coordinator::TopicPartition;
 using protocol::ErrorCode;
 
 // Kafka's names for the states: "Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead".
@@ -105,12 +107,6 @@ struct MemberIdentity {
 struct LeaveResult {
   ErrorCode error = ErrorCode::none;
   std::vector<ErrorCode> members;  // in the order asked for; empty with an error
-};
-
-struct TopicPartition {
-  std::string topic;
-  std::int32_t partition = 0;
-  auto operator<=>(const TopicPartition&) const = default;
 };
 
 struct CommittedOffset {

@@ -82,8 +82,11 @@ class MetadataCache {
   std::shared_ptr<const ClusterMetadata> current_ = std::make_shared<const ClusterMetadata>();
 };
 
+inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
+inline constexpr std::string_view kTransactionsTopic = "__transaction_state";
+
 inline bool is_internal_topic(std::string_view name) {
-  return name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state";
+  return name == kOffsetsTopic || name == kTransactionsTopic || name == "__share_group_state";
 }
 
 }  // namespace broker::metadata

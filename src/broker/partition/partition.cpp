@@ -1,11 +1,16 @@
 #include "broker/partition/partition.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace broker::partition {
 
 using protocol::ErrorCode;
+
+namespace {
+constexpr std::int64_t kMuchNews = std::numeric_limits<std::int32_t>::max();  // bytes; more than any fetch waits for
+}  // namespace
 
 Partition::Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log)
     : broker_id_(broker_id), topic_id_(topic_id), log_(std::move(log)) {}
@@ -76,8 +81,13 @@ storage::AppendResult Partition::append(base::MutableByteView records, const App
   context.produce_version = options.produce_version;
   context.origin = options.origin;
   context.now_ms = options.now_ms;
+  context.verification_guard = options.verification_guard;
   result = log_->append_as_leader(records, context);
-  if (result.ok() && !result.duplicate) advance_high_watermark(static_cast<std::int64_t>(records.size()));
+  if (result.ok() && !result.duplicate) {
+    // The end of a transaction, which comes from its coordinator, lets readers see what came long before it.
+    const bool marker = options.origin == storage::AppendOrigin::coordinator;
+    advance_high_watermark(marker ? kMuchNews : static_cast<std::int64_t>(records.size()));
+  }
   return result;
 }
 

@@ -27,6 +27,7 @@ struct AppendOptions {
   std::int16_t produce_version = 11;
   storage::AppendOrigin origin = storage::AppendOrigin::client;
   std::int64_t now_ms = 0;
+  std::optional<std::uint64_t> verification_guard;  // see storage::AppendContext
 };
 
 struct FetchOptions {

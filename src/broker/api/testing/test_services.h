@@ -15,12 +15,14 @@
 #include "base/testing/temp_dir.h"
 #include "broker/api/dispatcher.h"
 #include "broker/api/fetch_session.h"
+#include "broker/api/partition_marker_writer.h"
 #include "broker/api/producer_ids.h"
 #include "broker/config/config_store.h"
 #include "broker/group/group_coordinator.h"
-#include "broker/group/testing/memory_group_log.h"
+#include "broker/coordinator/testing/memory_log.h"
 #include "broker/metadata/cluster_metadata.h"
 #include "broker/partition/partition_manager.h"
+#include "broker/transaction/transaction_coordinator.h"
 #include "protocol/codec/frame.h"
 
 namespace broker::api::testing {
@@ -163,9 +165,15 @@ class TestBroker {
   FakeCluster cluster;
   FetchSessions fetch_sessions{2};
   ProducerIds producer_ids{cluster};
-  group::testing::MemoryGroupLog group_log;
+  coordinator::testing::MemoryLog group_log;
   group::GroupCoordinator groups{group_log, clock, group_limits()};
-  Services services{clock, configs, metadata, manager, cluster, groups, fetch_sessions, producer_ids, kBrokerId};
+  coordinator::testing::MemoryLog transaction_log;
+  PartitionMarkerWriter markers{clock, manager, metadata, groups};
+  transaction::TransactionCoordinator transactions{{transaction_log, clock, producer_ids, markers},
+                                                   transaction::TransactionLimits(),
+                                                   transaction::TransactionCoordinator::Threads::none};
+  Services services{clock,        configs, metadata,       manager,      cluster,  groups,
+                    transactions, markers, fetch_sessions, producer_ids, kBrokerId};
   Dispatcher dispatcher{services};
   boost::asio::io_context loop;
   ConnectionInfo connection{"127.0.0.1:5", "/127.0.0.1", "PLAINTEXT"};

@@ -1,4 +1,4 @@
-#include "broker/app/partition_group_log.h"
+#include "broker/app/partition_coordinator_log.h"
 
 #include <algorithm>
 
@@ -36,51 +36,63 @@ std::int64_t end_offset_of(base::ByteView batches) {
 
 }  // namespace
 
-std::int32_t PartitionGroupLog::known_partition_count() const {
+std::int32_t PartitionCoordinatorLog::known_partition_count() const {
   const auto metadata = metadata_.get();
-  const metadata::Topic* topic = metadata->topic(kTopic);
+  const metadata::Topic* topic = metadata->topic(topic_);
   return topic == nullptr ? 0 : static_cast<std::int32_t>(topic->partitions.size());
 }
 
-base::Task<std::int32_t> PartitionGroupLog::partition_count(bool create) {
+base::Task<std::int32_t> PartitionCoordinatorLog::partition_count(bool create) {
   const std::int32_t known = known_partition_count();
   if (known > 0 || !create || cluster_ == nullptr) co_return known;
-  std::string topic(kTopic);
+  std::string topic = topic_;
   const controller::Outcome outcome = co_await cluster_->ensure_internal_topic(std::move(topic));
   if (outcome.error != protocol::ErrorCode::none && outcome.error != protocol::ErrorCode::topic_already_exists) {
-    base::log_warn("kafka.server.DefaultAutoTopicCreationManager", "Could not create {}: {} {}", kTopic,
+    base::log_warn("kafka.server.DefaultAutoTopicCreationManager", "Could not create {}: {} {}", topic_,
                    protocol::name_of(outcome.error), outcome.message.value_or(""));
   }
   co_return known_partition_count();
 }
 
-std::optional<std::int32_t> PartitionGroupLog::leader_epoch(std::int32_t partition) const {
-  const auto found = partitions_.find(kTopic, partition);
+std::optional<std::int32_t> PartitionCoordinatorLog::leader_epoch(std::int32_t partition) const {
+  const auto found = partitions_.find(topic_, partition);
   if (!found) return std::nullopt;
   return found->leader_epoch();
 }
 
-protocol::Result<std::int64_t> PartitionGroupLog::append(std::int32_t partition, base::Bytes batch) {
-  const auto found = partitions_.find(kTopic, partition);
+protocol::Result<std::int64_t> PartitionCoordinatorLog::append(std::int32_t partition, base::Bytes batch,
+                                                               std::optional<std::uint64_t> verification_guard) {
+  const auto found = partitions_.find(topic_, partition);
   if (!found) return protocol::ErrorCode::not_coordinator;
   partition::AppendOptions options;
   options.origin = protocol::AppendOrigin::coordinator;
   options.now_ms = base::SystemClock().wall_ms();
+  options.verification_guard = verification_guard;
   const storage::AppendResult result = found->append(batch, options);
   if (!result.ok()) return result.error;
   return result.last_offset + 1;
 }
 
-base::Task<protocol::ErrorCode> PartitionGroupLog::await_committed(std::int32_t partition, std::int64_t end_offset) {
-  const auto found = partitions_.find(kTopic, partition);
+std::uint64_t PartitionCoordinatorLog::start_verification(std::int32_t partition, std::int64_t producer_id) {
+  const auto found = partitions_.find(topic_, partition);
+  return found ? found->log()->start_verification(producer_id) : 0;
+}
+
+void PartitionCoordinatorLog::cancel_verification(std::int32_t partition, std::int64_t producer_id,
+                                                  std::uint64_t guard) {
+  if (const auto found = partitions_.find(topic_, partition)) found->log()->cancel_verification(producer_id, guard);
+}
+
+base::Task<protocol::ErrorCode> PartitionCoordinatorLog::await_committed(std::int32_t partition, std::int64_t end_offset) {
+  const auto found = partitions_.find(topic_, partition);
   if (!found) co_return protocol::ErrorCode::not_coordinator;
   const auto committed = found->committed(end_offset);
   co_return co_await committed.wait();
 }
 
-protocol::Result<std::int64_t> PartitionGroupLog::read_all(std::int32_t partition,
+protocol::Result<std::int64_t> PartitionCoordinatorLog::read_all(std::int32_t partition,
                                                            const std::function<void(base::ByteView batches)>& visit) {
-  const auto found = partitions_.find(kTopic, partition);
+  const auto found = partitions_.find(topic_, partition);
   if (!found) return protocol::ErrorCode::not_coordinator;
   storage::Log& log = *found->log();
   std::int64_t offset = log.log_start_offset();

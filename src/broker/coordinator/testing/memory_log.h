@@ -1,4 +1,4 @@
-// __consumer_offsets in memory, for tests: led wholly, written by one, committed at once or when the test says so.
+// An internal topic in memory, for tests: led wholly, written by one, committed at once or when the test says so.
 // Thread-safe.
 #pragma once
 
@@ -7,12 +7,12 @@
 #include <set>
 #include <vector>
 
-#include "broker/group/group_log.h"
+#include "broker/coordinator/coordinator_log.h"
 #include "protocol/record_batch.h"
 
-namespace broker::group::testing {
+namespace broker::coordinator::testing {
 
-class MemoryGroupLog final : public GroupLog {
+class MemoryLog final : public CoordinatorLog {
  public:
   base::Task<std::int32_t> partition_count(bool create) override {
     std::lock_guard lock(mutex_);
@@ -22,9 +22,10 @@ class MemoryGroupLog final : public GroupLog {
   std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override {
     std::lock_guard lock(mutex_);
     if (not_led_.contains(partition)) return std::nullopt;
-    return 0;
+    return epoch;
   }
-  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch) override {
+  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch,
+                                        std::optional<std::uint64_t>) override {
     std::lock_guard lock(mutex_);
     if (append_error != protocol::ErrorCode::none) return append_error;
     Partition& to = partitions_[partition];
@@ -33,6 +34,8 @@ class MemoryGroupLog final : public GroupLog {
     to.batches.push_back(std::move(batch));
     return to.end_offset;
   }
+  std::uint64_t start_verification(std::int32_t, std::int64_t) override { return verification_guard; }
+  void cancel_verification(std::int32_t, std::int64_t, std::uint64_t) override { ++verifications_cancelled; }
   base::Task<protocol::ErrorCode> await_committed(std::int32_t, std::int64_t) override {
     std::unique_lock lock(mutex_);
     if (commits_by_itself) co_return commit_error;
@@ -87,6 +90,9 @@ class MemoryGroupLog final : public GroupLog {
   protocol::ErrorCode commit_error = protocol::ErrorCode::none;
   bool commits_by_itself = true;
   int loads = 0;
+  std::uint64_t verification_guard = 0;
+  int verifications_cancelled = 0;
+  std::int32_t epoch = 0;  // of the leader, in all partitions
 
  private:
   struct Partition {
@@ -100,4 +106,4 @@ class MemoryGroupLog final : public GroupLog {
   std::vector<base::OneShot<protocol::ErrorCode>> waiting_;
 };
 
-}  // namespace broker::group::testing
+}  // namespace broker::coordinator::testing

@@ -1,0 +1,204 @@
+"""Transactions of stock clients, Kafka's tool for them, and SIGKILL in the middle."""
+import importlib.util
+import pathlib
+import re
+import time
+
+from harness import jars, tools, venv, wire
+from harness.context import expect, expect_equal, expect_in
+from harness.process import Failure, wait_until
+from harness.runner import sanitizer_workload
+
+_spec = importlib.util.spec_from_file_location("transactions_raw", pathlib.Path(__file__).with_name("raw.py"))
+raw = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(raw)
+
+SETTINGS = {
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 300,
+    "group.min.session.timeout.ms": 1000,
+}
+KILLS = 4
+
+
+def broker(context):
+    if context.shared is None:
+        context.shared = context.new_broker(SETTINGS)
+    return context.shared
+
+
+def java(context, version):
+    done = context.run(jars.java(version, "TransactionClient", broker(context).bootstrap, version))
+    expect_in("transactions done", done.out)
+
+
+@sanitizer_workload
+def test_java_3_9_2(context):
+    java(context, "3.9.2")
+
+
+def test_java_4_3_1(context):
+    java(context, "4.3.1")
+
+
+def librdkafka(context, python, label):
+    program = context.root / "compat-tests" / "transactions" / "client.py"
+    out = context.run([python, program, broker(context).bootstrap, label]).out
+    expect_in("transactions done", out)
+    return out.strip()
+
+
+def test_librdkafka_2_0_2(context):
+    out = librdkafka(context, venv.python(context, "librdkafka-2.0.2"), "old")
+    expect_in("librdkafka 2.0.2", out)
+
+
+@sanitizer_workload
+def test_confluent_kafka(context):
+    return librdkafka(context, venv.python(context), "new")
+
+
+def hang(to, topic, producer_id):
+    """Error code of a produce, from long ago, into a transaction that the coordinator hasn't heard of."""
+    with wire.Wire(to) as connection:
+        records = raw.batch(producer_id, 0, 0, timestamp=1_000_000_000_000)
+        return raw.Producer(connection, "nobody").produce(topic, records=records)
+
+
+def describe_and_abort(context, server, at, label):
+    """A transaction that nobody ends, from an open one of a live producer up to the tool's abort."""
+    topic, producer_id = f"hanging-{label}", 900_000 + len(label)
+    server.run("kafka-topics", *at, "--create", "--topic", topic)
+    every = ["--entity-type", "brokers", "--entity-default", "--alter"]
+    expect_equal(hang(broker(context), topic, producer_id), raw.INVALID_MAPPING, "an unknown transaction is refused")
+    server.run("kafka-configs", *at, *every, "--add-config", "transaction.partition.verification.enable=false")
+    try:
+        wait_until("a broker that doesn't verify", lambda: hang(broker(context), topic, producer_id) == raw.NONE)
+    finally:
+        server.run("kafka-configs", *at, *every, "--delete-config", "transaction.partition.verification.enable")
+    out = server.run("kafka-transactions", *at, "describe-producers", "--topic", topic, "--partition", "0").out
+    expect(re.search(rf"{producer_id}\s+0\s+-1\s+0\s+1000000000000\s+0\b", out), out)
+    out = server.run("kafka-transactions", *at, "find-hanging", "--broker-id", "0").out
+    expect(re.search(rf"{topic}\s+0\s+{producer_id}\s+0\s+-1\s+0\s+1000000000000", out), out)
+    server.run("kafka-transactions", *at, "abort", "--topic", topic, "--partition", "0", "--start-offset", "0")
+    out = server.run("kafka-transactions", *at, "describe-producers", "--topic", topic, "--partition", "0").out
+    expect(re.search(rf"{producer_id}\s+0\s+\S+\s+0\s+\d+\s+None", out), out)
+    out = server.run("kafka-transactions", *at, "find-hanging", "--broker-id", "0").out
+    expect(topic not in out, out)
+    out = server.run("kafka-get-offsets", *at, "--topic", topic).out
+    expect_equal(out, f"{topic}:0:2\n", "the batch and the marker")
+
+
+def refusals(producer, topic, group):
+    """What isn't right yet, or not at all."""
+    unknown = raw.Producer(producer.connection, producer.name + "-unknown")
+    unnamed = raw.Producer(producer.connection, "")
+    expect_equal(unnamed.init(), raw.INVALID_REQUEST, "an empty id")
+    expect_equal([producer.init(0), producer.init(900_001)], [raw.INVALID_TIMEOUT] * 2, "timeouts")
+    expect_equal(unknown.end(True), raw.INVALID_MAPPING, "the end of an unknown transaction")
+    expect_equal(unknown.add([topic]), {topic: raw.INVALID_MAPPING}, "an unknown transaction")
+    expect_equal(producer.init(), raw.NONE, "init")
+    expect_equal([producer.end(True), producer.end(False)], [raw.INVALID_STATE] * 2, "nothing was begun")
+    expect_equal(producer.add([topic, "none-such"]), {topic: raw.NOT_ATTEMPTED, "none-such": raw.UNKNOWN_TOPIC}, "an unknown topic")
+    expect_equal(producer.produce(topic), raw.INVALID_STATE, "a partition that wasn't added")
+    expect_equal(producer.produce(topic, name="other"), raw.INVALID_MAPPING, "another's id")
+    wait_until("the group's coordinator", lambda: producer.find_coordinator(group) == raw.NONE)
+    wait_until("a refusal of a group that wasn't added", lambda: producer.commit_offset(group, topic) == raw.INVALID_STATE)
+    expect_equal(producer.commit_offset(group, "none-such"), raw.UNKNOWN_TOPIC, "offsets of an unknown topic")
+    producer.epoch += 1
+    expect_equal([producer.end(True, version) for version in (1, 2)], [raw.INVALID_EPOCH, raw.FENCED], "another epoch")
+    expect_equal([producer.add([topic], version)[topic] for version in (1, 2)], [raw.INVALID_EPOCH, raw.FENCED], "another epoch")
+    expect_equal([producer.add_offsets(group, version) for version in (1, 2)], [raw.INVALID_EPOCH, raw.FENCED], "another epoch")
+    expect_equal(producer.produce(topic), raw.INVALID_EPOCH, "another epoch")
+    producer.epoch -= 1
+
+
+def test_answers(context):
+    """The errors that producers steer by, asked for by hand."""
+    topic, group = "answers", "answers-group"
+    with wire.Wire(broker(context)) as connection:
+        context.run(["kcat", "-b", broker(context).bootstrap, "-P", "-t", topic], stdin="plain\n")
+        producer = raw.Producer(connection, "answers")
+        wait_until("the coordinator", lambda: producer.find_coordinator() == raw.NONE)
+        wait_until("the coordinator's partition", lambda: producer.init() == raw.NONE)
+        refusals(producer, topic, group)
+        expect_equal(producer.add([topic]), {topic: raw.NONE}, "added")
+        expect_equal(producer.add([topic]), {topic: raw.NONE}, "added before")
+        expect_equal(producer.produce(topic), raw.NONE, "produced")
+        wait_until("the group's coordinator", lambda: producer.add_offsets(group) == raw.NONE)
+        wait_until("the group", lambda: producer.commit_offset(group, topic) == raw.NONE)
+        expect_equal(producer.end(True), raw.NONE, "committed")
+        wait_until("the markers", lambda: producer.end(True) != raw.CONCURRENT)
+        expect_equal([producer.end(True), producer.end(False)], [raw.NONE, raw.INVALID_STATE], "ended before")
+        expect_equal(producer.produce(topic), raw.INVALID_STATE, "a late batch")
+        expect_equal(producer.commit_offset(group, topic), raw.INVALID_STATE, "a late offset")
+        before = producer.epoch
+        expect_equal((producer.init(), producer.epoch), (raw.NONE, before + 1), "the epoch is bumped")
+        expect_equal(producer.add([topic]), {topic: raw.NONE}, "added")
+        expect_equal(producer.init(), raw.CONCURRENT, "what is ongoing is aborted first")
+        wait_until("the abort", lambda: producer.init() == raw.NONE)
+        expect_equal(producer.epoch, before + 3, "fencing took an epoch of its own")
+        producer.epoch = before
+        expect_equal(producer.add([topic]), {topic: raw.FENCED}, "a zombie")
+        expect_equal(producer.produce(topic), raw.INVALID_EPOCH, "a zombie")
+
+
+def tool(context, version):
+    at = ["--bootstrap-server", broker(context).bootstrap]
+    with tools.ToolServer(context, version) as server:
+        # What the clients of the tests before have left.
+        out = server.run("kafka-transactions", *at, "list").out
+        expect(re.search(r"basic-3.9.2\s+0\s+\d+\s+Complete(Abort|Commit)", out), out)
+        expect(re.search(r"slow-3.9.2\s+0\s+\d+\s+CompleteAbort", out), out)
+        out = server.run("kafka-transactions", *at, "describe", "--transactional-id", "slow-3.9.2").out
+        expect(re.search(r"0\s+slow-3.9.2\s+\d+\s+\d+\s+CompleteAbort\s+1000\s+", out), out)
+        missing = server.run("kafka-transactions", *at, "describe", "--transactional-id", "none-such", code=1)
+        expect_in("because the ID could not be found", missing.out + missing.err)
+        describe_and_abort(context, server, at, version)
+
+
+def test_tool_3_9_2(context):
+    tool(context, "3.9.2")
+
+
+def test_tool_4_3_1(context):
+    tool(context, "4.3.1")
+
+
+def restart(killed):
+    """After SIGKILL the old session may still own the broker's znode: Kafka refuses to start until it has expired."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return killed.start()
+        except Failure:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
+
+
+def test_killed(context):
+    """A producer of transactions goes on over SIGKILLs of the broker; its journal tells what must be seen."""
+    victim = context.new_broker(SETTINGS)
+    program, journal = context.root / "compat-tests" / "transactions" / "crash.py", context.work / "journal.txt"
+    python = venv.python(context)
+    producer = context.spawn([python, program, "produce", victim.bootstrap, "crashing", journal])
+
+    def committed():
+        if not producer.running():
+            raise Failure(f"the producer ended: {producer.text()[-2000:]}")
+        return journal.read_text(encoding="utf-8").count("committed ") if journal.exists() else 0
+
+    def goes_on(what):
+        before = committed()
+        wait_until(f"40 more transactions {what}", lambda: committed() >= before + 40, guard_s=120)
+
+    for number in range(KILLS):
+        goes_on(f"after {number} kills")
+        victim.kill()
+        restart(victim)
+    goes_on("after the last restart")
+    producer.kill()
+    out = context.run([python, program, "verify", victim.bootstrap, "crashing", journal]).out.strip()
+    expect_in("lost 0, torn 0, aborted but seen 0, doubled 0, never ended but seen 0", out)
+    victim.stop()
+    return f"{KILLS} kills; " + out.replace("\n", "; ")

@@ -1,0 +1,32 @@
+// EndTxn v0-5. v2: PRODUCER_FENCED instead of INVALID_PRODUCER_EPOCH. v4: TRANSACTION_ABORTABLE may be answered. v5:
+// transactions v2 of KIP-890: the epoch is bumped, and answered.
+#include "protocol/messages/end_txn.h"
+
+#include <utility>
+
+#include "broker/api/handlers.h"
+#include "broker/api/request_context.h"
+#include "broker/transaction/transaction_coordinator.h"
+
+namespace broker::api {
+
+using protocol::ErrorCode;
+
+base::Task<protocol::EndTxnResponse> handle(RequestContext& context, protocol::EndTxnRequest request) {
+  transaction::EndTransactionRequest end;
+  end.transactional_id = std::move(request.transactional_id);
+  end.producer = transaction::ProducerIdentity{request.producer_id, request.producer_epoch};
+  end.commit = request.committed;
+  if (context.api_version >= 5) end.client_version = transaction::kVersionWithEpochBump;
+  const transaction::ProducerResult result = co_await context.services.transactions.end(std::move(end));
+  protocol::EndTxnResponse response;
+  response.error_code = result.error;
+  response.producer_id = result.producer.id;
+  response.producer_epoch = result.producer.epoch;
+  if (context.api_version < 2 && result.error == ErrorCode::producer_fenced) {
+    response.error_code = ErrorCode::invalid_producer_epoch;
+  }
+  co_return response;
+}
+
+}  // namespace broker::api

@@ -1,0 +1,63 @@
+#include "broker/api/partition_marker_writer.h"
+
+#include <utility>
+
+#include "protocol/record_batch_builder.h"
+
+namespace broker::api {
+
+using protocol::ErrorCode;
+
+namespace {
+
+// A marker that is appended, and where its outcome belongs.
+struct Appended {
+  std::size_t at = 0;
+  base::OneShot<ErrorCode> committed;
+};
+
+}  // namespace
+
+// At start, partitions are led before the first picture of the cluster is there. A transaction that is completed then
+// must not take its partitions for deleted.
+ErrorCode PartitionMarkerWriter::error_of_missing(const transaction::TopicPartition& partition) const {
+  const auto cluster = metadata_.get();
+  if (cluster->topics.empty()) return ErrorCode::not_leader_or_follower;
+  const metadata::Topic* topic = cluster->topic(partition.topic);
+  const bool exists = topic != nullptr && topic->partitions.contains(partition.partition);
+  return exists ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
+}
+
+base::Task<std::vector<ErrorCode>> PartitionMarkerWriter::write(transaction::TransactionMarker marker,
+                                                                std::vector<transaction::TopicPartition> partitions) {
+  std::vector<ErrorCode> errors(partitions.size(), ErrorCode::none);
+  std::vector<Appended> appended;
+  partition::AppendOptions options;
+  options.origin = storage::AppendOrigin::coordinator;
+  options.now_ms = clock_.wall_ms();
+  const base::Bytes batch = protocol::build_control_batch(
+      marker.producer.id, marker.producer.epoch,
+      marker.committed ? protocol::ControlType::commit : protocol::ControlType::abort, marker.coordinator_epoch,
+      options.now_ms);
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const auto partition = partitions_.find(partitions[i].topic, partitions[i].partition);
+    if (!partition) {
+      errors[i] = error_of_missing(partitions[i]);
+      continue;
+    }
+    base::Bytes bytes = batch;  // offsets are written into it
+    const storage::AppendResult result = partition->append(bytes, options);
+    errors[i] = result.error;
+    if (result.ok()) appended.push_back({i, partition->committed(result.last_offset + 1)});
+  }
+  for (const Appended& one : appended) {
+    errors[one.at] = co_await one.committed.wait();
+    const transaction::TopicPartition& partition = partitions[one.at];
+    if (errors[one.at] == ErrorCode::none && partition.topic == metadata::kOffsetsTopic) {
+      groups_.transaction_ended(marker.producer.id, partition.partition, marker.committed);
+    }
+  }
+  co_return errors;
+}
+
+}  // namespace broker::api

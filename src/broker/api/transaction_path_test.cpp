@@ -1,0 +1,268 @@
+// The APIs of transactions through the dispatcher, over real partitions and a coordinator whose log is in memory.
+#include <gtest/gtest.h>
+
+#include "broker/api/testing/test_services.h"
+#include "protocol/messages/add_partitions_to_txn.h"
+#include "protocol/messages/describe_producers.h"
+#include "protocol/messages/describe_transactions.h"
+#include "protocol/messages/end_txn.h"
+#include "protocol/messages/fetch.h"
+#include "protocol/messages/init_producer_id.h"
+#include "protocol/messages/list_offsets.h"
+#include "protocol/messages/list_transactions.h"
+#include "protocol/messages/produce.h"
+#include "protocol/messages/write_txn_markers.h"
+#include "protocol/record_batch_builder.h"
+
+namespace broker::api {
+namespace {
+
+using namespace protocol;
+using testing::TestBroker;
+
+class TransactionPath : public ::testing::Test {
+ protected:
+  TransactionPath() {
+    coordinator::CoordinatorLog& log = broker.transaction_log;
+    boost::asio::co_spawn(broker.loop, log.partition_count(true), [](const std::exception_ptr&, std::int32_t) {});
+    broker.loop.restart();
+    broker.loop.run();
+    topic_id = broker.add_topic("t", 2);
+  }
+
+  template <class Response, class Request>
+  Response ask(const Request& request, std::int16_t version) {
+    auto response = broker.ask<Response>(request, version);
+    if (!response) throw std::runtime_error("not answered");
+    return std::move(*response);
+  }
+
+  InitProducerIdResponse init(std::int16_t version = 4) {
+    InitProducerIdRequest request;
+    request.transactional_id = "tx";
+    request.transaction_timeout_ms = 60'000;
+    auto response = ask<InitProducerIdResponse>(request, version);
+    producer_id = response.producer_id;
+    epoch = response.producer_epoch;
+    sequence = 0;
+    return response;
+  }
+  AddPartitionsToTxnRequest add_request(const std::vector<std::int32_t>& partitions, const std::string& topic = "t") {
+    AddPartitionsToTxnRequest request;
+    request.v3_and_below_transactional_id = "tx";
+    request.v3_and_below_producer_id = producer_id;
+    request.v3_and_below_producer_epoch = epoch;
+    auto& one = request.v3_and_below_topics.emplace_back();
+    one.name = topic;
+    one.partitions = partitions;
+    return request;
+  }
+  std::vector<ErrorCode> add(const std::vector<std::int32_t>& partitions, std::int16_t version = 3) {
+    const auto response = ask<AddPartitionsToTxnResponse>(add_request(partitions), version);
+    std::vector<ErrorCode> errors;
+    for (const auto& one : response.results_by_topic_v3_and_below.at(0).results_by_partition) {
+      errors.push_back(one.partition_error_code);
+    }
+    return errors;
+  }
+  base::Bytes transactional_batch() {
+    RecordBatchBuilder builder;
+    builder.header.producer_id = producer_id;
+    builder.header.producer_epoch = epoch;
+    builder.header.base_sequence = sequence;
+    builder.header.attributes |= kAttributeTransactional;
+    NewRecord record;
+    record.value = base::as_bytes("v");
+    record.timestamp = broker.clock.wall_ms();
+    builder.append(record);
+    return builder.build();
+  }
+  ErrorCode produce(std::int16_t version = 9, const std::string& id = "tx", std::int32_t partition = 0) {
+    const base::Bytes batch = transactional_batch();
+    ProduceRequest request;
+    request.transactional_id = id;
+    request.acks = -1;
+    request.timeout_ms = 1000;
+    auto& topic = request.topic_data.emplace_back();
+    topic.name = "t";
+    topic.topic_id = topic_id;
+    auto& data = topic.partition_data.emplace_back();
+    data.index = partition;
+    data.records = Records(batch);
+    const auto answer = ask<ProduceResponse>(request, version).responses.at(0).partition_responses.at(0);
+    if (answer.error_code == ErrorCode::none) ++sequence;
+    return answer.error_code;
+  }
+  ErrorCode end(bool commit, std::int16_t version = 3) {
+    EndTxnRequest request;
+    request.transactional_id = "tx";
+    request.producer_id = producer_id;
+    request.producer_epoch = epoch;
+    request.committed = commit;
+    return ask<EndTxnResponse>(request, version).error_code;
+  }
+  std::int64_t latest(std::int8_t isolation) {
+    ListOffsetsRequest request;
+    request.replica_id = -1;
+    request.isolation_level = isolation;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    auto& partition = topic.partitions.emplace_back();
+    partition.timestamp = -1;
+    partition.current_leader_epoch = -1;
+    return ask<ListOffsetsResponse>(request, 5).topics.at(0).partitions.at(0).offset;
+  }
+  FetchResponse::PartitionData fetch(std::int8_t isolation) {
+    FetchRequest request;
+    request.replica_id = -1;
+    request.isolation_level = isolation;
+    request.max_bytes = 1 << 20;
+    auto& topic = request.topics.emplace_back();
+    topic.topic = "t";
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition_max_bytes = 1 << 20;
+    partition.current_leader_epoch = -1;
+    auto response = ask<FetchResponse>(request, 11);
+    return std::move(response.responses.at(0).partitions.at(0));
+  }
+
+  TestBroker broker;
+  base::Uuid topic_id;
+  std::int64_t producer_id = -1;
+  std::int16_t epoch = -1;
+  std::int32_t sequence = 0;
+};
+
+TEST_F(TransactionPath, ACommittedTransactionIsSeen) {
+  EXPECT_EQ(init().error_code, ErrorCode::none);
+  EXPECT_EQ(add({0, 1}), (std::vector{ErrorCode::none, ErrorCode::none}));
+  EXPECT_EQ(produce(), ErrorCode::none);
+  EXPECT_EQ(latest(0), 1);
+  EXPECT_EQ(latest(1), 0);
+  EXPECT_EQ(fetch(0).records.size(), transactional_batch().size());
+  EXPECT_EQ(fetch(1).records.size(), 0u);
+  EXPECT_EQ(end(true), ErrorCode::none);
+  EXPECT_EQ(latest(1), 2);
+  EXPECT_TRUE(fetch(1).aborted_transactions->empty());
+  EXPECT_EQ(add({0}), std::vector{ErrorCode::none});
+  EXPECT_EQ(produce(), ErrorCode::none);
+  EXPECT_EQ(end(false), ErrorCode::none);
+  EXPECT_EQ(latest(1), 4);
+  const auto data = fetch(1);
+  ASSERT_EQ(data.aborted_transactions->size(), 1u);
+  EXPECT_EQ(data.aborted_transactions->front().producer_id, producer_id);
+  EXPECT_EQ(data.aborted_transactions->front().first_offset, 2);
+}
+
+TEST_F(TransactionPath, WhatWasNotAddedIsRefused) {
+  init();
+  EXPECT_EQ(produce(), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(produce(11), ErrorCode::transaction_abortable);
+  EXPECT_EQ(produce(9, "other"), ErrorCode::invalid_producer_id_mapping);
+  EXPECT_EQ(add({1}), std::vector{ErrorCode::none});
+  EXPECT_EQ(produce(), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(produce(9, "tx", 1), ErrorCode::none);
+  ++epoch;
+  EXPECT_EQ(produce(), ErrorCode::invalid_producer_epoch);
+  --epoch;
+  EXPECT_EQ(end(true), ErrorCode::none);
+  EXPECT_EQ(produce(9, "tx", 1), ErrorCode::invalid_txn_state) << "late";
+  EXPECT_EQ(latest(1), 0);
+}
+
+TEST_F(TransactionPath, PartitionsThatDoNotExistSpoilTheRequest) {
+  init();
+  EXPECT_EQ(add({0, 9}), (std::vector{ErrorCode::operation_not_attempted, ErrorCode::unknown_topic_or_partition}));
+  DescribeTransactionsRequest request;
+  request.transactional_ids = {"tx", "none"};
+  const auto response = ask<DescribeTransactionsResponse>(request, 0);
+  EXPECT_EQ(response.transaction_states.at(0).transaction_state, "Empty");
+  EXPECT_EQ(response.transaction_states.at(0).producer_id, producer_id);
+  EXPECT_EQ(response.transaction_states.at(1).error_code, ErrorCode::transactional_id_not_found);
+}
+
+TEST_F(TransactionPath, OldClientsAreToldOfFencingInTheirWay) {
+  init();
+  const std::int16_t mine = epoch;
+  init();
+  epoch = mine;
+  EXPECT_EQ(add({0}, 1), std::vector{ErrorCode::invalid_producer_epoch});
+  EXPECT_EQ(add({0}, 2), std::vector{ErrorCode::producer_fenced});
+  EXPECT_EQ(end(true, 1), ErrorCode::invalid_producer_epoch);
+  EXPECT_EQ(end(true, 2), ErrorCode::producer_fenced);
+  InitProducerIdRequest request;
+  request.transactional_id = "tx";
+  request.transaction_timeout_ms = 60'000;
+  request.producer_id = producer_id;
+  request.producer_epoch = mine;
+  EXPECT_EQ(ask<InitProducerIdResponse>(request, 3).error_code, ErrorCode::invalid_producer_epoch);
+  EXPECT_EQ(ask<InitProducerIdResponse>(request, 4).error_code, ErrorCode::producer_fenced);
+}
+
+TEST_F(TransactionPath, BrokersVerifyInBatches) {
+  init();
+  add({0});
+  AddPartitionsToTxnRequest request;
+  for (const bool verify_only : {true, false}) {
+    auto& one = request.transactions.emplace_back();
+    one.transactional_id = "tx";
+    one.producer_id = producer_id;
+    one.producer_epoch = epoch;
+    one.verify_only = verify_only;
+    auto& topic = one.topics.emplace_back();
+    topic.name = "t";
+    topic.partitions = {0, 1};
+  }
+  const auto response = ask<AddPartitionsToTxnResponse>(request, 5);
+  const auto errors = [&](std::size_t at) {
+    std::vector<ErrorCode> all;
+    for (const auto& each : response.results_by_transaction.at(at).topic_results.at(0).results_by_partition) {
+      all.push_back(each.partition_error_code);
+    }
+    return all;
+  };
+  EXPECT_EQ(errors(0), (std::vector{ErrorCode::none, ErrorCode::transaction_abortable}));
+  EXPECT_EQ(errors(1), (std::vector{ErrorCode::none, ErrorCode::none}));
+}
+
+TEST_F(TransactionPath, TransactionsAndProducersAreListed) {
+  init();
+  add({0});
+  produce();
+  const auto listed = ask<ListTransactionsResponse>(ListTransactionsRequest(), 1);
+  ASSERT_EQ(listed.transaction_states.size(), 1u);
+  EXPECT_EQ(listed.transaction_states[0].transactional_id, "tx");
+  EXPECT_EQ(listed.transaction_states[0].transaction_state, "Ongoing");
+  DescribeProducersRequest request;
+  auto& topic = request.topics.emplace_back();
+  topic.name = "t";
+  topic.partition_indexes = {0, 9};
+  const auto partitions = ask<DescribeProducersResponse>(request, 0).topics.at(0).partitions;
+  ASSERT_EQ(partitions.at(0).active_producers.size(), 1u);
+  EXPECT_EQ(partitions[0].active_producers[0].current_txn_start_offset, 0);
+  EXPECT_EQ(partitions.at(1).error_code, ErrorCode::unknown_topic_or_partition);
+}
+
+TEST_F(TransactionPath, AMarkerByHandEndsAHangingTransaction) {
+  init();
+  add({0});
+  produce();
+  WriteTxnMarkersRequest request;
+  auto& marker = request.markers.emplace_back();
+  marker.producer_id = producer_id;
+  marker.producer_epoch = epoch;
+  marker.transaction_result = false;
+  auto& topic = marker.topics.emplace_back();
+  topic.name = "t";
+  topic.partition_indexes = {0, 7};
+  for (std::int16_t version = 0; version <= 2; ++version) {
+    const auto response = ask<WriteTxnMarkersResponse>(request, version);
+    const auto& partitions = response.markers.at(0).topics.at(0).partitions;
+    EXPECT_EQ(partitions.at(0).error_code, ErrorCode::none);
+    EXPECT_EQ(partitions.at(1).error_code, ErrorCode::unknown_topic_or_partition);
+  }
+  EXPECT_EQ(latest(1), 4);
+}
+
+}  // namespace
+}  // namespace broker::api

@@ -1,0 +1,41 @@
+// The narrow way from the coordinators of groups and transactions to their partitions of an internal topic.
+// Implemented over broker/partition by the app; tests use one in memory. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/task.h"
+#include "protocol/error.h"
+
+namespace broker::coordinator {
+
+class CoordinatorLog {
+ public:
+  virtual ~CoordinatorLog() = default;
+  // How many partitions the internal topic has; creates the topic first if asked and missing. 0: not there (yet).
+  virtual base::Task<std::int32_t> partition_count(bool create) = 0;
+  // Whether this broker leads the partition, with its leader epoch; nothing: NOT_COORDINATOR.
+  virtual std::optional<std::int32_t> leader_epoch(std::int32_t partition) const = 0;
+  // Appends one finished v2 batch as leader with acks=all, returns the offset after its last record. Returns without
+  // waiting for replicas; await_committed does that. A transactional batch needs the guard of its verification, if
+  // verification is on.
+  virtual protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch,
+                                                std::optional<std::uint64_t> verification_guard) = 0;
+  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch) {
+    return append(partition, std::move(batch), std::nullopt);
+  }
+  // Before a producer's first transactional batch: storage::Log::start_verification and cancel_verification.
+  virtual std::uint64_t start_verification(std::int32_t partition, std::int64_t producer_id) = 0;
+  virtual void cancel_verification(std::int32_t partition, std::int64_t producer_id, std::uint64_t guard) = 0;
+  // Resumes when the high watermark has reached `end_offset`, or with the error that ended the wait.
+  virtual base::Task<protocol::ErrorCode> await_committed(std::int32_t partition, std::int64_t end_offset) = 0;
+  // Calls `visit` with stretches of whole batches from the log start to the log end offset, in order; blocking, called
+  // on a background thread. Returns the end.
+  virtual protocol::Result<std::int64_t> read_all(std::int32_t partition,
+                                                  const std::function<void(base::ByteView batches)>& visit) = 0;
+};
+
+}  // namespace broker::coordinator

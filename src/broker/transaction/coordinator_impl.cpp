@@ -1,0 +1,286 @@
+#include "broker/transaction/coordinator_impl.h"
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "broker/transaction/transaction_records.h"
+
+namespace broker::transaction {
+namespace {
+
+constexpr std::string_view kLogger = "kafka.coordinator.transaction.TransactionCoordinator";
+constexpr std::int64_t kRetryMs = 100;
+constexpr int kAttemptsPerLogLine = 100;
+
+// What a producer is told when the record of its transaction couldn't be written.
+ErrorCode error_of_write(ErrorCode error) {
+  switch (error) {
+    case ErrorCode::unknown_topic_or_partition:
+    case ErrorCode::not_enough_replicas:
+    case ErrorCode::not_enough_replicas_after_append:
+    case ErrorCode::request_timed_out:
+      return ErrorCode::coordinator_not_available;
+    case ErrorCode::not_leader_or_follower:
+    case ErrorCode::kafka_storage_error:
+      return ErrorCode::not_coordinator;
+    case ErrorCode::message_too_large:
+    case ErrorCode::record_list_too_large:
+      return ErrorCode::unknown_server_error;
+    default:
+      return error;
+  }
+}
+
+}  // namespace
+
+base::Task<TransactionCoordinator::Impl::Place> TransactionCoordinator::Impl::locate(std::string transactional_id) {
+  Place place;
+  std::int32_t count = partition_count_;
+  if (count == 0) {
+    count = co_await environment_.log.partition_count(false);
+    partition_count_ = count;
+  }
+  if (count == 0) {
+    place.error = ErrorCode::not_coordinator;
+    co_return place;
+  }
+  place.partition = coordinator::partition_of(transactional_id, count);
+  place.error = check_partition(place.partition, place.coordinator_epoch);
+  co_return place;
+}
+
+ErrorCode TransactionCoordinator::Impl::check_partition(std::int32_t partition, std::int32_t& coordinator_epoch) {
+  if (stopping_) return ErrorCode::coordinator_not_available;
+  const auto epoch = environment_.log.leader_epoch(partition);
+  if (!epoch) return ErrorCode::not_coordinator;
+  coordinator_epoch = *epoch;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = partitions_.find(partition);
+    if (found != partitions_.end() && found->second.coordinator_epoch == *epoch) {
+      return found->second.loaded ? ErrorCode::none : ErrorCode::coordinator_load_in_progress;
+    }
+  }
+  elected(partition);
+  return own_thread_ ? ErrorCode::coordinator_load_in_progress : ErrorCode::none;
+}
+
+base::Task<protocol::Result<EntryPtr>> TransactionCoordinator::Impl::find(std::string transactional_id,
+                                                                           ErrorCode missing) {
+  protocol::Result<EntryPtr> result = ErrorCode::invalid_request;
+  if (transactional_id.empty()) co_return result;
+  const Place place = co_await locate(transactional_id);
+  result = place.error;
+  if (place.error != ErrorCode::none) co_return result;
+  result = missing;
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(transactional_id);
+  if (found != entries_.end()) result = found->second;
+  co_return result;
+}
+
+base::Task<protocol::Result<EntryPtr>> TransactionCoordinator::Impl::find_or_create(InitProducerIdRequest request) {
+  protocol::Result<EntryPtr> result = co_await find(request.transactional_id, ErrorCode::transactional_id_not_found);
+  if (result || result.error() != ErrorCode::transactional_id_not_found) co_return result;
+  const auto producer_id = co_await environment_.producer_ids.next();
+  if (!producer_id) {
+    result = producer_id.error();
+    co_return result;
+  }
+  const Place place = co_await locate(request.transactional_id);  // it may have moved meanwhile
+  result = place.error;
+  if (place.error != ErrorCode::none) co_return result;
+  TransactionImage image;
+  image.producer_id = *producer_id;
+  image.timeout_ms = request.timeout_ms;
+  image.last_update_ms = now_ms();
+  std::lock_guard lock(mutex_);
+  EntryPtr& entry = entries_[request.transactional_id];
+  if (!entry) {
+    entry = std::make_shared<Entry>(request.transactional_id, place.partition, place.coordinator_epoch,
+                                    std::move(image));
+  }
+  result = entry;
+  co_return result;
+}
+
+std::vector<EntryPtr> TransactionCoordinator::Impl::all_entries() {
+  std::lock_guard lock(mutex_);
+  std::vector<EntryPtr> entries;
+  entries.reserve(entries_.size());
+  for (const auto& [id, entry] : entries_) entries.push_back(entry);
+  return entries;
+}
+
+bool TransactionCoordinator::Impl::is_loading() {
+  std::lock_guard lock(mutex_);
+  return std::ranges::any_of(partitions_, [](const auto& partition) { return !partition.second.loaded; });
+}
+
+PendingTransition TransactionCoordinator::Impl::append(Entry& entry, TransactionImage next, bool fences) {
+  PendingTransition pending;
+  pending.fences = fences;
+  entry.transaction.begin(next.state);
+  TransactionRecord record;
+  record.transactional_id = entry.id;
+  record.image = next;
+  const auto end =
+      environment_.log.append(entry.partition, coordinator::build_batch({to_record(record)}, now_ms()));
+  if (end) {
+    pending.end_offset = *end;
+    pending.next = std::move(next);
+  } else {
+    base::log_warn(kLogger, "Failed to write the record of transactional id {}: {}", entry.id,
+                   protocol::name_of(end.error()));
+    pending.error = end.error();
+  }
+  return pending;
+}
+
+base::Task<ErrorCode> TransactionCoordinator::Impl::commit(EntryPtr entry, PendingTransition pending) {
+  ErrorCode error = pending.error;
+  if (error == ErrorCode::none) {
+    error = co_await environment_.log.await_committed(entry->partition, pending.end_offset);
+  }
+  std::lock_guard lock(entry->mutex);
+  if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
+  if (error == ErrorCode::none) {
+    entry->transaction.complete(std::move(pending.next));
+  } else {
+    entry->transaction.abandon(pending.fences);
+  }
+  co_return error_of_write(error);
+}
+
+TransactionCoordinator::Impl::EndStep TransactionCoordinator::Impl::start_end(
+    Entry& entry, const EndTransactionRequest& request, bool from_client,
+    std::optional<std::int64_t> fresh_producer_id) {
+  EndStep step;
+  auto decided = entry.transaction.end(request, from_client, fresh_producer_id, now_ms());
+  if (!decided) {
+    step.answer.error = decided.error();
+    return step;
+  }
+  step.answer.producer = decided->answer;
+  step.needs_producer_id = decided->kind == EndDecision::Kind::needs_producer_id;
+  step.done_before = decided->kind == EndDecision::Kind::done_before;
+  if (decided->kind == EndDecision::Kind::prepare) {
+    step.pending = append(entry, std::move(decided->next), decided->fences);
+  }
+  return step;
+}
+
+TransactionCoordinator::Impl::EndStep TransactionCoordinator::Impl::start_fence(Entry& entry) {
+  EndTransactionRequest request;
+  request.transactional_id = entry.id;
+  request.producer = entry.transaction.fenced().producer();
+  request.client_version = entry.transaction.image().client_version;
+  entry.transaction.begin_fence();
+  EndStep step = start_end(entry, request, false, std::nullopt);
+  if (step.answer.error != ErrorCode::none) entry.transaction.abandon();
+  return step;
+}
+
+base::Task<ProducerResult> TransactionCoordinator::Impl::finish_end(EntryPtr entry, EndStep step) {
+  if (step.answer.error != ErrorCode::none || step.done_before) co_return step.answer;
+  step.answer.error = co_await commit(entry, std::move(step.pending));
+  if (step.answer.error != ErrorCode::none) co_return step.answer;
+  Completion completion;
+  {
+    std::lock_guard lock(entry->mutex);
+    if (entry->transaction.dead()) co_return step.answer;  // who loads it next sees the decision in the log
+    completion = begin_completion(entry);
+  }
+  co_await complete(std::move(completion));
+  co_return step.answer;
+}
+
+Completion TransactionCoordinator::Impl::begin_completion(const EntryPtr& entry) {
+  const TransactionImage& image = entry->transaction.image();
+  Completion completion;
+  completion.entry = entry;
+  completion.marker.producer = image.producer();
+  completion.marker.committed = image.state == TransactionState::prepare_commit;
+  completion.marker.coordinator_epoch = entry->coordinator_epoch;
+  completion.remaining.assign(image.partitions.begin(), image.partitions.end());
+  entry->transaction.begin(completion.marker.committed ? TransactionState::complete_commit
+                                                       : TransactionState::complete_abort);
+  return completion;
+}
+
+base::Task<void> TransactionCoordinator::Impl::complete(Completion completion) {
+  const bool written = co_await write_markers(completion);
+  ErrorCode error = ErrorCode::none;
+  if (written) error = co_await store_completed(completion.entry);
+  if ((written && error == ErrorCode::none) || error == ErrorCode::not_coordinator) co_return;
+  put_off(std::move(completion));
+}
+
+// Whether none remains.
+base::Task<bool> TransactionCoordinator::Impl::write_markers(Completion& completion) {
+  if (completion.remaining.empty()) co_return true;
+  const std::vector<ErrorCode> outcomes = co_await environment_.markers.write(completion.marker, completion.remaining);
+  std::vector<TopicPartition> remaining;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const TopicPartition& partition = completion.remaining[i];
+    switch (outcomes[i]) {
+      case ErrorCode::none:
+      case ErrorCode::unknown_topic_or_partition:         // deleted
+      case ErrorCode::unsupported_for_message_format:  // can't have a transaction's records either
+        continue;
+      case ErrorCode::invalid_producer_epoch:
+        // A newer producer of this id was there: only a marker by hand can have ended the transaction before.
+        base::log_warn(kLogger, "{}-{} refused the marker of transactional id {} with producer epoch {}: {}",
+                       partition.topic, partition.partition, completion.entry->id, completion.marker.producer.epoch,
+                       protocol::name_of(outcomes[i]));
+        continue;
+      default:
+        remaining.push_back(partition);
+    }
+    if (completion.attempts % kAttemptsPerLogLine == 0) {
+      base::log_warn(kLogger, "Failed to write the marker of transactional id {} to {}-{}, trying again: {}",
+                     completion.entry->id, partition.topic, partition.partition, protocol::name_of(outcomes[i]));
+    }
+  }
+  completion.remaining = std::move(remaining);
+  co_return completion.remaining.empty();
+}
+
+base::Task<ErrorCode> TransactionCoordinator::Impl::store_completed(EntryPtr entry) {
+  PendingTransition pending;
+  {
+    std::lock_guard lock(entry->mutex);
+    if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
+    pending = append(*entry, entry->transaction.completed(now_ms()));
+  }
+  ErrorCode error = pending.error;
+  if (error == ErrorCode::none) {
+    error = co_await environment_.log.await_committed(entry->partition, pending.end_offset);
+  }
+  std::lock_guard lock(entry->mutex);
+  if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
+  // Otherwise the transition stays begun, and is tried again.
+  if (error == ErrorCode::none) entry->transaction.complete(std::move(pending.next));
+  co_return error == ErrorCode::none ? error : ErrorCode::coordinator_not_available;
+}
+
+void TransactionCoordinator::Impl::put_off(Completion completion) {
+  ++completion.attempts;
+  completion.due_ms = environment_.clock.monotonic_ms() + kRetryMs;
+  {
+    std::lock_guard lock(mutex_);
+    put_off_.push_back(std::move(completion));
+  }
+  if (own_thread_ && !stopping_) boost::asio::post(loop_, [this] { timer_.cancel(); });
+}
+
+std::vector<Completion> TransactionCoordinator::Impl::take_due_completions() {
+  const std::int64_t now = environment_.clock.monotonic_ms();
+  std::lock_guard lock(mutex_);
+  auto due = std::partition(put_off_.begin(), put_off_.end(), [now](const Completion& one) { return one.due_ms > now; });
+  std::vector<Completion> taken(std::make_move_iterator(due), std::make_move_iterator(put_off_.end()));
+  put_off_.erase(due, put_off_.end());
+  return taken;
+}
+
+}  // namespace broker::transaction
