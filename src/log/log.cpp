@@ -291,6 +291,7 @@ bool Log::finish_for_close() {
 
 void Log::close() {
   watching_for_failure([&] {
+    WithoutCleaning no_cleaning(*this);
     if (!finish_for_close()) return;
     flush_up_to(-1, true);
     std::lock_guard lock(mutex_);
@@ -321,6 +322,7 @@ void Log::finish_close(const PlannedFlush& plan) {
 // Not while a flush syncs it by its old name.
 void Log::rename_directory(const std::string& directory, AfterRename after) {
   watching_for_failure([&] {
+    WithoutCleaning no_cleaning(*this);
     std::lock_guard flushing(flush_mutex_);
     std::lock_guard lock(mutex_);
     require_usable();

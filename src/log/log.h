@@ -11,6 +11,7 @@
 // The functions that answer nothing throw std::system_error in that case.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <map>
@@ -43,6 +44,8 @@ class LogClosed : public std::system_error {
  public:
   explicit LogClosed(const std::string& what) : std::system_error(EIO, std::generic_category(), what) {}
 };
+
+struct CleaningFacts;  // log_compaction.h
 
 struct LogOptions {
   TopicPartition topic_partition;
@@ -127,6 +130,7 @@ class Log {
   // A follower takes over the leader's log start. Beyond the high watermark it does nothing.
   void advance_log_start(std::int64_t offset);
   // Retention by log start, size and time; oldest first, never beyond the high watermark. Returns the segments dropped.
+  // Nothing is dropped while the log is being cleaned.
   //   before  [0 | 10 | 20 … end)   after  start 20 [20 … end)
   std::size_t delete_old_segments(std::int64_t now_ms);
   // Drops everything from `offset` on, in whole batches: the batch that holds it goes too; log end becomes `offset`.
@@ -140,6 +144,13 @@ class Log {
   void roll();
   void expire_producers(std::int64_t now_ms);
   std::vector<ActiveProducer> active_producers() const;
+
+  // For the cleaner; see log_compaction.h, whose sessions replace segments.
+  std::optional<CleaningFacts> cleaning_facts();     // nothing if the log is closed or offline
+  void report_failure(const std::exception& error);  // of a file call on its behalf: takes the directory offline
+  // Below it each key is there once, as of the last cleaning; nothing if there was none. For the checkpoint.
+  std::optional<std::int64_t> first_dirty_offset() const;
+  void set_first_dirty_offset(std::optional<std::int64_t> offset);
 
   // For LogManager.
   // A flush in three steps, for many logs at once: plan, sync all of the file system, finish. Without files in the plan
@@ -172,6 +183,8 @@ class Log {
   void rename_directory(const std::string& directory, AfterRename after = AfterRename::ends);
 
  private:
+  friend class CleaningSession;
+  class WithoutCleaning;
   using Segments = std::map<std::int64_t, std::shared_ptr<Segment>>;
   struct FilesFound;
   struct PendingDelete {
@@ -218,6 +231,7 @@ class Log {
   void move_log_start(std::int64_t offset);
   std::size_t drop_segments(const std::vector<std::shared_ptr<Segment>>& doomed);
   void drop_all_segments_and_start_at(std::int64_t offset);
+  void lower_first_dirty_offset(std::int64_t offset);
   void schedule_delete(std::int64_t offset, std::string_view suffix);
 
   // Calls it without the lock.
@@ -235,7 +249,9 @@ class Log {
   const LogOptions options_;  // as opened; `config` and `directory` in it go stale
 
   mutable std::mutex mutex_;
-  std::mutex flush_mutex_;  // one flush at a time; taken before mutex_
+  std::mutex flush_mutex_;                  // one flush at a time; taken before mutex_
+  std::mutex cleaning_mutex_;               // held by a cleaning from its begin to its end; taken before flush_mutex_
+  std::atomic<int> cleaning_unwanted_ = 0;  // those who wait for it
   PartitionFiles where_;
   std::shared_ptr<const LogConfig> config_;
   std::optional<base::Uuid> topic_id_;
@@ -249,6 +265,7 @@ class Log {
   std::int64_t recovery_point_ = 0;
   std::int64_t last_flush_ms_ = 0;
   std::uint64_t truncations_ = 0;
+  std::optional<std::int64_t> first_dirty_offset_;
   std::vector<PendingDelete> pending_deletes_;
   bool names_synced_ = false;  // files made at creation may be lost with the whole log until its first flush
   std::uint64_t names_changes_ = 0;

@@ -1,4 +1,5 @@
-// For the .cpp files of Log only: what every public function does about failed file calls.
+// For the .cpp files of Log only: what every public function does about failed file calls, and how some of them keep
+// the cleaner away.
 #pragma once
 
 #include <system_error>
@@ -19,5 +20,23 @@ auto Log::watching_for_failure(Work work) {
     throw;
   }
 }
+
+// Ends a cleaning that is going on, soon, and keeps the next one from beginning.
+class Log::WithoutCleaning {
+ public:
+  explicit WithoutCleaning(Log& log) : log_(log) {
+    ++log_.cleaning_unwanted_;
+    log_.cleaning_mutex_.lock();
+  }
+  ~WithoutCleaning() {
+    --log_.cleaning_unwanted_;
+    log_.cleaning_mutex_.unlock();
+  }
+  WithoutCleaning(const WithoutCleaning&) = delete;
+  WithoutCleaning& operator=(const WithoutCleaning&) = delete;
+
+ private:
+  Log& log_;
+};
 
 }  // namespace storage

@@ -70,8 +70,15 @@ void Log::finish_swaps(FilesFound& found) {
   if (found.swaps.empty()) return;
   std::int64_t begin = std::numeric_limits<std::int64_t>::max();
   std::int64_t end = std::numeric_limits<std::int64_t>::min();
+  std::set<std::int64_t> bases;  // an empty one takes the place of its namesake too
+  std::vector<std::string> in_order;
   for (const std::string& name : found.swaps) {
-    if (!ends_with(name, std::string(kLogSuffix) + std::string(kSwapSuffix))) continue;
+    if (!ends_with(name, std::string(kLogSuffix) + std::string(kSwapSuffix))) {
+      in_order.push_back(name);
+      continue;
+    }
+    // Without its .swap ending the .log no longer asks for anything to be removed: first.
+    in_order.insert(in_order.begin(), name);
     auto parsed = parse_file_name(name);
     if (!parsed) continue;
     std::unique_ptr<base::File> file = files_.open(where_.path(name), base::OpenMode::read);
@@ -80,13 +87,14 @@ void Log::finish_swaps(FilesFound& found) {
     while (auto batch = scanner.next()) next = batch->header.next_offset();
     begin = std::min(begin, parsed->offset);
     end = std::max(end, next);
+    bases.insert(parsed->offset);
   }
   std::erase_if(found.numbered, [&](const auto& numbered) {
-    if (numbered.first < begin || numbered.first >= end) return false;
+    if ((numbered.first < begin || numbered.first >= end) && !bases.contains(numbered.first)) return false;
     files_.remove(where_.path(numbered.second));
     return true;
   });
-  for (const std::string& name : found.swaps) {
+  for (const std::string& name : in_order) {
     std::string plain = without_ending(name, kSwapSuffix);
     files_.rename(where_.path(name), where_.path(plain));
     if (auto parsed = parse_file_name(plain)) found.numbered.emplace_back(parsed->offset, plain);

@@ -187,13 +187,17 @@ ErrorCode LogManager::remove(const TopicPartition& topic_partition) {
     state_->futures.erase(topic_partition);
   }
   if (future) (void)state_->retire(future);
-  return state_->retire(log);
+  const ErrorCode error = state_->retire(log);
+  // A topic made anew under this name must not inherit it.
+  if (log->first_dirty_offset()) checkpoint_cleaner_offsets(log->parent_directory());
+  return error;
 }
 
 void LogManager::run_retention() {
   std::int64_t now_ms = state_->clock.wall_ms();
   for (const auto& directory : state_->directories) {
     for (const auto& log : state_->logs_of(*directory->shared)) {
+      if (log->config().cleanup_compact) continue;
       state_->attempt(*directory->shared, [&] { log->delete_old_segments(now_ms); });
     }
   }
@@ -279,6 +283,15 @@ void LogManager::checkpoint_recovery_points() {
 
 void LogManager::checkpoint_log_start_offsets() {
   state_->checkpoint(kLogStartFile, [](const Log& log) { return log.log_start_to_checkpoint(); });
+}
+
+void LogManager::checkpoint_cleaner_offsets(const std::string& path) {
+  for (const auto& directory : state_->directories) {
+    if (!directory->loaded || directory->shared->path() != path) continue;
+    state_->attempt(*directory->shared, [&] {
+      state_->checkpoint_directory(*directory, kCleanerFile, [](const Log& log) { return log.first_dirty_offset(); });
+    });
+  }
 }
 
 void LogManager::checkpoint_high_watermarks() {

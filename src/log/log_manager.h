@@ -93,14 +93,16 @@ class LogManager {
   void on_directory_failure(std::function<void(const std::string& directory)> callback);
 
   // Periodic work. None of it throws; a failure takes the directory offline.
-  void run_retention();                 // log.retention.check.interval.ms
+  void run_retention();                 // log.retention.check.interval.ms; compacted logs are the cleaner's
   void flush_dirty_logs();              // log.flush.scheduler.interval.ms: those past their flush.ms
   void checkpoint_recovery_points();    // log.flush.offset.checkpoint.interval.ms
   void checkpoint_log_start_offsets();  // log.flush.start.offset.checkpoint.interval.ms
-  void checkpoint_high_watermarks();    // replica.high.watermark.checkpoint.interval.ms
-  void expire_producers();              // producer.id.expiration.check.interval.ms
-  void flush_closed_segments();         // every second or so: fsyncs what was rolled
-  void run_deletes();                   // every second or so: removes what is due
+  // What has been cleaned, of one entry of log.dirs: after each cleaning.
+  void checkpoint_cleaner_offsets(const std::string& directory);
+  void checkpoint_high_watermarks();  // replica.high.watermark.checkpoint.interval.ms
+  void expire_producers();            // producer.id.expiration.check.interval.ms
+  void flush_closed_segments();       // every second or so: fsyncs what was rolled
+  void run_deletes();                 // every second or so: removes what is due
 
   // Flushes and closes every log, writes the checkpoints and the clean-shutdown markers, releases the locks.
   void shutdown();

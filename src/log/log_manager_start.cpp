@@ -168,6 +168,7 @@ struct LogManager::State::Found {
   OffsetCheckpoint recovery_points;
   OffsetCheckpoint log_starts;
   OffsetCheckpoint high_watermarks;
+  OffsetCheckpoint cleaner_offsets;
 };
 
 // Nothing if the directory is, or goes, offline.
@@ -188,6 +189,7 @@ std::shared_ptr<LogManager::State::Found> LogManager::State::look_into(Directory
     directory.had_clean_shutdown = files.exists(marker);
     found->recovery_points = read_or_empty(files, path + "/" + kRecoveryPointFile);
     found->log_starts = read_or_empty(files, path + "/" + kLogStartFile);
+    found->cleaner_offsets = read_or_empty(files, path + "/" + kCleanerFile);
     found->high_watermarks = read_offset_checkpoint(files, path + "/" + kHighWatermarkFile);
     // A crash while loading must count as one.
     files.remove(marker);
@@ -215,6 +217,8 @@ void LogManager::State::open_found(const LogOptions& options, const Found& found
   attempt(*options.log_directory, [&] {
     std::shared_ptr<Log> log = Log::open(files, clock, options);
     log->update_high_watermark(offset_or_zero(found.high_watermarks, options.topic_partition));
+    auto cleaned = found.cleaner_offsets.find(options.topic_partition);
+    if (cleaned != found.cleaner_offsets.end()) log->set_first_dirty_offset(cleaned->second);
     std::lock_guard lock(mutex);
     (options.directory.ends_with("-future") ? futures : logs)[options.topic_partition] = std::move(log);
   });
@@ -331,6 +335,9 @@ void LogManager::shutdown() {
   checkpoint_recovery_points();
   checkpoint_log_start_offsets();
   for (const auto& directory : state_->directories) {
+    if (state_->files.exists(directory->shared->path() + "/" + kCleanerFile)) {
+      checkpoint_cleaner_offsets(directory->shared->path());
+    }
     state_->attempt(*directory->shared, [&] {
       if (directory->loaded) write_clean_shutdown_marker(state_->files, directory->shared->path());
     });

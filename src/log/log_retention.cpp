@@ -63,6 +63,8 @@ void Log::advance_log_start(std::int64_t offset) {
 
 std::size_t Log::delete_old_segments(std::int64_t now_ms) {
   return watching_for_failure([&]() -> std::size_t {
+    std::unique_lock cleaning(cleaning_mutex_, std::try_to_lock);
+    if (!cleaning.owns_lock()) return 0;
     std::lock_guard lock(mutex_);
     require_usable();
     std::uint64_t total = 0;
@@ -119,8 +121,13 @@ void Log::drop_all_segments_and_start_at(std::int64_t offset) {
   log_end_offset_ = offset;
 }
 
+void Log::lower_first_dirty_offset(std::int64_t offset) {
+  if (first_dirty_offset_) first_dirty_offset_ = std::min(*first_dirty_offset_, offset);
+}
+
 void Log::truncate_fully_and_start_at(std::int64_t offset) {
   watching_for_failure([&] {
+    WithoutCleaning no_cleaning(*this);
     std::lock_guard flushing(flush_mutex_);
     std::lock_guard lock(mutex_);
     require_usable();
@@ -132,12 +139,14 @@ void Log::truncate_fully_and_start_at(std::int64_t offset) {
     log_start_offset_ = offset;
     high_watermark_ = offset;
     recovery_point_ = std::min(recovery_point_, offset);
+    lower_first_dirty_offset(offset);
   });
 }
 
 void Log::truncate_to(std::int64_t offset) {
   bool below_first = false;
   watching_for_failure([&] {
+    WithoutCleaning no_cleaning(*this);
     std::lock_guard flushing(flush_mutex_);
     std::lock_guard lock(mutex_);
     require_usable();
@@ -157,6 +166,7 @@ void Log::truncate_to(std::int64_t offset) {
     log_start_offset_ = std::min(log_start_offset_, offset);
     high_watermark_ = std::min(high_watermark_, offset);
     recovery_point_ = std::min(recovery_point_, offset);
+    lower_first_dirty_offset(offset);
     epochs_.truncate_from_end(offset);
     epochs_.flush();
     rebuild_producers(offset, false);

@@ -12,9 +12,12 @@ namespace storage {
 struct PartitionFiles {
   base::FileSystem& files;
   std::string directory;
+  std::string ending = {};  // of a segment's names while it is made: .cleaned, .swap
 
   std::string path(std::string_view name) const { return directory + "/" + std::string(name); }
-  std::string path(std::int64_t offset, std::string_view suffix) const { return path(file_name(offset, suffix)); }
+  std::string path(std::int64_t offset, std::string_view suffix) const {
+    return path(file_name(offset, suffix)) + ending;
+  }
 };
 
 // As write_file_atomically(), but nothing is synced: for the small files of a new partition, thousands of which may be

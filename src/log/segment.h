@@ -60,7 +60,8 @@ class Segment {
   TimestampOffset max_timestamp();
   // The same, or else the time of the file: what retention goes by.
   std::int64_t retention_timestamp();
-  std::int64_t modified_ms() const;  // of the .log file
+  std::int64_t modified_ms() const;          // of the .log file
+  std::int64_t first_batch_max_timestamp();  // -1 if there is no batch, or none with a time
 
   struct Recovered {
     std::uint64_t bytes_cut = 0;
@@ -91,7 +92,6 @@ class Segment {
   void note_batch(const BatchPlace& batch, const LogConfig& config);
   void note_timestamp(std::int64_t timestamp, std::int64_t offset);
   void index_append(std::int64_t last_offset, std::uint64_t position, std::uint64_t bytes, const LogConfig& config);
-  std::int64_t first_batch_max_timestamp();
   void reset_for_recovery();
   void cut(std::uint64_t size);
   void load_max_timestamp();

@@ -3,47 +3,10 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/crc.h"
-#include "protocol/record.h"
+#include "protocol/legacy_records.h"
 
 namespace protocol {
 namespace {
-
-constexpr std::size_t kCrcAt = 12, kCrcEnd = 16;
-// An lz4 frame of format 0 has the checksum of its descriptor computed over the magic number too, as its readers
-// expect.
-constexpr std::size_t kLz4FlagsAt = 4, kLz4BlockSizeAt = 5, kLz4ChecksumAt = 6;
-constexpr std::uint8_t kLz4Flags = 0x60, kLz4BlockSize = 0x40, kLz4OldChecksum = 0x1a;
-
-void append_nullable(base::Bytes& to, const std::optional<base::ByteView>& bytes) {
-  base::append_big_endian(to, bytes ? static_cast<std::int32_t>(bytes->size()) : std::int32_t{-1});
-  if (bytes) to.insert(to.end(), bytes->begin(), bytes->end());
-}
-
-// One entry: offset, size, crc, magic, attributes, timestamp from magic 1 on, key, value.
-void append_entry(base::Bytes& to, std::int8_t magic, std::int64_t offset, std::int8_t attributes,
-                  std::int64_t timestamp, const std::optional<base::ByteView>& key,
-                  const std::optional<base::ByteView>& value) {
-  const std::size_t start = to.size();
-  base::append_big_endian(to, offset);
-  base::append_big_endian(to, std::int32_t{0});
-  base::append_big_endian(to, std::uint32_t{0});
-  to.push_back(static_cast<std::uint8_t>(magic));
-  to.push_back(static_cast<std::uint8_t>(attributes));
-  if (magic >= 1) base::append_big_endian(to, timestamp);
-  append_nullable(to, key);
-  append_nullable(to, value);
-  std::uint8_t* entry = to.data() + start;
-  const std::size_t size = to.size() - start;
-  base::store_big_endian(entry + 8, static_cast<std::int32_t>(size - kBatchOverhead));
-  base::store_big_endian(entry + kCrcAt, base::crc32({entry + kCrcEnd, size - kCrcEnd}));
-}
-
-void mend_lz4_of_format_0(base::Bytes& frame) {
-  if (frame.size() > kLz4ChecksumAt && frame[kLz4FlagsAt] == kLz4Flags && frame[kLz4BlockSizeAt] == kLz4BlockSize) {
-    frame[kLz4ChecksumAt] = kLz4OldChecksum;
-  }
-}
 
 class Converter {
  public:
@@ -71,26 +34,20 @@ class Converter {
       // Inside of a wrapper, format 1 counts from the batch's own base offset.
       const std::int64_t offset =
           *codec != base::Codec::none && magic_ == 1 ? record.offset - header.base_offset : record.offset;
-      append_entry(to, magic_, offset, type_bit, log_append_time ? header.max_timestamp : record.timestamp, record.key,
-                   record.value);
+      append_legacy_entry(to, magic_, offset, type_bit, log_append_time ? header.max_timestamp : record.timestamp,
+                          record.key, record.value);
       last_offset = record.offset;
       max_timestamp = std::max(max_timestamp, log_append_time ? header.max_timestamp : record.timestamp);
     }
-    if (*codec != base::Codec::none && last_offset >= 0) wrap(*codec, inner, last_offset, type_bit, max_timestamp);
+    if (*codec != base::Codec::none && last_offset >= 0) {
+      append_legacy_wrapper(result_, magic_, *codec, inner, last_offset, type_bit, max_timestamp);
+    }
     return ErrorCode::none;
   }
 
   base::Bytes take() { return std::move(result_); }
 
  private:
-  void wrap(base::Codec codec, const base::Bytes& inner, std::int64_t last_offset, std::int8_t type_bit,
-            std::int64_t max_timestamp) {
-    base::Bytes packed = base::compress(codec, inner);
-    if (codec == base::Codec::lz4 && magic_ == 0) mend_lz4_of_format_0(packed);
-    const auto attributes = static_cast<std::int8_t>(type_bit | static_cast<std::int8_t>(codec));
-    append_entry(result_, magic_, last_offset, attributes, max_timestamp, std::nullopt, base::ByteView(packed));
-  }
-
   const std::int8_t magic_;
   const std::int64_t first_offset_;
   const std::size_t unpacked_bytes_max_;

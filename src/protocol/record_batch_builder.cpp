@@ -30,16 +30,18 @@ void RecordBatchBuilder::append_at(std::int32_t offset_delta, const NewRecord& r
              headers);
 }
 
-void RecordBatchBuilder::append(const Record& record) {
-  append_raw(next_offset_delta_, record.timestamp, record.key, record.value, record.header_count, record.headers);
+void RecordBatchBuilder::append_at(std::int32_t offset_delta, const Record& record) {
+  append_raw(offset_delta, record.timestamp, record.key, record.value, record.header_count, record.headers);
 }
 
 void RecordBatchBuilder::append_raw(std::int32_t offset_delta, std::int64_t timestamp,
                                     const std::optional<base::ByteView>& key,
                                     const std::optional<base::ByteView>& value, std::int32_t header_count,
                                     base::ByteView headers) {
-  if (record_count_ == 0) header.base_timestamp = timestamp;
-  const std::int64_t timestamp_delta = timestamp - header.base_timestamp;
+  if (record_count_ == 0 && !header.has_delete_horizon()) header.base_timestamp = timestamp;
+  // Clients choose timestamps freely; the difference wraps, and so does the sum when it is read.
+  const auto timestamp_delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(timestamp) -
+                                                         static_cast<std::uint64_t>(header.base_timestamp));
   const std::size_t length = 1 + size_of_varlong(timestamp_delta) + size_of_varlong(offset_delta) +
                              size_of_nullable(key) + size_of_nullable(value) + size_of_varlong(header_count) +
                              headers.size();

@@ -19,14 +19,16 @@ struct NewRecord {
 
 class RecordBatchBuilder {
  public:
-  // Set before build(): base offset, epoch, producer fields, transactional and control bits, timestamp type.
+  // Set before build(): base offset, epoch, producer fields, transactional and control bits, timestamp type; before the
+  // first record the delete horizon, with its bit.
   BatchHeader header;
 
   void append(const NewRecord& record) { append_at(next_offset_delta_, record); }
   // With a gap in front, as compaction leaves them.
   void append_at(std::int32_t offset_delta, const NewRecord& record);
   // Copies key, value, headers and timestamp of a record that was read.
-  void append(const Record& record);
+  void append(const Record& record) { append_at(next_offset_delta_, record); }
+  void append_at(std::int32_t offset_delta, const Record& record);
 
   std::int32_t record_count() const { return record_count_; }
   std::int64_t max_timestamp() const { return max_timestamp_; }

@@ -32,6 +32,7 @@ partition::TopicSettings settings_of(const config::ConfigStore& configs, const s
 BrokerApp::Parts::Parts(std::shared_ptr<const config::BrokerConfig> config)
     : configs(config),
       logs(base::real_file_system(), clock, log_manager_config(*config)),
+      cleaner(logs, clock, log_cleaner_config(*config)),
       partitions(config->hot().broker_id, logs,
                  [this](const std::string& topic) { return settings_of(configs, topic); }),
       group_log(metadata::kOffsetsTopic, partitions, metadata),
@@ -144,6 +145,7 @@ void BrokerApp::Parts::follow_config_changes() {
       [this](const std::string& topic, const config::TopicConfig&) { partitions.topic_settings_changed(topic); });
   configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
     if (server) server->set_limits(connection_limits(after));
+    cleaner.reconfigure(log_cleaner_config(after));
     for (const auto& [name, topic] : metadata.get()->topics) partitions.topic_settings_changed(name);
   });
 }
@@ -203,6 +205,7 @@ void BrokerApp::Parts::start() {
   schedule_periodic_work();
   scheduler.start();
   flusher.start();
+  cleaner.start();
   base::log_info(kLogger, "[KafkaServer id={}] started", configs.broker()->hot().broker_id);
 }
 
@@ -214,6 +217,7 @@ void BrokerApp::Parts::stop() {
   if (server) server->stop();
   scheduler.stop();
   flusher.stop();
+  cleaner.stop();
   if (logs_loaded_) logs.shutdown();
   // Last, as in Kafka: the others hear that this broker is gone when its logs are safe.
   if (controller) run_on_control(controller->close());

@@ -28,6 +28,7 @@
 #include "broker/net/server.h"
 #include "broker/partition/partition_manager.h"
 #include "broker/transaction/transaction_coordinator.h"
+#include "log/cleaner/log_cleaner.h"
 #include "log/log_manager.h"
 
 namespace broker::app {
@@ -51,6 +52,7 @@ struct BrokerApp::Parts {
 
   metadata::MetadataCache metadata;
   storage::LogManager logs;
+  storage::LogCleaner cleaner;
   partition::PartitionManager partitions;
   PartitionCoordinatorLog group_log;
   PartitionCoordinatorLog transaction_log;

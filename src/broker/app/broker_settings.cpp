@@ -26,6 +26,18 @@ storage::LogManagerConfig log_manager_config(const config::BrokerConfig& config)
   return result;
 }
 
+storage::LogCleanerConfig log_cleaner_config(const config::BrokerConfig& config) {
+  storage::LogCleanerConfig result;
+  result.enabled = config.get_bool("log.cleaner.enable");
+  result.threads = config.get_int("log.cleaner.threads");
+  result.dedupe_buffer_bytes = config.get_long("log.cleaner.dedupe.buffer.size");
+  result.dedupe_load_factor = config.get_double("log.cleaner.io.buffer.load.factor");
+  result.io_buffer_bytes = config.get_int("log.cleaner.io.buffer.size");
+  result.io_bytes_per_second_max = config.get_double("log.cleaner.io.max.bytes.per.second");
+  result.backoff_ms = config.get_long("log.cleaner.backoff.ms");
+  return result;
+}
+
 net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config) {
   net::ConnectionLimitOptions limits;
   limits.connections_max = config.get_int("max.connections");

@@ -9,12 +9,14 @@
 #include "broker/controller/control_context.h"
 #include "broker/metadata/cluster_metadata.h"
 #include "broker/net/server.h"
+#include "log/cleaner/log_cleaner.h"
 #include "log/log_manager.h"
 #include "zk/client/session.h"
 
 namespace broker::app {
 
 storage::LogManagerConfig log_manager_config(const config::BrokerConfig& config);
+storage::LogCleanerConfig log_cleaner_config(const config::BrokerConfig& config);
 net::ServerOptions server_options(const config::BrokerConfig& config);
 net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config);
 zk::client::SessionOptions session_options(const config::BrokerConfig& config);  // throws config::ConfigError

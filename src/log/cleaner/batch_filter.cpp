@@ -1,0 +1,149 @@
+#include "log/cleaner/batch_filter.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "protocol/legacy_records.h"
+#include "protocol/record_batch_builder.h"
+
+namespace storage {
+namespace {
+
+using protocol::BatchHeader;
+using protocol::Record;
+
+void append_empty_batch(const BatchHeader& header, base::Bytes& out) {
+  constexpr std::int16_t kKept =
+      protocol::kAttributeLogAppendTime | protocol::kAttributeTransactional | protocol::kAttributeControl;
+  BatchHeader empty = header;
+  empty.attributes = static_cast<std::int16_t>(header.attributes & kKept);
+  empty.length = static_cast<std::int32_t>(protocol::kBatchHeaderSize - protocol::kBatchOverhead);
+  empty.base_timestamp = -1;
+  empty.record_count = 0;
+  const std::size_t start = out.size();
+  out.resize(start + protocol::kBatchHeaderSize);
+  base::MutableByteView bytes = base::MutableByteView(out).subspan(start);
+  protocol::write_batch_header(bytes, empty);
+  protocol::renew_crc(bytes);
+}
+
+void append_bytes(base::Bytes& out, base::ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+}  // namespace
+
+void BatchFilter::read_records(base::ByteView batch, const BatchHeader& header, FilteredBatch& result) {
+  records_.clear();
+  hashes_.clear();
+  reader_.emplace(batch);
+  std::int64_t last_offset = -1;
+  Record record;
+  while (reader_->next(record)) {
+    if (record.offset <= last_offset || record.offset > header.last_offset()) {
+      throw protocol::InvalidRecord("Record with offset " + std::to_string(record.offset) + " out of order in a batch");
+    }
+    last_offset = record.offset;
+    records_.push_back(record);
+    hashes_.push_back(record.key && !header.is_control() ? hasher_(*record.key) : KeyHash{});
+    map_.prefetch(hashes_.back());
+  }
+  result.records_read = static_cast<std::int32_t>(records_.size());
+}
+
+bool BatchFilter::stays(const Record& record, std::size_t index, const BatchHeader& header, const FilterRules& rules,
+                        FilteredBatch& result) const {
+  if (record.offset > rules.mapped_to) return true;
+  if (!record.key) {
+    ++result.keyless;
+    return false;
+  }
+  if (record.offset < map_.get(hashes_[index])) return false;
+  if (record.value) return true;
+  if (header.magic < 2) return rules.keep_legacy_tombstones;
+  return !header.has_delete_horizon() || rules.now_ms < header.base_timestamp;
+}
+
+FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& header, const BatchFate& fate,
+                                  const FilterRules& rules, base::Bytes& out) {
+  FilteredBatch result;
+  const bool horizon_passed = header.has_delete_horizon() && header.base_timestamp <= rules.now_ms;
+  const bool drop_records = header.is_control() ? fate.transaction_is_gone && horizon_passed : fate.aborted;
+  const std::size_t out_before = out.size();
+  bool changed = drop_records;
+  bool has_tombstone = false;
+  records_.clear();
+  if (drop_records) {
+    result.records_read = std::max(header.record_count, 0);
+  } else {
+    read_records(batch, header, result);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      if (!header.is_control() && !stays(records_[i], i, header, rules, result)) {
+        changed = true;
+        continue;
+      }
+      has_tombstone = has_tombstone || !records_[i].value;
+      if (kept != i) records_[kept] = records_[i];
+      ++kept;
+    }
+    records_.resize(kept);
+  }
+  result.records_kept = static_cast<std::int32_t>(records_.size());
+  result.max_timestamp = header.max_timestamp;
+  if (records_.empty()) {
+    if (fate.last_of_producer && header.magic >= 2) append_empty_batch(header, out);
+  } else {
+    // With a retention of for ever there is no such time.
+    const bool horizon_exists = rules.delete_retention_ms <= std::numeric_limits<std::int64_t>::max() - rules.now_ms;
+    const bool begin_horizon = header.magic >= 2 && !header.has_delete_horizon() && horizon_exists &&
+                               (has_tombstone || (header.is_control() && fate.transaction_is_gone));
+    if (!changed && !begin_horizon) {
+      append_bytes(out, batch);
+    } else if (header.magic < 2) {
+      rebuild_legacy(header, result, out);
+    } else {
+      const std::int64_t old_horizon = header.has_delete_horizon() ? header.base_timestamp : -1;
+      rebuild(header, begin_horizon ? rules.now_ms + rules.delete_retention_ms : old_horizon, result, out);
+    }
+  }
+  result.size = out.size() - out_before;
+  return result;
+}
+
+void BatchFilter::rebuild(const BatchHeader& header, std::int64_t delete_horizon_ms, FilteredBatch& result,
+                          base::Bytes& out) const {
+  protocol::RecordBatchBuilder builder;
+  builder.header = header;
+  builder.header.attributes = static_cast<std::int16_t>(header.attributes & ~protocol::kAttributeDeleteHorizon);
+  if (delete_horizon_ms >= 0) {
+    builder.header.attributes |= protocol::kAttributeDeleteHorizon;
+    builder.header.base_timestamp = delete_horizon_ms;
+  }
+  for (const Record& record : records_) {
+    builder.append_at(static_cast<std::int32_t>(record.offset - header.base_offset), record);
+  }
+  // The sequence of the batch's end must survive, so its end does.
+  builder.header.last_offset_delta = header.last_offset_delta;
+  append_bytes(out, builder.build(header.codec().value_or(base::Codec::none)));
+  result.max_timestamp = builder.header.max_timestamp;
+}
+
+// A compressed entry; one that isn't is a single record, which stays or goes as it is. Inside of a wrapper, format 1
+// counts from the first record that stays.
+void BatchFilter::rebuild_legacy(const BatchHeader& header, FilteredBatch& result, base::Bytes& out) const {
+  const bool log_append_time = header.timestamp_type() == protocol::TimestampType::log_append_time;
+  const std::int8_t type_bit = header.magic == 1 && log_append_time
+                                   ? static_cast<std::int8_t>(protocol::kAttributeLogAppendTime)
+                                   : std::int8_t{0};
+  base::Bytes inner;
+  std::int64_t max_timestamp = -1;
+  for (const Record& record : records_) {
+    const std::int64_t offset = header.magic == 1 ? record.offset - records_.front().offset : record.offset;
+    protocol::append_legacy_entry(inner, header.magic, offset, type_bit, record.timestamp, record.key, record.value);
+    if (header.magic == 1) max_timestamp = std::max(max_timestamp, record.timestamp);
+  }
+  protocol::append_legacy_wrapper(out, header.magic, header.codec().value_or(base::Codec::none), inner,
+                                  records_.back().offset, type_bit, max_timestamp);
+  result.max_timestamp = max_timestamp;
+}
+
+}  // namespace storage

@@ -1,0 +1,67 @@
+// What cleaning makes of one batch: nothing, its bytes as they are, a new batch of the records that stay, or its header
+// alone. Offsets, timestamps, producer, sequence, epoch and codec never change. Pure; belongs to one thread.
+// Errors: protocol::InvalidRecord and base::CompressionError, for a batch that can't be read.
+//
+// Rules as Kafka 3.9's cleaner has them; the delete horizon is KIP-534's: the first pass that finds a tombstone, or a
+// marker of a transaction that is gone, writes now + delete.retention.ms into the batch (attribute bit 6, in the field
+// of the base timestamp, so that all timestamp deltas change); a pass after that time drops it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "log/cleaner/key_hash.h"
+#include "log/cleaner/offset_map.h"
+#include "protocol/record.h"
+#include "protocol/record_batch.h"
+
+namespace storage {
+
+struct FilterRules {
+  std::int64_t now_ms = 0;
+  std::int64_t delete_retention_ms = 0;
+  bool keep_legacy_tombstones = true;  // of formats 0 and 1, which have no horizon of their own
+  std::int64_t mapped_to = -1;         // the last offset that the map covers; records behind it stay
+};
+
+// What is known of the batch from outside of it.
+struct BatchFate {
+  bool aborted = false;              // data of an aborted transaction: no record stays
+  bool transaction_is_gone = false;  // of a marker
+  bool last_of_producer = false;     // its header stays even without records
+};
+
+struct FilteredBatch {
+  std::uint64_t size = 0;  // appended to the output; 0: nothing is left
+  std::int64_t max_timestamp = -1;
+  std::int32_t records_read = 0;
+  std::int32_t records_kept = 0;
+  std::int32_t keyless = 0;  // dropped, since they can't be compacted: from before the topic was
+};
+
+class BatchFilter {
+ public:
+  BatchFilter(const OffsetMap& map, const KeyHasher& hasher) : map_(map), hasher_(hasher) {}
+
+  // Appends what is left of the batch (a whole one, of any magic) to `out`.
+  FilteredBatch filter(base::ByteView batch, const protocol::BatchHeader& header, const BatchFate& fate,
+                       const FilterRules& rules, base::Bytes& out);
+
+ private:
+  void read_records(base::ByteView batch, const protocol::BatchHeader& header, FilteredBatch& result);
+  bool stays(const protocol::Record& record, std::size_t index, const protocol::BatchHeader& header,
+             const FilterRules& rules, FilteredBatch& result) const;
+  void rebuild(const protocol::BatchHeader& header, std::int64_t delete_horizon_ms, FilteredBatch& result,
+               base::Bytes& out) const;
+  void rebuild_legacy(const protocol::BatchHeader& header, FilteredBatch& result, base::Bytes& out) const;
+
+  const OffsetMap& map_;
+  const KeyHasher& hasher_;
+  std::optional<protocol::RecordReader> reader_;  // holds what the records point into
+  std::vector<protocol::Record> records_;
+  std::vector<KeyHash> hashes_;
+};
+
+}  // namespace storage

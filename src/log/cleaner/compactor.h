@@ -1,0 +1,92 @@
+// Cleans one log at a time: maps the newest offset of each key of its dirty part, then copies what stays of every
+// segment up to there into new segments, which take the place of the old ones. A pass reads each byte once, dirty ones
+// twice. Belongs to one thread, which may wait for disks; holds no lock of the log while it reads or writes.
+//
+// Errors: CleaningStopped if the session is unwanted or stop_requested says so; std::system_error for file calls;
+// CorruptFile, InvalidRecord and CompressionError for a log that can't be read, which leaves it as it is: a batch with
+// a wrong crc isn't copied, since that would bless it with a right one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+
+#include "base/clock.h"
+#include "log/cleaner/batch_filter.h"
+#include "log/cleaner/cleanable.h"
+#include "log/cleaner/cleaned_transactions.h"
+#include "log/cleaner/throttle.h"
+#include "log/log_compaction.h"
+
+namespace storage {
+
+class CleaningStopped : public std::runtime_error {
+ public:
+  CleaningStopped() : std::runtime_error("the cleaning was stopped") {}
+};
+
+struct CleanerStats {
+  std::int64_t started_ms = 0;
+  std::int64_t mapped_ms = 0;
+  std::int64_t ended_ms = 0;
+  std::uint64_t map_bytes_read = 0;
+  std::uint64_t map_records_read = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t records_read = 0;
+  std::uint64_t records_written = 0;
+  std::uint64_t keyless_records = 0;
+  double map_utilization = 0;
+};
+
+struct CompactorOptions {
+  std::size_t map_bytes_max = std::size_t{128} << 20;  // log.cleaner.dedupe.buffer.size by the number of threads
+  double map_load_factor = 0.9;                        // log.cleaner.io.buffer.load.factor
+  std::size_t write_bytes = std::size_t{256} << 10;    // half of log.cleaner.io.buffer.size by the number of threads
+};
+
+class Compactor {
+ public:
+  Compactor(const base::Clock& clock, std::shared_ptr<Throttle> throttle, const CompactorOptions& options);
+
+  // Waits that long, or until it makes no sense to go on.
+  std::function<void(std::int64_t ms)> pause = [](std::int64_t) {};
+  std::function<bool()> stop_requested = [] { return false; };
+
+  // The first offset that is still dirty. If the map is too small for all dirty keys, that lies before the first
+  // uncleanable one.
+  std::int64_t clean(CleaningSession& session, const Cleanable& cleanable, CleanerStats& stats);
+
+ private:
+  struct Mapping {
+    OffsetMap offsets;
+    KeyHasher hasher;
+    std::int64_t last_offset = -1;  // up to which the log is mapped
+    bool full = false;
+  };
+  class Output;
+  struct Pass;
+
+  Mapping map_dirty_part(CleaningSession& session, const std::vector<CleaningSource>& sources,
+                         const Cleanable& cleanable, CleanerStats& stats);
+  void map_segment(CleaningSession& session, const CleaningSource& source, std::int64_t first_dirty,
+                   CleanedTransactions& transactions, Mapping& mapping, CleanerStats& stats);
+  bool map_batch(base::ByteView batch, const protocol::BatchHeader& header, std::int64_t first_dirty, Mapping& mapping,
+                 CleanerStats& stats);
+  void clean_group(Pass& pass, const std::vector<CleaningSource>& sources, const SourceGroup& group);
+  void clean_segment(Pass& pass, const CleaningSource& source, Output& output);
+  // Calls `take` with every batch, checked, until it answers false.
+  template <class Take>
+  void for_each_batch(CleaningSession& session, const CleaningSource& source, Take take);
+  void check_wanted(const CleaningSession& session) const;
+  void throttle(const CleaningSession& session, std::uint64_t bytes);
+
+  const base::Clock& clock_;
+  const std::shared_ptr<Throttle> throttle_;
+  const CompactorOptions options_;
+  std::vector<KeyHash> hashes_;
+  std::vector<std::int64_t> offsets_;
+};
+
+}  // namespace storage

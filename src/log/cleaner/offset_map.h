@@ -1,0 +1,54 @@
+// From hashes of keys to the newest offset of each, in memory that is bounded from the start: an open-addressing table
+// of 24 bytes a slot, sorted by hash within its runs, so that a key which isn't there is found missing soon, however
+// full the table is. Belongs to one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "log/cleaner/key_hash.h"
+
+namespace storage {
+
+class OffsetMap {
+ public:
+  static constexpr std::size_t kSlotBytes = 24;
+
+  // `load_factor` of the slots may be used (log.cleaner.io.buffer.load.factor). At least one always may. The memory is
+  // taken from the system as it is first touched.
+  OffsetMap(std::size_t memory_bytes, double load_factor);
+
+  // The key's offset becomes this one. False if the map is full, which it is for keys that it has too; nothing changes
+  // then.
+  bool put(const KeyHash& key, std::int64_t offset);
+  std::int64_t get(const KeyHash& key) const;  // -1: not there
+  void prefetch(const KeyHash& key) const { __builtin_prefetch(&slots_[home(key)]); }
+
+  std::size_t size() const { return size_; }
+  std::size_t size_max() const { return size_max_; }
+  double utilization() const { return static_cast<double>(size_) / static_cast<double>(slot_count_); }
+
+ private:
+  struct Slot {
+    KeyHash key;
+    std::int64_t offset_and_one;  // 0: empty
+  };
+  static_assert(sizeof(Slot) == kSlotBytes);
+  struct Free {
+    void operator()(Slot* slots) const;
+  };
+
+  std::size_t home(const KeyHash& key) const {
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::size_t>((static_cast<Wide>(key.high) * home_count_) >> 64);
+  }
+
+  std::size_t slot_count_;
+  std::size_t home_count_;  // the slots behind them take what the last runs push beyond the end
+  std::size_t size_max_;
+  std::size_t size_ = 0;
+  std::unique_ptr<Slot[], Free> slots_;
+};
+
+}  // namespace storage
