@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string>
@@ -10,6 +11,7 @@
 #include "base/crc.h"
 #include "base/file_system.h"
 #include "base/testing/temp_dir.h"
+#include "log/cleaner/compactor.h"
 #include "log/log.h"
 #include "protocol/codec/codec.h"
 #include "protocol/messages/fetch.h"
@@ -134,6 +136,58 @@ void read(benchmark::State& state) {
   }
 }
 BENCHMARK(read);
+
+// One cleaning of a log of that many batches of 60 records of 1 KB, with one key for every four records.
+void compaction(benchmark::State& state, base::Codec codec) {
+  for (auto _ : state) {
+    state.PauseTiming();
+    base::testing::TempDir dir;
+    base::SystemClock clock;
+    storage::LogOptions options;
+    options.topic_partition = {"t", 0};
+    options.directory = dir / "t-0";
+    options.log_directory = std::make_shared<storage::LogDirectory>(dir.path());
+    options.config.cleanup_compact = true;
+    options.config.segment_bytes = 100 << 20;
+    auto log = storage::Log::open(base::real_file_system(), clock, options);
+    std::mt19937 random(7);
+    const auto keys = static_cast<std::uint32_t>(state.range(0) * 15);
+    for (std::int64_t number = 0; number < state.range(0); ++number) {
+      protocol::RecordBatchBuilder builder;
+      for (int i = 0; i < 60; ++i) {
+        const std::string key = "user-" + std::to_string(random() % keys) + "-settings";
+        std::string value;
+        while (value.size() < 1024) value += "field=" + std::to_string(random()) + " ";
+        protocol::NewRecord record;
+        record.key = base::as_bytes(key);
+        record.value = base::as_bytes(value);
+        record.timestamp = clock.wall_ms();
+        builder.append(record);
+      }
+      base::Bytes batch = builder.build(codec);
+      storage::AppendContext context;
+      context.now_ms = clock.wall_ms();
+      if (!log->append_as_leader(batch, context).ok()) state.SkipWithError("not appended");
+    }
+    log->update_high_watermark(log->log_end_offset());
+    log->roll();
+    log->flush();
+    auto session = storage::CleaningSession::try_begin(log);
+    const auto cleanable = storage::find_cleanable(*log->cleaning_facts(), clock.wall_ms());
+    storage::Compactor compactor(clock, std::make_shared<storage::Throttle>(std::numeric_limits<double>::max()), {});
+    storage::CleanerStats stats;
+    state.ResumeTiming();
+    compactor.clean(*session, cleanable, stats);
+    state.PauseTiming();
+    state.SetBytesProcessed(static_cast<std::int64_t>(stats.bytes_read));
+    state.counters["kept"] = static_cast<double>(stats.records_written) / static_cast<double>(stats.records_read);
+    session.reset();
+    log.reset();
+    state.ResumeTiming();
+  }
+}
+BENCHMARK_CAPTURE(compaction, none, base::Codec::none)->Arg(4000)->Iterations(1)->UseRealTime();
+BENCHMARK_CAPTURE(compaction, lz4, base::Codec::lz4)->Arg(4000)->Iterations(1)->UseRealTime();
 
 }  // namespace
 

@@ -36,7 +36,7 @@ class LogCleanerTest : public ::testing::Test {
     cleaner_ = std::make_unique<LogCleaner>(*manager_, clock_, cleaner_config_);
   }
   std::shared_ptr<Log> log(const std::string& topic, const std::string& directory = "/one") {
-    return *manager_->get_or_create({topic, 0}, config_, std::nullopt, directory);
+    return *manager_->get_or_create({topic, 0}, config_, std::nullopt, {.is_new = true, .directory = directory});
   }
   void fill(Log& log, int count, int keys = 3) {
     for (int i = 0; i < count; ++i) {
