@@ -39,11 +39,14 @@ struct LogConfig {
   protocol::TimestampType timestamp_type = protocol::TimestampType::create_time;  // message.timestamp.type
   std::int64_t timestamp_before_max_ms = kUnlimited;                              // message.timestamp.before.max.ms
   std::int64_t timestamp_after_max_ms = kUnlimited;                               // message.timestamp.after.max.ms
+  bool down_conversion = true;                                                    // message.downconversion.enable
 
   double min_cleanable_dirty_ratio = 0.5;           // min.cleanable.dirty.ratio
   std::int64_t min_compaction_lag_ms = 0;           // min.compaction.lag.ms
   std::int64_t max_compaction_lag_ms = kUnlimited;  // max.compaction.lag.ms
   std::int64_t delete_retention_ms = kDayMs;        // delete.retention.ms
+
+  bool operator==(const LogConfig&) const = default;
 };
 
 }  // namespace storage

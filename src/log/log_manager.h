@@ -79,7 +79,8 @@ class LogManager {
   void prefer_directory(const TopicPartition& topic_partition, const std::string& directory);
   std::shared_ptr<Log> find_future(const TopicPartition& topic_partition) const;
   std::vector<std::shared_ptr<Log>> futures() const;
-  // An empty copy of an existing log, with its configuration and topic id, unless there is one already.
+  // An empty copy of an existing log, with its configuration and topic id, unless there is one already. Null if the log
+  // lies in that directory.
   protocol::Result<std::shared_ptr<Log>> get_or_create_future(const TopicPartition& topic_partition,
                                                               const std::string& directory);
   protocol::ErrorCode remove_future(const TopicPartition& topic_partition);

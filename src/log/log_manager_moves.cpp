@@ -44,6 +44,7 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create_future(const TopicPartiti
   if (ErrorCode error = check_directory(directory); error != ErrorCode::none) return error;
   std::shared_ptr<Log> current = find(topic_partition);
   if (!current) return ErrorCode::kafka_storage_error;
+  if (current->parent_directory() == directory) return std::shared_ptr<Log>();
   State::Directory& owner = *state_->directory_at(directory);
   LogOptions options = state_->options_for(owner, topic_partition);
   options.directory = directory + "/" + future_directory_name(topic_partition);

@@ -137,6 +137,10 @@ TEST_F(LogMovesTest, ACopyTakesThePlaceOfItsLog) {
   EXPECT_EQ(manager_->get_or_create_future(kName, "/two").value(), future);
   EXPECT_EQ(future->topic_id(), topic_id_);
   EXPECT_EQ(manager_->find(kName), log);
+  EXPECT_EQ(manager_->get_or_create_future({"none", 0}, "/two").error(), ErrorCode::kafka_storage_error);
+  make({"u", 0}, "/two");
+  EXPECT_EQ(manager_->get_or_create_future({"u", 0}, "/two").value(), nullptr);
+  ASSERT_EQ(manager_->remove({"u", 0}), ErrorCode::none);
   copy(*log, *future);
   ASSERT_EQ(manager_->replace_with_future(kName), ErrorCode::none);
   EXPECT_EQ(manager_->find(kName), future);

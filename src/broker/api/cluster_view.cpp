@@ -33,7 +33,9 @@ ShownPartition show_partition(const metadata::ClusterMetadata& cluster, const me
   show(partition.replicas, shown.replicas);
   show(partition.isr, shown.isr);
   std::copy_if(partition.replicas.begin(), partition.replicas.end(), std::back_inserter(shown.offline_replicas),
-               [&](std::int32_t broker) { return !reachable(broker); });
+               [&](std::int32_t broker) {
+                 return !reachable(broker) || std::ranges::count(partition.offline_replicas, broker) != 0;
+               });
   constexpr std::int16_t kListenerErrorsFrom = 6;
   if (reachable(partition.leader)) {
     shown.leader = partition.leader;

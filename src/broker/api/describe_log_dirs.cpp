@@ -36,6 +36,7 @@ base::Task<DescribeLogDirsResponse> handle(RequestContext& context, DescribeLogD
       answer.partition_index = partition;
       answer.partition_size = replica.size_bytes;
       answer.offset_lag = replica.offset_lag;
+      answer.is_future_key = replica.is_future;
     }
   }
   co_return response;

@@ -72,10 +72,12 @@ std::vector<Reading> look_up(const RequestContext& context, const FetchPlan& pla
     const FetchTarget& target = plan.targets[i];
     FoundPartition found = context.api_version >= 13 ? find_partition(context, target.topic_id, target.partition)
                                                      : find_partition(context, target.topic, target.partition);
-    if (found.partition && context.api_version < 10 &&
-        found.partition->log()->config().compression == base::Codec::zstd) {
-      found.partition = nullptr;
-      found.error = ErrorCode::unsupported_compression_type;
+    if (found.partition && context.api_version < 10) {
+      const storage::LogConfig config = found.partition->log()->config();
+      if (config.compression == base::Codec::zstd) found.error = ErrorCode::unsupported_compression_type;
+      // Kafka doesn't look whether there is anything to convert.
+      if (context.api_version < 4 && !config.down_conversion) found.error = ErrorCode::unsupported_version;
+      if (found.error != ErrorCode::none) found.partition = nullptr;
     }
     readings[i].partition = std::move(found.partition);
     readings[i].outcome.error = found.error;

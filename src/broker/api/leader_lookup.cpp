@@ -14,7 +14,9 @@ bool has_partition(const metadata::Topic* topic, std::int32_t partition) {
 FoundPartition find_partition(const RequestContext& context, std::string_view topic, std::int32_t partition) {
   FoundPartition found;
   found.partition = context.services.partitions.find(topic, partition);
-  if (!found.partition) {
+  if (!found.partition && context.services.partitions.is_offline(topic, partition)) {
+    found.error = ErrorCode::kafka_storage_error;
+  } else if (!found.partition) {
     bool known = has_partition(context.services.metadata.get()->topic(topic), partition);
     found.error = known ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
   }
@@ -29,6 +31,8 @@ FoundPartition find_partition(const RequestContext& context, const base::Uuid& t
     const metadata::Topic* topic = cluster->topic(topic_id);
     if (!topic) {
       found.error = ErrorCode::unknown_topic_id;
+    } else if (context.services.partitions.is_offline(topic->name, partition)) {
+      found.error = ErrorCode::kafka_storage_error;
     } else {
       found.error =
           has_partition(topic, partition) ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;

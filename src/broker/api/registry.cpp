@@ -8,6 +8,7 @@
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 #include "protocol/messages/alter_configs.h"
+#include "protocol/messages/alter_replica_log_dirs.h"
 #include "protocol/messages/api_versions.h"
 #include "protocol/messages/controlled_shutdown.h"
 #include "protocol/messages/create_partitions.h"
@@ -84,6 +85,7 @@ constexpr std::array kServed = {
     SERVES(TxnOffsetCommit, 0, 4),
     SERVES(DescribeConfigs, 0, 4),
     SERVES(AlterConfigs, 0, 2),
+    SERVES(AlterReplicaLogDirs, 0, 2),
     SERVES(DescribeLogDirs, 0, 5),
     SERVES(CreatePartitions, 0, 3),
     SERVES(DeleteGroups, 0, 2),

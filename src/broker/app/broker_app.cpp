@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <stdexcept>
 
@@ -35,6 +36,7 @@ BrokerApp::Parts::Parts(std::shared_ptr<const config::BrokerConfig> config)
       cleaner(logs, clock, log_cleaner_config(*config)),
       partitions(config->hot().broker_id, logs,
                  [this](const std::string& topic) { return settings_of(configs, topic); }),
+      mover(clock, logs, partitions, log_mover_threads(*config)),
       group_log(metadata::kOffsetsTopic, partitions, metadata),
       transaction_log(metadata::kTransactionsTopic, partitions, metadata),
       groups(group_log, clock, group::limits_from(*config)),
@@ -69,6 +71,11 @@ void BrokerApp::Parts::open_logs() {
     const bool none_left = std::all_of(all.begin(), all.end(), [](const auto& one) { return one.offline; });
     // The words are Kafka's: scripts look for them.
     if (none_left) fatal("Shutdown broker because all log dirs in " + directory + " have failed");
+    // The thread that met the failure holds the partition's lock.
+    boost::asio::post(control_loop, [this, directory] {
+      partitions.directory_failed(directory);
+      if (controller) controller->log_directory_failed();
+    });
   });
   const storage::MetaProperties stored = logs.open_directories();
   stored_broker_id_ = stored.broker_id;
@@ -146,6 +153,7 @@ void BrokerApp::Parts::follow_config_changes() {
   configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
     if (server) server->set_limits(connection_limits(after));
     cleaner.reconfigure(log_cleaner_config(after));
+    mover.set_bytes_per_second(log_mover_rate(after));
     for (const auto& [name, topic] : metadata.get()->topics) partitions.topic_settings_changed(name);
   });
 }
@@ -199,6 +207,8 @@ void BrokerApp::Parts::start() {
   // The sockets are bound before the broker registers, so that a port in use costs the cluster nothing; clients are
   // read from once this broker knows what it leads.
   listen();
+  mover.set_bytes_per_second(log_mover_rate(*configs.broker()));
+  partitions.on_move([this](const storage::TopicPartition& name) { mover.add(name); });
   follow_config_changes();
   register_in_cluster();
   server->start();
@@ -206,6 +216,7 @@ void BrokerApp::Parts::start() {
   scheduler.start();
   flusher.start();
   cleaner.start();
+  mover.resume();
   base::log_info(kLogger, "[KafkaServer id={}] started", configs.broker()->hot().broker_id);
 }
 
@@ -215,6 +226,7 @@ void BrokerApp::Parts::stop() {
   groups.stop();
   partitions.shutdown();
   if (server) server->stop();
+  mover.stop();
   scheduler.stop();
   flusher.stop();
   cleaner.stop();

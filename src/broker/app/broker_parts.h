@@ -26,6 +26,7 @@
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_metadata.h"
 #include "broker/net/server.h"
+#include "broker/partition/log_mover.h"
 #include "broker/partition/partition_manager.h"
 #include "broker/transaction/transaction_coordinator.h"
 #include "log/cleaner/log_cleaner.h"
@@ -54,6 +55,7 @@ struct BrokerApp::Parts {
   storage::LogManager logs;
   storage::LogCleaner cleaner;
   partition::PartitionManager partitions;
+  partition::LogMover mover;
   PartitionCoordinatorLog group_log;
   PartitionCoordinatorLog transaction_log;
   group::GroupCoordinator groups;

@@ -38,6 +38,20 @@ storage::LogCleanerConfig log_cleaner_config(const config::BrokerConfig& config)
   return result;
 }
 
+std::size_t log_mover_threads(const config::BrokerConfig& config) {
+  const config::ConfigValue& threads = config.value("num.replica.alter.log.dirs.threads");
+  if (const auto* number = std::get_if<std::int64_t>(&threads)) return static_cast<std::size_t>(*number);
+  return config.log_dirs().size();
+}
+
+std::int64_t log_mover_rate(const config::BrokerConfig& config) {
+  constexpr std::string_view kKey = "replica.alter.log.dirs.io.max.bytes.per.second";
+  for (const config::StringMap* layer : {&config.dynamic_broker(), &config.dynamic_default()}) {
+    if (const auto found = layer->find(kKey); found != layer->end()) return std::stoll(found->second);
+  }
+  return std::numeric_limits<std::int64_t>::max();
+}
+
 net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config) {
   net::ConnectionLimitOptions limits;
   limits.connections_max = config.get_int("max.connections");

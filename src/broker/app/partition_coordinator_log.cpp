@@ -94,7 +94,8 @@ protocol::Result<std::int64_t> PartitionCoordinatorLog::read_all(std::int32_t pa
                                                            const std::function<void(base::ByteView batches)>& visit) {
   const auto found = partitions_.find(topic_, partition);
   if (!found) return protocol::ErrorCode::not_coordinator;
-  storage::Log& log = *found->log();
+  const std::shared_ptr<storage::Log> current = found->log();
+  storage::Log& log = *current;
   std::int64_t offset = log.log_start_offset();
   const std::int64_t end = log.log_end_offset();
   base::Bytes buffer;

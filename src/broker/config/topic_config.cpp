@@ -91,6 +91,7 @@ void TopicConfig::fill() {
   };
   log_.timestamp_before_max_ms = or_difference("message.timestamp.before.max.ms");
   log_.timestamp_after_max_ms = or_difference("message.timestamp.after.max.ms");
+  log_.down_conversion = flag("message.downconversion.enable");
   log_.min_cleanable_dirty_ratio = std::get<double>(value("min.cleanable.dirty.ratio"));
   log_.min_compaction_lag_ms = number("min.compaction.lag.ms");
   log_.max_compaction_lag_ms = number("max.compaction.lag.ms");

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 namespace broker::config {
 namespace {
 
@@ -81,6 +84,36 @@ TEST(TopicConfig, OverridesGoOverTheBroker) {
   EXPECT_EQ(topic->log().timestamp_before_max_ms, 77);
   EXPECT_EQ(topic->log().timestamp_after_max_ms, 78);
   EXPECT_TRUE(topic->unclean_leader_election_enable());
+}
+
+// No key of a topic is without a place where it acts, but for those named here.
+TEST(TopicConfig, EachKeyActs) {
+  const std::set<std::string, std::less<>> elsewhere = {
+      "min.insync.replicas",             // Partition
+      "unclean.leader.election.enable",  // TopicManager
+  };
+  const std::set<std::string, std::less<>> without_effect = {
+      "follower.replication.throttled.replicas", "leader.replication.throttled.replicas",  // replicas on other brokers
+      "local.retention.bytes", "local.retention.ms",                                       // tiered storage
+      "remote.log.copy.disable", "remote.log.delete.on.disable", "remote.storage.enable",
+      "message.format.version",  // nor in Kafka from 3.0 on
+  };
+  const std::map<std::string, std::string, std::less<>> other_values = {
+      {"cleanup.policy", "compact"},          {"compression.type", "lz4"},  {"message.timestamp.type", "LogAppendTime"},
+      {"min.cleanable.dirty.ratio", "0.125"}, {"preallocate", "true"},      {"message.downconversion.enable", "false"},
+      {"compression.zstd.level", "7"},        {"compression.lz4.level", "7"},   {"segment.bytes", "50"}};
+  const auto broker = broker_of();
+  const storage::LogConfig plain = TopicConfig::create(broker, {})->log();
+  for (const ConfigKey& key : topic_keys()) {
+    const auto other = other_values.find(key.name);
+    const std::string value = other == other_values.end() ? "5" : other->second;
+    if (elsewhere.contains(key.name) || without_effect.contains(key.name)) continue;
+    EXPECT_FALSE(TopicConfig::create(broker, {{std::string(key.name), value}})->log() == plain) << key.name;
+  }
+  EXPECT_EQ(TopicConfig::create(broker, {{"min.insync.replicas", "2"}})->min_insync_replicas(), 2);
+  EXPECT_TRUE(
+      TopicConfig::create(broker, {{"unclean.leader.election.enable", "true"}})->unclean_leader_election_enable());
+  EXPECT_EQ(topic_keys().size(), 36u);
 }
 
 TEST(TopicConfig, StoredNonsenseIsLeftOut) {

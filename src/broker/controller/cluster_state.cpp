@@ -72,6 +72,7 @@ std::shared_ptr<const metadata::Topic> show(const std::string& name, const Known
     shown.adding_replicas = partition.adding_replicas;
     shown.removing_replicas = partition.removing_replicas;
     shown.isr = partition.state->isr;
+    shown.offline_replicas = partition.offline_replicas;
     shown.leader = partition.state->leader;
     shown.leader_epoch = partition.state->leader_epoch;
     shown.partition_epoch = partition.state_version;

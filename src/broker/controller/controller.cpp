@@ -331,6 +331,8 @@ base::Task<void> Controller::handle_event(std::string path) {
     co_await topics_.topics_changed();
   } else if (path == znodes::kDeleteTopics) {
     co_await topics_.deletions_changed();
+  } else if (path == znodes::kLogDirEvents) {
+    co_await topics_.log_dir_events_changed();
   } else if (path == znodes::kPreferredElection) {
     co_await topics_.preferred_election_requested();
   } else if (path.starts_with(znodes::kTopics) && path.size() > znodes::kTopics.size() + 1) {

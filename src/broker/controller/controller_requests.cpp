@@ -11,6 +11,7 @@ using zk::client::Error;
 using zk::client::Request;
 using zk::client::Response;
 
+constexpr const char* kLogger = "kafka.controller.KafkaController";
 constexpr std::int32_t kProducerIdBlockSize = 1000;
 
 template <class T>
@@ -21,6 +22,17 @@ std::vector<T> not_controller(std::size_t count) {
 }
 
 }  // namespace
+
+void Controller::log_directory_failed() {
+  queue_->post([this]() -> base::Task<void> {
+    if (!started_) co_return;  // the start asks every partition anyway
+    Request event = zk::client::create(std::string(znodes::kLogDirEvents) + "/log_dir_event_",
+                                       znodes::encode_log_dir_event(context_.self.id),
+                                       zk::client::CreateMode::persistent_sequential);
+    const Response made = co_await context_.execute(std::move(event));
+    if (!made.ok()) base::log_error(kLogger, "Can't tell of the failed log directory in {}", znodes::kLogDirEvents);
+  });
+}
 
 template <class T>
 base::Task<T> Controller::as_controller(std::function<base::Task<T>()> job, T otherwise) {

@@ -26,7 +26,13 @@ class FakePartitions final : public metadata::PartitionSink {
                     std::to_string(each.leader_epoch) + "/" + std::to_string(each.partition_epoch));
       ids[each.topic] = each.topic_id;
     }
-    return std::vector<ErrorCode>(partitions.size(), ErrorCode::none);
+    std::vector<ErrorCode> codes;
+    for (const LeaderState& each : partitions) {
+      codes.push_back(on_failed_disk.contains(each.topic + "-" + std::to_string(each.partition))
+                          ? ErrorCode::kafka_storage_error
+                          : ErrorCode::none);
+    }
+    return codes;
   }
   void stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) override {
     for (const auto& each : partitions) {
@@ -37,6 +43,7 @@ class FakePartitions final : public metadata::PartitionSink {
 
   std::vector<std::string> log;
   std::map<std::string, base::Uuid> ids;
+  std::set<std::string> on_failed_disk;
 };
 
 using Log = std::vector<std::string>;
@@ -169,6 +176,43 @@ TEST(Controller, CreatesATopicAsKafkaDoes) {
   EXPECT_EQ(again.error, ErrorCode::topic_already_exists);
   EXPECT_EQ(node.create("bad name", 1).error, ErrorCode::invalid_topic_exception);
   EXPECT_TRUE(node.sink.take().empty());
+}
+
+// The znodes are those that Kafka 3.9.2 writes when a lone broker loses one of its log directories.
+TEST(Controller, PartitionsOnAFailedDiskHaveNoLeader) {
+  FakeZooKeeper server;
+  {
+    Node node(server);
+    node.start();
+    node.create("t", 2);
+    node.sink.on_failed_disk = {"t-1"};
+    node.controller->log_directory_failed();
+    node.settle();
+    EXPECT_EQ(server.data("/log_dir_event_notification/log_dir_event_0000000000"), "<none>") << "read and removed";
+    EXPECT_EQ(server.data("/brokers/topics/t/partitions/0/state"),
+              R"({"controller_epoch":1,"leader":1,"version":1,"leader_epoch":0,"isr":[1]})");
+    EXPECT_EQ(server.data("/brokers/topics/t/partitions/1/state"),
+              R"({"controller_epoch":1,"leader":-1,"version":1,"leader_epoch":1,"isr":[1]})");
+    EXPECT_EQ(node.topic("t")->partitions.at(1).leader, -1);
+    EXPECT_EQ(node.topic("t")->partitions.at(1).offline_replicas, std::vector<std::int32_t>{1});
+    EXPECT_TRUE(node.topic("t")->partitions.at(0).offline_replicas.empty());
+    // Nobody can be elected, and a second event changes nothing.
+    node.controller->log_directory_failed();
+    node.settle();
+    std::vector<TopicPartition> asked = {{"t", 1}};
+    EXPECT_EQ(node.run(node.controller->elect_leaders(asked, true)).at(asked[0]).error,
+              ErrorCode::eligible_leaders_not_available);
+    EXPECT_EQ(server.nodes()["/brokers/topics/t/partitions/1/state"].stat.version, 1);
+    node.run(node.controller->close());
+  }
+  // With the disk mended the next start leads it again.
+  server.apply(zk::client::create("/log_dir_event_notification/log_dir_event_0000000009", "{}"));
+  Node again(server);
+  again.start();
+  EXPECT_EQ(server.data("/brokers/topics/t/partitions/1/state"),
+            R"({"controller_epoch":2,"leader":1,"version":1,"leader_epoch":2,"isr":[1]})");
+  EXPECT_TRUE(again.topic("t")->partitions.at(1).offline_replicas.empty());
+  EXPECT_EQ(server.data("/log_dir_event_notification/log_dir_event_0000000009"), "<none>");
 }
 
 TEST(Controller, LeftoverConfigOfNoTopicIsReplaced) {

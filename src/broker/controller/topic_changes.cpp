@@ -288,7 +288,7 @@ base::Task<std::map<TopicPartition, Outcome>> TopicManager::elect_leaders(std::v
       answer.message = "The partition does not exist.";
       continue;
     }
-    ElectionResult result = elect(*partition->state, partition->replicas, is_alive(), kind, context_.epoch);
+    ElectionResult result = elect(*partition->state, partition->replicas, is_alive(each), kind, context_.epoch);
     answer.error = result.error;
     if (result.error == ErrorCode::election_not_needed) {
       answer.message = "Leader election not needed for topic partition.";
@@ -305,7 +305,8 @@ base::Task<std::map<TopicPartition, Outcome>> TopicManager::elect_leaders(std::v
   if (changes.empty()) co_return answers;
   co_await write_states(std::move(changes));
   const std::set<TopicPartition> none;
-  lead(changed, none);
+  std::vector<TopicPartition> failed = lead(changed, none);
+  if (!failed.empty()) co_await elect_others(std::move(failed));
   context_.publish();
   co_return answers;
 }

@@ -42,6 +42,8 @@ base::Task<void> TopicManager::load() {
   context_.publish();
   base::log_info(kLogger, "[Controller id={}] Ready to serve as the new controller with epoch {}: {} topics",
                  context_.self.id, context_.epoch, context_.state.topics.size());
+  // What they told of is known by now: every broker was asked to lead anew.
+  co_await remove_log_dir_events(found[2].children);
   co_await deletions_changed();
   if (found[0].ok()) co_await preferred_election_requested();
 }
@@ -227,18 +229,60 @@ base::Task<void> TopicManager::settle(std::vector<TopicPartition> partitions) {
     const KnownPartition* partition = context_.state.partition(each.topic, each.partition);
     if (partition == nullptr) continue;
     if (!partition->state) {
-      auto next = initial_state(partition->replicas, is_alive(), context_.epoch);
+      auto next = initial_state(partition->replicas, is_alive(each), context_.epoch);
       if (!next) continue;
       fresh.insert(each);
       first.push_back(Change{each, std::move(*next)});
-    } else if (auto next = state_after_broker_change(*partition->state, partition->replicas, is_alive(),
+    } else if (auto next = state_after_broker_change(*partition->state, partition->replicas, is_alive(each),
                                                      unclean_allowed(each.topic), context_.epoch)) {
       changed.push_back(Change{each, std::move(*next)});
     }
   }
   if (!first.empty()) co_await write_first_states(std::move(first));
   if (!changed.empty()) co_await write_states(std::move(changed));
-  lead(partitions, fresh);
+  std::vector<TopicPartition> failed = lead(partitions, fresh);
+  if (!failed.empty()) co_await elect_others(std::move(failed));
+}
+
+// Without another replica in sync the partition has no leader until this broker starts with a disk that works.
+base::Task<void> TopicManager::elect_others(std::vector<TopicPartition> partitions) {
+  std::vector<Change> changes;
+  for (const TopicPartition& each : partitions) {
+    const KnownPartition* partition = context_.state.partition(each.topic, each.partition);
+    if (partition == nullptr || !partition->state) continue;
+    auto next = state_after_broker_change(*partition->state, partition->replicas, is_alive(each),
+                                          unclean_allowed(each.topic), context_.epoch);
+    if (next) changes.push_back(Change{each, std::move(*next)});
+  }
+  if (!changes.empty()) co_await write_states(std::move(changes));
+}
+
+base::Task<void> TopicManager::log_dir_events_changed() {
+  Request list = zk::client::get_children(std::string(znodes::kLogDirEvents), true);
+  const Response found = co_await context_.execute(std::move(list));
+  if (found.children.empty()) co_return;
+  std::vector<Request> reads;
+  for (const std::string& name : found.children) {
+    reads.push_back(zk::client::get_data(std::string(znodes::kLogDirEvents) + "/" + name));
+  }
+  const std::vector<Response> events = co_await context_.execute(std::move(reads));
+  const bool ours = std::any_of(events.begin(), events.end(), [this](const Response& event) {
+    return event.ok() && znodes::decode_log_dir_event(event.data.value_or("")) == context_.self.id;
+  });
+  if (ours) {
+    base::log_info(kLogger, "[Controller id={}] A log directory of this broker failed", context_.self.id);
+    co_await settle(all_partitions());
+    context_.publish();
+  }
+  co_await remove_log_dir_events(found.children);
+}
+
+base::Task<void> TopicManager::remove_log_dir_events(std::vector<std::string> names) {
+  std::vector<Request> removals;
+  for (const std::string& name : names) {
+    removals.push_back(zk::client::remove(std::string(znodes::kLogDirEvents) + "/" + name));
+  }
+  if (!removals.empty()) co_await context_.execute_fenced(std::move(removals));
 }
 
 base::Task<void> TopicManager::write_first_states(std::vector<Change> changes) {
@@ -316,7 +360,9 @@ base::Task<void> TopicManager::write_states(std::vector<Change> changes) {
   if (!unsure.empty()) co_await read_states(std::move(unsure));
 }
 
-void TopicManager::lead(const std::vector<TopicPartition>& partitions, const std::set<TopicPartition>& fresh) {
+std::vector<TopicPartition> TopicManager::lead(const std::vector<TopicPartition>& partitions,
+                                               const std::set<TopicPartition>& fresh) {
+  std::vector<TopicPartition> failed;
   std::vector<metadata::LeaderState> led;
   for (const TopicPartition& each : partitions) {
     const KnownTopic* topic = context_.state.topic(each.topic);
@@ -334,19 +380,28 @@ void TopicManager::lead(const std::vector<TopicPartition>& partitions, const std
     state.is_new = fresh.contains(each);
     led.push_back(std::move(state));
   }
-  if (led.empty()) return;
+  if (led.empty()) return failed;
   const std::vector<protocol::ErrorCode> codes = context_.sink.become_leader(led);
   for (std::size_t i = 0; i < codes.size(); ++i) {
     if (codes[i] == protocol::ErrorCode::none) continue;
     base::log_error("state.change.logger", "Partition {}-{} can't be led here: {}", led[i].topic, led[i].partition,
                     protocol::name_of(codes[i]));
+    if (codes[i] != protocol::ErrorCode::kafka_storage_error) continue;
+    KnownPartition* partition = context_.state.change(led[i].topic, led[i].partition);
+    partition->offline_replicas = {context_.self.id};
+    failed.push_back({led[i].topic, led[i].partition});
   }
+  return failed;
 }
 
 // ---- small things
 
-IsAlive TopicManager::is_alive() const {
-  return [this](std::int32_t broker) { return context_.state.is_alive(broker); };
+IsAlive TopicManager::is_alive(const TopicPartition& which) const {
+  const KnownPartition* partition = context_.state.partition(which.topic, which.partition);
+  const std::vector<std::int32_t> offline = partition == nullptr ? std::vector<std::int32_t>() : partition->offline_replicas;
+  return [this, offline](std::int32_t broker) {
+    return context_.state.is_alive(broker) && std::find(offline.begin(), offline.end(), broker) == offline.end();
+  };
 }
 
 bool TopicManager::unclean_allowed(const std::string& topic) const {

@@ -25,6 +25,7 @@ class TopicManager {
   base::Task<void> topic_changed(std::string name);  // data of /brokers/topics/<name>
   base::Task<void> deletions_changed();              // children of /admin/delete_topics
   base::Task<void> preferred_election_requested();   // /admin/preferred_replica_election
+  base::Task<void> log_dir_events_changed();         // children of /log_dir_event_notification
   void step_down();                                  // not controller any more
 
   // ---- requests; the order of the answers is that of the questions
@@ -49,7 +50,11 @@ class TopicManager {
   base::Task<void> write_first_states(std::vector<Change> changes);
   base::Task<void> write_first_state_stepwise(Change change);
   base::Task<void> write_states(std::vector<Change> changes);
-  void lead(const std::vector<TopicPartition>& partitions, const std::set<TopicPartition>& fresh);
+  // Answers those whose disk failed: this broker is no living replica of theirs any more.
+  std::vector<TopicPartition> lead(const std::vector<TopicPartition>& partitions,
+                                   const std::set<TopicPartition>& fresh);
+  base::Task<void> elect_others(std::vector<TopicPartition> partitions);
+  base::Task<void> remove_log_dir_events(std::vector<std::string> names);
   base::Task<void> clear_preferred_election();
 
   base::Task<std::vector<TopicCreated>> write_topics(std::vector<NewTopic> topics, std::vector<TopicPlan> plans);
@@ -59,7 +64,7 @@ class TopicManager {
 
   TopicRulesView rules_view() const;
   std::vector<AssignableBroker> assignable_brokers() const;
-  IsAlive is_alive() const;
+  IsAlive is_alive(const TopicPartition& partition) const;
   bool unclean_allowed(const std::string& topic) const;
   std::vector<TopicPartition> all_partitions() const;
 

@@ -36,7 +36,8 @@ struct Partition {
   std::vector<std::int32_t> adding_replicas;
   std::vector<std::int32_t> removing_replicas;
   std::vector<std::int32_t> isr;
-  std::int32_t leader = -1;  // -1: none
+  std::vector<std::int32_t> offline_replicas;  // of living brokers, whose disk failed
+  std::int32_t leader = -1;                    // -1: none
   std::int32_t leader_epoch = 0;
   std::int32_t partition_epoch = 0;  // version of the state znode
 };

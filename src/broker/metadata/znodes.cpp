@@ -268,6 +268,20 @@ std::optional<std::int32_t> decode_controller(std::string_view text) {
   return object ? find_int(*object, "brokerid") : std::nullopt;
 }
 
+std::string encode_log_dir_event(std::int32_t broker_id) {
+  constexpr int kLogDirFailure = 1;
+  json::object object;
+  object["version"] = 1;
+  object["broker"] = broker_id;
+  object["event"] = kLogDirFailure;
+  return text_of(object);
+}
+
+std::optional<std::int32_t> decode_log_dir_event(std::string_view text) {
+  const std::optional<json::object> object = parse_object(text);
+  return object ? find_int(*object, "broker") : std::nullopt;
+}
+
 std::string encode_cluster_id(std::string_view id) {
   json::object object;
   object["version"] = "1";

@@ -71,6 +71,9 @@ std::optional<PartitionState> decode_state(std::string_view text);
 
 std::string encode_controller(std::int32_t broker_id, std::int64_t timestamp_ms);
 std::optional<std::int32_t> decode_controller(std::string_view text);
+// /log_dir_event_notification/log_dir_event_<seq>: a log directory of this broker failed.
+std::string encode_log_dir_event(std::int32_t broker_id);
+std::optional<std::int32_t> decode_log_dir_event(std::string_view text);
 
 std::string encode_cluster_id(std::string_view id);
 std::optional<std::string> decode_cluster_id(std::string_view text);

@@ -13,7 +13,25 @@ constexpr std::int64_t kMuchNews = std::numeric_limits<std::int32_t>::max();  //
 }  // namespace
 
 Partition::Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log)
-    : broker_id_(broker_id), topic_id_(topic_id), log_(std::move(log)) {}
+    : broker_id_(broker_id), topic_id_(topic_id), name_(log->topic_partition()), log_(std::move(log)) {}
+
+std::shared_ptr<storage::Log> Partition::log() const {
+  std::shared_lock lock(state_mutex_);
+  return log_;
+}
+
+bool Partition::exchange_log(const std::shared_ptr<storage::Log>& copy, const std::function<ErrorCode()>& exchange) {
+  std::unique_lock lock(state_mutex_);
+  std::lock_guard progress(progress_mutex_);
+  // Retention may have gone further in the copy, whose segments are others.
+  if (copy->log_end_offset() != log_->log_end_offset() || copy->log_start_offset() < log_->log_start_offset()) {
+    return false;
+  }
+  if (exchange() != ErrorCode::none) return false;
+  log_ = copy;
+  if (leader_) (void)log_->start_leader_epoch(leader_epoch_);  // an epoch without records isn't in what was copied
+  return true;
+}
 
 std::optional<std::int32_t> Partition::leader_epoch() const {
   std::shared_lock lock(state_mutex_);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,15 +51,19 @@ class Partition {
  public:
   Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log);
 
-  const storage::TopicPartition& name() const { return log_->topic_partition(); }
+  const storage::TopicPartition& name() const { return name_; }
   const base::Uuid& topic_id() const { return topic_id_; }
-  const std::shared_ptr<storage::Log>& log() const { return log_; }
+  std::shared_ptr<storage::Log> log() const;  // the one of now: a move to another directory puts another in its place
   std::optional<std::int32_t> leader_epoch() const;  // nothing if not led here
 
   protocol::ErrorCode become_leader(const metadata::LeaderState& state);
   // From now on everything is answered with `reason`; who waits is woken.
   void stop(protocol::ErrorCode reason);
   void set_min_insync_replicas(std::int32_t count);
+
+  // If `copy` has all that the log has, `exchange` is called with nobody appending, and if that answers none the copy is
+  // the log from then on. False if something is missing or the exchange failed.
+  bool exchange_log(const std::shared_ptr<storage::Log>& copy, const std::function<protocol::ErrorCode()>& exchange);
 
   // The records are rewritten in place. With acks=-1 the answer may go out once await_committed() of log_end_offset is
   // through.
@@ -92,7 +97,7 @@ class Partition {
 
   const std::int32_t broker_id_;
   const base::Uuid topic_id_;
-  const std::shared_ptr<storage::Log> log_;
+  const storage::TopicPartition name_;
 
   mutable std::shared_mutex state_mutex_;
   bool leader_ = false;
@@ -102,6 +107,7 @@ class Partition {
   std::vector<std::int32_t> replicas_;
   std::vector<std::int32_t> isr_;
   std::int32_t min_insync_replicas_ = 1;
+  std::shared_ptr<storage::Log> log_;  // changes with both mutexes held
 
   mutable std::mutex progress_mutex_;
   bool stopped_ = false;

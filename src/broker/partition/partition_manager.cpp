@@ -72,7 +72,11 @@ ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
     if (leftover && leftover->topic_id() != topic_id) (void)logs_.remove(name);
   }
   auto log = logs_.get_or_create(name, settings.log, topic_id, {.is_new = state.is_new});
-  if (!log) return log.error();
+  if (!log) {
+    std::unique_lock lock(mutex_);
+    if (log.error() == ErrorCode::kafka_storage_error) offline_.insert(name);
+    return log.error();
+  }
   (*log)->set_config(settings.log);
   partition = std::make_shared<Partition>(broker_id_, state.topic_id, *log);
   partition->set_min_insync_replicas(settings.min_insync_replicas);
@@ -80,6 +84,7 @@ ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
   if (error != ErrorCode::none) return error;
 
   std::unique_lock lock(mutex_);
+  offline_.erase(name);
   std::shared_ptr<Topic>& topic = topics_[state.topic];
   if (!topic) {
     topic = std::make_shared<Topic>();
@@ -113,6 +118,10 @@ void PartitionManager::stop(const std::vector<metadata::PartitionName>& partitio
       partition->stop(delete_logs ? ErrorCode::unknown_topic_or_partition : ErrorCode::not_leader_or_follower);
     }
     storage::TopicPartition on_disk{name.topic, name.partition};
+    {
+      std::unique_lock lock(mutex_);
+      offline_.erase(on_disk);
+    }
     if (!delete_logs || !logs_.find(on_disk)) continue;
     ErrorCode error = logs_.remove(on_disk);
     if (error != ErrorCode::none) {
@@ -155,22 +164,56 @@ std::vector<DirectoryDescription> PartitionManager::describe_directories() const
       directory.usable_bytes = static_cast<std::int64_t>(space.available);
     }
   }
-  for (const auto& log : logs_.logs()) {
-    auto directory = std::find_if(result.begin(), result.end(), [&log](const DirectoryDescription& each) {
-      return each.path == log->parent_directory();
-    });
-    if (directory == result.end() || directory->error != ErrorCode::none) continue;
-    storage::LogOffsets offsets = log->offsets();
+  auto add = [&result](const storage::Log& log, std::int64_t lag, bool is_future) {
+    auto directory = std::ranges::find(result, log.parent_directory(), &DirectoryDescription::path);
+    if (directory == result.end() || directory->error != ErrorCode::none) return;
     DirectoryDescription::Replica& replica = directory->replicas.emplace_back();
-    replica.name = log->topic_partition();
-    replica.size_bytes = static_cast<std::int64_t>(log->size_bytes());
-    replica.offset_lag = std::max<std::int64_t>(offsets.high_watermark - offsets.log_end_offset, 0);
+    replica.name = log.topic_partition();
+    replica.size_bytes = static_cast<std::int64_t>(log.size_bytes());
+    replica.offset_lag = lag;
+    replica.is_future = is_future;
+  };
+  for (const auto& log : logs_.logs()) {
+    storage::LogOffsets offsets = log->offsets();
+    add(*log, std::max<std::int64_t>(offsets.high_watermark - offsets.log_end_offset, 0), false);
   }
-  for (auto& directory : result) {
-    std::sort(directory.replicas.begin(), directory.replicas.end(),
-              [](const auto& a, const auto& b) { return a.name < b.name; });
+  for (const auto& future : logs_.futures()) {
+    std::shared_ptr<storage::Log> log = logs_.find(future->topic_partition());
+    add(*future, log ? log->log_end_offset() - future->log_end_offset() : -1, true);
   }
+  for (auto& directory : result) std::ranges::sort(directory.replicas, {}, &DirectoryDescription::Replica::name);
   return result;
+}
+
+bool PartitionManager::is_offline(std::string_view topic, std::int32_t partition) const {
+  std::shared_lock lock(mutex_);
+  return offline_.contains(storage::TopicPartition{std::string(topic), partition});
+}
+
+void PartitionManager::directory_failed(const std::string& directory) {
+  for (auto& partition : all()) {
+    if (partition->log()->parent_directory() == directory) partition->stop(ErrorCode::kafka_storage_error);
+  }
+}
+
+ErrorCode PartitionManager::move_to(const storage::TopicPartition& name, const std::string& directory, bool known) {
+  if (ErrorCode error = logs_.check_directory(directory); error != ErrorCode::none) return error;
+  std::shared_ptr<Partition> partition = find(name.topic, name.partition);
+  if (!partition) {
+    if (is_offline(name.topic, name.partition)) return ErrorCode::kafka_storage_error;
+    logs_.prefer_directory(name, directory);
+    return known ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
+  }
+  std::shared_ptr<storage::Log> log = logs_.find(name);
+  if (!log) return ErrorCode::kafka_storage_error;
+  if (auto future = logs_.find_future(name); future && future->parent_directory() != directory) {
+    if (ErrorCode error = logs_.remove_future(name); error != ErrorCode::none) return error;
+  }
+  if (log->parent_directory() == directory) return ErrorCode::none;
+  auto future = logs_.get_or_create_future(name, directory);
+  if (!future) return future.error();
+  if (*future && on_move_) on_move_(name);
+  return ErrorCode::none;
 }
 
 }  // namespace broker::partition

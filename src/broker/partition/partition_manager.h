@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
@@ -30,7 +31,8 @@ struct DirectoryDescription {
   struct Replica {
     storage::TopicPartition name;
     std::int64_t size_bytes = 0;
-    std::int64_t offset_lag = 0;
+    std::int64_t offset_lag = 0;  // of a copy: how far it is behind its log
+    bool is_future = false;       // a copy that will take the place of the log
   };
   std::string path;
   protocol::ErrorCode error = protocol::ErrorCode::none;
@@ -59,6 +61,18 @@ class PartitionManager final : public metadata::PartitionSink {
 
   std::vector<DirectoryDescription> describe_directories() const;
 
+  // Whether this broker should have it but its disk failed; asked where find() found nothing.
+  bool is_offline(std::string_view topic, std::int32_t partition) const;
+  // What lies in this directory answers KAFKA_STORAGE_ERROR from now on. Not on a thread that holds a partition's lock,
+  // as the one that met the failure does.
+  void directory_failed(const std::string& directory);
+  // AlterReplicaLogDirs for one partition: a copy begins to grow there, and the callback of on_move is told; or it is
+  // where the log of that partition will be made. A copy that grows elsewhere is given up. `known`: the cluster has it.
+  // Waits for disks.
+  protocol::ErrorCode move_to(const storage::TopicPartition& name, const std::string& directory, bool known);
+  // Before the first move.
+  void on_move(std::function<void(const storage::TopicPartition&)> callback) { on_move_ = std::move(callback); }
+
  private:
   struct Topic {
     std::string name;
@@ -76,10 +90,12 @@ class PartitionManager final : public metadata::PartitionSink {
   const std::int32_t broker_id_;
   storage::LogManager& logs_;
   const SettingsOf settings_of_;
+  std::function<void(const storage::TopicPartition&)> on_move_;
 
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<Topic>, TextHash, std::equal_to<>> topics_;
   std::unordered_map<base::Uuid, std::shared_ptr<Topic>> topics_by_id_;
+  std::set<storage::TopicPartition> offline_;  // those without a Partition, as their log couldn't be opened
 };
 
 }  // namespace broker::partition

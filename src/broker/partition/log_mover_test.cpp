@@ -1,0 +1,205 @@
+#include "broker/partition/log_mover.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "base/faulty_file_system.h"
+#include "base/memory_file_system.h"
+#include "protocol/record_batch_builder.h"
+
+namespace broker::partition {
+namespace {
+
+using protocol::ErrorCode;
+using Step = LogMover::Step;
+
+constexpr std::int32_t kSelf = 3;
+const storage::TopicPartition kName{"t", 0};
+
+class LogMoverTest : public ::testing::Test {
+ protected:
+  LogMoverTest() {
+    logs.on_directory_failure([this](const std::string& directory) { failed.push_back(directory); });
+    logs.open_directories();
+    logs.check_identity(kSelf, "cluster");
+    logs.load([](const std::string&) { return storage::LogConfig(); });
+    manager.on_move([this](const storage::TopicPartition& name) { told.push_back(name); });
+    state.topic = "t";
+    state.topic_id = base::Uuid::random();
+    state.leader_epoch = 4;
+    state.replicas = state.isr = {kSelf};
+    state.is_new = true;
+    EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::none);
+    home = logs.find(kName)->parent_directory();
+    away = home == "/a" ? "/b" : "/a";
+  }
+
+  static AppendOptions options() {
+    AppendOptions made;
+    made.acks = 1;
+    made.now_ms = 1000;
+    return made;
+  }
+  void append(int records, std::size_t value_bytes = 5) {
+    protocol::RecordBatchBuilder builder;
+    std::string value(value_bytes, 'v');
+    for (int i = 0; i < records; ++i) {
+      protocol::NewRecord record;
+      record.value = base::as_bytes(value);
+      record.timestamp = 1000;
+      builder.append(record);
+    }
+    base::Bytes batch = builder.build();
+    EXPECT_TRUE(manager.find("t", 0)->append(batch, options()).ok());
+  }
+  Step step() { return mover.step(kName, bytes); }
+  FetchOutcome fetch(std::int64_t offset) {
+    FetchOptions wanted;
+    wanted.offset = offset;
+    wanted.max_bytes = 1 << 20;
+    return manager.find("t", 0)->fetch(wanted);
+  }
+
+  base::MemoryFileSystem files;
+  base::FaultyFileSystem faulty{files};
+  base::ManualClock clock;
+  std::vector<std::string> failed;
+  storage::LogManager logs{faulty, clock, {.log_dirs = {"/a", "/b"}}};
+  PartitionManager manager{kSelf, logs, [](const std::string&) { return TopicSettings(); }};
+  LogMover mover{clock, logs, manager, 1};
+  std::vector<storage::TopicPartition> told;
+  metadata::LeaderState state;
+  std::string home;
+  std::string away;
+  std::uint64_t bytes = 0;
+};
+
+TEST_F(LogMoverTest, MovesWhileRecordsComeIn) {
+  for (int number = 0; number < 3; ++number) append(1, 600'000);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  EXPECT_EQ(told, std::vector<storage::TopicPartition>{kName});
+  EXPECT_EQ(step(), Step::copied);
+  EXPECT_GT(bytes, 600'000u);
+  append(2);
+  EXPECT_EQ(step(), Step::copied);
+  EXPECT_EQ(step(), Step::copied);
+  EXPECT_EQ(manager.find("t", 0)->log()->parent_directory(), home);
+  EXPECT_EQ(step(), Step::done);
+  EXPECT_EQ(step(), Step::given_up);
+  auto log = manager.find("t", 0)->log();
+  EXPECT_EQ(log, logs.find(kName));
+  EXPECT_EQ(log->parent_directory(), away);
+  EXPECT_EQ(log->offsets().high_watermark, 5);
+  EXPECT_EQ(log->latest_epoch(), 4);
+  append(1);
+  EXPECT_EQ(fetch(5).data.records.size > 0, true);
+  EXPECT_EQ(fetch(0).data.log_end_offset, 6);
+}
+
+TEST_F(LogMoverTest, ALogStartWithinABatchIsKept) {
+  append(10);
+  append(1);
+  ASSERT_EQ(*manager.find("t", 0)->delete_records(7), 7);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  EXPECT_EQ(step(), Step::copied);
+  EXPECT_EQ(step(), Step::done);
+  storage::LogOffsets offsets = logs.find(kName)->offsets();
+  EXPECT_EQ(offsets.log_start_offset, 7);
+  EXPECT_EQ(offsets.log_end_offset, 11);
+  EXPECT_EQ(fetch(6).error, ErrorCode::offset_out_of_range);
+  EXPECT_GT(fetch(7).data.records.size, 0u);
+}
+
+// The errors are those of Kafka 3.9.2.
+TEST_F(LogMoverTest, WhatCannotMove) {
+  EXPECT_EQ(manager.move_to(kName, "/nowhere", true), ErrorCode::log_dir_not_found);
+  EXPECT_EQ(manager.move_to(kName, home, true), ErrorCode::none);
+  EXPECT_TRUE(logs.futures().empty());
+  EXPECT_EQ(manager.move_to({"t", 7}, away, false), ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(manager.move_to({"t", 8}, away, true), ErrorCode::not_leader_or_follower);
+  // But it is where that one will be made.
+  state.partition = 8;
+  EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::none);
+  EXPECT_EQ(logs.find({"t", 8})->parent_directory(), away);
+}
+
+TEST_F(LogMoverTest, AMoveBackGivesTheCopyUp) {
+  append(1);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  EXPECT_EQ(step(), Step::copied);
+  auto described = manager.describe_directories();
+  const auto& other = described[home == "/a" ? 1 : 0];
+  ASSERT_EQ(other.replicas.size(), 1u);
+  EXPECT_TRUE(other.replicas[0].is_future);
+  EXPECT_EQ(other.replicas[0].offset_lag, 0);
+  append(3);
+  EXPECT_EQ(manager.describe_directories()[home == "/a" ? 1 : 0].replicas[0].offset_lag, 3);
+  ASSERT_EQ(manager.move_to(kName, home, true), ErrorCode::none);
+  EXPECT_EQ(step(), Step::given_up);
+  EXPECT_EQ(logs.find(kName)->parent_directory(), home);
+}
+
+TEST_F(LogMoverTest, AFailedTargetEndsTheMoveAlone) {
+  append(1);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  faulty.set_fault({.call = 1, .error = ENOSPC, .persistent = true, .changes_only = true});
+  EXPECT_EQ(step(), Step::given_up);
+  faulty.set_fault({});
+  EXPECT_EQ(failed, std::vector<std::string>{away});
+  append(1);
+  EXPECT_EQ(manager.move_to(kName, away, true), ErrorCode::kafka_storage_error);
+}
+
+TEST_F(LogMoverTest, AFailedDirectoryIsAnswered) {
+  append(1);
+  faulty.set_fault({.call = 1, .changes_only = true});
+  protocol::RecordBatchBuilder builder;
+  protocol::NewRecord record;
+  record.value = base::as_bytes("x");
+  builder.append(record);
+  base::Bytes batch = builder.build();
+  EXPECT_EQ(manager.find("t", 0)->append(batch, options()).error, ErrorCode::kafka_storage_error);
+  faulty.set_fault({});
+  ASSERT_EQ(failed, std::vector<std::string>{home});
+  manager.directory_failed(home);
+  EXPECT_EQ(fetch(0).error, ErrorCode::kafka_storage_error);
+  // The controller asks again: no empty log takes the place of the lost one.
+  state.is_new = false;
+  state.leader_epoch = 5;
+  EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::kafka_storage_error);
+  state.partition = 1;
+  EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::kafka_storage_error);
+  EXPECT_TRUE(manager.is_offline("t", 1));
+  state.is_new = true;
+  EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::none);
+  EXPECT_FALSE(manager.is_offline("t", 1));
+  auto described = manager.describe_directories();
+  EXPECT_EQ(described[home == "/a" ? 0 : 1].error, ErrorCode::kafka_storage_error);
+  EXPECT_EQ(described[home == "/a" ? 1 : 0].replicas.size(), 1u);
+}
+
+TEST_F(LogMoverTest, TheThreadsDoItToo) {
+  append(3);
+  mover.add(kName);  // nothing to move yet: given up at once
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  mover.resume();
+  mover.add(kName);
+  while (logs.find(kName)->parent_directory() == home) std::this_thread::yield();
+  mover.stop();
+  EXPECT_EQ(logs.find(kName)->log_end_offset(), 3);
+}
+
+TEST(RateLimit, HoldsBackAfterEachPiece) {
+  RateLimit limit;
+  EXPECT_EQ(limit.next_at_ms(1'000, 1'000'000), 1'000);
+  limit.set_bytes_per_second(1'000'000);
+  EXPECT_EQ(limit.next_at_ms(1'000, 500'000), 1'500);
+  EXPECT_EQ(limit.next_at_ms(1'500, 1'000'000), 2'500);
+  EXPECT_EQ(limit.next_at_ms(9'000, 100'000), 9'100);  // what wasn't used isn't saved up
+  limit.set_bytes_per_second(0);
+  EXPECT_GT(limit.next_at_ms(9'000, 10), 9'100);
+}
+
+}  // namespace
+}  // namespace broker::partition
