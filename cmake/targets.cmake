@@ -3,7 +3,7 @@
 add_library(milena_options INTERFACE)
 target_include_directories(milena_options INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_BINARY_DIR}/generated)
 target_compile_options(milena_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -fno-omit-frame-pointer)
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -fno-omit-frame-pointer -pthread)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 at -O2 sees Asio's coroutine frames freed by another function than it thinks they came from.
   target_compile_options(milena_options INTERFACE -Wno-mismatched-new-delete)
@@ -25,6 +25,24 @@ if(MILENA_SANITIZE)
 endif()
 if(MILENA_FUZZ)
   target_compile_options(milena_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# The headers that nearly everything includes, parsed once for all libraries and once for all tests. They are a matter of build
+# time alone: every file still includes what it uses. Test code isn't optimised: half of its build time would be the optimiser.
+set(milena_test_options -O0)
+set(milena_precompiled_headers <algorithm> <array> <atomic> <charconv> <chrono> <condition_variable> <cstdint> <deque> <filesystem>
+  <functional> <limits> <map> <memory> <mutex> <optional> <set> <span> <stdexcept> <string> <string_view> <thread>
+  <unordered_map> <utility> <variant> <vector> <fmt/format.h> <boost/asio/awaitable.hpp> <boost/asio/co_spawn.hpp>
+  <boost/asio/io_context.hpp> <boost/asio/ip/tcp.hpp> <boost/asio/post.hpp> <boost/asio/steady_timer.hpp>
+  <boost/asio/use_awaitable.hpp> <boost/system/result.hpp>)
+add_library(milena_precompiled OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
+target_link_libraries(milena_precompiled PRIVATE milena_options)
+target_precompile_headers(milena_precompiled PRIVATE ${milena_precompiled_headers})
+if(NOT MILENA_FUZZ)
+  add_library(milena_precompiled_test OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
+  target_link_libraries(milena_precompiled_test PRIVATE milena_options GTest::gmock GTest::gtest)
+  target_compile_options(milena_precompiled_test PRIVATE ${milena_test_options})
+  target_precompile_headers(milena_precompiled_test PRIVATE ${milena_precompiled_headers} <gmock/gmock.h> <gtest/gtest.h>)
 endif()
 
 # milena_generate(name language schema_folder): a target that makes C++ from schema files into build/<preset>/generated,
@@ -60,6 +78,7 @@ function(milena_library name)
   if(sources OR arg_EXTRA_SOURCES)
     add_library(${name} STATIC ${sources} ${arg_EXTRA_SOURCES})
     target_link_libraries(${name} PUBLIC milena_options ${arg_DEPENDS})
+    target_precompile_headers(${name} REUSE_FROM milena_precompiled)
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE milena_options ${arg_DEPENDS})
@@ -70,9 +89,8 @@ function(milena_library name)
   if(tests AND NOT MILENA_FUZZ)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${name} ${arg_TEST_DEPENDS} GTest::gmock GTest::gtest GTest::gtest_main)
-    if(MILENA_SANITIZE)  # half of a sanitizer build would be the optimiser on test code
-      target_compile_options(${name}_test PRIVATE -O0)
-    endif()
+    target_compile_options(${name}_test PRIVATE ${milena_test_options})
+    target_precompile_headers(${name}_test REUSE_FROM milena_precompiled_test)
     foreach(test ${tests})  # only where it is used: the path of the checkout would keep ccache from sharing objects
       file(STRINGS ${test} uses REGEX "MILENA_SOURCE_DIR|testing/golden.h" LIMIT_COUNT 1)
       if(uses)
