@@ -82,7 +82,7 @@ bool same_secret(std::string_view left, std::string_view right) {
   return left.size() == right.size() && CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string result = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') result += '\\';
@@ -194,7 +194,7 @@ Step DigestServer::evaluate(std::string_view token) {
   if (stage_ == Stage::fresh) {
     stage_ = Stage::challenged;  // whatever the token is: Java's provider doesn't look at it
     nonce_ = fresh_nonce();
-    return Step::more("realm=" + quoted(realm_) + ",nonce=\"" + nonce_ + "\",charset=utf-8,algorithm=md5-sess");
+    return Step::more("realm=" + in_quotes(realm_) + ",nonce=\"" + nonce_ + "\",charset=utf-8,algorithm=md5-sess");
   }
   if (stage_ == Stage::over) return Step::failed("a token after the authentication was over");
   stage_ = Stage::over;
@@ -270,11 +270,11 @@ Step DigestClient::respond(std::string_view challenge) {
   bool utf8 = directives->contains("charset");
   std::string username = utf8 ? input_.username : hashed_form(input_.username);
   std::string response = utf8 ? "charset=utf-8," : "";
-  response += "username=" + quoted(username);
-  if (!input_.realm.empty()) response += ",realm=" + quoted(input_.realm);
-  response += ",nonce=" + quoted(input_.nonce) + ",nc=00000001,cnonce=" + quoted(input_.cnonce);
-  response += ",digest-uri=" + quoted(input_.digest_uri) + ",response=" + digest_response(input_);
-  response += ",qop=auth,authzid=" + quoted(*input_.authzid);
+  response += "username=" + in_quotes(username);
+  if (!input_.realm.empty()) response += ",realm=" + in_quotes(input_.realm);
+  response += ",nonce=" + in_quotes(input_.nonce) + ",nc=00000001,cnonce=" + in_quotes(input_.cnonce);
+  response += ",digest-uri=" + in_quotes(input_.digest_uri) + ",response=" + digest_response(input_);
+  response += ",qop=auth,authzid=" + in_quotes(*input_.authzid);
   stage_ = Stage::responded;
   return Step::more(std::move(response));
 }
