@@ -3,7 +3,7 @@
 add_library(milena_options INTERFACE)
 target_include_directories(milena_options INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_BINARY_DIR}/generated)
 target_compile_options(milena_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -fno-omit-frame-pointer -pthread)
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 at -O2 sees Asio's coroutine frames freed by another function than it thinks they came from.
   target_compile_options(milena_options INTERFACE -Wno-mismatched-new-delete)
@@ -28,21 +28,33 @@ if(MILENA_FUZZ)
 endif()
 
 # The headers that nearly everything includes, parsed once for all libraries and once for all tests. They are a matter of build
-# time alone: every file still includes what it uses. Test code isn't optimised: half of its build time would be the optimiser.
+# time alone: every file still includes what it uses. Libraries of a release build go without: g++ 12 at -O2 warns wrongly of what
+# comes out of a precompiled std::string. Test code isn't optimised: half of its build time would be the optimiser.
 set(milena_test_options -O0)
-set(milena_precompiled_headers <algorithm> <array> <atomic> <charconv> <chrono> <condition_variable> <cstdint> <deque> <filesystem>
+set(milena_common_headers <algorithm> <array> <atomic> <charconv> <chrono> <condition_variable> <cstdint> <deque> <filesystem>
   <functional> <limits> <map> <memory> <mutex> <optional> <set> <span> <stdexcept> <string> <string_view> <thread>
   <unordered_map> <utility> <variant> <vector> <fmt/format.h> <boost/asio/awaitable.hpp> <boost/asio/co_spawn.hpp>
   <boost/asio/io_context.hpp> <boost/asio/ip/tcp.hpp> <boost/asio/post.hpp> <boost/asio/steady_timer.hpp>
   <boost/asio/use_awaitable.hpp> <boost/system/result.hpp>)
-add_library(milena_precompiled OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
-target_link_libraries(milena_precompiled PRIVATE milena_options)
-target_precompile_headers(milena_precompiled PRIVATE ${milena_precompiled_headers})
+# Flags must be those of the precompiled headers; the last ones let ccache see through them.
+add_library(milena_precompiled_options INTERFACE)
+target_compile_options(milena_precompiled_options INTERFACE -pthread
+  $<IF:$<CXX_COMPILER_ID:GNU>,-fpch-preprocess,SHELL:-Xclang -fno-pch-timestamp>)
+
+# milena_precompiled_headers(name LINK a b … HEADERS h i …): a target whose precompiled headers others use.
+function(milena_precompiled_headers name)
+  cmake_parse_arguments(arg "" "" "LINK;HEADERS" ${ARGN})
+  add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
+  target_link_libraries(${name} PRIVATE milena_options milena_precompiled_options ${arg_LINK})
+  target_precompile_headers(${name} PRIVATE ${arg_HEADERS})
+endfunction()
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+  milena_precompiled_headers(milena_precompiled HEADERS ${milena_common_headers})
+endif()
 if(NOT MILENA_FUZZ)
-  add_library(milena_precompiled_test OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
-  target_link_libraries(milena_precompiled_test PRIVATE milena_options GTest::gmock GTest::gtest)
+  milena_precompiled_headers(milena_precompiled_test LINK GTest::gmock GTest::gtest
+    HEADERS ${milena_common_headers} <gmock/gmock.h> <gtest/gtest.h>)
   target_compile_options(milena_precompiled_test PRIVATE ${milena_test_options})
-  target_precompile_headers(milena_precompiled_test PRIVATE ${milena_precompiled_headers} <gmock/gmock.h> <gtest/gtest.h>)
 endif()
 
 # milena_generate(name language schema_folder): a target that makes C++ from schema files into build/<preset>/generated,
@@ -78,7 +90,10 @@ function(milena_library name)
   if(sources OR arg_EXTRA_SOURCES)
     add_library(${name} STATIC ${sources} ${arg_EXTRA_SOURCES})
     target_link_libraries(${name} PUBLIC milena_options ${arg_DEPENDS})
-    target_precompile_headers(${name} REUSE_FROM milena_precompiled)
+    if(TARGET milena_precompiled)
+      target_link_libraries(${name} PRIVATE milena_precompiled_options)
+      target_precompile_headers(${name} REUSE_FROM milena_precompiled)
+    endif()
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE milena_options ${arg_DEPENDS})
@@ -90,6 +105,7 @@ function(milena_library name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${name} ${arg_TEST_DEPENDS} GTest::gmock GTest::gtest GTest::gtest_main)
     target_compile_options(${name}_test PRIVATE ${milena_test_options})
+    target_link_libraries(${name}_test PRIVATE milena_precompiled_options)
     target_precompile_headers(${name}_test REUSE_FROM milena_precompiled_test)
     foreach(test ${tests})  # only where it is used: the path of the checkout would keep ccache from sharing objects
       file(STRINGS ${test} uses REGEX "MILENA_SOURCE_DIR|testing/golden.h" LIMIT_COUNT 1)
