@@ -226,7 +226,8 @@ Log::PlannedFlush Log::plan_flush(std::int64_t offset, bool with_active, PlanFil
   for (auto at = first; at != segments_.end() && at->first < plan.offset; ++at) {
     bool is_active = at->second.get() == &active();
     for (auto& file : at->second->files_to_sync(!is_active)) plan.files.push_back(std::move(file));
-    plan.new_names = plan.new_names || at->first >= recovery_point_;
+    // A transaction index may be younger than its segment's other names, which an earlier flush has synced.
+    plan.new_names = plan.new_names || at->first >= recovery_point_ || (!is_active && at->second->has_transaction_index());
   }
   auto add = [&](const char* name) {
     std::string path = where_.path(name);

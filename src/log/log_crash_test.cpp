@@ -136,6 +136,27 @@ TEST_F(LogCrashTest, ALeaderEpochIsWrittenBeforeItsFirstRecord) {
   }
 }
 
+// Below the recovery point nothing is made anew, and without its index aborted data would look committed.
+TEST_F(LogCrashTest, ATransactionIndexIsFlushedWithItsSegment) {
+  for (bool flushed_before : {false, true}) {
+    files_.remove_all("/data");
+    files_.create_directories("/data");
+    files_.sync_everything();
+    open();
+    append({"aborted"}, {.producer_id = 7, .producer_epoch = 0, .base_sequence = 0, .transactional = true});
+    if (flushed_before) log().flush();  // the segment's other names are on disk before the index is there
+    append_bytes(protocol::build_control_batch(7, 0, protocol::ControlType::abort, 0, clock_.wall_ms()), 0,
+                 protocol::AppendOrigin::coordinator);
+    log().roll();
+    log().flush_closed_segments();
+    ASSERT_EQ(log().recovery_point(), 2);
+    reopen_after(base::UnsyncedBytes::lost, 2);
+    auto read = log().read(0, 1000, ReadIsolation::transactions_committed, true);
+    ASSERT_TRUE(read) << flushed_before;
+    EXPECT_EQ(read->aborted_transactions->size(), 1u) << flushed_before;
+  }
+}
+
 TEST_F(LogCrashTest, DamagedTailsAreCut) {
   base::Bytes whole = make_batch({"never acknowledged"});
   protocol::set_base_offset(whole, 3);

@@ -246,6 +246,9 @@ std::vector<std::shared_ptr<base::File>> Segment::files_to_sync(bool with_indexe
   if (with_indexes) {
     files.push_back(offset_index_.file().open_for_sync());
     files.push_back(time_index_.file().open_for_sync());
+    if (has_transaction_index()) {
+      files.push_back(where_.files.open(where_.path(base_offset_, kTransactionIndexSuffix), base::OpenMode::read_write));
+    }
   }
   return files;
 }
