@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <thread>
 
 #include "base/faulty_file_system.h"
@@ -206,7 +207,8 @@ TEST_F(LogCleanerTest, AThrottledCleaningStopsAtOnce) {
   auto slow = log("slow");
   fill(*slow, 60);
   cleaner_->start();
-  while (CleaningSession::try_begin(slow)) std::this_thread::yield();
+  // With a rest in between: a cleaner that finds the log taken comes back only after its backoff.
+  while (CleaningSession::try_begin(slow)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   std::thread truncation([&] { slow->truncate_to(50); });  // doesn't wait for an hour either
   truncation.join();
   cleaner_->stop();
