@@ -231,10 +231,11 @@ void LogManager::State::cut_futures() {
     std::lock_guard lock(mutex);
     copies = futures;
   }
-  for (const auto& [topic_partition, future] : copies) {
+  for (const auto& [topic_partition, future_log] : copies) {
     std::shared_ptr<Log> log = look_up(logs, topic_partition);
     if (!log) continue;
-    attempt(*directory_at(future->parent_directory())->shared, [&] { future->truncate_to(log->log_end_offset()); });
+    Log& future = *future_log;
+    attempt(*directory_at(future.parent_directory())->shared, [&] { future.truncate_to(log->log_end_offset()); });
   }
 }
 

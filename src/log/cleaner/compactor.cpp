@@ -4,7 +4,6 @@
 #include <limits>
 #include <unordered_map>
 
-#include "base/logging.h"
 #include "log/batch_scanner.h"
 #include "log/corrupt_file.h"
 #include "log/segment.h"
@@ -14,7 +13,6 @@ namespace {
 
 using protocol::BatchHeader;
 
-constexpr std::string_view kLogger = "kafka.log.LogCleaner";
 // A record has no fewer bytes than this where it isn't compressed: what the map's first size goes by.
 constexpr std::uint64_t kRecordBytesMin = 16;
 // How often a throttled cleaning looks whether it is still wanted.
