@@ -1,5 +1,6 @@
 // AddOffsetsToTxn v0-4. v2: PRODUCER_FENCED instead of INVALID_PRODUCER_EPOCH. v4: TRANSACTION_ABORTABLE may be answered.
-// The group's partition of __consumer_offsets becomes a part of the transaction.
+// The group's partition of __consumer_offsets becomes a part of the transaction. Clients ask for this before they look for
+// the group's coordinator, so it may be the first that anybody wants of that topic.
 #include "protocol/messages/add_offsets_to_txn.h"
 
 #include <utility>

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/api/testing/test_services.h"
+#include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 #include "protocol/messages/describe_producers.h"
 #include "protocol/messages/describe_transactions.h"
@@ -197,6 +198,16 @@ TEST_F(TransactionPath, OldClientsAreToldOfFencingInTheirWay) {
   request.producer_epoch = mine;
   EXPECT_EQ(ask<InitProducerIdResponse>(request, 3).error_code, ErrorCode::invalid_producer_epoch);
   EXPECT_EQ(ask<InitProducerIdResponse>(request, 4).error_code, ErrorCode::producer_fenced);
+}
+
+TEST_F(TransactionPath, OffsetsMayBeTheFirstThingThatAGroupIsHeardOf) {
+  init();
+  AddOffsetsToTxnRequest request;
+  request.transactional_id = "tx";
+  request.producer_id = producer_id;
+  request.producer_epoch = epoch;
+  request.group_id = "new";
+  EXPECT_EQ(ask<AddOffsetsToTxnResponse>(request, 3).error_code, ErrorCode::none) << "__consumer_offsets isn't there yet";
 }
 
 TEST_F(TransactionPath, BrokersVerifyInBatches) {

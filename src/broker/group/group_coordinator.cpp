@@ -131,7 +131,7 @@ void GroupCoordinator::run_timeouts() { impl_->run_timeouts(); }
 base::Task<std::int32_t> GroupCoordinator::partition_count_or_create() { return impl_->log().partition_count(true); }
 
 base::Task<std::optional<std::int32_t>> GroupCoordinator::partition_for(std::string group_id) {
-  const std::int32_t count = co_await impl_->log().partition_count(false);
+  const std::int32_t count = co_await impl_->log().partition_count(true);
   std::optional<std::int32_t> partition;
   if (count > 0) partition = partition_of(group_id, count);
   co_return partition;

@@ -108,7 +108,7 @@ class GroupCoordinator {
 
   // How many partitions __consumer_offsets has, made first if missing; 0 if it can't be.
   base::Task<std::int32_t> partition_count_or_create();
-  // Of __consumer_offsets, for a group; nothing if the topic isn't there.
+  // Of __consumer_offsets, for a group; the topic is made first if missing, nothing if it can't be.
   base::Task<std::optional<std::int32_t>> partition_for(std::string group_id);
 
   void run_timeouts();  // what is due by the clock, expiry of offsets included
