@@ -1,7 +1,17 @@
 """The same log directories and znodes, in turn under Milena and under Kafka 3.9.2: the door opens both ways."""
+import concurrent.futures
+import os
+import pathlib
+import sys
+
+from harness import jars
 from harness.broker import Broker
 from harness.context import expect_equal, expect_in
+from harness.log_client import LogClient
 from harness.runner import only
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import golden  # noqa: E402
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -54,3 +64,43 @@ def test_back_and_forth(context):
         first.stop()
     coordinator.stop()
     return " -> ".join(turns)
+
+
+def visit(archives, client, kind):
+    """Starts a broker of this kind on each archive, two at a time, and compares what its clients see."""
+    def start(archive):
+        archive.start(kind)
+        return archive
+
+    rows = {}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for archive in pool.map(start, archives):
+            for words in archive.questions():
+                client.one(archive.name, *words)
+            rows[archive.name] = archive.compare()
+            archive.stop()
+    return rows
+
+
+@only("milena")
+def test_directories_of_real_brokers(context):
+    """Each is opened by Milena, then by Kafka, then by Milena once more; all see what the archive came with, and Kafka's
+    tool is content with the files."""
+    names = os.environ.get("MILENA_GOLDEN", ",".join(golden.ALL)).split(",")
+    coordinator = context.new_coordinator("milena")
+    archives = [golden.Golden(context, name, coordinator) for name in names]
+    with LogClient(context, names) as client:
+        rows = visit(archives, client, "milena")
+        check_files(context, archives)
+        expect_equal(visit(archives, client, "kafka"), rows, "rows under Kafka")
+        expect_equal(visit(archives, client, "milena"), rows, "rows under Milena after Kafka")
+    coordinator.stop()
+    return ", ".join(f"{name} {count}" for name, count in rows.items()) + " rows equal, three times"
+
+
+def check_files(context, archives):
+    directories = [archive.broker.data for archive in archives if archive.name not in golden.UNHEALED]
+    check = context.root / "compat-tests" / "log-tools" / "check_logs.py"
+    context.run([sys.executable, check, "--cleaned", "--together", *directories], env={"KAFKA_LIBS": str(jars.jar_dir("3.9.2"))})
+    for directory in directories:
+        context.run([context.binary, "log", "verify", directory])
