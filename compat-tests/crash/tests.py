@@ -1,12 +1,17 @@
-"""SIGKILL again and again under an idempotent producer with acks=all and a committing consumer."""
+"""SIGKILL again and again under an idempotent producer with acks=all and a committing consumer; then with transactions
+and a compacted topic beside it."""
+import os
+import random
 import subprocess
+import sys
 import time
 
-from harness import cmake
+from harness import cmake, jars, venv
 from harness.context import expect, expect_in
 from harness.process import Failure, wait_until
 
 ROUNDS = 10
+BUSY_ROUNDS = int(os.environ.get("MILENA_CRASH_ROUNDS", "200" if os.environ.get("MILENA_LONG") == "1" else "5"))
 
 
 def restart(broker):
@@ -21,42 +26,128 @@ def restart(broker):
             time.sleep(1)
 
 
-def test_killed_ten_times(context):
-    program = cmake.program(context, "compat_crash", "compat-tests/librdkafka")
-    broker = context.new_broker()
-    acknowledged = context.work / "acknowledged.txt"
-    producer = context.spawn([program, "produce", broker.bootstrap, "crashing", acknowledged], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE)
+class Writer:
+    """`compat_crash produce`: records with acks=all, and a consumer that commits."""
 
-    def count():
-        if not producer.running():
-            raise Failure(f"the producer ended: {producer.text()[-2000:]}")
-        producer.popen.stdin.write(b"?")
-        producer.popen.stdin.flush()
-        acks, commits = map(int, producer.popen.stdout.readline().split())
+    def __init__(self, context, broker, topic, *arguments):
+        self.context, self.broker, self.topic = context, broker, topic
+        self.program = cmake.program(context, "compat_crash", "compat-tests/librdkafka")
+        self.acknowledged = context.work / f"{topic}-acknowledged.txt"
+        self.child = context.spawn([self.program, "produce", broker.bootstrap, topic, self.acknowledged, *arguments],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def count(self):
+        if not self.child.running():
+            raise Failure(f"the producer ended: {self.child.text()[-2000:]}")
+        self.child.popen.stdin.write(b"?")
+        self.child.popen.stdin.flush()
+        acks, commits = map(int, self.child.popen.stdout.readline().split())
         return acks, commits
 
-    def goes_on(what):
-        acks, commits = count()
-        wait_until(f"2,000 more acknowledged records and 3 more commits {what}",
-                   lambda: count() >= (acks + 2000, 0) and count()[1] >= commits + 3, guard_s=120)
+    def goes_on(self, more, what):
+        acks, commits = self.count()
+        wait_until(f"{more} more acknowledged records and 3 more commits {what}",
+                   lambda: self.count() >= (acks + more, 0) and self.count()[1] >= commits + 3, guard_s=120)
 
+    def end(self):
+        self.child.popen.stdin.close()
+        summary = self.child.popen.stdout.read().decode().strip()
+        expect(self.child.wait() == 0, "the producer failed")
+        return summary
+
+    def verify(self):
+        out = self.context.run([self.program, "verify", self.broker.bootstrap, self.topic, self.acknowledged], code=None).out.strip()
+        expect_in("lost 0, duplicated 0", out)
+        expect_in("out of order 0, committed offsets lost 0 of 3", out)
+        return out.replace("\n", "; ")
+
+
+def test_killed_ten_times(context):
+    broker = context.new_broker()
+    writer = Writer(context, broker, "crashing")
     for number in range(ROUNDS):
-        goes_on(f"after {number} kills")
+        writer.goes_on(2000, f"after {number} kills")
         broker.kill()
         restart(broker)
-    goes_on("after the last restart")
-    producer.popen.stdin.close()
-    summary = producer.popen.stdout.read().decode().strip()
-    expect(producer.wait() == 0, "the producer failed")
-    out = context.run([program, "verify", broker.bootstrap, "crashing", acknowledged], code=None).out.strip()
-    expect_in("lost 0, duplicated 0", out, summary)
-    expect_in("out of order 0, committed offsets lost 0 of 3", out, summary)
+    writer.goes_on(2000, "after the last restart")
+    summary, out = writer.end(), writer.verify()
     code = broker.stop()
     expect(code in (0, 143), f"exit code {code} at the end")
     # Once more, after the clean stop.
     broker.start()
-    again = context.run([program, "verify", broker.bootstrap, "crashing", acknowledged]).out.strip()
+    again = writer.verify()
     expect(again == out, f"after a clean restart: {again}")
     broker.stop()
-    return f"{ROUNDS} kills; {summary}; " + out.replace("\n", "; ")
+    return f"{ROUNDS} kills; {summary}; {out}"
+
+
+class Lines:
+    """A child that writes a journal."""
+
+    def __init__(self, context, word, *command):
+        self.word, self.journal = word, command[-1]
+        self.child = context.spawn(command)
+
+    def count(self):
+        if not self.child.running():
+            raise Failure(f"{self.child.command[1]} ended: {self.child.text()[-2000:]}")
+        return self.journal.read_text(encoding="utf-8").count(self.word) if self.journal.exists() else 0
+
+    def goes_on(self, more, what):
+        before = self.count()
+        wait_until(f"{more} more of {self.word!r} {what}", lambda: self.count() >= before + more, guard_s=120)
+
+
+def cleaned_to(broker, topic):
+    path = broker.data / "cleaner-offset-checkpoint"
+    rows = path.read_text(encoding="utf-8").splitlines()[2:] if path.exists() else []
+    return next((int(row.split()[2]) for row in rows if row.startswith(topic + " ")), 0)
+
+
+def test_killed_while_busy(context):
+    """Everything at once: idempotent records, commits, transactions with a read_committed consumer that follows them, and a
+    topic that is compacted all the time."""
+    broker = context.new_broker({
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 300, "log.cleaner.backoff.ms": 1,
+        "log.initial.task.delay.ms": 100, "log.cleaner.dedupe.buffer.size": 4_194_304, "offsets.topic.segment.bytes": 20_000,
+        "transaction.state.log.segment.bytes": 20_000, "log.cleaner.min.cleanable.ratio": 0.01,
+    })
+    python, here = venv.python(context), context.root / "compat-tests"
+    keyed, transactions = here / "crash" / "compacted.py", here / "transactions" / "crash.py"
+    context.run([python, keyed, "create", broker.bootstrap, "keyed", "-"])
+    writer = Writer(context, broker, "busy", 5)
+    ended = Lines(context, "committed ", python, transactions, "produce", broker.bootstrap, "ended", context.work / "ended.txt")
+    ended.goes_on(1, "at the beginning")
+    watcher = Lines(context, "\n", python, transactions, "watch", broker.bootstrap, "ended", context.work / "watched.txt")
+    acknowledged = Lines(context, "\n", python, keyed, "produce", broker.bootstrap, "keyed", context.work / "keyed.txt")
+    dice, cleanings, last = random.Random(4711), 0, 0
+    for number in range(BUSY_ROUNDS + 1):
+        for child, more in ((writer, 500), (acknowledged, 300), (ended, 5), (watcher, 30)):
+            child.goes_on(more, f"after {number} kills")
+            context.say(f"{child.child.command[1]} {child.child.command[2]} goes on after {number} kills")
+        if number == BUSY_ROUNDS:
+            break
+        time.sleep(dice.random() / 3)
+        broker.kill()
+        cleanings += cleaned_to(broker, "keyed") > last
+        last = cleaned_to(broker, "keyed")
+        restart(broker)
+    summary = writer.end()
+    for one in (acknowledged, ended):
+        one.child.kill()
+    expect(cleanings >= BUSY_ROUNDS // 2, f"the cleaner came on in {cleanings} rounds only")
+    results = [summary, writer.verify()]
+    out = context.run([python, keyed, "verify", broker.bootstrap, "keyed", acknowledged.journal]).out.strip()
+    expect_in("keys lost 0, out of order or twice 0", out)
+    results.append(out)
+    out = context.run([python, transactions, "verify", broker.bootstrap, "ended", ended.journal, watcher.journal]).out.strip()
+    expect_in("lost 0, torn 0, aborted but seen 0, doubled 0, never ended but seen 0", out)
+    expect_in("the follower saw nothing else", out)
+    results.append(out)
+    watcher.child.kill()
+    broker.stop()
+    if broker.kind == "milena":
+        context.run([context.binary, "log", "verify", broker.data])
+    check = here / "log-tools" / "check_logs.py"
+    context.run([sys.executable, check, "--cleaned", broker.data], env={"KAFKA_LIBS": str(jars.jar_dir("3.9.2"))})
+    return f"{BUSY_ROUNDS} kills, the cleaner came on in {cleanings} rounds; " + "; ".join(results).replace("\n", "; ")

@@ -1,5 +1,6 @@
 // Writes and commits while somebody kills the broker, and afterwards checks that nothing acknowledged is gone.
-//   compat_crash produce BOOTSTRAP TOPIC FILE   until standard input ends; FILE gets what was acknowledged
+//   compat_crash produce BOOTSTRAP TOPIC FILE [RATE]   until standard input ends; FILE gets what was acknowledged; at
+//                                               most RATE (50) records in a millisecond
 //   compat_crash verify  BOOTSTRAP TOPIC FILE   prints `acknowledged A, found F, lost L, duplicated D`; exit code 1 if
 //                                               L, D or any disorder is not 0
 #include <unistd.h>
@@ -56,7 +57,7 @@ class Committer {
 
  private:
   void run() {
-    const auto consumer = make_consumer(bootstrap_, "crash-group", {{"socket.timeout.ms", "10000"}});
+    const auto consumer = make_consumer(bootstrap_, "crash-group", {{"socket.timeout.ms", "10000"}, {"reconnect.backoff.max.ms", "200"}});
     assign_from_beginning(*consumer, topic_, kPartitions);
     std::map<int, std::int64_t> positions;
     int read = 0;
@@ -86,7 +87,7 @@ class Committer {
   std::thread thread_;
 };
 
-void produce(const std::string& bootstrap, const std::string& topic, const std::string& file) {
+void produce(const std::string& bootstrap, const std::string& topic, const std::string& file, std::uint64_t rate) {
   create_topic(bootstrap, topic, kPartitions);
   Acknowledged acknowledged;
   const auto producer = make_producer(bootstrap,
@@ -120,7 +121,7 @@ void produce(const std::string& bootstrap, const std::string& topic, const std::
       throw std::runtime_error("produce: " + RdKafka::err2str(code));
     }
     producer->poll(code == RdKafka::ERR__QUEUE_FULL ? 10 : 0);
-    if (number % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (number % rate == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   input.join();
   producer->flush(240'000);
@@ -189,11 +190,11 @@ int verify(const std::string& bootstrap, const std::string& topic, const std::st
 }  // namespace compat
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  if (argc != 5 && argc != 6) return 2;
   const std::string mode = argv[1];
   try {
     if (mode == "verify") return compat::verify(argv[2], argv[3], argv[4]);
-    compat::produce(argv[2], argv[3], argv[4]);
+    compat::produce(argv[2], argv[3], argv[4], argc == 6 ? std::stoull(argv[5]) : 50);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

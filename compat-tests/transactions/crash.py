@@ -1,6 +1,8 @@
-"""Transactions while the broker is killed: `produce` or `verify`, bootstrap, topic, journal.
+"""Transactions while the broker is killed: `produce`, `watch` or `verify`, bootstrap, topic, journal, and for `verify` what
+`watch` has written, if it ran.
 
 Each transaction writes its number to each partition. The journal has a line for each before it ends, and one after.
+`watch` follows with read_committed, through all kills; its journal has lines `PARTITION OFFSET NUMBER`.
 """
 import random
 import sys
@@ -10,12 +12,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 COMMAND, BOOTSTRAP, TOPIC, JOURNAL = sys.argv[1:5]
+WATCHED = sys.argv[5] if len(sys.argv) > 5 else None
 PARTITIONS, RECORDS = 3, 4
 
 
 def connect(seed):
     by = Producer({"bootstrap.servers": BOOTSTRAP, "transactional.id": f"crash-{seed}", "linger.ms": 1,
-                   "transaction.timeout.ms": 10000, "message.timeout.ms": 10000})
+                   "transaction.timeout.ms": 10000, "message.timeout.ms": 10000, "reconnect.backoff.max.ms": 200})
     while True:
         try:
             by.init_transactions(30)
@@ -69,12 +72,23 @@ def produce():
                 by = connect(incarnation)
 
 
+def watch():
+    reader = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "watch", "isolation.level": "read_committed",
+                       "enable.auto.commit": False, "reconnect.backoff.max.ms": 200})
+    reader.assign([TopicPartition(TOPIC, number, 0) for number in range(PARTITIONS)])
+    with open(JOURNAL, "w", buffering=1, encoding="utf-8") as journal:
+        while True:
+            message = reader.poll(1)
+            if message is not None and not message.error():
+                journal.write(f"{message.partition()} {message.offset()} {int(message.value())}\n")
+
+
 def values_of(isolation):
-    """Value -> how often, for each partition."""
+    """Value -> how often, for each partition; the end of each; and what was seen where."""
     reader = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "verify", "isolation.level": isolation,
                        "enable.auto.commit": False, "enable.partition.eof": True})
     reader.assign([TopicPartition(TOPIC, number, 0) for number in range(PARTITIONS)])
-    seen, ended = [{} for _ in range(PARTITIONS)], set()
+    seen, ended, places = [{} for _ in range(PARTITIONS)], set(), set()
     while len(ended) < PARTITIONS:
         message = reader.poll(1)
         if message is None:
@@ -85,9 +99,10 @@ def values_of(isolation):
             continue
         counts, value = seen[message.partition()], int(message.value())
         counts[value] = counts.get(value, 0) + 1
+        places.add((message.partition(), message.offset(), value))
     stable = [reader.get_watermark_offsets(TopicPartition(TOPIC, number), 30)[1] for number in range(PARTITIONS)]
     reader.close()
-    return seen, stable
+    return seen, stable, places
 
 
 def verify():
@@ -99,7 +114,7 @@ def verify():
                 outcome[int(number)] = kind
     # The last one may be open still: the coordinator aborts it.
     while True:
-        (committed, stable), (everything, ends) = values_of("read_committed"), values_of("read_uncommitted")
+        (committed, stable, places), (_, ends, _) = values_of("read_committed"), values_of("read_uncommitted")
         if stable == ends:
             break
         time.sleep(0.2)
@@ -114,7 +129,13 @@ def verify():
     kinds = list(outcome.values())
     print(f"lost {lost}, torn {torn}, aborted but seen {aborted}, doubled {doubled}, never ended but seen {never}")
     print(f"of {kinds.count('committed')} committed, {kinds.count('aborted')} aborted, {kinds.count('unknown')} of unknown outcome")
-    del everything
+    if WATCHED:
+        with open(WATCHED, encoding="utf-8") as journal:
+            rows = [tuple(map(int, line.split())) for line in journal if line.endswith("\n")]
+        strange = [row for row in rows if row not in places]
+        orders = [[row[1] for row in rows if row[0] == number] for number in range(PARTITIONS)]
+        well = not strange and all(order == sorted(set(order)) for order in orders)
+        print(f"the follower saw nothing else, and all in order: {len(rows)} records" if well else f"the follower saw {strange[:5]}")
 
 
-{"produce": produce, "verify": verify}[COMMAND]()
+{"produce": produce, "watch": watch, "verify": verify}[COMMAND]()
