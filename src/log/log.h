@@ -147,6 +147,7 @@ class Log {
 
   // For the cleaner; see log_compaction.h, whose sessions replace segments.
   std::optional<CleaningFacts> cleaning_facts();     // nothing if the log is closed or offline
+  void end_cleaning();                               // asks a cleaning that runs to stop, and waits for it
   void report_failure(const std::exception& error);  // of a file call on its behalf: takes the directory offline
   // Below it each key is there once, as of the last cleaning; nothing if there was none. For the checkpoint.
   std::optional<std::int64_t> first_dirty_offset() const;

@@ -41,6 +41,8 @@ std::optional<CleaningFacts> Log::cleaning_facts() {
 
 void Log::report_failure(const std::exception& error) { log_directory_->fail(error); }
 
+void Log::end_cleaning() { WithoutCleaning no_cleaning(*this); }
+
 std::optional<std::int64_t> Log::first_dirty_offset() const {
   std::lock_guard lock(mutex_);
   return first_dirty_offset_;

@@ -193,6 +193,16 @@ ErrorCode LogManager::remove(const TopicPartition& topic_partition) {
   return error;
 }
 
+ErrorCode LogManager::truncate(const TopicPartition& topic_partition, std::int64_t offset) {
+  const std::shared_ptr<Log> log = find(topic_partition);
+  if (!log) return ErrorCode::unknown_topic_or_partition;
+  State::Directory& directory = *state_->directory_at(log->parent_directory());
+  const std::optional<std::int64_t> clean_before = log->first_dirty_offset();
+  if (!state_->attempt(*directory.shared, [&] { log->truncate_to(offset); })) return ErrorCode::kafka_storage_error;
+  if (log->first_dirty_offset() != clean_before) checkpoint_cleaner_offsets(log->parent_directory());
+  return directory.shared->offline() ? ErrorCode::kafka_storage_error : ErrorCode::none;
+}
+
 void LogManager::run_retention() {
   std::int64_t now_ms = state_->clock.wall_ms();
   for (const auto& directory : state_->directories) {

@@ -80,7 +80,8 @@ class LogManager {
   std::shared_ptr<Log> find_future(const TopicPartition& topic_partition) const;
   std::vector<std::shared_ptr<Log>> futures() const;
   // An empty copy of an existing log, with its configuration and topic id, unless there is one already. Null if the log
-  // lies in that directory.
+  // lies in that directory. As long as there is a copy the log isn't cleaned: the copy may have the records that a
+  // tombstone stands for, and would never get the tombstone.
   protocol::Result<std::shared_ptr<Log>> get_or_create_future(const TopicPartition& topic_partition,
                                                               const std::string& directory);
   protocol::ErrorCode remove_future(const TopicPartition& topic_partition);
@@ -90,6 +91,8 @@ class LogManager {
   std::vector<std::shared_ptr<Log>> logs() const;
   std::vector<LogDirectoryInfo> directories() const;
   bool any_offline() const;
+  // Log::truncate_to, and the cleaner's checkpoint on disk goes back with the log: what is appended later isn't clean.
+  protocol::ErrorCode truncate(const TopicPartition& topic_partition, std::int64_t offset);
   void set_topic_config(const std::string& topic, const LogConfig& config);
   void on_directory_failure(std::function<void(const std::string& directory)> callback);
 

@@ -56,8 +56,12 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create_future(const TopicPartiti
     ErrorCode error = (*future)->set_topic_id(*topic_id);
     if (error != ErrorCode::none) return error;
   }
-  std::lock_guard lock(state_->mutex);
-  state_->futures[topic_partition] = *future;
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->futures[topic_partition] = *future;
+  }
+  // The cleaner leaves the log alone from here on; what it has begun ends before the first record is copied.
+  current->end_cleaning();
   return future;
 }
 

@@ -161,6 +161,8 @@ bool LogCleaner::is_uncleanable(const Log& log) const {
                      [&](const auto& one) { return one.lock().get() == &log; });
 }
 
+bool LogCleaner::is_copied(const Log& log) const { return logs_.find_future(log.topic_partition()) != nullptr; }
+
 std::set<TopicPartition> LogCleaner::uncleanable_partitions() const {
   std::set<TopicPartition> result;
   std::lock_guard lock(mutex_);
@@ -202,7 +204,7 @@ LogCleaner::Chosen LogCleaner::choose() {
   std::lock_guard choosing(choose_mutex_);
   std::vector<Candidate> candidates;
   for (const auto& log : logs_.logs()) {
-    if (!log->config().cleanup_compact || is_uncleanable(*log)) continue;
+    if (!log->config().cleanup_compact || is_uncleanable(*log) || is_copied(*log)) continue;
     try {
       std::optional<Cleanable> cleanable = assess(*log);
       if (cleanable && cleanable->worth_cleaning) candidates.push_back({log, cleanable->ratio});
@@ -216,7 +218,8 @@ LogCleaner::Chosen LogCleaner::choose() {
     Chosen chosen;
     chosen.session = CleaningSession::try_begin(candidate.log);
     if (!chosen.session) continue;
-    // Again, as another thread may have just cleaned it.
+    // Again, as another thread may have just cleaned it, or a copy may have been made.
+    if (is_copied(*candidate.log)) continue;
     try {
       std::optional<Cleanable> cleanable = assess(*candidate.log);
       if (!cleanable || !cleanable->worth_cleaning) continue;

@@ -69,6 +69,7 @@ class LogCleaner {
   void clean(Compactor& compactor, int thread_number, Chosen chosen);
   void mark_uncleanable(const std::shared_ptr<Log>& log, const std::exception& error);
   bool is_uncleanable(const Log& log) const;
+  bool is_copied(const Log& log) const;  // a copy of it grows in another directory
   std::unique_ptr<Compactor> make_compactor();
   bool stopping() const;
   void wait_ms(std::int64_t ms);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -214,6 +215,49 @@ TEST_F(LogCleanerTest, AThrottledCleaningStopsAtOnce) {
   cleaner_->stop();
   EXPECT_EQ(slow->log_end_offset(), 50);
   EXPECT_FALSE(slow->first_dirty_offset());
+}
+
+TEST_F(LogCleanerTest, ALogIsLeftAloneWhileItIsCopied) {
+  fill(*log("moving"), 60);
+  ASSERT_TRUE(manager_->get_or_create_future({"moving", 0}, "/two").has_value());
+  EXPECT_EQ(clean_all(), 0);
+  EXPECT_EQ(manager_->remove_future({"moving", 0}), protocol::ErrorCode::none);
+  EXPECT_EQ(clean_all(), 1);
+}
+
+TEST_F(LogCleanerTest, ACopyWaitsForTheCleaningThatRuns) {
+  fill(*log("moving"), 60);
+  auto session = CleaningSession::try_begin(log("moving"));
+  ASSERT_TRUE(session);
+  std::atomic<bool> made = false;
+  std::thread mover([&] {
+    EXPECT_TRUE(manager_->get_or_create_future({"moving", 0}, "/two").has_value());
+    made = true;
+  });
+  while (!session->unwanted()) std::this_thread::yield();
+  EXPECT_FALSE(made);
+  EXPECT_TRUE(manager_->find_future({"moving", 0})) << "no other cleaning begins in between";
+  session.reset();
+  mover.join();
+  EXPECT_EQ(clean_all(), 0);
+}
+
+TEST_F(LogCleanerTest, ATruncationTakesTheCheckpointOnDiskBack) {
+  fill(*log("a"), 60);
+  log("a")->roll();
+  EXPECT_EQ(clean_all(), 1);
+  ASSERT_EQ(checkpoint("/one"), "0\n1\na 0 60\n");
+  EXPECT_EQ(manager_->truncate({"a", 0}, 60), protocol::ErrorCode::none);  // nothing there
+  EXPECT_EQ(checkpoint("/one"), "0\n1\na 0 60\n");
+  EXPECT_EQ(manager_->truncate({"a", 0}, 58), protocol::ErrorCode::none);
+  EXPECT_EQ(log("a")->log_end_offset(), 58);
+  EXPECT_EQ(checkpoint("/one"), "0\n1\na 0 58\n");
+  EXPECT_EQ(manager_->truncate({"none", 0}, 1), protocol::ErrorCode::unknown_topic_or_partition);
+  // A crash now, once the log has grown again: the new records are dirty.
+  fill(*log("a"), 30);
+  log("a")->roll();
+  start();
+  EXPECT_EQ(log("a")->first_dirty_offset(), 58);
 }
 
 TEST_F(LogCleanerTest, DisabledItDoesNothing) {
