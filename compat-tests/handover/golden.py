@@ -55,7 +55,7 @@ class Golden:
 
     def compare(self):
         """The number of rows, all equal to those that the archive came with."""
-        into, rows = self.directory / f"seen-by-{self.broker.kind}", 0
+        into, count = self.directory / f"seen-by-{self.broker.kind}", 0
         for table in sorted(self.tables.iterdir()):
             wanted = rows_of(table)
             found = rows_of(into / table.name.removesuffix(".gz"))
@@ -64,11 +64,13 @@ class Golden:
                 wanted = [row[:5] + ["-1", "-1", "-"] if row[5] == "err" else row for row in wanted]
             if table.name == "producers.tsv":
                 now = time.time() * 1000
-                wanted, found = ([row for row in table if row[7] != "-" or int(row[5]) + EXPIRATION_MS > now] for table in (wanted, found))
+                wanted, found = ([row for row in rows if row[7] != "-" or int(row[5]) + EXPIRATION_MS > now]
+                                 for rows in (wanted, found))
             differing = [pair for pair in zip(found, wanted) if pair[0] != pair[1]][:2]
-            expect(found == wanted, f"{self.name} under {self.broker.kind}, {table.name}: {len(found)} rows, wanted {len(wanted)}; {differing}")
-            rows += len(wanted)
-        return rows
+            expect(found == wanted, f"{self.name} under {self.broker.kind}, {table.name}: {len(found)} rows, "
+                                    f"wanted {len(wanted)}; {differing}")
+            count += len(wanted)
+        return count
 
 
 def rows_of(path):

@@ -84,8 +84,8 @@ def visit(archives, client, kind):
 
 @only("milena")
 def test_directories_of_real_brokers(context):
-    """Each is opened by Milena, then by Kafka, then by Milena once more; all see what the archive came with, and Kafka's
-    tool is content with the files."""
+    """Each is opened by Milena, then by Kafka, with MILENA_LONG=1 by Milena once more; all see what the archive came with, and
+    Kafka's tool is content with the files."""
     names = os.environ.get("MILENA_GOLDEN", ",".join(golden.ALL)).split(",")
     coordinator = context.new_coordinator("milena")
     archives = [golden.Golden(context, name, coordinator) for name in names]
@@ -93,9 +93,10 @@ def test_directories_of_real_brokers(context):
         rows = visit(archives, client, "milena")
         check_files(context, archives)
         expect_equal(visit(archives, client, "kafka"), rows, "rows under Kafka")
-        expect_equal(visit(archives, client, "milena"), rows, "rows under Milena after Kafka")
+        if os.environ.get("MILENA_LONG") == "1":
+            expect_equal(visit(archives, client, "milena"), rows, "rows under Milena after Kafka")
     coordinator.stop()
-    return ", ".join(f"{name} {count}" for name, count in rows.items()) + " rows equal, three times"
+    return ", ".join(f"{name} {count}" for name, count in rows.items()) + " rows equal under both"
 
 
 def check_files(context, archives):

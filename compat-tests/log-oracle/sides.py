@@ -6,8 +6,8 @@ from harness.context import expect
 from harness.process import Failure, wait_until
 
 SETTINGS = {
-    "log.retention.check.interval.ms": 200, "log.flush.start.offset.checkpoint.interval.ms": 200, "log.initial.task.delay.ms": 100, "log.cleaner.backoff.ms": 50,
-    "log.cleaner.threads": 1, "log.cleaner.dedupe.buffer.size": 4_194_304, "producer.id.expiration.ms": 2_147_483_647,
+    "log.retention.check.interval.ms": 200, "log.flush.start.offset.checkpoint.interval.ms": 200,
+    "log.initial.task.delay.ms": 100, "log.cleaner.backoff.ms": 50, "log.cleaner.threads": 1, "log.cleaner.dedupe.buffer.size": 4_194_304, "producer.id.expiration.ms": 2_147_483_647,
     "offsets.topic.num.partitions": 3, "transaction.state.log.num.partitions": 3, "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": 0, "num.network.threads": 2, "num.io.threads": 4,
 }
@@ -64,11 +64,13 @@ class Sides:
                     wait_until("", lambda b=broker, n=name: caught_up(b, n), guard_s=60)
                 except Failure as late:
                     first_dirty = self.checkpoint(broker, "cleaner").get(name)
-                    raise Failure(f"{broker.kind} doesn't clean {name}: first dirty {first_dirty}, {self.bases(broker, name)}") from late
+                    raise Failure(f"{broker.kind} doesn't clean {name}: first dirty {first_dirty}, "
+                                  f"{self.bases(broker, name)}") from late
 
     def kept(self, broker, starts):
         kept = self.checkpoint(broker, "log-start")
-        return all(start == 0 or kept.get(name, 0) >= start or self.bases(broker, name)[0] >= start for name, start in starts.items())
+        return all(start == 0 or kept.get(name, 0) >= start or self.bases(broker, name)[0] >= start
+                   for name, start in starts.items())
 
     @staticmethod
     def bases(broker, name):

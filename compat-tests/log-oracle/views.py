@@ -49,7 +49,7 @@ def expected_rows(partition, isolation, start, end):
 
 def newest_by_key(rows):
     found = {row[3]: row for row in rows}
-    return {key: row for key, row in found.items() if row[4] != "null"}
+    return sorted(row for row in found.values() if row[4] != "null")
 
 
 def first_difference(what, actual, expected):
@@ -59,7 +59,8 @@ def first_difference(what, actual, expected):
         if one != other:
             raise Difference(f"{what}, row {place}: {one}\n  instead of {other}")
     rest = (actual if len(actual) > len(expected) else expected)[min(len(actual), len(expected)):]
-    raise Difference(f"{what}: {len(actual)} rows instead of {len(expected)}; {'too many' if rest[0] in actual else 'missing'}: {rest[:3]}")
+    kind = "too many" if len(actual) > len(expected) else "missing"
+    raise Difference(f"{what}: {len(actual)} rows instead of {len(expected)}; {kind}: {rest[:3]}")
 
 
 def check_with_model(view, partition, who):
@@ -82,7 +83,7 @@ def check_with_model(view, partition, who):
         if strange:
             raise Difference(f"{what}: never written, or not to be seen: {sorted(strange)[:3]}")
         if isolation == "rc":
-            first_difference(f"{what}, newest by key", sorted(newest_by_key(rows).values()), sorted(newest_by_key(wanted).values()))
+            first_difference(f"{what}, newest by key", newest_by_key(rows), newest_by_key(wanted))
 
 
 def compare(one, other, partitions, whole):

@@ -159,7 +159,8 @@ public class LogClient {
     }
 
     String offsets(String name, String group, TopicPartition of, long offset) {
-        producers.get(name).sendOffsetsToTransaction(Map.of(of, new OffsetAndMetadata(offset, name)), new ConsumerGroupMetadata(group));
+        var offsets = Map.of(of, new OffsetAndMetadata(offset, name));
+        producers.get(name).sendOffsetsToTransaction(offsets, new ConsumerGroupMetadata(group));
         return "";
     }
 
@@ -169,7 +170,8 @@ public class LogClient {
     }
 
     String deleteRecords(TopicPartition of, long offset) throws Exception {
-        return "" + admin.deleteRecords(Map.of(of, RecordsToDelete.beforeOffset(offset))).lowWatermarks().get(of).get().lowWatermark();
+        var deleted = admin.deleteRecords(Map.of(of, RecordsToDelete.beforeOffset(offset)));
+        return "" + deleted.lowWatermarks().get(of).get().lowWatermark();
     }
 
     String lookup(TopicPartition of, List<String> times) throws Exception {
@@ -202,7 +204,8 @@ public class LogClient {
             case "commit-group": return commitGroup(rest.get(0), partition(rest.get(1)), Long.parseLong(rest.get(2)));
             case "delete-records": return deleteRecords(partition(rest.get(0)), Long.parseLong(rest.get(1)));
             case "lookup": return lookup(partition(rest.get(0)), rest.subList(1, rest.size()));
-            case "dump": return new LogDump(this, Path.of(rest.get(0))).logs(rest.get(1).equals("internal"), rest.subList(2, rest.size()));
+            case "dump":
+                return new LogDump(this, Path.of(rest.get(0))).logs(rest.get(1).equals("internal"), rest.subList(2, rest.size()));
             case "committed": return LogDump.committed(admin, rest.get(0));
             case "groups": return new LogDump(this, Path.of(rest.get(0))).groups();
             case "transactions": return new LogDump(this, Path.of(rest.get(0))).transactions();
@@ -231,7 +234,8 @@ public class LogClient {
         for (String line; (line = in.readLine()) != null;) {
             String[] words = line.split(" ");
             LogClient client = sides.computeIfAbsent(words[0], side -> new LogClient());
-            threads.computeIfAbsent(words[0], side -> Executors.newSingleThreadExecutor()).submit(() -> client.answer(words[0], words));
+            threads.computeIfAbsent(words[0], side -> Executors.newSingleThreadExecutor())
+                .submit(() -> client.answer(words[0], words));
         }
         Runtime.getRuntime().halt(0);  // whatever is still open: the tests end without ceremony
     }
