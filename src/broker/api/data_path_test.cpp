@@ -1,81 +1,26 @@
-// Produce, Fetch and their neighbours through the dispatcher, over a real log.
+// Produce and its neighbours through the dispatcher, over a real log.
 #include <gtest/gtest.h>
 
 #include <thread>
 
 #include "broker/api/registry.h"
-#include "broker/api/testing/test_services.h"
+#include "broker/api/testing/data_path.h"
 #include "protocol/messages/api_versions.h"
 #include "protocol/messages/controlled_shutdown.h"
 #include "protocol/messages/delete_records.h"
 #include "protocol/messages/describe_log_dirs.h"
-#include "protocol/messages/fetch.h"
 #include "protocol/messages/init_producer_id.h"
 #include "protocol/messages/list_offsets.h"
-#include "protocol/messages/offset_for_leader_epoch.h"
-#include "protocol/messages/produce.h"
-#include "protocol/record_batch_builder.h"
 
 namespace broker::api {
 namespace {
 
 using namespace protocol;
+using testing::batch_of;
+using testing::DataPath;
+using testing::fetch_request;
+using testing::produce_request;
 using testing::TestBroker;
-
-base::Bytes batch_of(std::initializer_list<std::string_view> values, std::int64_t timestamp = 1'700'000'000'000,
-                     std::int16_t attributes = 0) {
-  RecordBatchBuilder builder;
-  builder.header.attributes = attributes;
-  for (std::string_view value : values) {
-    NewRecord record;
-    record.value = base::as_bytes(value);
-    record.timestamp = timestamp++;
-    builder.append(record);
-  }
-  return builder.build();
-}
-
-ProduceRequest produce_request(const std::string& topic, const base::Bytes& records, std::int16_t acks = -1,
-                               std::int32_t partition = 0) {
-  ProduceRequest request;
-  request.acks = acks;
-  request.timeout_ms = 1000;
-  auto& data = request.topic_data.emplace_back();
-  data.name = topic;
-  auto& part = data.partition_data.emplace_back();
-  part.index = partition;
-  part.records = Records::own(records);
-  return request;
-}
-
-FetchRequest fetch_request(const std::string& topic, std::int64_t offset, std::int32_t partition = 0) {
-  FetchRequest request;
-  request.max_wait_ms = 0;
-  request.min_bytes = 1;
-  auto& wanted = request.topics.emplace_back();
-  wanted.topic = topic;
-  auto& part = wanted.partitions.emplace_back();
-  part.partition = partition;
-  part.fetch_offset = offset;
-  part.partition_max_bytes = 1 << 20;
-  return request;
-}
-
-class DataPath : public ::testing::Test {
- protected:
-  ProduceResponse::PartitionProduceResponse produce(const ProduceRequest& request, std::int16_t version = 9) {
-    auto response = broker.ask<ProduceResponse>(request, version);
-    if (!response) throw std::runtime_error("not answered");
-    return response->responses.at(0).partition_responses.at(0);
-  }
-  FetchResponse fetch(const FetchRequest& request, std::int16_t version = 12) {
-    auto response = broker.ask<FetchResponse>(request, version);
-    if (!response) throw std::runtime_error("not answered");
-    return *response;
-  }
-
-  TestBroker broker;
-};
 
 TEST_F(DataPath, EveryProduceVersionAppends) {
   base::Uuid id = broker.add_topic("t");
@@ -91,57 +36,6 @@ TEST_F(DataPath, EveryProduceVersionAppends) {
     EXPECT_EQ(answer.base_offset, offset) << version;
     offset += 2;
   }
-}
-
-TEST_F(DataPath, FetchGivesBackWhatWasProducedInEveryVersion) {
-  base::Uuid id = broker.add_topic("t");
-  base::Bytes batch = batch_of({"one", "two"});
-  produce(produce_request("t", batch));
-  for (std::int16_t version = 4; version <= 18; ++version) {
-    FetchRequest request = fetch_request("t", 1);
-    if (version >= 13) {
-      request.topics[0].topic.clear();
-      request.topics[0].topic_id = id;
-    }
-    FetchResponse response = fetch(request, version);
-    ASSERT_EQ(response.responses.size(), 1u) << version;
-    auto& part = response.responses[0].partitions.at(0);
-    EXPECT_EQ(part.error_code, ErrorCode::none);
-    EXPECT_EQ(part.high_watermark, 2);
-    EXPECT_EQ(part.last_stable_offset, 2);
-    ASSERT_EQ(part.records.size(), batch.size());
-    auto header = read_batch_header(part.records.bytes());
-    EXPECT_EQ(header->base_offset, 0);
-    EXPECT_EQ(header->last_offset(), 1);
-    EXPECT_TRUE(crc_is_valid(part.records.bytes()));
-  }
-}
-
-TEST_F(DataPath, ShortSlicesLeaveAsBytesLongOnesFromTheFile) {
-  const auto file_slices = [&](const FetchRequest& request) {
-    const Reply reply = broker.serve(TestBroker::frame_of(request, 12));
-    std::size_t count = 0;
-    for (const auto& each : reply.message.slices()) count += each.records.is_slice() ? 1 : 0;
-    return count;
-  };
-  const std::string seven_kib(7 << 10, 'x');
-  broker.add_topic("t", 12);
-  for (std::int32_t partition = 0; partition < 12; ++partition) {
-    produce(produce_request("t", batch_of({seven_kib}), -1, partition));
-  }
-  const FetchRequest one = fetch_request("t", 0, 3);
-  EXPECT_EQ(file_slices(one), 0u);
-  EXPECT_EQ(fetch(one).responses.at(0).partitions.at(0).records.size(), batch_of({seven_kib}).size());
-  FetchRequest all = one;
-  for (std::int32_t partition = 4; partition < 12; ++partition) {
-    auto& wanted = all.topics[0].partitions.emplace_back(all.topics[0].partitions[0]);
-    wanted.partition = partition;
-  }
-  all.topics[0].partitions.emplace_back(all.topics[0].partitions[0]).partition = 0;
-  EXPECT_EQ(file_slices(all), 1u);  // the bytes of one response are bounded
-  produce(produce_request("t", batch_of({seven_kib}), -1, 3));
-  EXPECT_EQ(file_slices(one), 1u);  // two batches are long
-  EXPECT_EQ(fetch(one).responses.at(0).partitions.at(0).records.size(), 2 * batch_of({seven_kib}).size());
 }
 
 TEST_F(DataPath, OldClientsGetOldFormats) {
@@ -211,183 +105,6 @@ TEST_F(DataPath, StoppedPartitionNamesTheLeader) {
   EXPECT_EQ(response->node_endpoints[0].host, "broker.example");
   EXPECT_EQ(fetch(fetch_request("t", 0)).responses.at(0).partitions.at(0).error_code,
             ErrorCode::not_leader_or_follower);
-}
-
-TEST_F(DataPath, FetchErrors) {
-  broker.add_topic("t");
-  produce(produce_request("t", batch_of({"a", "b"})));
-  auto error_at = [&](FetchRequest request) { return fetch(request).responses.at(0).partitions.at(0).error_code; };
-  EXPECT_EQ(error_at(fetch_request("t", 3)), ErrorCode::offset_out_of_range);
-  EXPECT_EQ(error_at(fetch_request("t", -1)), ErrorCode::offset_out_of_range);
-  EXPECT_EQ(error_at(fetch_request("t", 2)), ErrorCode::none);
-  EXPECT_EQ(error_at(fetch_request("nope", 0)), ErrorCode::unknown_topic_or_partition);
-  FetchRequest ahead = fetch_request("t", 0);
-  ahead.topics[0].partitions[0].current_leader_epoch = 1;
-  EXPECT_EQ(error_at(ahead), ErrorCode::unknown_leader_epoch);
-  FetchRequest unknown_id = fetch_request("", 0);
-  unknown_id.topics[0].topic_id = base::Uuid::random();
-  EXPECT_EQ(fetch(unknown_id, 13).responses.at(0).partitions.at(0).error_code, ErrorCode::unknown_topic_id);
-}
-
-TEST_F(DataPath, OlderEpochIsFencedAndDivergingEpochIsTold) {
-  base::Uuid id = broker.add_topic("t");
-  produce(produce_request("t", batch_of({"a", "b"})));
-  metadata::LeaderState state;
-  state.topic = "t";
-  state.topic_id = id;
-  state.leader_epoch = 4;
-  state.replicas = {1};
-  state.isr = {1};
-  ASSERT_EQ(broker.manager.become_leader({state})[0], ErrorCode::none);
-  produce(produce_request("t", batch_of({"c"})));
-  FetchRequest fenced = fetch_request("t", 0);
-  fenced.topics[0].partitions[0].current_leader_epoch = 0;
-  EXPECT_EQ(fetch(fenced).responses[0].partitions[0].error_code, ErrorCode::fenced_leader_epoch);
-  FetchRequest diverging = fetch_request("t", 3);
-  diverging.topics[0].partitions[0].last_fetched_epoch = 2;
-  auto part = fetch(diverging).responses[0].partitions[0];
-  EXPECT_EQ(part.error_code, ErrorCode::none);
-  EXPECT_EQ(part.diverging_epoch.epoch, 0);
-  EXPECT_EQ(part.diverging_epoch.end_offset, 2);
-  EXPECT_EQ(part.records.size(), 0u);
-
-  OffsetForLeaderEpochRequest request;
-  auto& topic = request.topics.emplace_back();
-  topic.topic = "t";
-  topic.partitions.emplace_back().leader_epoch = 0;
-  topic.partitions.emplace_back().leader_epoch = 4;
-  topic.partitions.emplace_back().leader_epoch = 9;
-  auto answer = broker.ask<OffsetForLeaderEpochResponse>(request, 4);
-  EXPECT_EQ(answer->topics[0].partitions[0].end_offset, 2);
-  EXPECT_EQ(answer->topics[0].partitions[1].end_offset, 3);
-  EXPECT_EQ(answer->topics[0].partitions[2].end_offset, -1);
-}
-
-TEST_F(DataPath, BytesOfTheWholeResponseAreBounded) {
-  broker.add_topic("t", 3);
-  std::string big(5000, 'x');
-  for (std::int32_t p = 0; p < 3; ++p) {
-    for (int i = 0; i < 4; ++i) produce(produce_request("t", batch_of({big}), 1, p));
-  }
-  FetchRequest request = fetch_request("t", 0);
-  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
-  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
-  for (std::int32_t p = 0; p < 3; ++p) request.topics[0].partitions[static_cast<std::size_t>(p)].partition = p;
-  auto sizes = [&] {
-    std::vector<std::size_t> result;
-    const FetchResponse response = fetch(request);
-    for (const auto& part : response.responses[0].partitions) result.push_back(part.records.size());
-    return result;
-  };
-  request.max_bytes = 1;  // one batch, so that the client can go on
-  auto one = sizes();
-  EXPECT_GT(one[0], 5000u);
-  EXPECT_LT(one[0], 5200u);
-  EXPECT_EQ(one[1] + one[2], 0u);
-  request.max_bytes = 12'000;
-  request.topics[0].partitions[0].partition_max_bytes = 6000;
-  auto some = sizes();
-  EXPECT_EQ(some[0], 6000u);
-  EXPECT_EQ(some[1], 6000u);
-  EXPECT_EQ(some[2], 0u);
-}
-
-TEST_F(DataPath, LongPollWakesWhenDataArrives) {
-  broker.add_topic("t", 2);
-  FetchRequest request = fetch_request("t", 0);
-  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
-  request.topics[0].partitions[1].partition = 1;
-  request.max_wait_ms = 30'000;
-  std::optional<Reply> reply;
-  auto done = [&](const std::exception_ptr&, Reply answer) { reply = std::move(answer); };
-  boost::asio::co_spawn(
-      broker.loop, broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))),
-      done);
-  broker.loop.poll();
-  EXPECT_FALSE(reply);
-  std::thread producer([&] {
-    base::Bytes batch = batch_of({"x"});
-    EXPECT_TRUE(broker.manager.find("t", 1)->append(batch, {.acks = 1, .now_ms = 1, .verification_guard = {}}).ok());
-  });
-  while (!reply) broker.loop.run_one();
-  producer.join();
-  auto response = broker.read<FetchResponse>(*reply, 12);
-  EXPECT_EQ(response.responses[0].partitions[0].records.size(), 0u);
-  EXPECT_GT(response.responses[0].partitions[1].records.size(), 0u);
-}
-
-TEST_F(DataPath, LongPollEndsWithItsTimeOrItsPartition) {
-  base::Uuid id = broker.add_topic("t");
-  FetchRequest request = fetch_request("t", 0);
-  request.max_wait_ms = 30;
-  EXPECT_EQ(fetch(request).responses[0].partitions[0].error_code, ErrorCode::none);
-  request.max_wait_ms = 30'000;
-  std::optional<Reply> reply;
-  auto done = [&](const std::exception_ptr&, Reply answer) { reply = std::move(answer); };
-  boost::asio::co_spawn(
-      broker.loop, broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))),
-      done);
-  broker.loop.restart();
-  broker.loop.poll();
-  broker.manager.stop({{"t", id, 0}}, true);
-  while (!reply) broker.loop.run_one();
-  EXPECT_EQ(broker.read<FetchResponse>(*reply, 12).responses[0].partitions[0].error_code,
-            ErrorCode::unknown_topic_or_partition);
-}
-
-TEST_F(DataPath, IncrementalSessionTellsOnlyNews) {
-  broker.add_topic("t", 2);
-  FetchRequest full = fetch_request("t", 0);
-  full.topics[0].partitions.push_back(full.topics[0].partitions[0]);
-  full.topics[0].partitions[1].partition = 1;
-  full.session_epoch = 0;
-  FetchResponse created = fetch(full);
-  ASSERT_NE(created.session_id, 0);
-  EXPECT_EQ(created.responses[0].partitions.size(), 2u);
-
-  FetchRequest next;
-  next.min_bytes = 1;
-  next.session_id = created.session_id;
-  next.session_epoch = 1;
-  FetchResponse quiet = fetch(next);
-  EXPECT_EQ(quiet.session_id, created.session_id);
-  EXPECT_TRUE(quiet.responses.empty());
-
-  produce(produce_request("t", batch_of({"x"}), 1, 1));
-  next.session_epoch = 2;
-  FetchResponse news = fetch(next);
-  ASSERT_EQ(news.responses.size(), 1u);
-  ASSERT_EQ(news.responses[0].partitions.size(), 1u);
-  EXPECT_EQ(news.responses[0].partitions[0].partition_index, 1);
-
-  next.session_epoch = 2;  // said again
-  EXPECT_EQ(fetch(next).error_code, ErrorCode::invalid_fetch_session_epoch);
-  next.session_id += 1;
-  EXPECT_EQ(fetch(next).error_code, ErrorCode::fetch_session_id_not_found);
-  next.session_id = created.session_id;
-  next.session_epoch = 3;
-  EXPECT_EQ(fetch(next, 13).error_code, ErrorCode::fetch_session_topic_id_error);
-
-  auto& forgotten = next.forgotten_topics_data.emplace_back();
-  forgotten.topic = "t";
-  forgotten.partitions = {0, 1};
-  FetchResponse gone = fetch(next);
-  EXPECT_EQ(gone.session_id, 0);
-  EXPECT_EQ(broker.fetch_sessions.size(), 0u);
-}
-
-TEST_F(DataPath, SessionsAreBoundedAndEndWithTheFinalEpoch) {
-  broker.add_topic("t");
-  FetchRequest full = fetch_request("t", 0);
-  full.session_epoch = 0;
-  std::int32_t first = fetch(full).session_id;
-  EXPECT_NE(first, 0);
-  EXPECT_NE(fetch(full).session_id, 0);
-  EXPECT_EQ(fetch(full).session_id, 0);  // the test broker has two slots
-  full.session_id = first;
-  full.session_epoch = -1;
-  EXPECT_EQ(fetch(full).session_id, 0);
-  EXPECT_EQ(broker.fetch_sessions.size(), 1u);
 }
 
 TEST_F(DataPath, ListOffsets) {

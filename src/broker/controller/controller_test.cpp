@@ -7,44 +7,17 @@
 #include <boost/asio/use_future.hpp>
 
 #include "base/testing/temp_dir.h"
+#include "broker/controller/testing/fake_partitions.h"
 #include "zk/client/testing/fake_zookeeper.h"
 
 namespace broker::controller {
 namespace {
 
-using metadata::LeaderState;
 using protocol::ErrorCode;
+using testing::FakePartitions;
 using zk::client::Error;
 using zk::client::Request;
 using zk::client::testing::FakeZooKeeper;
-
-class FakePartitions final : public metadata::PartitionSink {
- public:
-  std::vector<ErrorCode> become_leader(const std::vector<LeaderState>& partitions) override {
-    for (const LeaderState& each : partitions) {
-      log.push_back((each.is_new ? "new " : "lead ") + each.topic + "-" + std::to_string(each.partition) + " epoch " +
-                    std::to_string(each.leader_epoch) + "/" + std::to_string(each.partition_epoch));
-      ids[each.topic] = each.topic_id;
-    }
-    std::vector<ErrorCode> codes;
-    for (const LeaderState& each : partitions) {
-      codes.push_back(on_failed_disk.contains(each.topic + "-" + std::to_string(each.partition))
-                          ? ErrorCode::kafka_storage_error
-                          : ErrorCode::none);
-    }
-    return codes;
-  }
-  void stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) override {
-    for (const auto& each : partitions) {
-      log.push_back((delete_logs ? "delete " : "stop ") + each.topic + "-" + std::to_string(each.partition));
-    }
-  }
-  std::vector<std::string> take() { return std::exchange(log, {}); }
-
-  std::vector<std::string> log;
-  std::map<std::string, base::Uuid> ids;
-  std::set<std::string> on_failed_disk;
-};
 
 using Log = std::vector<std::string>;
 

@@ -1,0 +1,146 @@
+// What a log knows of producers: sequences, epochs, transactions.
+#include <gtest/gtest.h>
+
+#include "log/log.h"
+#include "log/testing/log_fixture.h"
+
+namespace storage {
+namespace {
+
+using protocol::ErrorCode;
+using testing::BatchFields;
+using testing::LogFixture;
+using testing::make_batch;
+
+class LogProducers : public LogFixture {};
+
+BatchFields from(std::int64_t id, std::int16_t epoch, std::int32_t sequence) {
+  return {.producer_id = id, .producer_epoch = epoch, .base_sequence = sequence};
+}
+
+TEST_F(LogProducers, DuplicatesOfTheLastFiveBatchesAnswerTheOldOffsets) {
+  open();
+  for (int number = 0; number < 6; ++number) append({"a", "b"}, from(1, 0, number * 2));
+  for (int number = 1; number < 6; ++number) {
+    AppendResult again = append({"a", "b"}, from(1, 0, number * 2));
+    EXPECT_TRUE(again.duplicate);
+    EXPECT_EQ(again.first_offset, number * 2);
+    EXPECT_EQ(again.last_offset, number * 2 + 1);
+  }
+  EXPECT_EQ(append({"a", "b"}, from(1, 0, 0)).error, ErrorCode::out_of_order_sequence_number);
+  EXPECT_EQ(append({"a"}, from(1, 0, 10)).error, ErrorCode::out_of_order_sequence_number);  // not the same length
+  EXPECT_EQ(log().log_end_offset(), 12);
+}
+
+TEST_F(LogProducers, SequencesMustFollow) {
+  open();
+  EXPECT_TRUE(append({"a"}, from(1, 0, 77)).ok());  // an unknown producer may start anywhere
+  EXPECT_EQ(append({"b"}, from(1, 0, 79)).error, ErrorCode::out_of_order_sequence_number);
+  EXPECT_TRUE(append({"b"}, from(1, 0, 78)).ok());
+  EXPECT_EQ(append({"c"}, from(1, 1, 5)).error, ErrorCode::out_of_order_sequence_number);
+  EXPECT_TRUE(append({"c"}, from(1, 1, 0)).ok());
+  EXPECT_EQ(append({"d"}, from(1, 0, 79)).error, ErrorCode::invalid_producer_epoch);
+}
+
+TEST_F(LogProducers, SequencesWrap) {
+  open();
+  EXPECT_TRUE(append({"a", "b"}, from(1, 0, 2147483646)).ok());
+  EXPECT_TRUE(append({"c"}, from(1, 0, 0)).ok());
+  EXPECT_TRUE(append({"d"}, from(2, 0, 2147483647)).ok());
+  EXPECT_TRUE(append({"e"}, from(2, 0, 0)).ok());
+}
+
+TEST_F(LogProducers, ProducersSurviveRestartWithTheirLastBatch) {
+  for (bool clean : {true, false}) {
+    open();
+    std::int32_t sequence = log().log_end_offset() == 0 ? 0 : 2;
+    if (sequence == 0) {
+      append({"a"}, from(1, 0, 0));
+      append({"b"}, from(1, 0, 1));
+    }
+    if (clean) log().close();
+    open({.clean_shutdown = clean});
+    ASSERT_EQ(log().active_producers().size(), 1u);
+    EXPECT_TRUE(append({"b"}, from(1, 0, 1)).duplicate);
+    EXPECT_EQ(append({"x"}, from(1, 0, 5)).error, ErrorCode::out_of_order_sequence_number);
+  }
+}
+
+TEST_F(LogProducers, ProducersExpireByRecordTime) {
+  open();
+  append({"a"}, from(1, 0, 0));
+  log().expire_producers(1'700'000'000'000 + 86'400'000 - 1);
+  EXPECT_EQ(log().active_producers().size(), 1u);
+  log().expire_producers(1'700'000'000'000 + 86'400'000);
+  EXPECT_TRUE(log().active_producers().empty());
+  EXPECT_TRUE(append({"b"}, from(1, 0, 9)).ok());
+}
+
+TEST_F(LogProducers, TransactionsHoldTheLastStableOffset) {
+  open();
+  BatchFields fields = from(1, 0, 0);
+  fields.transactional = true;
+  append({"plain"});
+  append({"in"}, fields);
+  EXPECT_EQ(log().last_stable_offset(), 1);
+  EXPECT_EQ(append({"out"}, from(1, 0, 1)).error, ErrorCode::invalid_txn_state);
+  auto marker = [&](protocol::ControlType type, std::int32_t coordinator_epoch) {
+    return append_bytes(protocol::build_control_batch(1, 0, type, coordinator_epoch, 1), 0,
+                        protocol::AppendOrigin::coordinator);
+  };
+  EXPECT_TRUE(marker(protocol::ControlType::abort, 3).ok());
+  EXPECT_EQ(log().last_stable_offset(), 3);
+  EXPECT_EQ(marker(protocol::ControlType::commit, 2).error, ErrorCode::transaction_coordinator_fenced);
+  auto read = log().read(0, 1000, ReadIsolation::transactions_committed, true);
+  ASSERT_EQ(read->aborted_transactions->size(), 1u);
+  EXPECT_EQ(read->aborted_transactions->front().first_offset, 1);
+  EXPECT_TRUE(files_.exists("/data/t-0/00000000000000000000.txnindex"));
+  for (bool clean : {true, false}) {
+    if (clean) log().close();
+    open({.clean_shutdown = clean});
+    EXPECT_EQ(log().last_stable_offset(), 3);
+    read = log().read(0, 1000, ReadIsolation::transactions_committed, true);
+    EXPECT_EQ(read->aborted_transactions->size(), 1u) << clean;
+  }
+}
+
+TEST_F(LogProducers, ALateBatchOpensNoTransaction) {
+  open();
+  BatchFields fields = from(1, 0, 0);
+  fields.transactional = true;
+  const auto append_verified = [&](std::uint64_t guard) {
+    base::Bytes batch = make_batch({"x"}, fields);
+    AppendContext context;
+    context.verification_guard = guard;
+    AppendResult result = log().append_as_leader(batch, context);
+    if (result.ok()) ++fields.base_sequence;
+    return result.error;
+  };
+  const auto mark = [&] {
+    return append_bytes(protocol::build_control_batch(1, 0, protocol::ControlType::commit, 0, 1), 0,
+                        protocol::AppendOrigin::coordinator);
+  };
+  EXPECT_EQ(append_verified(0), ErrorCode::invalid_txn_state) << "nobody has asked";
+  const std::uint64_t guard = log().start_verification(1);
+  EXPECT_NE(guard, 0u);
+  EXPECT_EQ(log().start_verification(1), guard) << "two requests at once";
+  EXPECT_EQ(append_verified(guard + 1), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(append_verified(guard), ErrorCode::none);
+  EXPECT_EQ(log().start_verification(1), 0u) << "the transaction is open";
+  EXPECT_EQ(append_verified(guard), ErrorCode::none) << "the other one of the two";
+  EXPECT_EQ(append_verified(0), ErrorCode::none);
+  mark();
+  EXPECT_EQ(append_verified(0), ErrorCode::invalid_txn_state) << "late";
+  EXPECT_EQ(append_verified(guard), ErrorCode::invalid_txn_state);
+  const std::uint64_t next = log().start_verification(1);
+  EXPECT_NE(next, guard);
+  mark();
+  EXPECT_EQ(append_verified(next), ErrorCode::invalid_txn_state) << "a marker came between question and append";
+  const std::uint64_t last = log().start_verification(1);
+  log().cancel_verification(1, last);
+  EXPECT_EQ(append_verified(last), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(log().last_stable_offset(), log().log_end_offset());
+}
+
+}  // namespace
+}  // namespace storage
