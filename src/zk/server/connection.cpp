@@ -1,5 +1,6 @@
 #include "zk/server/connection.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 
 #include "base/logging.h"
@@ -34,39 +35,50 @@ void Connection::start(base::ByteView input) {
   socket_.set_option(tcp::no_delay(true), error);
   shared_.coordinator.add_peer(*this);
   if (!input.empty()) take_input(input);
-  wait_readable();
+  receive();
 }
 
-void Connection::wait_readable() {
+void Connection::receive() {
   if (reading_ || closed_ || closing_ || stalled_) return;
   reading_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
+  socket_.async_receive(boost::asio::buffer(arriving_), [self = shared_from_this()](
+                                                            const boost::system::error_code& error, std::size_t bytes) {
     self->reading_ = false;
     if (self->closed_) return;
     if (error) return self->close_now();
-    self->on_readable();
+    self->on_received(bytes);
     self->shared_.after_work();
   });
 }
 
-void Connection::on_readable() {
-  for (int reads = 0; reads < kReadsPerWakeUp && !closed_ && !closing_ && !stalled_; ++reads) {
-    base::Bytes& buffer = shared_.read_buffer;
-    boost::system::error_code error;
-    std::size_t got = socket_.read_some(boost::asio::buffer(buffer), error);
-    if (error == boost::asio::error::would_block) break;
-    if (error) return close_now();
-    if (!tls_) {
-      take_input(base::ByteView(buffer.data(), got));
-    } else {
-      shared_.plain_buffer.clear();
-      const bool good = tls_->receive(base::ByteView(buffer.data(), got), shared_.plain_buffer);
-      take_input(shared_.plain_buffer);
-      if (!good) return close_now();
+void Connection::on_received(std::size_t bytes) {
+  base::Bytes& buffer = shared_.read_buffer;
+  std::copy_n(arriving_.begin(), bytes, buffer.begin());
+  bool is_all = bytes < arriving_.size();
+  bool is_over = false;
+  for (int reads = 0; reads < kReadsPerWakeUp; ++reads) {
+    if (!is_all) {
+      boost::system::error_code error;
+      const std::size_t room = buffer.size() - bytes;
+      const std::size_t got = socket_.read_some(boost::asio::buffer(buffer.data() + bytes, room), error);
+      is_over = error && error != boost::asio::error::would_block;
+      is_all = got < room;
+      bytes += got;
     }
-    if (got < buffer.size()) break;
+    if (bytes > 0) take_bytes(base::ByteView(buffer.data(), bytes));
+    bytes = 0;
+    if (is_over) return close_now();
+    if (is_all || closed_ || closing_ || stalled_) break;
   }
-  wait_readable();
+  receive();
+}
+
+void Connection::take_bytes(base::ByteView bytes) {
+  if (!tls_) return take_input(bytes);
+  shared_.plain_buffer.clear();
+  const bool good = tls_->receive(bytes, shared_.plain_buffer);
+  take_input(shared_.plain_buffer);
+  if (!good) close_now();
 }
 
 void Connection::take_input(base::ByteView bytes) {
@@ -137,7 +149,7 @@ void Connection::resume() {
   std::size_t used = take_frames(bytes);
   bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(used));
   input_ = std::move(bytes);
-  wait_readable();
+  receive();
   if (used > 0) shared_.after_work();
 }
 

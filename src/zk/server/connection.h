@@ -1,8 +1,10 @@
 // A client's TCP connection. It cuts what arrives into frames and sends what the coordinator leaves in its output.
-// Idle, it holds no buffer: it waits for readability and reads into a buffer that all connections of the loop share.
+// Idle, it holds a small buffer for what comes next: most requests fit into it, and a receive that is under way costs no call
+// that waits for readability. Longer input goes on into a buffer that all connections of the loop share.
 // One thread, the event loop's; shared ownership by the handlers under way.
 #pragma once
 
+#include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
@@ -34,8 +36,9 @@ class Connection final : public Peer, public std::enable_shared_from_this<Connec
   void flush() override;
 
  private:
-  void wait_readable();
-  void on_readable();
+  void receive();
+  void on_received(std::size_t bytes);
+  void take_bytes(base::ByteView bytes);
   void take_input(base::ByteView bytes);
   // Moves `done` on; whether all of it is out.
   bool send_all(base::Bytes& bytes, std::size_t& done);
@@ -53,7 +56,8 @@ class Connection final : public Peer, public std::enable_shared_from_this<Connec
   std::size_t sealed_sent_ = 0;
   base::Bytes input_;  // the start of a frame that isn't whole, or frames that must wait
   std::size_t output_sent_ = 0;
-  bool reading_ = false;  // waits for readability
+  std::array<std::uint8_t, 512> arriving_;
+  bool reading_ = false;  // a receive is under way
   bool writing_ = false;  // waits for writability
   bool stalled_ = false;  // has frames that the coordinator doesn't accept yet
   bool closing_ = false;

@@ -129,7 +129,7 @@ bool Coordinator::accepts(Peer& peer) {
   const std::size_t waiting = peer.waiting.size() + peer.throttled;
   const bool many = in_flight_.size() >= config_.outstanding_max || throttled_.size() >= config_.outstanding_max;
   bool full = held_ || peer.phase == PeerPhase::setting_up || waiting >= kWaitingPerPeerMax ||
-              peer.output.size() >= kPeerOutputMax || batch_.records.size() >= kBatchBytesMax ||
+              peer.output.size() >= kPeerOutputMax || bytes_at_log_ + batch_.records.size() >= kBatchBytesMax ||
               waiting_bytes_ >= kWaitingBytesMax || (many && waiting > 0);
   if (full && peer.output.size() < kPeerOutputMax) stalled_.push_back(peer.id);
   return !full;
@@ -276,25 +276,27 @@ void Coordinator::log_txn(Peer* peer, tree::OpCode op, tree::Txn txn) {
 }
 
 LogBatch Coordinator::take_batch() {
-  at_log_ = batch_.count;
+  bytes_at_log_ += batch_.records.size();
   LogBatch batch = std::move(batch_);
   batch_ = LogBatch{};
   return batch;
 }
 
-void Coordinator::on_durable(base::Bytes buffer, std::int64_t sync_ms) {
+void Coordinator::on_durable(Synced synced) {
   if (failed_) return;
+  bytes_at_log_ -= synced.bytes;
   ++stats_.syncs;
-  stats_.metrics.fsynctime.add(sync_ms);
-  stats_.metrics.sync_processor_queue_flush_time_ms.add(sync_ms);
-  stats_.metrics.sync_processor_batch_size.add(static_cast<std::int64_t>(at_log_));
-  if (sync_ms > config_.slow_sync_ms) {
+  stats_.metrics.fsynctime.add(synced.took_ms);
+  stats_.metrics.sync_processor_queue_flush_time_ms.add(synced.took_ms);
+  stats_.metrics.sync_processor_batch_size.add(static_cast<std::int64_t>(synced.count));
+  if (synced.took_ms > config_.slow_sync_ms) {
     ++stats_.slow_syncs;
-    base::log_warn(kLogger, "Writing and syncing the transaction log took {} ms, which holds up every write", sync_ms);
+    base::log_warn(kLogger, "Writing and syncing the transaction log took {} ms, which holds up every write",
+                   synced.took_ms);
   }
-  for (; at_log_ > 0; --at_log_) apply_next();
+  for (std::uint64_t applied = 0; applied < synced.count; ++applied) apply_next();
   serve_throttled();
-  if (batch_.records.empty() && buffer.capacity() <= kSparedBufferMax) batch_.records = std::move(buffer);
+  if (batch_.records.empty() && synced.buffer.capacity() <= kSparedBufferMax) batch_.records = std::move(synced.buffer);
   for (tree::WatcherId id : stalled_) {
     if (Peer* peer = find_peer(id)) mark_dirty(*peer);
   }

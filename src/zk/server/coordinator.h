@@ -56,8 +56,8 @@ class Coordinator final : private tree::EventSink {
 
   bool has_batch() const { return batch_.count > 0; }
   LogBatch take_batch();
-  // The batch taken last is on disk; writing and syncing took so long.
-  void on_durable(base::Bytes buffer, std::int64_t sync_ms = 0);
+  // The oldest batches of those taken are on disk.
+  void on_durable(Synced synced);
   void roll_log() { batch_.roll = true; }
   // No write that isn't durable may be lost silently: nothing goes out any more.
   void fail();
@@ -184,8 +184,8 @@ class Coordinator final : private tree::EventSink {
   std::int64_t next_session_id_ = 0;
   std::int64_t last_proposed_zxid_ = 0;
   std::deque<InFlight> in_flight_;
-  std::uint64_t at_log_ = 0;  // how many of in_flight_ the log has
   LogBatch batch_;
+  std::uint64_t bytes_at_log_ = 0;  // of the batches taken that aren't on disk
   std::vector<tree::WatcherId> dirty_;
   std::vector<tree::WatcherId> stalled_;
   std::deque<ThrottledRequest> throttled_;

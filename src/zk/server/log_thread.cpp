@@ -21,35 +21,50 @@ void LogThread::stop() {
 }
 
 void LogThread::submit(LogBatch batch) {
+  bool was_idle = false;
   {
     std::lock_guard lock(mutex_);
-    batch_ = std::move(batch);
-    has_batch_ = true;
+    was_idle = submitted_.empty();
+    submitted_.push_back(std::move(batch));
   }
-  wake_.notify_one();
+  if (was_idle) wake_.notify_one();
+}
+
+void LogThread::write(std::deque<LogBatch>& batches) {
+  for (LogBatch& batch : batches) {
+    if (batch.roll) writer_->roll();
+    writer_->append(batch.records, batch.first_zxid);
+  }
+  writer_->sync();
 }
 
 void LogThread::run() {
+  std::deque<LogBatch> batches;
   for (;;) {
-    LogBatch batch;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return has_batch_ || stopping_; });
-      if (!has_batch_) return;
-      batch = std::move(batch_);
-      has_batch_ = false;
+      wake_.wait(lock, [this] { return !submitted_.empty() || stopping_; });
+      if (submitted_.empty()) return;
+      batches.swap(submitted_);
     }
     auto started = std::chrono::steady_clock::now();
     try {
-      if (batch.roll) writer_->roll();
-      writer_->append(batch.records, batch.first_zxid);
+      write(batches);
     } catch (const std::exception& failure) {
       failed_(failure.what());
       return;
     }
-    batch.records.clear();
     auto took = std::chrono::steady_clock::now() - started;
-    durable_(std::move(batch.records), std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+    Synced synced;
+    for (const LogBatch& batch : batches) {
+      synced.count += batch.count;
+      synced.bytes += batch.records.size();
+    }
+    synced.buffer = std::move(batches.front().records);
+    synced.buffer.clear();
+    synced.took_ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+    batches.clear();
+    durable_(std::move(synced));
   }
 }
 

@@ -62,9 +62,8 @@ void Server::Impl::start() {
   options.file_bytes_max = config_.log_bytes_max;
   log_thread_ = std::make_unique<LogThread>(
       std::make_unique<TxnLogWriter>(files_, data_dir_.log_dir(), options),
-      [this](base::Bytes buffer, std::int64_t took_ms) {
-        boost::asio::post(
-            io_, [this, took_ms, buffer = std::move(buffer)]() mutable { on_log_durable(std::move(buffer), took_ms); });
+      [this](Synced synced) {
+        boost::asio::post(io_, [this, synced = std::move(synced)]() mutable { on_log_durable(std::move(synced)); });
       },
       [this](const std::string& reason) {
         boost::asio::post(io_, [this, reason] {
@@ -137,25 +136,23 @@ void Server::Impl::run_tick() {
 void Server::Impl::after_work() {
   coordinator_.flush_dirty();
   // Posted, so that all connections that are readable now get into the same batch.
-  if (log_busy_ || pump_posted_ || !coordinator_.has_batch()) return;
+  if (pump_posted_ || !coordinator_.has_batch()) return;
   pump_posted_ = true;
   boost::asio::post(io_, [this] { pump(); });
 }
 
 void Server::Impl::pump() {
   pump_posted_ = false;
-  if (log_busy_ || failed_ || stopping_ || !coordinator_.has_batch()) return;
-  log_busy_ = true;
+  if (failed_ || stopping_ || !coordinator_.has_batch()) return;
   LogBatch batch = coordinator_.take_batch();
   txns_since_snapshot_ += batch.count;
   bytes_since_snapshot_ += batch.records.size();
   log_thread_->submit(std::move(batch));
 }
 
-void Server::Impl::on_log_durable(base::Bytes buffer, std::int64_t took_ms) {
-  log_busy_ = false;
+void Server::Impl::on_log_durable(Synced synced) {
   if (failed_ || stopping_) return;
-  coordinator_.on_durable(std::move(buffer), took_ms);
+  coordinator_.on_durable(std::move(synced));
   pump();
   coordinator_.flush_dirty();
   maybe_restore();

@@ -41,7 +41,7 @@ class Server::Impl {
   void run_tick();
   void after_work();
   void pump();
-  void on_log_durable(base::Bytes buffer, std::int64_t took_ms);
+  void on_log_durable(Synced synced);
   void fail(const std::string& reason, ExitCode code);
   void shut_down();
 
@@ -90,7 +90,6 @@ class Server::Impl {
   std::unique_ptr<TlsHandshakes> handshakes_;
   std::string tls_stamp_;  // of the files that its context was made from
   std::unique_ptr<LogThread> log_thread_;
-  bool log_busy_ = false;
   bool pump_posted_ = false;
   bool stopping_ = false;
   bool failed_ = false;

@@ -56,7 +56,7 @@ void Server::Impl::restore(const std::string& path, std::int64_t zxid,
 
 // Once nothing is on its way to the disk any more.
 void Server::Impl::maybe_restore() {
-  if (!restore_ || failed_ || stopping_ || snapshot_thread_ || log_busy_ || coordinator_.outstanding() > 0) return;
+  if (!restore_ || failed_ || stopping_ || snapshot_thread_ || coordinator_.outstanding() > 0) return;
   const Restore job = std::move(*restore_);
   const std::int64_t started_ms = clock_.monotonic_ms();
   try {

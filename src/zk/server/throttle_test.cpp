@@ -34,7 +34,7 @@ class Throttle : public testing::CoordinatorFixture {
   }
   // One batch is on disk.
   void sync_once() {
-    coordinator_->on_durable(coordinator_->take_batch().records, 0);
+    coordinator_->on_durable(testing::synced(coordinator_->take_batch()));
     coordinator_->flush_dirty();
   }
   static std::vector<std::int32_t> xids_of(TestPeer& peer) {

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 1024 * 1024;
 constexpr std::uint64_t kPreallocateMargin = 4096;
+constexpr std::uint64_t kZeroedAhead = 256 * 1024;
 constexpr std::uint64_t kTailBytesMax = 128 * 1024 * 1024;  // more than one write to the log has
 constexpr const char* kRestoreAdvice =
     "Nothing was changed. Restore this file from a backup or another copy, or, if what it held may be lost, move it "
@@ -124,25 +125,48 @@ void TxnLogWriter::start_file(std::int64_t first_zxid) {
   file_->write_at(0, header);
   position_ = header.size();
   allocated_ = position_;
+  zeroed_ = position_;
   if (options_.sync) {
     file_->sync();
     files_.sync_directory(directory_);
   }
 }
 
-void TxnLogWriter::append(base::ByteView records, std::int64_t first_zxid) {
-  if (!file_) start_file(first_zxid);
-  // The zeros behind the records are what ends the file for its readers.
-  if (options_.preallocate_bytes > 0 && position_ + records.size() + kPreallocateMargin > allocated_) {
-    while (allocated_ < position_ + records.size() + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
+// The zeros behind the records are what ends the file for its readers. They are written, not only allocated: a sync of
+// bytes in blocks that were written before is one write of the disk; in fresh blocks it has the file's extents to write, too
+// (measured on ext4: 80 to 95 us of CPU a sync against 40).
+void TxnLogWriter::make_room(std::uint64_t end) {
+  if (options_.preallocate_bytes == 0) return;
+  if (end + kPreallocateMargin > allocated_) {
+    while (allocated_ < end + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
     allocated_ -= allocated_ % options_.preallocate_bytes;
-    if (allocated_ < position_ + records.size() + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
+    if (allocated_ < end + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
     file_->allocate(allocated_);
   }
+  if (!options_.sync || end <= zeroed_) return;
+  const std::uint64_t from = std::max(zeroed_, end);
+  zeroed_ = std::min(allocated_, (from / kZeroedAhead + 1) * kZeroedAhead);
+  if (zeroed_ > from) file_->write_at(from, base::Bytes(static_cast<std::size_t>(zeroed_ - from)));
+}
+
+void TxnLogWriter::append(base::ByteView records, std::int64_t first_zxid) {
+  if (!file_) start_file(first_zxid);
+  make_room(position_ + records.size());
   file_->write_at(position_, records);
   position_ += records.size();
-  if (options_.sync) file_->sync();
+  is_dirty_ = true;
   if (options_.file_bytes_max > 0 && position_ > options_.file_bytes_max) roll();
+}
+
+void TxnLogWriter::sync() {
+  if (is_dirty_ && options_.sync) file_->sync();
+  is_dirty_ = false;
+}
+
+void TxnLogWriter::roll() {
+  if (!file_) return;
+  sync();
+  file_.reset();
 }
 
 }  // namespace zk::server

@@ -49,15 +49,17 @@ class TxnLogWriter {
  public:
   TxnLogWriter(base::FileSystem& files, std::string directory, TxnLogOptions options);
 
-  // Whole records, the first of which has this zxid. They are durable when this returns. After an exception the
-  // writer must not be used again.
+  // Whole records, the first of which has this zxid. They are durable after sync(). After an exception the writer must
+  // not be used again.
   void append(base::ByteView records, std::int64_t first_zxid);
-  // The next append starts a new file.
-  void roll() { file_.reset(); }
+  void sync();
+  // The next append starts a new file; what the old one has is synced.
+  void roll();
   std::uint64_t position() const { return file_ ? position_ : 0; }
 
  private:
   void start_file(std::int64_t first_zxid);
+  void make_room(std::uint64_t end);
 
   base::FileSystem& files_;
   std::string directory_;
@@ -65,6 +67,8 @@ class TxnLogWriter {
   std::unique_ptr<base::File> file_;
   std::uint64_t position_ = 0;
   std::uint64_t allocated_ = 0;
+  std::uint64_t zeroed_ = 0;  // written, with records or zeros, up to here
+  bool is_dirty_ = false;
 };
 
 std::string hex_name(const char* prefix, std::int64_t zxid);

@@ -47,9 +47,12 @@ class TestPeer final : public Peer {
   }
 };
 
+// What the log answers of a batch that is on disk.
+inline Synced synced(LogBatch batch) { return Synced{batch.count, batch.records.size(), {}, 0}; }
+
 // All that is decided is on disk.
 inline void sync(Coordinator& coordinator) {
-  while (coordinator.has_batch()) coordinator.on_durable(coordinator.take_batch().records, 0);
+  while (coordinator.has_batch()) coordinator.on_durable(synced(coordinator.take_batch()));
   coordinator.flush_dirty();
 }
 
