@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
@@ -89,9 +90,14 @@ base::Task<void> Connection::read_loop() {
     if (status == ReadStatus::end) break;
     if (status == ReadStatus::progress && ++reads % kReadsInARow != 0) continue;
     if (paused()) continue;
-    co_await transport_->socket().async_wait(asio::ip::tcp::socket::wait_read,
-                                             asio::redirect_error(asio::use_awaitable, error));
+    if (transport_->has_arrived()) {
+      co_await asio::post(transport_->socket().get_executor(), asio::use_awaitable);
+      continue;
+    }
+    const std::size_t bytes = co_await transport_->socket().async_receive(
+        transport_->arrival_space(), asio::redirect_error(asio::use_awaitable, error));
     if (error) break;
+    transport_->arrived(bytes);
   }
 }
 

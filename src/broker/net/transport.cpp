@@ -31,8 +31,14 @@ class PlainTransport final : public Transport {
   using Transport::Transport;
 
   IoResult receive(base::MutableByteView into) override {
+    const Taken taken = take_arrived(into);
+    if (taken.is_all) return {IoStatus::done, taken.bytes, 0};
+    into = into.subspan(taken.bytes);
     IoResult result = result_of(::recv(socket_.native_handle(), into.data(), into.size(), MSG_DONTWAIT));
     if (result.status == IoStatus::done && result.bytes == 0) result.status = IoStatus::closed;
+    // Whatever ends the connection comes again with the next call.
+    if (taken.bytes > 0 && result.status != IoStatus::done) result = {IoStatus::done, 0, 0};
+    result.bytes += taken.bytes;
     return result;
   }
 
@@ -71,6 +77,19 @@ class PlainTransport final : public Transport {
 };
 
 }  // namespace
+
+void Transport::arrived(std::size_t bytes) {
+  arrived_begin_ = 0;
+  arrived_end_ = bytes;
+}
+
+Transport::Taken Transport::take_arrived(base::MutableByteView into) {
+  if (!has_arrived()) return {};
+  const std::size_t bytes = std::min(into.size(), arrived_end_ - arrived_begin_);
+  std::copy_n(arrived_.data() + arrived_begin_, bytes, into.data());
+  arrived_begin_ += bytes;
+  return {bytes, bytes == into.size() || arrived_end_ < arrived_.size()};
+}
 
 std::unique_ptr<Transport> make_plain_transport(boost::asio::ip::tcp::socket socket) {
   return std::make_unique<PlainTransport>(std::move(socket));

@@ -4,6 +4,8 @@
 
 #include <sys/uio.h>
 
+#include <array>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -35,8 +37,25 @@ class Transport {
 
   boost::asio::ip::tcp::socket& socket() { return socket_; }
 
+  // A connection waits by a receive into this space and tells how much came: that saves the system call that asks for a wake-up
+  // when the socket is readable. The next receive() hands it out first.
+  boost::asio::mutable_buffer arrival_space() { return boost::asio::buffer(arrived_); }
+  void arrived(std::size_t bytes);
+  bool has_arrived() const { return arrived_begin_ < arrived_end_; }
+
  protected:
+  struct Taken {
+    std::size_t bytes = 0;
+    bool is_all = false;  // the socket had no more, or `into` has no room
+  };
+  Taken take_arrived(base::MutableByteView into);
+
   boost::asio::ip::tcp::socket socket_;
+
+ private:
+  std::array<std::uint8_t, 512> arrived_;
+  std::size_t arrived_begin_ = 0;
+  std::size_t arrived_end_ = 0;
 };
 
 std::unique_ptr<Transport> make_plain_transport(boost::asio::ip::tcp::socket socket);
