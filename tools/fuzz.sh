@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# fuzz.sh SECONDS [TARGET…]: builds every x_fuzz.cpp below src (or those named) with clang and runs each for SECONDS.
+# fuzz.sh SECONDS [TARGET…]: builds every x_fuzz.cpp below src (or those named) with clang and runs each for SECONDS; 0 builds
+# only.
 # Seeds: x_seeds.py FOLDER beside the source writes them, and testdata/x_seeds/ holds fixed ones; both are optional.
 # Ends with 1 if any target found something; the input that did it stays in build/fuzz/findings.
 set -euo pipefail
@@ -19,6 +20,7 @@ cmake --preset fuzz >/dev/null
 targets=()
 for source in "${chosen[@]}"; do targets+=("$(basename "$source" .cpp)"); done
 ninja -C build/fuzz "${targets[@]}"
+[ "$seconds" != 0 ] || exit 0
 
 findings=$PWD/build/fuzz/findings
 mkdir -p "$findings"
