@@ -27,6 +27,7 @@ CLASSES = {
     "kafka-leader-election": ("org.apache.kafka.tools.LeaderElectionCommand",) * 2,
     "kafka-reassign-partitions": ("org.apache.kafka.tools.reassign.ReassignPartitionsCommand",) * 2,
     "kafka-transactions": ("org.apache.kafka.tools.TransactionsCommand",) * 2,
+    "kafka-features": ("org.apache.kafka.tools.FeatureCommand",) * 2,
     "move-replicas": ("MoveReplicas",) * 2,  # ours, over the stock Admin client
     "zookeeper-shell": ("org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka", None),
 }

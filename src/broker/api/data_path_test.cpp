@@ -280,7 +280,23 @@ TEST_F(DataPath, ApiVersionsTellsTheRegistry) {
   auto response = broker.ask<ApiVersionsResponse>(request, 4);
   ASSERT_EQ(response->api_keys.size(), served_apis().size());
   EXPECT_EQ(response->finalized_features_epoch, 0);
+  ASSERT_EQ(response->supported_features.size(), 1u);
+  EXPECT_EQ(response->supported_features[0].name, "group.version");
+  EXPECT_EQ(response->supported_features[0].min_version, 0);
+  EXPECT_EQ(response->supported_features[0].max_version, 1);
+  ASSERT_EQ(response->finalized_features.size(), 1u);
+  EXPECT_EQ(response->finalized_features[0].max_version_level, 1);
+  // A lowest version of 0 can't be told before v4.
+  EXPECT_TRUE(broker.ask<ApiVersionsResponse>(request, 3)->supported_features.empty());
+  EXPECT_EQ(broker.ask<ApiVersionsResponse>(request, 3)->finalized_features.size(), 1u);
+  // With another broker in the cluster, which can only be Kafka 3.9, nothing of newer groups is offered.
+  auto two = std::make_shared<metadata::ClusterMetadata>(*broker.metadata.get());
+  two->brokers[7].id = 7;
+  broker.metadata.set(two);
+  response = broker.ask<ApiVersionsResponse>(request, 4);
+  EXPECT_EQ(response->api_keys.size(), served_apis().size() - 2);
   EXPECT_TRUE(response->supported_features.empty());
+  EXPECT_TRUE(response->finalized_features.empty());
   for (std::string name : {"", "a b", "-a", "a-"}) {
     request.client_software_name = name;
     auto refused = broker.ask<ApiVersionsResponse>(request, 3);

@@ -4,6 +4,8 @@
 #include <thread>
 
 #include "broker/api/testing/test_services.h"
+#include "protocol/messages/consumer_group_describe.h"
+#include "protocol/messages/consumer_group_heartbeat.h"
 #include "protocol/messages/delete_groups.h"
 #include "protocol/messages/describe_groups.h"
 #include "protocol/messages/find_coordinator.h"
@@ -289,6 +291,63 @@ TEST_F(GroupPath, DescribeListAndDelete) {
   const auto deleted = ask<OffsetDeleteResponse>(offsets, 0);
   EXPECT_EQ(deleted.topics.at(0).partitions[0].error_code, ErrorCode::group_subscribed_to_topic);
   EXPECT_EQ(deleted.topics.at(1).partitions[0].error_code, ErrorCode::unknown_topic_or_partition);
+}
+
+TEST_F(GroupPath, NewerGroupsInAllVersions) {
+  for (std::int16_t version = 0; version <= 1; ++version) {
+    ConsumerGroupHeartbeatRequest request;
+    request.group_id = "g";
+    if (version > 0) request.member_id = "mine";
+    request.rebalance_timeout_ms = 20'000;
+    request.subscribed_topic_names = std::vector<std::string>{"t"};
+    request.topic_partitions.emplace();
+    const auto joined = ask<ConsumerGroupHeartbeatResponse>(request, version);
+    ASSERT_EQ(joined.error_code, ErrorCode::none);
+    ASSERT_TRUE(joined.member_id && joined.assignment);
+    EXPECT_EQ(joined.member_id->empty(), false);
+    EXPECT_EQ(joined.heartbeat_interval_ms, 5000);
+    ASSERT_EQ(joined.assignment->topic_partitions.size(), 1u);
+    EXPECT_EQ(joined.assignment->topic_partitions[0].topic_id, topic_id);
+    EXPECT_EQ(joined.assignment->topic_partitions[0].partitions, (std::vector<std::int32_t>{0, 1}));
+    EXPECT_EQ(commit(5, 10, *joined.member_id, joined.member_epoch), ErrorCode::none);
+    EXPECT_EQ(commit(5, 10, *joined.member_id, joined.member_epoch + 1), ErrorCode::stale_member_epoch);
+
+    ConsumerGroupDescribeRequest describe;
+    describe.group_ids = {"g", "none"};
+    describe.include_authorized_operations = true;
+    const auto described = ask<ConsumerGroupDescribeResponse>(describe, version);
+    ASSERT_EQ(described.groups.size(), 2u);
+    const auto& group = described.groups[0];
+    EXPECT_EQ(group.group_state, "Stable");
+    EXPECT_EQ(group.group_epoch, joined.member_epoch);
+    EXPECT_EQ(group.assignor_name, "uniform");
+    EXPECT_EQ(group.authorized_operations, 1 << 3 | 1 << 6 | 1 << 8);
+    ASSERT_EQ(group.members.size(), 1u);
+    EXPECT_EQ(group.members[0].subscribed_topic_names, std::vector<std::string>{"t"});
+    EXPECT_EQ(group.members[0].assignment.topic_partitions.at(0).topic_name, "t");
+    EXPECT_EQ(group.members[0].member_type, version == 0 ? -1 : 1);
+    EXPECT_EQ(described.groups[1].error_code, ErrorCode::group_id_not_found);
+    EXPECT_EQ(described.groups[1].error_message, "Group none not found.");
+
+    ListGroupsRequest list;
+    list.types_filter = {"consumer"};
+    EXPECT_EQ(ask<ListGroupsResponse>(list, 5).groups.at(0).group_type, "consumer");
+    list.types_filter = {"classic"};
+    EXPECT_TRUE(ask<ListGroupsResponse>(list, 5).groups.empty());
+
+    ConsumerGroupHeartbeatRequest leave;
+    leave.group_id = "g";
+    leave.member_id = *joined.member_id;
+    leave.member_epoch = -1;
+    EXPECT_EQ(ask<ConsumerGroupHeartbeatResponse>(leave, version).member_epoch, -1);
+    DeleteGroupsRequest drop;  // a new group needn't wait for its next assignment
+    drop.groups_names = {"g"};
+    EXPECT_EQ(ask<DeleteGroupsResponse>(drop, 2).results.at(0).error_code, ErrorCode::none);
+    leave.group_id = "";
+    const auto refused = ask<ConsumerGroupHeartbeatResponse>(leave, version);
+    EXPECT_EQ(refused.error_code, ErrorCode::invalid_request);
+    EXPECT_EQ(refused.error_message, "GroupId can't be empty.");
+  }
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace broker::api {
 namespace {
 
-constexpr std::string_view kClassic = "classic";
+constexpr std::string_view kClassic = "classic", kConsumer = "consumer";
 
 bool same_letters(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -31,13 +31,13 @@ base::Task<protocol::ListGroupsResponse> handle(RequestContext& context, protoco
   protocol::ListGroupsResponse response;
   response.error_code = result.error;
   for (const group::GroupListing& group : result.groups) {
-    const std::string_view state = group::name_of(group.state);
-    if (!passes(request.states_filter, state) || !passes(request.types_filter, kClassic)) continue;
+    const std::string_view type = group.is_consumer ? kConsumer : kClassic;
+    if (!passes(request.states_filter, group.state) || !passes(request.types_filter, type)) continue;
     auto& one = response.groups.emplace_back();
     one.group_id = group.group_id;
     one.protocol_type = group.protocol_type;
-    one.group_state = state;
-    one.group_type = kClassic;
+    one.group_state = group.state;
+    one.group_type = type;
   }
   co_return response;
 }

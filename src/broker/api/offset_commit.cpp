@@ -77,6 +77,7 @@ base::Task<OffsetCommitResponse> handle(RequestContext& context, OffsetCommitReq
   commit.who.member_id = std::move(request.member_id);
   commit.who.group_instance_id = std::move(request.group_instance_id);
   commit.generation = request.generation_id_or_member_epoch;
+  commit.version = context.api_version;
   const std::vector<ErrorCode> outcomes = co_await context.services.groups.commit_offsets(std::move(commit));
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     response.topics[places[i].topic].partitions[places[i].partition].error_code = outcomes[i];

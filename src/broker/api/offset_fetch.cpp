@@ -125,8 +125,11 @@ base::Task<OffsetFetchResponse> handle(RequestContext& context, OffsetFetchReque
     answer.group_id = group.group_id;
     if (by_id) name_topics(*cluster, group, answer);
     auto partitions = wanted(group.topics);
-    const group::FetchOffsetsResult result =
-        co_await context.services.groups.fetch_offsets(group.group_id, std::move(partitions), request.require_stable);
+    group::FetchingMember member;
+    member.member_id = std::move(group.member_id);
+    member.epoch = group.member_epoch;
+    const group::FetchOffsetsResult result = co_await context.services.groups.fetch_offsets(
+        group.group_id, std::move(partitions), request.require_stable, std::move(member));
     answer.error_code = result.error;
     if (result.error != ErrorCode::none) answer.topics.clear();
     fill_topics(answer.topics, result.offsets);

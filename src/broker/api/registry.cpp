@@ -10,6 +10,8 @@
 #include "protocol/messages/alter_configs.h"
 #include "protocol/messages/alter_replica_log_dirs.h"
 #include "protocol/messages/api_versions.h"
+#include "protocol/messages/consumer_group_describe.h"
+#include "protocol/messages/consumer_group_heartbeat.h"
 #include "protocol/messages/controlled_shutdown.h"
 #include "protocol/messages/create_partitions.h"
 #include "protocol/messages/create_topics.h"
@@ -96,6 +98,8 @@ constexpr std::array kServed = {
     SERVES(DescribeProducers, 0, 0),
     SERVES(DescribeTransactions, 0, 0),
     SERVES(ListTransactions, 0, 1),
+    SERVES(ConsumerGroupHeartbeat, 0, 1),
+    SERVES(ConsumerGroupDescribe, 0, 1),
     SERVES(DescribeTopicPartitions, 0, 0),
 };
 // clang-format on

@@ -39,7 +39,7 @@ BrokerApp::Parts::Parts(std::shared_ptr<const config::BrokerConfig> config)
       mover(clock, logs, partitions, log_mover_threads(*config)),
       group_log(metadata::kOffsetsTopic, partitions, metadata),
       transaction_log(metadata::kTransactionsTopic, partitions, metadata),
-      groups(group_log, clock, group::limits_from(*config)),
+      groups(group_log, clock, metadata, group::limits_from(*config)),
       markers(clock, partitions, metadata, groups),
       transactions({transaction_log, clock, producer_ids, markers}, transaction::limits_from(*config)),
       router(partitions, groups, transactions),

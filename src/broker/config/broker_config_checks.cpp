@@ -119,9 +119,6 @@ void check_groups(const BrokerConfig& config) {
   const auto has = [&](const char* protocol) { return std::ranges::find(protocols, protocol) != protocols.end(); };
   constexpr std::string_view kKey = "group.coordinator.rebalance.protocols";
   if (!has("classic")) throw ConfigError("Disabling the 'classic' protocol is not supported.", std::string(kKey));
-  if (has("consumer")) {
-    throw ConfigError("The new 'consumer' rebalance protocol is only supported in KRaft cluster.", std::string(kKey));
-  }
   for (const char* kind : {"consumer", "share"}) {
     for (const char* what : {"heartbeat.interval.ms", "session.timeout.ms"}) {
       const std::string least = fmt::format("group.{}.min.{}", kind, what);

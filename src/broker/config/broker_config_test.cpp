@@ -186,8 +186,6 @@ const Case kKafkaRefuses[] = {
     {"group.share.max.record.lock.duration.ms=30000|group.share.record.lock.duration.ms=40000",
      "group.share.max.record.lock.duration.ms must be greater than or equals to group.share.record.lock.duration.ms"},
     {"group.coordinator.rebalance.protocols=consumer", "Disabling the 'classic' protocol is not supported."},
-    {"group.coordinator.rebalance.protocols=classic,consumer",
-     "The new 'consumer' rebalance protocol is only supported in KRaft cluster."},
     {"offsets.topic.compression.codec=9", "Unknown compression type id: 9"},
     {"num.io.threads=abc", "Invalid value abc for configuration num.io.threads: Not a number of type INT"},
     {"log.segment.bytes=13", "Invalid value 13 for configuration log.segment.bytes: Value must be at least 14"},

@@ -56,7 +56,7 @@ void GroupCoordinator::Impl::unload(std::int32_t partition) {
 }
 
 void GroupCoordinator::Impl::load(std::int32_t partition) {
-  GroupLoader loader;
+  GroupLoader loader(limits_.consumer);
   const std::int64_t started = clock_.monotonic_ms();
   bool loaded = false;
   std::string problem;
@@ -77,7 +77,7 @@ void GroupCoordinator::Impl::load(std::int32_t partition) {
     base::log_error(kLogger, "Error loading offsets from __consumer_offsets-{}: {}", partition, problem);
   }
   if (loader.unknown_count() > 0) {
-    base::log_warn(kLogger, "Ignored {} records of __consumer_offsets-{} that aren't of a classic group",
+    base::log_warn(kLogger, "Ignored {} records of __consumer_offsets-{} of unknown kinds",
                    loader.unknown_count(), partition);
   }
   if (loaded) {
@@ -97,10 +97,15 @@ void GroupCoordinator::Impl::install(std::int32_t partition, GroupLoader& loader
     }
   }
   for (auto& [id, loaded] : loader.groups()) {
-    if (!loaded.group && loaded.offsets.empty()) continue;  // deleted
+    if (!loaded.group && !loaded.consumers && loaded.offsets.empty()) continue;  // deleted
     auto group = std::make_shared<Group>(id, partition, limits_);
     group->offsets = std::move(loaded.offsets);
-    if (loaded.group) {
+    if (loaded.consumers) {
+      group->consumers.emplace(std::move(*loaded.consumers));
+      std::lock_guard lock(group->mutex);
+      group->consumers->loaded(now());
+      set_timer(*group);
+    } else if (loaded.group) {
       run(group, [&](Group& one, Effects& effects) { one.members.replay(*loaded.group, now(), effects); });
     }
     std::lock_guard lock(mutex_);
@@ -111,7 +116,11 @@ void GroupCoordinator::Impl::install(std::int32_t partition, GroupLoader& loader
 
 // Called in the group's lock. A timer that is too early only costs a look; one that is too late would be a bug.
 void GroupCoordinator::Impl::set_timer(Group& group) {
-  const std::int64_t next = group.members.next_deadline().value_or(kNever);
+  std::int64_t next = group.members.next_deadline().value_or(kNever);
+  if (group.consumers && group.members.state() != GroupState::dead) {
+    const std::int64_t of_consumers = group.consumers->next_deadline().value_or(kNever);
+    next = std::min(next, std::max(of_consumers, group.expiry_retry_at));
+  }
   if (next >= group.timer_at) return;
   group.timer_at = next;
   std::lock_guard lock(mutex_);
@@ -136,6 +145,7 @@ void GroupCoordinator::Impl::run_timeouts() {
       if (one.timer_at != deadline) return;  // an earlier timer took its place
       one.timer_at = kNever;
       one.members.on_time(now(), effects);
+      expire_consumers(one);
     });
   }
   bool check_expiry = false;

@@ -32,8 +32,9 @@ ErrorCode error_of_group_write(ErrorCode error) {
 
 }  // namespace
 
-GroupCoordinator::Impl::Impl(CoordinatorLog& log, const base::Clock& clock, GroupLimits limits, Threads threads)
-    : log_(log), clock_(clock), limits_(limits), own_threads_(threads == Threads::own) {
+GroupCoordinator::Impl::Impl(CoordinatorLog& log, const base::Clock& clock, const metadata::MetadataCache& metadata,
+                             GroupLimits limits, Threads threads)
+    : log_(log), clock_(clock), metadata_(metadata), limits_(std::move(limits)), own_threads_(threads == Threads::own) {
   next_expiry_check_ = clock_.monotonic_ms() + limits_.offsets_retention_check_interval_ms;
   if (!own_threads_) return;
   timer_thread_ = std::thread([this] { timer_loop(); });
@@ -246,13 +247,18 @@ void GroupCoordinator::Impl::clean_up(Group& group, const std::vector<TopicParti
       record.partition = partition;
       tombstones.push_back(to_record(record));
     }
-    if (group.members.state() == GroupState::empty && group.offsets.empty()) group.members.mark_dead(now());
+    if (group.is_empty() && group.offsets.empty()) group.members.mark_dead(now());
     dead = group.members.state() == GroupState::dead;
     // A group of generation 0 only stored offsets, and has no record of its own.
     if (dead && group.members.generation() > 0) {
       GroupRecord record;
       record.group_id = group.members.id();
       tombstones.push_back(to_record(record));
+    }
+    if (dead && group.consumers) {
+      for (const ConsumerGroupRecord& record : group.consumers->tombstones()) {
+        tombstones.push_back(to_record(group.members.id(), record));
+      }
     }
     // Nobody waits for them. If they get lost, the next leader expires the same again.
     if (!tombstones.empty()) {
@@ -274,8 +280,14 @@ void GroupCoordinator::Impl::clean_up_expired() {
     std::vector<TopicPartition> expired;
     {
       std::lock_guard lock(group->mutex);
-      expired = group->offsets.expired(group->members, clock_.wall_ms(), limits_.offsets_retention_ms);
-      const bool empty = group->members.state() == GroupState::empty && group->offsets.empty();
+      if (group->consumers) {
+        expired = group->offsets.expired(
+            [&](const std::string& topic) { return group->consumers->is_subscribed_to(topic); }, clock_.wall_ms(),
+            limits_.offsets_retention_ms);
+      } else {
+        expired = group->offsets.expired(group->members, clock_.wall_ms(), limits_.offsets_retention_ms);
+      }
+      const bool empty = group->is_empty() && group->offsets.empty();
       if (expired.empty() && !empty) continue;
     }
     clean_up(*group, expired);

@@ -12,6 +12,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "broker/group/consumer_group.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/group/group_loader.h"
 #include "broker/group/group_records.h"
@@ -25,13 +26,19 @@ struct Group : std::enable_shared_from_this<Group> {
   Group(const std::string& id, std::int32_t in_partition, const GroupLimits& limits)
       : partition(in_partition), members(id, limits) {}
 
+  bool is_empty() const {
+    return members.state() == GroupState::empty && (!consumers || consumers->empty());
+  }
+
   const std::int32_t partition;
   std::mutex mutex;
-  ClassicGroup members;
+  ClassicGroup members;                    // empty while the next is there
+  std::optional<ConsumerGroup> consumers;  // it is a group of the newer protocol
+  std::int64_t expiry_retry_at = 0;        // a write failed: not before
   GroupOffsets offsets;
   std::map<WaiterId, base::OneShot<JoinResult>> joining;
   std::map<WaiterId, base::OneShot<SyncResult>> syncing;
-  std::int64_t timer_at = kNever;  // no later than members.next_deadline()
+  std::int64_t timer_at = kNever;  // no later than the next deadline of either
 };
 using GroupPtr = std::shared_ptr<Group>;
 
@@ -48,7 +55,8 @@ struct EndedTransaction {
 
 class GroupCoordinator::Impl {
  public:
-  Impl(CoordinatorLog& log, const base::Clock& clock, GroupLimits limits, Threads threads);
+  Impl(CoordinatorLog& log, const base::Clock& clock, const metadata::MetadataCache& metadata, GroupLimits limits,
+       Threads threads);
   ~Impl() { stop(); }
 
   CoordinatorLog& log() { return log_; }
@@ -94,6 +102,13 @@ class GroupCoordinator::Impl {
   void close_unused_transaction(Group& group, std::int64_t producer_id);
   void end_transaction(EndedTransaction ended, std::int32_t partition);
 
+  // consumer_coordinator.cpp, all in the group's lock.
+  bool serves_consumer_groups() const;
+  ConsumerHeartbeatResult consumer_heartbeat(Group& group, const ConsumerHeartbeat& request,
+                                             std::optional<std::int64_t>& end);
+  ErrorCode check_consumer_commit(const Group& group, const CommitRequest& request) const;
+  ErrorCode make_classic(Group& group);
+
   // Deletes these offsets, and the group if it is empty without them: memory first, then tombstones.
   void clean_up(Group& group, const std::vector<TopicPartition>& offsets);
   void clean_up_expired();
@@ -114,6 +129,10 @@ class GroupCoordinator::Impl {
   void settle(Group& group, Effects& effects, std::vector<PendingStore>& pending, Wakeups& wakeups);
   void collect_answers(Group& group, Effects& effects, Wakeups& wakeups);
   void set_timer(Group& group);
+  void expire_consumers(Group& group);
+  protocol::Result<std::optional<std::int64_t>> write_decision(Group& group, ConsumerGroup& consumers,
+                                                               const ConsumerDecision& decision,
+                                                               std::vector<KeyAndValue> before);
   ErrorCode check_partition(std::int32_t partition);
   void load(std::int32_t partition);
   void install(std::int32_t partition, GroupLoader& loader);
@@ -126,6 +145,7 @@ class GroupCoordinator::Impl {
 
   CoordinatorLog& log_;
   const base::Clock& clock_;
+  const metadata::MetadataCache& metadata_;
   const GroupLimits limits_;
   const bool own_threads_;
   std::atomic<WaiterId> last_waiter_{kNobody};

@@ -1,9 +1,11 @@
 #include "broker/group/group_coordinator.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/uuid.h"
 #include "broker/config/broker_config.h"
+#include "broker/metadata/cluster_metadata.h"
 #include "broker/group/coordinator_impl.h"
 
 namespace broker::group {
@@ -116,11 +118,20 @@ GroupLimits limits_from(const config::BrokerConfig& config) {
   constexpr std::int64_t kMinuteMs = 60'000;
   limits.offsets_retention_ms = config.get_int("offsets.retention.minutes") * kMinuteMs;
   limits.offsets_retention_check_interval_ms = config.get_long("offsets.retention.check.interval.ms");
+  // Kafka 3.9's default is what it can do with ZooKeeper, so only what somebody wrote counts.
+  constexpr std::string_view kProtocols = "group.coordinator.rebalance.protocols";
+  const std::vector<std::string> protocols = config.get_list(kProtocols);
+  limits.consumer.enabled =
+      config.file().find(kProtocols) == nullptr || std::ranges::find(protocols, "consumer") != protocols.end();
+  limits.consumer.session_timeout_ms = config.get_int("group.consumer.session.timeout.ms");
+  limits.consumer.heartbeat_interval_ms = config.get_int("group.consumer.heartbeat.interval.ms");
+  limits.consumer.size_max = config.get_int("group.consumer.max.size");
   return limits;
 }
 
-GroupCoordinator::GroupCoordinator(CoordinatorLog& log, const base::Clock& clock, GroupLimits limits, Threads threads)
-    : impl_(std::make_unique<Impl>(log, clock, limits, threads)) {}
+GroupCoordinator::GroupCoordinator(CoordinatorLog& log, const base::Clock& clock,
+                                   const metadata::MetadataCache& metadata, GroupLimits limits, Threads threads)
+    : impl_(std::make_unique<Impl>(log, clock, metadata, std::move(limits), threads)) {}
 GroupCoordinator::~GroupCoordinator() = default;
 
 void GroupCoordinator::partition_elected(std::int32_t partition) { impl_->elected(partition); }
@@ -161,6 +172,10 @@ base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
   if (!group) co_return JoinResult(request.member_id, ErrorCode::unknown_member_id);
   base::OneShot<JoinResult> answer;
   std::vector<PendingStore> pending = impl.run(group, [&](Group& joined, Effects& effects) {
+    if (const ErrorCode error = impl.make_classic(joined); error != ErrorCode::none) {
+      answer.set(JoinResult(request.member_id, error));
+      return;
+    }
     const WaiterId waiter = impl.next_waiter();
     joined.joining.emplace(waiter, answer);
     std::string new_member_id = make_member_id(request);
@@ -232,13 +247,16 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
   if (error == ErrorCode::none) {
     std::lock_guard lock(group->mutex);
     const Time now = impl.now();
-    if (request.producer) {
+    const bool dead = group->members.state() == GroupState::dead;
+    if (group->consumers && !dead) {
+      error = impl.check_consumer_commit(*group, request);
+    } else if (request.producer) {
       error = group->members.check_transactional_commit(request.who, request.generation);
-      impl.open_transaction(*group, request.producer->producer_id);
     } else {
       error = group->members.check_commit(request.who, request.generation, now);
       impl.keep_alive(*group, request.who.member_id);
     }
+    if (request.producer) impl.open_transaction(*group, request.producer->producer_id);
     if (error == ErrorCode::none) {
       error = append_commits(impl.log(), *group, request, impl.limits(), now, answers, pending);
     }
@@ -279,7 +297,7 @@ void GroupCoordinator::transaction_ended(std::int64_t producer_id, std::int32_t 
 
 base::Task<FetchOffsetsResult> GroupCoordinator::fetch_offsets(std::string group_id,
                                                                std::optional<std::vector<TopicPartition>> partitions,
-                                                               bool require_stable) {
+                                                               bool require_stable, FetchingMember member) {
   FetchOffsetsResult result;
   const Impl::Place place = co_await impl_->locate(group_id, true);
   result.error = place.error;
@@ -288,6 +306,10 @@ base::Task<FetchOffsetsResult> GroupCoordinator::fetch_offsets(std::string group
   std::unique_lock<std::mutex> lock;
   if (group) lock = std::unique_lock(group->mutex);
   const bool known = group && group->members.state() != GroupState::dead;
+  if (known && group->consumers) {
+    result.error = group->consumers->check_fetch(member.member_id, member.epoch);
+    if (result.error != ErrorCode::none) co_return result;
+  }
   if (!partitions) partitions = known ? group->offsets.all() : std::vector<TopicPartition>();
   for (TopicPartition& partition : *partitions) {
     FetchedOffset& one = result.offsets.emplace_back();
@@ -317,6 +339,7 @@ base::Task<DeleteOffsetsResult> GroupCoordinator::delete_offsets(std::string gro
   {
     std::lock_guard lock(group->mutex);
     const GroupState state = group->members.state();
+    const ConsumerGroup* consumers = group->consumers ? &*group->consumers : nullptr;
     if (state == GroupState::dead) {
       result.error = ErrorCode::group_id_not_found;
     } else if (state != GroupState::empty && !group->members.uses_consumer_protocol()) {
@@ -324,7 +347,9 @@ base::Task<DeleteOffsetsResult> GroupCoordinator::delete_offsets(std::string gro
     }
     if (result.error != ErrorCode::none) co_return result;
     for (const TopicPartition& partition : partitions) {
-      const bool subscribed = state != GroupState::empty && group->members.may_be_subscribed_to(partition.topic);
+      const bool subscribed = consumers != nullptr
+                                  ? consumers->is_subscribed_to(partition.topic)
+                                  : state != GroupState::empty && group->members.may_be_subscribed_to(partition.topic);
       result.partitions.push_back(subscribed ? ErrorCode::group_subscribed_to_topic : ErrorCode::none);
       if (!subscribed) deletable.push_back(partition);
     }
@@ -344,6 +369,10 @@ base::Task<GroupSummary> GroupCoordinator::describe(std::string group_id) {
     co_return summary;
   }
   std::lock_guard lock(group->mutex);
+  if (group->consumers) {
+    summary.state = name_of(GroupState::dead);
+    co_return summary;
+  }
   co_return group->members.summary();
 }
 
@@ -354,8 +383,14 @@ ListGroupsResult GroupCoordinator::list() {
     std::lock_guard lock(group->mutex);
     GroupListing& one = result.groups.emplace_back();
     one.group_id = group->members.id();
+    if (group->consumers && group->members.state() != GroupState::dead) {
+      one.is_consumer = true;
+      one.protocol_type = "consumer";
+      one.state = group->consumers->state();
+      continue;
+    }
     one.protocol_type = or_empty(group->members.protocol_type());
-    one.state = group->members.state();
+    one.state = name_of(group->members.state());
   }
   return result;
 }
@@ -370,7 +405,7 @@ base::Task<ErrorCode> GroupCoordinator::delete_group(std::string group_id) {
     std::lock_guard lock(group->mutex);
     const GroupState state = group->members.state();
     if (state == GroupState::dead) co_return ErrorCode::group_id_not_found;
-    if (state != GroupState::empty) co_return ErrorCode::non_empty_group;
+    if (!group->is_empty()) co_return ErrorCode::non_empty_group;
     group->members.mark_dead(impl_->now());
     offsets = group->offsets.all();
   }

@@ -16,11 +16,15 @@
 #include "base/clock.h"
 #include "base/task.h"
 #include "broker/coordinator/coordinator_log.h"
+#include "broker/group/consumer_group_types.h"
 #include "broker/group/group_offsets.h"
 #include "broker/group/group_types.h"
 
 namespace broker::config {
 class BrokerConfig;
+}
+namespace broker::metadata {
+class MetadataCache;
 }
 
 namespace broker::group {
@@ -37,7 +41,8 @@ struct CommittingProducer {
 struct CommitRequest {
   std::string group_id;
   MemberIdentity who;
-  std::int32_t generation = -1;
+  std::int32_t generation = -1;  // or member epoch
+  std::int16_t version = 0;      // of OffsetCommit
   std::vector<OffsetCommit> commits;  // commit_timestamp -1: now
   std::optional<CommittingProducer> producer;
 };
@@ -47,6 +52,14 @@ struct CommitVerification {
   ErrorCode error = ErrorCode::none;
   std::int32_t partition = -1;  // of __consumer_offsets
   std::uint64_t guard = 0;      // 0: the transaction is known here
+};
+
+// Who asks for offsets as a member of a group of the newer protocol; nobody does.
+struct FetchingMember {
+  std::optional<std::string> member_id;
+  std::int32_t epoch = -1;
+
+  FetchingMember() {}
 };
 
 struct FetchedOffset {
@@ -75,7 +88,8 @@ class GroupCoordinator {
  public:
   // Without threads, loads happen inside of the call that needs them and timeouts in run_timeouts(): for tests.
   enum class Threads { own, none };
-  GroupCoordinator(CoordinatorLog& log, const base::Clock& clock, GroupLimits limits, Threads threads = Threads::own);
+  GroupCoordinator(CoordinatorLog& log, const base::Clock& clock, const metadata::MetadataCache& metadata,
+                   GroupLimits limits, Threads threads = Threads::own);
   ~GroupCoordinator();  // stop() first, if anybody may still call
   GroupCoordinator(const GroupCoordinator&) = delete;
   GroupCoordinator& operator=(const GroupCoordinator&) = delete;
@@ -100,11 +114,16 @@ class GroupCoordinator {
   // Nothing given: all offsets of the group.
   base::Task<FetchOffsetsResult> fetch_offsets(std::string group_id,
                                                std::optional<std::vector<TopicPartition>> partitions,
-                                               bool require_stable);
+                                               bool require_stable, FetchingMember member = FetchingMember());
   base::Task<DeleteOffsetsResult> delete_offsets(std::string group_id, std::vector<TopicPartition> partitions);
-  base::Task<GroupSummary> describe(std::string group_id);
+  base::Task<GroupSummary> describe(std::string group_id);  // of the newer protocol: as if it wasn't there
   ListGroupsResult list();
   base::Task<ErrorCode> delete_group(std::string group_id);
+
+  // Groups of the newer protocol (KIP-848). Offered if the config allows it and every broker of the cluster knows it.
+  bool serves_consumer_groups() const;
+  base::Task<ConsumerHeartbeatResult> consumer_heartbeat(ConsumerHeartbeat request, std::int16_t version);
+  base::Task<ConsumerGroupSummary> describe_consumer(std::string group_id);
 
   // How many partitions __consumer_offsets has, made first if missing; 0 if it can't be.
   base::Task<std::int32_t> partition_count_or_create();

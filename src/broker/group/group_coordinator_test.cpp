@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "broker/group/group_records.h"
+#include "broker/metadata/cluster_metadata.h"
 #include "broker/coordinator/testing/memory_log.h"
 
 namespace broker::group {
@@ -59,7 +60,7 @@ class Coordinator : public ::testing::Test {
   void restart() {
     groups->stop();
     drain();
-    groups = std::make_unique<GroupCoordinator>(log, clock, limits, GroupCoordinator::Threads::none);
+    groups = std::make_unique<GroupCoordinator>(log, clock, metadata, limits, GroupCoordinator::Threads::none);
   }
 
   JoinRequest join_request(const std::string& group = "g", const std::string& member = "") {
@@ -109,10 +110,11 @@ class Coordinator : public ::testing::Test {
 
   coordinator::testing::MemoryLog log;
   base::ManualClock clock;
+  metadata::MetadataCache metadata;
   GroupLimits limits;
   boost::asio::io_context loop;
   std::unique_ptr<GroupCoordinator> groups =
-      std::make_unique<GroupCoordinator>(log, clock, limits, GroupCoordinator::Threads::none);
+      std::make_unique<GroupCoordinator>(log, clock, metadata, limits, GroupCoordinator::Threads::none);
   const std::int32_t partition_of_g = partition_of("g", 50);
 };
 
@@ -271,7 +273,7 @@ TEST_F(Coordinator, GroupsAreListedAndDeleted) {
   const std::string member = stable_member();
   run(groups->commit_offsets(commit_request(1, member, 1)));
   ASSERT_EQ(groups->list().groups.size(), 1U);
-  EXPECT_EQ(groups->list().groups[0].state, GroupState::stable);
+  EXPECT_EQ(groups->list().groups[0].state, "Stable");
   EXPECT_EQ(run(groups->delete_group("g")), ErrorCode::non_empty_group);
   MemberIdentity who;
   who.member_id = member;
@@ -359,9 +361,10 @@ TEST_F(Coordinator, FiftyMembers) {
 TEST(GroupCoordinatorThreads, ManyAtOnce) {
   coordinator::testing::MemoryLog log;
   base::SystemClock clock;
+  const metadata::MetadataCache metadata;
   GroupLimits limits;
   limits.initial_rebalance_delay_ms = 0;
-  GroupCoordinator groups(log, clock, limits);
+  GroupCoordinator groups(log, clock, metadata, limits);
   constexpr int kThreads = 4, kCommits = 200;
   std::atomic<int> failures{0};
   std::vector<std::thread> threads;

@@ -30,6 +30,9 @@ void GroupLoader::add_batch(base::ByteView batch) {
       // A deleted group had no offsets left, or their tombstones come by themselves.
       LoadedGroup& loaded = groups_[group->group_id];
       loaded.group = std::move(group->value);
+      if (loaded.group) loaded.consumers.reset();
+    } else if (const auto* consumers = std::get_if<StoredConsumerRecord>(&stored)) {
+      apply(*consumers);
     } else {
       ++unknown_count_;
     }
@@ -46,6 +49,23 @@ void GroupLoader::apply(const protocol::BatchHeader& batch, std::int64_t log_off
   } else {
     offsets.replay(record.partition, std::move(*record.value), log_offset);
   }
+}
+
+// A group of the newer protocol is there from its first record until the tombstone of its epoch. Other tombstones may come
+// later, or alone.
+void GroupLoader::apply(const StoredConsumerRecord& record) {
+  LoadedGroup& loaded = groups_[record.group_id];
+  const auto* epoch = std::get_if<GroupEpochRecord>(&record.record);
+  if (epoch != nullptr && !epoch->value) {
+    loaded.consumers.reset();
+    return;
+  }
+  if (!loaded.consumers) {
+    if (is_tombstone(record.record)) return;
+    loaded.consumers.emplace(record.group_id, limits_);
+    loaded.group.reset();
+  }
+  loaded.consumers->apply(record.record, Time());
 }
 
 void GroupLoader::end_transaction(std::int64_t producer_id, const protocol::Record& marker) {

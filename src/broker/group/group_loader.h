@@ -9,18 +9,23 @@
 #include <set>
 #include <string>
 
+#include "broker/group/consumer_group.h"
 #include "broker/group/group_offsets.h"
 #include "broker/group/group_records.h"
 
 namespace broker::group {
 
 struct LoadedGroup {
-  std::optional<StoredGroup> group;  // nothing: only offsets, nobody ever joined
+  std::optional<StoredGroup> group;        // nothing: only offsets, nobody ever joined
+  std::optional<ConsumerGroup> consumers;  // a group of the newer protocol
   GroupOffsets offsets;
 };
 
 class GroupLoader {
  public:
+  // `limits` outlive the groups.
+  explicit GroupLoader(const ConsumerGroupLimits& limits) : limits_(limits) {}
+
   void add(base::ByteView batches);
 
   std::map<std::string, LoadedGroup>& groups() { return groups_; }
@@ -33,7 +38,9 @@ class GroupLoader {
   void add_batch(base::ByteView batch);
   void end_transaction(std::int64_t producer_id, const protocol::Record& marker);
   void apply(const protocol::BatchHeader& batch, std::int64_t log_offset, OffsetRecord record);
+  void apply(const StoredConsumerRecord& record);
 
+  const ConsumerGroupLimits& limits_;
   std::map<std::string, LoadedGroup> groups_;
   std::map<std::int64_t, std::set<std::string>> groups_in_transaction_;  // by producer id
   std::size_t record_count_ = 0;

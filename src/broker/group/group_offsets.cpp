@@ -109,4 +109,16 @@ std::vector<TopicPartition> GroupOffsets::expired(const ClassicGroup& group, std
   return partitions;
 }
 
+std::vector<TopicPartition> GroupOffsets::expired(const std::function<bool(const std::string& topic)>& is_subscribed_to,
+                                                  std::int64_t now_wall_ms, std::int64_t retention_ms) const {
+  std::vector<TopicPartition> partitions;
+  for (const auto& [partition, entry] : offsets_) {
+    const CommittedOffset& value = entry.value;
+    const std::int64_t end = value.expire_timestamp.value_or(value.commit_timestamp + retention_ms);
+    if (now_wall_ms < end || pending_.contains(partition) || is_subscribed_to(partition.topic)) continue;
+    partitions.push_back(partition);
+  }
+  return partitions;
+}
+
 }  // namespace broker::group

@@ -47,6 +47,9 @@ class GroupOffsets {
   // Kafka's rules: since the group became empty, or since the commit if it isn't used by members of this topic.
   std::vector<TopicPartition> expired(const ClassicGroup& group, std::int64_t now_wall_ms,
                                       std::int64_t retention_ms) const;
+  // Of a group of the newer protocol: since the commit, if no member subscribes to the topic.
+  std::vector<TopicPartition> expired(const std::function<bool(const std::string& topic)>& is_subscribed_to,
+                                      std::int64_t now_wall_ms, std::int64_t retention_ms) const;
 
  private:
   struct Entry {

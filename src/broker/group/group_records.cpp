@@ -73,6 +73,10 @@ StoredRecord read_group_record(const protocol::Record& record) {
   const auto version = base::load_big_endian<std::int16_t>(record.key->data());
   if (version == 0 || version == kOffsetKeyVersion) return read_offset(record);
   if (version == kGroupKeyVersion) return read_group(record);
+  if (is_consumer_group_record(version)) {
+    auto stored = read_consumer_group_record(version, record);
+    if (stored) return std::move(*stored);
+  }
   return UnknownRecord{"a key of type " + std::to_string(version)};
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "broker/coordinator/coordinator_records.h"
+#include "broker/group/consumer_group_records.h"
 #include "broker/group/group_types.h"
 #include "protocol/record.h"
 
@@ -31,7 +32,7 @@ struct GroupRecord {
 struct UnknownRecord {  // of a newer kind of group, or damaged: skipped with a warning
   std::string reason;
 };
-using StoredRecord = std::variant<UnknownRecord, OffsetRecord, GroupRecord>;
+using StoredRecord = std::variant<UnknownRecord, OffsetRecord, GroupRecord, StoredConsumerRecord>;
 StoredRecord read_group_record(const protocol::Record& record);
 
 KeyAndValue to_record(const OffsetRecord& record);

@@ -84,7 +84,8 @@ TEST(GroupRecords, BatchesAreKafkasByteForByte) {
 TEST(GroupRecords, LoadedAsKafkaLoadsThem) {
   std::map<std::string, LoadedGroup> groups;
   for (const auto& [partition, log] : partitions()) {
-    GroupLoader loader;
+    const ConsumerGroupLimits limits;
+    GroupLoader loader(limits);
     loader.add(log);
     EXPECT_EQ(loader.unknown_count(), 0U);
     for (auto& [id, group] : loader.groups()) {

@@ -28,6 +28,17 @@ struct Time {
   std::int64_t monotonic_ms = 0;  // for timeouts
 };
 
+// Of groups of the newer protocol (KIP-848).
+struct ConsumerGroupLimits {
+  bool enabled = true;  // the newer protocol is served at all
+  std::int32_t session_timeout_ms = 45'000;
+  std::int32_t heartbeat_interval_ms = 5000;
+  std::int32_t size_max = 2147483647;
+  // Between two computations of who shall own what (group.consumer.assignment.interval.ms of Kafka 4.3).
+  std::int32_t assignment_interval_ms = 1000;
+  std::vector<std::string> assignors = {"uniform", "range"};  // the first is the default
+};
+
 struct GroupLimits {
   std::int32_t session_timeout_min_ms = 6000;
   std::int32_t session_timeout_max_ms = 1'800'000;
@@ -36,6 +47,7 @@ struct GroupLimits {
   std::int32_t offset_metadata_bytes_max = 4096;
   std::int64_t offsets_retention_ms = 7LL * 24 * 3600 * 1000;
   std::int64_t offsets_retention_check_interval_ms = 600'000;
+  ConsumerGroupLimits consumer;
 };
 
 struct GroupProtocol {
@@ -139,7 +151,8 @@ struct GroupSummary {
 struct GroupListing {
   std::string group_id;
   std::string protocol_type;
-  GroupState state = GroupState::empty;
+  std::string state;         // "Stable"
+  bool is_consumer = false;  // of the newer protocol
 };
 
 // A group as its record says it: what survives.

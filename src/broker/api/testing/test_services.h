@@ -166,7 +166,7 @@ class TestBroker {
   FetchSessions fetch_sessions{2};
   ProducerIds producer_ids{cluster};
   coordinator::testing::MemoryLog group_log;
-  group::GroupCoordinator groups{group_log, clock, group_limits()};
+  group::GroupCoordinator groups{group_log, clock, metadata, group_limits()};
   coordinator::testing::MemoryLog transaction_log;
   PartitionMarkerWriter markers{clock, manager, metadata, groups};
   transaction::TransactionCoordinator transactions{{transaction_log, clock, producer_ids, markers},

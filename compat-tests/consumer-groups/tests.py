@@ -1,0 +1,164 @@
+"""Consumer groups of KIP-848. The target `kafka` is Kafka 4.3.1 in KRaft mode here: 3.9.2 with ZooKeeper has no such groups."""
+import importlib.util
+import pathlib
+import re
+import subprocess
+
+from harness import jars, tools, venv
+from harness.context import expect, expect_equal, expect_in
+from harness.process import wait_until
+from harness.runner import only, sanitizer_workload
+
+_spec = importlib.util.spec_from_file_location("consumer_groups_kraft", pathlib.Path(__file__).with_name("kraft.py"))
+kraft = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(kraft)
+
+SETTINGS = {
+    "group.consumer.heartbeat.interval.ms": 300, "group.consumer.min.heartbeat.interval.ms": 300,
+    "group.consumer.session.timeout.ms": 10000, "group.consumer.min.session.timeout.ms": 1000,
+}
+
+
+def new_broker(context, more=None):
+    settings = {**SETTINGS, **(more or {})}
+    if context.target == "milena":
+        return context.new_broker(settings)
+    made = kraft.Kraft(context, settings)
+    context.brokers.append(made)
+    return made.start()
+
+
+def broker(context):
+    if context.shared is None:
+        context.shared = new_broker(context)
+    return context.shared
+
+
+def client(context, *scenarios):
+    out = context.run(jars.java("4.3.1", "ConsumerGroupClient", broker(context).bootstrap, *scenarios)).out
+    for scenario in scenarios:
+        expect_in(f"{scenario} done", out)
+
+
+@sanitizer_workload
+def test_java(context):
+    """Members come and go under both assignors, static ones keep what they had, expressions find new topics."""
+    client(context, "come-and-go", "range", "static", "regex")
+
+
+@sanitizer_workload
+def test_confluent_kafka(context):
+    program = context.root / "compat-tests" / "consumer-groups" / "client.py"
+    out = context.run([venv.python(context), program, broker(context).bootstrap]).out
+    expect_in("librdkafka done", out)
+    return out.strip()
+
+
+class Holder:
+    """A member in a process of its own, whose lines tell what it has."""
+
+    def __init__(self, context, at, group, topic):
+        self.child = context.spawn(jars.java("4.3.1", "ConsumerGroupClient", at.bootstrap, "hold", group, topic), stdin=subprocess.PIPE)
+
+    def text(self):
+        return self.child.text()
+
+    def has(self):
+        """Partitions, member id and epoch, as last told."""
+        found = re.findall(r"has (\d+) as (\S+) in epoch (-?\d+)", self.text())
+        return (int(found[-1][0]), found[-1][1], int(found[-1][2])) if found else (0, "", 0)
+
+    def read(self):
+        found = re.findall(r"read (\d+)", self.text())
+        return int(found[-1]) if found else 0
+
+    def end(self):
+        self.child.popen.stdin.close()
+        self.child.wait()
+        expect_in("ended null", self.text())
+
+
+def send(context, at, topic, count):
+    lines = "".join(f"{number}\n" for number in range(count))
+    context.run(["kcat", "-b", at.bootstrap, "-P", "-t", topic], stdin=lines)
+
+
+def test_tools(context):
+    """kafka-consumer-groups over a group with a member, and without."""
+    at = broker(context)
+    boot = ["--bootstrap-server", at.bootstrap]
+    with tools.ToolServer(context, "4.3.1") as server:
+        groups = lambda *arguments, code=0: server.run("kafka-consumer-groups", *boot, *arguments, code=code).out
+        server.run("kafka-topics", *boot, "--create", "--topic", "tools", "--partitions", "2")
+        send(context, at, "tools", 10)
+        member = Holder(context, at, "tools-group", "tools")
+        wait_until("all records", lambda: member.read() == 10)
+        out = groups("--describe", "--group", "tools-group")
+        expect_equal(len(re.findall(r"tools-group\s+tools\s+\d\s+(\d+)\s+\1\s+0\s+" + member.has()[1], out)), 2, out)
+        out = groups("--describe", "--group", "tools-group", "--state")
+        expect(re.search(r"tools-group\s+\S+:\d+\s+\(\d\)\s+uniform\s+Stable\s+1\b", out), out)
+        out = groups("--describe", "--group", "tools-group", "--state", "--verbose")
+        expect(re.search(r"uniform\s+Stable\s+2\s+2\s+1\s*$", out), out)
+        out = groups("--describe", "--group", "tools-group", "--members", "--verbose")
+        expect(re.search(member.has()[1] + r"\s+/127.0.0.1\s+\S+\s+2\s+2\s+tools:0,1\s+2\s+tools:0,1", out), out)
+        expect_in("tools-group", groups("--list", "--type", "consumer"))
+        expect("tools-group" not in groups("--list", "--type", "classic"), "it's no classic group")
+        expect(re.search(r"tools-group\s+Stable", groups("--list", "--state", "Stable")), "listed with its state")
+        out = groups("--delete", "--group", "tools-group", code=None)
+        expect_in("GroupNotEmptyException", out)
+        out = groups("--delete-offsets", "--group", "tools-group", "--topic", "tools", code=None)
+        expect_in("actively subscribed", out)
+        member.end()
+        expect(re.search(r"tools-group\s+Empty", groups("--list", "--state")), "empty")
+        out = groups("--reset-offsets", "--group", "tools-group", "--topic", "tools", "--to-earliest", "--execute")
+        expect_equal(len(re.findall(r"tools-group\s+tools\s+\d\s+0\b", out)), 2, out)
+        out = groups("--describe", "--group", "tools-group")
+        expect_equal(len(re.findall(r"tools-group\s+tools\s+\d\s+0\s+\d+", out)), 2, out)
+        groups("--delete-offsets", "--group", "tools-group", "--topic", "tools")
+        groups("--delete", "--group", "tools-group", code=None)
+        expect("tools-group" not in groups("--list"), "deleted")
+
+
+def restarts(context, stop):
+    at = new_broker(context)
+    context.run(["kcat", "-b", at.bootstrap, "-P", "-t", "kept"], stdin="first\n")
+    member = Holder(context, at, "kept-group", "kept")
+    wait_until("the first record", lambda: member.read() == 1)
+    before = member.has()
+    expect_equal(before[0], 1, "it has the topic")
+    for turn in range(2):
+        stop(at)
+        at.start()
+        send(context, at, "kept", 10)
+        wait_until("the records after the restart", lambda: member.read() == 1 + 10 * (turn + 1))
+    expect_equal(member.has(), before, "the same member in the same epoch, with what it had")
+    expect_equal(member.text().count("has "), 1, "and it never lost it")
+    with tools.ToolServer(context, "4.3.1") as server:
+        out = server.run("kafka-consumer-groups", "--bootstrap-server", at.bootstrap, "--describe", "--group", "kept-group").out
+        expect(re.search(r"kept-group\s+kept\s+0\s+21\s+21\s+0\s+" + before[1], out), out)
+    member.end()
+    expect_equal(at.stop() in (0, 143), True, "a clean stop")
+
+
+def test_restart(context):
+    restarts(context, lambda at: at.stop())
+
+
+def test_sigkill(context):
+    restarts(context, lambda at: at.kill())
+
+
+@only("milena")
+def test_switched_off(context):
+    """With group.coordinator.rebalance.protocols=classic nothing of it is offered."""
+    at = context.new_broker({**SETTINGS, "group.coordinator.rebalance.protocols": "classic"})
+    on = context.run(tools.command("4.3.1", "kafka-broker-api-versions", "--bootstrap-server", broker(context).bootstrap)).out
+    off = context.run(tools.command("4.3.1", "kafka-broker-api-versions", "--bootstrap-server", at.bootstrap)).out
+    expect_in("ConsumerGroupHeartbeat(68): 0 to 1", on)
+    expect_in("ConsumerGroupHeartbeat(68): UNSUPPORTED", off)
+    at.stop()
+
+
+def test_feature(context):
+    out = context.run(tools.command("4.3.1", "kafka-features", "--bootstrap-server", broker(context).bootstrap, "describe")).out
+    expect(re.search(r"Feature: group.version\s+SupportedMinVersion: 0\s+SupportedMaxVersion: 1\s+FinalizedVersionLevel: 1\s", out), out)

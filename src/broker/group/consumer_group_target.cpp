@@ -1,0 +1,141 @@
+// What a consumer group's members subscribe to, and who shall own what.
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "broker/group/consumer_group.h"
+
+namespace broker::group {
+namespace {
+
+// FNV-1a, 64 bits. Kafka's is XXH3, over the same facts. A hash is only compared with an older one: by a broker that took
+// over the group from one that hashes otherwise, at the cost of one rebalance.
+class Hash {
+ public:
+  void add(std::string_view bytes) {
+    for (const char byte : bytes) {
+      value_ ^= static_cast<std::uint8_t>(byte);
+      value_ *= 0x100000001b3ULL;
+    }
+  }
+  void add(std::int64_t number) {
+    for (int shift = 0; shift < 64; shift += 8) {
+      const char byte = static_cast<char>(static_cast<std::uint64_t>(number) >> shift);
+      add(std::string_view(&byte, 1));
+    }
+  }
+  std::int64_t value() const { return static_cast<std::int64_t>(value_); }
+
+ private:
+  std::uint64_t value_ = 0xcbf29ce484222325ULL;
+};
+
+void add_topic(const metadata::Topic& topic, const metadata::ClusterMetadata& cluster, Hash& hash) {
+  hash.add(std::string_view(reinterpret_cast<const char*>(topic.id.bytes.data()), topic.id.bytes.size()));
+  hash.add(topic.name);
+  hash.add(static_cast<std::int64_t>(topic.partitions.size()));
+  for (const auto& [index, partition] : topic.partitions) {
+    std::set<std::string> racks;
+    for (const std::int32_t replica : partition.replicas) {
+      const auto broker = cluster.brokers.find(replica);
+      if (broker != cluster.brokers.end() && broker->second.rack) racks.insert(*broker->second.rack);
+    }
+    for (const std::string& rack : racks) {
+      hash.add(index);
+      hash.add(rack);
+    }
+  }
+}
+
+}  // namespace
+
+std::set<base::Uuid> subscribed_topic_ids(const ConsumerMemberMetadata& member,
+                                          const std::map<std::string, ResolvedRegex>& regexes,
+                                          const metadata::ClusterMetadata& cluster) {
+  std::set<base::Uuid> ids;
+  const auto add = [&](const std::set<std::string>& names) {
+    for (const std::string& name : names) {
+      const metadata::Topic* topic = cluster.topic(name);
+      if (topic != nullptr && !topic->id.is_zero()) ids.insert(topic->id);
+    }
+  };
+  add(member.topic_names);
+  const auto regex = regexes.find(member.topic_regex);
+  if (regex != regexes.end()) add(regex->second.topics);
+  return ids;
+}
+
+std::map<std::string, const ConsumerMemberMetadata*> ConsumerGroup::members_in(const Outlook& outlook) const {
+  std::map<std::string, const ConsumerMemberMetadata*> members;
+  for (const auto& [member_id, member] : members_) {
+    if (!outlook.leaving.contains(member_id)) members.emplace(member_id, &member.metadata);
+  }
+  if (!outlook.member_id.empty()) members[outlook.member_id] = &outlook.metadata;
+  return members;
+}
+
+std::size_t ConsumerGroup::subscribers_of(const std::string& regex) const {
+  return static_cast<std::size_t>(std::count_if(
+      members_.begin(), members_.end(), [&](const auto& member) { return member.second.metadata.topic_regex == regex; }));
+}
+
+// 0: no topic that exists is subscribed to.
+std::int64_t ConsumerGroup::metadata_hash(const metadata::ClusterMetadata& cluster, const Outlook& outlook) const {
+  std::set<std::string> names;
+  std::set<std::string> regexes;
+  for (const auto& [member_id, member] : members_in(outlook)) {
+    names.insert(member->topic_names.begin(), member->topic_names.end());
+    if (!regexes.insert(member->topic_regex).second) continue;
+    const auto regex = outlook.regexes.find(member->topic_regex);
+    if (regex != outlook.regexes.end()) names.insert(regex->second.topics.begin(), regex->second.topics.end());
+  }
+  Hash hash;
+  bool any = false;
+  for (const std::string& name : names) {
+    const metadata::Topic* topic = cluster.topic(name);
+    if (topic == nullptr) continue;
+    add_topic(*topic, cluster, hash);
+    any = true;
+  }
+  return any ? hash.value() : 0;
+}
+
+// The one that most members ask for.
+std::string ConsumerGroup::preferred_assignor(const Outlook& outlook) const {
+  std::map<std::string, int> votes;
+  for (const auto& [member_id, member] : members_in(outlook)) {
+    if (member->server_assignor) ++votes[*member->server_assignor];
+  }
+  if (votes.empty()) return limits_->assignors.front();
+  return std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
+}
+
+TargetAssignment ConsumerGroup::compute_target(const metadata::ClusterMetadata& cluster, const Outlook& outlook) const {
+  // Most members subscribe alike.
+  std::map<std::pair<std::set<std::string>, std::string>, std::set<base::Uuid>> subscriptions;
+  AssignorInput input;
+  for (const auto& [member_id, metadata] : members_in(outlook)) {
+    const auto [topics, added] = subscriptions.try_emplace({metadata->topic_names, metadata->topic_regex});
+    if (added) topics->second = subscribed_topic_ids(*metadata, outlook.regexes, cluster);
+    AssignorMember& member = input.members.emplace_back();
+    member.member_id = member_id;
+    member.instance_id = metadata->instance_id;
+    member.topics = &topics->second;
+    if (const Partitions* current = target_of(member_id, outlook)) member.current = *current;
+  }
+  for (const auto& [subscription, topics] : subscriptions) {
+    for (const base::Uuid& topic_id : topics) {
+      input.partition_counts[topic_id] = static_cast<std::int32_t>(cluster.topic(topic_id)->partitions.size());
+    }
+  }
+  return assign(preferred_assignor(outlook), input);
+}
+
+const Partitions* ConsumerGroup::target_of(const std::string& member_id, const Outlook& outlook) const {
+  const bool replaced = member_id == outlook.member_id && !outlook.replaced_member_id.empty();
+  const auto found = target_.find(replaced ? outlook.replaced_member_id : member_id);
+  return found == target_.end() ? nullptr : &found->second;
+}
+
+}  // namespace broker::group

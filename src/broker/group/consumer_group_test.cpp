@@ -1,0 +1,615 @@
+// Scripts: what members do, and below it, after "=", what comes of it. A member acts on what it was told in its last
+// answer: it gives up at once what it must, unless it "clings" to it.
+#include "broker/group/consumer_group.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <random>
+#include <sstream>
+
+#include "broker/group/consumer_group_records.h"
+#include "protocol/error.h"
+
+namespace broker::group {
+namespace {
+
+std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream in(line);
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  return words;
+}
+
+struct Client {
+  std::string member_id;
+  std::optional<std::string> instance_id;
+  std::int32_t epoch = 0;
+  Partitions owned;
+  Partitions clinging;  // what it hasn't given up yet
+  // Of the last request, which an answer that got lost makes it tell again.
+  std::vector<std::string> topics;
+  bool answer_lost = false;
+};
+
+class World {
+ public:
+  World() { cluster_ = std::make_shared<metadata::ClusterMetadata>(); }
+
+  void set_topic(const std::string& name, std::int32_t partitions) {
+    auto next = std::make_shared<metadata::ClusterMetadata>(*cluster_);
+    auto topic = std::make_shared<metadata::Topic>();
+    topic->name = name;
+    topic->id.bytes.fill(static_cast<std::uint8_t>(name[0]));
+    for (std::int32_t i = 0; i < partitions; ++i) topic->partitions[i].replicas = {1};
+    next->topics_by_id.erase(topic->id);
+    next->topics.erase(name);
+    if (partitions > 0) next->topics[name] = next->topics_by_id[topic->id] = topic;
+    cluster_ = next;
+  }
+  Time now() const { return {1'000'000 + clock_, clock_}; }
+
+  // Decides, writes, applies; what is written can be read back into an equal group.
+  ConsumerHeartbeatResult send(const ConsumerHeartbeat& request) {
+    if (auto problem = ConsumerGroup::problem_of(request, 1, limits)) return *problem;
+    const ConsumerDecision decision = group.heartbeat(request, cluster_, now());
+    write(decision);
+    return decision.result;
+  }
+  void write(const ConsumerDecision& decision) {
+    EXPECT_TRUE(decision.result.error == ErrorCode::none || decision.records.empty());
+    for (const ConsumerGroupRecord& record : decision.records) log_.push_back(to_record("g", record));
+    group.settle(decision, now());
+  }
+  void pass(std::int64_t ms) {
+    clock_ += ms;
+    write(group.expire(cluster_, now()));
+  }
+  ConsumerGroup reloaded() const {
+    ConsumerGroup again("g", limits);
+    for (const coordinator::KeyAndValue& one : log_) {
+      protocol::Record record;
+      record.key = one.key;
+      if (one.value) record.value = *one.value;
+      const auto type = base::load_big_endian<std::int16_t>(one.key.data());
+      EXPECT_TRUE(is_consumer_group_record(type));
+      const auto stored = read_consumer_group_record(type, record);
+      EXPECT_TRUE(stored);
+      EXPECT_EQ(stored->group_id, "g");
+      again.apply(stored->record, now());
+    }
+    again.loaded(now());
+    return again;
+  }
+  std::string text_of(const Partitions& partitions) const {
+    std::string text;
+    for (const auto& [id, of_topic] : partitions) {
+      for (const std::int32_t partition : of_topic) {
+        text += fmt::format(" {}-{}", static_cast<char>(id.bytes[0]), partition);
+      }
+    }
+    return text.empty() ? " nothing" : text;
+  }
+  ClusterPtr cluster() const { return cluster_; }
+
+  ConsumerGroupLimits limits;
+  ConsumerGroup group{"g", limits};
+
+ private:
+  std::shared_ptr<const metadata::ClusterMetadata> cluster_;
+  std::int64_t clock_ = 0;
+  std::vector<coordinator::KeyAndValue> log_;
+};
+
+std::string describe(const ConsumerGroup& group, const World& world) {
+  const ConsumerGroupSummary summary = group.summary();
+  std::string text = fmt::format("{} {}/{} {}", summary.state, summary.group_epoch, summary.assignment_epoch, summary.assignor);
+  for (const auto& member : summary.members) {
+    text += fmt::format("; {} {}:{} ->{}", member.member_id, member.member_epoch, world.text_of(member.assignment),
+                        world.text_of(member.target_assignment));
+  }
+  return text;
+}
+
+class Script {
+ public:
+  explicit Script(std::int32_t assignment_interval_ms = 0) {
+    world.limits.assignment_interval_ms = assignment_interval_ms;
+  }
+  // The script again, with what really came of it.
+  std::string run(const std::string& script) {
+    std::istringstream in(script);
+    std::string out;
+    for (std::string line; std::getline(in, line);) {
+      if (line.starts_with("=")) continue;
+      out += line + "\n";
+      if (line.empty()) continue;
+      const std::string came = step(words_of(line));
+      if (!came.empty()) out += "= " + came + "\n";
+      EXPECT_EQ(describe(world.group, world), describe(world.reloaded(), world)) << line;
+    }
+    return out;
+  }
+  World world;
+
+ private:
+  std::string step(const std::vector<std::string>& words) {
+    if (words[0] == "topic") {
+      world.set_topic(words[1], std::stoi(words[2]));
+      return "";
+    }
+    if (words[0] == "pass") {
+      const auto before = world.group.summary();
+      world.pass(std::stoi(words[1]));
+      std::string gone;
+      for (const auto& member : before.members) {
+        if (!world.group.has_member(member.member_id)) gone += member.member_id + " is fenced ";
+      }
+      if (!gone.empty()) gone.pop_back();
+      return gone;
+    }
+    if (words[0] == "group") return describe(world.group, world);
+    Client& client = clients_[words[0]];
+    client.member_id = words[0];
+    if (words[1] == "joins") return join(client, words);
+    if (words[1] == "beats") return beat(client, request_of(client), false);
+    if (words[1] == "clings") return beat(client, request_of(client), true);
+    if (words[1] == "subscribes") {
+      ConsumerHeartbeat request = request_of(client);
+      subscribe(request, words, 2);
+      return beat(client, request, false);
+    }
+    if (words[1] == "leaves") return leave(client, words.size() > 2);
+    if (words[1] == "commits") {  // a commits t-0 at 5
+      const ErrorCode whole = world.group.check_commit({client.member_id, {}}, std::stoi(words[4]), false, 9);
+      if (whole != ErrorCode::none) return std::string(protocol::name_of(whole));
+      base::Uuid id;
+      id.bytes.fill(static_cast<std::uint8_t>(words[2][0]));
+      return std::string(protocol::name_of(
+          world.group.check_commit_of(client.member_id, std::stoi(words[4]), id, std::stoi(words[2].substr(2)))));
+    }
+    return "what?";
+  }
+  static void subscribe(ConsumerHeartbeat& request, const std::vector<std::string>& words, std::size_t from) {
+    for (std::size_t i = from; i < words.size(); ++i) {
+      if (words[i] == "matching") {
+        request.subscribed_topic_regex = i + 1 < words.size() ? words[i + 1] : "";
+        ++i;
+      } else if (words[i] == "with") {
+        request.server_assignor = words[++i];
+      } else if (words[i] == "as") {
+        request.instance_id = words[++i];
+      } else {
+        if (!request.subscribed_topic_names) request.subscribed_topic_names.emplace();
+        request.subscribed_topic_names->push_back(words[i]);
+      }
+    }
+  }
+  ConsumerHeartbeat request_of(const Client& client) const {
+    ConsumerHeartbeat request;
+    request.group_id = "g";
+    request.member_id = client.member_id;
+    request.instance_id = client.instance_id;
+    request.member_epoch = client.epoch;
+    request.client_id = "c";
+    request.client_host = "/127.0.0.1";
+    request.owned = client.owned;
+    for (const auto& [id, partitions] : client.clinging) {
+      (*request.owned)[id].insert(partitions.begin(), partitions.end());
+    }
+    return request;
+  }
+  std::string join(Client& client, const std::vector<std::string>& words) {
+    client.owned.clear();
+    client.clinging.clear();
+    client.epoch = 0;
+    ConsumerHeartbeat request = request_of(client);
+    request.rebalance_timeout_ms = 20'000;
+    subscribe(request, words, 2);
+    client.instance_id = request.instance_id;
+    return beat(client, request, false);
+  }
+  std::string leave(Client& client, bool for_now) {
+    ConsumerHeartbeat request = request_of(client);
+    request.member_epoch = for_now ? kStaticLeaveEpoch : kLeaveEpoch;
+    const ConsumerHeartbeatResult result = world.send(request);
+    if (result.error != ErrorCode::none) return std::string(protocol::name_of(result.error));
+    return fmt::format("epoch {}", result.member_epoch);
+  }
+  std::string beat(Client& client, const ConsumerHeartbeat& request, bool clings) {
+    const ConsumerHeartbeatResult result = world.send(request);
+    if (result.error != ErrorCode::none) return std::string(protocol::name_of(result.error));
+    client.epoch = result.member_epoch;
+    if (!result.assignment) return fmt::format("epoch {}", result.member_epoch);
+    client.clinging = clings ? client.owned : Partitions();
+    client.owned = *result.assignment;
+    return fmt::format("epoch {}:{}", result.member_epoch, world.text_of(client.owned));
+  }
+
+  std::map<std::string, Client> clients_;
+};
+
+void expect_script(const std::string& script, std::int32_t assignment_interval_ms = 0) {
+  const std::string text = script.substr(1);  // behind the first line break
+  EXPECT_EQ(Script(assignment_interval_ms).run(text), text);
+}
+
+TEST(ConsumerGroup, OneAfterTheOtherJoinsAndLeaves) {
+  expect_script(R"(
+topic t 3
+a joins t
+= epoch 2: t-0 t-1 t-2
+group
+= Stable 2/2 uniform; a 2: t-0 t-1 t-2 -> t-0 t-1 t-2
+b joins t
+= epoch 3: nothing
+group
+= Reconciling 3/3 uniform; a 2: t-0 t-1 t-2 -> t-0 t-1; b 3: nothing -> t-2
+b beats
+= epoch 3
+a beats
+= epoch 2: t-0 t-1
+b beats
+= epoch 3
+a beats
+= epoch 3
+b beats
+= epoch 3: t-2
+group
+= Stable 3/3 uniform; a 3: t-0 t-1 -> t-0 t-1; b 3: t-2 -> t-2
+a leaves
+= epoch -1
+group
+= Assigning 4/3 uniform; b 3: t-2 -> t-2
+b beats
+= epoch 4: t-0 t-1 t-2
+b leaves
+= epoch -1
+group
+= Empty 5/4 uniform
+)");
+}
+
+TEST(ConsumerGroup, NobodyGetsWhatAnotherClingsTo) {
+  expect_script(R"(
+topic t 2
+a joins t
+= epoch 2: t-0 t-1
+b joins t
+= epoch 3: nothing
+a clings
+= epoch 2: t-0
+a clings
+= epoch 2
+b beats
+= epoch 3
+pass 10000
+b beats
+= epoch 3
+pass 10000
+= a is fenced
+b beats
+= epoch 4: t-0 t-1
+a beats
+= UNKNOWN_MEMBER_ID
+)");
+}
+
+TEST(ConsumerGroup, SilentMembersAreFenced) {
+  expect_script(R"(
+topic t 2
+a joins t
+= epoch 2: t-0 t-1
+pass 44999
+a beats
+= epoch 2
+pass 45000
+= a is fenced
+a beats
+= UNKNOWN_MEMBER_ID
+a commits t-0 at 2
+= UNKNOWN_MEMBER_ID
+a joins t
+= epoch 4: t-0 t-1
+)");
+}
+
+TEST(ConsumerGroup, StaticMembersComeBackToWhatTheyHad) {
+  expect_script(R"(
+topic t 2
+a joins t as one
+= epoch 2: t-0 t-1
+b joins t as one
+= UNRELEASED_INSTANCE_ID
+a leaves for now
+= epoch -2
+group
+= Reconciling 2/2 uniform; a -2: t-0 t-1 -> t-0 t-1
+b joins t as one
+= epoch 2: t-0 t-1
+a beats
+= FENCED_INSTANCE_ID
+a leaves
+= FENCED_INSTANCE_ID
+group
+= Stable 2/2 uniform; b 2: t-0 t-1 -> t-0 t-1
+b leaves for now
+= epoch -2
+pass 45000
+= b is fenced
+b leaves
+= UNKNOWN_MEMBER_ID
+)");
+}
+
+TEST(ConsumerGroup, EpochsFence) {
+  Script script;
+  const std::string text = R"(topic t 2
+a joins t
+= epoch 2: t-0 t-1
+b joins t
+= epoch 3: nothing
+a beats
+= epoch 2: t-0
+a beats
+= epoch 3
+)";
+  EXPECT_EQ(script.run(text), text);
+  ConsumerHeartbeat request;
+  request.group_id = "g";
+  request.member_id = "a";
+  request.client_id = "c";
+  request.client_host = "/127.0.0.1";
+  request.member_epoch = 4;
+  EXPECT_EQ(script.world.send(request).error, ErrorCode::fenced_member_epoch);
+  // The previous epoch will do for one whose answer got lost, if it has nothing that isn't its own.
+  request.member_epoch = 2;
+  EXPECT_EQ(script.world.send(request).error, ErrorCode::fenced_member_epoch);
+  base::Uuid t;
+  t.bytes.fill('t');
+  request.owned = Partitions{{t, {0, 1}}};
+  EXPECT_EQ(script.world.send(request).error, ErrorCode::fenced_member_epoch);
+  request.owned = Partitions{{t, {0}}};
+  EXPECT_EQ(script.world.send(request).member_epoch, 3);
+  request.member_epoch = 0;
+  EXPECT_EQ(script.world.send(request).error, ErrorCode::invalid_request);  // joins with something in its hands
+}
+
+TEST(ConsumerGroup, CommitsOfAnOlderEpochForWhatStayed) {
+  expect_script(R"(
+topic t 2
+a joins t
+= epoch 2: t-0 t-1
+b joins t
+= epoch 3: nothing
+a beats
+= epoch 2: t-0
+a commits t-1 at 2
+= NONE
+a beats
+= epoch 3
+a commits t-0 at 2
+= NONE
+a commits t-1 at 2
+= STALE_MEMBER_EPOCH
+a commits t-0 at 4
+= STALE_MEMBER_EPOCH
+a commits t-1 at 3
+= NONE
+b beats
+= epoch 3: t-1
+b commits t-1 at 2
+= STALE_MEMBER_EPOCH
+)");
+}
+
+TEST(ConsumerGroup, RangeIsWhatTheMajorityAsksFor) {
+  expect_script(R"(
+topic t 3
+topic u 3
+a joins t u with range
+= epoch 2: t-0 t-1 t-2 u-0 u-1 u-2
+b joins t u with range
+= epoch 3: nothing
+a beats
+= epoch 2: t-0 t-1 u-0 u-1
+a beats
+= epoch 3
+b beats
+= epoch 3: t-2 u-2
+group
+= Stable 3/3 range; a 3: t-0 t-1 u-0 u-1 -> t-0 t-1 u-0 u-1; b 3: t-2 u-2 -> t-2 u-2
+c joins t with sticky
+= UNSUPPORTED_ASSIGNOR
+)");
+}
+
+TEST(ConsumerGroup, ExpressionsMeanTheTopicsThatThereAre) {
+  expect_script(R"(
+topic t 1
+topic u 1
+a joins matching t|v.*
+= epoch 2: t-0
+topic v 2
+a beats
+= epoch 3: t-0 v-0 v-1
+topic t 0
+a beats
+= epoch 3: v-0 v-1
+a beats
+= epoch 4
+b joins matching (
+= INVALID_REGULAR_EXPRESSION
+a subscribes u matching
+= epoch 4: nothing
+a beats
+= epoch 5: u-0
+)");
+}
+
+TEST(ConsumerGroup, MorePartitionsAreFound) {
+  expect_script(R"(
+topic t 1
+a joins t
+= epoch 2: t-0
+topic t 2
+a beats
+= epoch 3: t-0 t-1
+topic w 2
+a beats
+= epoch 3
+)");
+}
+
+TEST(ConsumerGroup, TargetsAreComputedOnceAnInterval) {
+  expect_script(R"(
+topic t 2
+a joins t
+= epoch 2: t-0 t-1
+pass 500
+b joins t
+= epoch 2: nothing
+group
+= Assigning 3/2 uniform; a 2: t-0 t-1 -> t-0 t-1; b 2: nothing -> nothing
+pass 500
+a beats
+= epoch 2: t-0
+a beats
+= epoch 3
+b beats
+= epoch 3: t-1
+)",
+                1000);
+}
+
+// Clients that do anything in any order.
+class RandomClients {
+ public:
+  explicit RandomClients(unsigned seed) : random_(seed) {
+    world.limits.assignment_interval_ms = seed % 2 == 0 ? 0 : 1000;
+    world.set_topic("t", 5);
+    world.set_topic("u", 3);
+  }
+  void step(int number) {
+    const std::string name(1, static_cast<char>('a' + random_() % 6));
+    Client& client = clients_[name];
+    client.member_id = name;
+    switch (random_() % 12) {
+      case 0:
+        beat(client, true, random_() % 8 == 0);
+        break;
+      case 1:
+        leave(client);
+        break;
+      case 2:
+        world.pass(static_cast<std::int64_t>(random_() % 4000));
+        break;
+      case 3:
+        if (random_() % 4 == 0) world.set_topic("t", 5 + static_cast<std::int32_t>(random_() % 4) + number / 50);
+        break;
+      default:
+        beat(client, client.epoch == 0, random_() % 10 == 0);
+    }
+    check();
+  }
+  void calm_down() {
+    for (int round = 0; round < 20; ++round) {
+      world.pass(1000);
+      for (auto& [name, client] : clients_) {
+        if (world.group.has_member(name)) beat(client, client.epoch == 0, false);
+        check();
+      }
+    }
+  }
+  std::size_t owned() const {
+    std::size_t owned = 0;
+    for (const auto& [name, client] : clients_) {
+      if (!world.group.has_member(name)) continue;
+      for (const auto& [id, partitions] : client.owned) owned += partitions.size();
+    }
+    return owned;
+  }
+  World world;
+
+ private:
+  // Nobody ever has what another has, and epochs only grow.
+  void check() {
+    std::map<std::pair<base::Uuid, std::int32_t>, std::string> owners;
+    for (const auto& [name, client] : clients_) {
+      if (!world.group.has_member(name)) {  // it may think what it likes
+        EXPECT_NE(world.group.check_commit({name, {}}, client.epoch, false, 9), ErrorCode::none);
+        continue;
+      }
+      for (const auto& [id, partitions] : client.owned) {
+        for (const std::int32_t partition : partitions) {
+          EXPECT_TRUE(owners.try_emplace({id, partition}, name).second) << name << " and " << owners[{id, partition}];
+        }
+      }
+    }
+    EXPECT_GE(world.group.epoch(), group_epoch_);
+    group_epoch_ = world.group.epoch();
+  }
+  void leave(Client& client) {
+    ConsumerHeartbeat request;
+    request.group_id = "g";
+    request.member_id = client.member_id;
+    request.member_epoch = kLeaveEpoch;
+    (void)world.send(request);
+    client.owned.clear();
+    client.epoch = 0;
+  }
+  void beat(Client& client, bool joins, bool lost) {
+    ConsumerHeartbeat request;
+    request.group_id = "g";
+    request.member_id = client.member_id;
+    request.client_id = "c";
+    if (joins) {
+      client.epoch = 0;
+      client.owned.clear();
+      client.topics = {"t"};
+      if (random_() % 2 == 0) client.topics.emplace_back("u");
+      if (random_() % 3 == 0) request.server_assignor = "range";
+    }
+    if (joins || client.answer_lost) {
+      request.rebalance_timeout_ms = 5000;
+      request.subscribed_topic_names = client.topics;
+    }
+    request.member_epoch = client.epoch;
+    request.owned = client.owned;
+    const ConsumerHeartbeatResult result = world.send(request);
+    client.answer_lost = lost;
+    if (lost) return;
+    if (result.error != ErrorCode::none) {
+      client.owned.clear();
+      client.epoch = 0;
+      return;
+    }
+    EXPECT_GE(result.member_epoch, client.epoch);
+    client.epoch = result.member_epoch;
+    if (result.assignment) client.owned = *result.assignment;
+  }
+
+  std::mt19937 random_;
+  std::map<std::string, Client> clients_;
+  std::int32_t group_epoch_ = 0;
+};
+
+// Joins, leaves, beats, lost answers, silence and new partitions; once all is quiet everything is owned.
+TEST(ConsumerGroup, AnyOrderKeepsOneOwner) {
+  for (unsigned seed = 1; seed <= 25; ++seed) {
+    SCOPED_TRACE(seed);
+    RandomClients clients(seed);
+    World& world = clients.world;
+    for (int number = 0; number < 300; ++number) clients.step(number);
+    EXPECT_EQ(describe(world.group, world), describe(world.reloaded(), world));
+    clients.calm_down();
+    if (world.group.empty()) continue;
+    EXPECT_EQ(world.group.state(), "Stable");
+    std::size_t wanted = world.cluster()->topic("t")->partitions.size();
+    if (world.group.is_subscribed_to("u")) wanted += world.cluster()->topic("u")->partitions.size();
+    EXPECT_EQ(clients.owned(), wanted);
+  }
+}
+
+}  // namespace
+}  // namespace broker::group
