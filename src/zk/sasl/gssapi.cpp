@@ -1,13 +1,11 @@
 #include "zk/sasl/gssapi.h"
 
-#include <gssapi/gssapi_ext.h>
-#include <gssapi/gssapi_krb5.h>
-#include <krb5/krb5.h>
 #include <unistd.h>
 
 #include <utility>
 #include <vector>
 
+#include "zk/sasl/kerberos_library.h"
 #include "zk/sasl/login.h"
 
 namespace zk::sasl {
@@ -23,7 +21,7 @@ class Buffer {
   Buffer() = default;
   ~Buffer() {
     OM_uint32 minor = 0;
-    gss_release_buffer(&minor, &buffer_);
+    if (buffer_.value != nullptr) kerberos().release_buffer(&minor, &buffer_);
   }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -48,7 +46,7 @@ void append_status(std::string& text, OM_uint32 status, int type) {
   do {
     OM_uint32 minor = 0;
     Buffer message;
-    if (GSS_ERROR(gss_display_status(&minor, status, type, gss_mech_krb5, &more, message.get()))) return;
+    if (GSS_ERROR(kerberos().display_status(&minor, status, type, kerberos().mechanism, &more, message.get()))) return;
     if (!text.empty()) text += ": ";
     text += message.text();
   } while (more != 0);
@@ -66,7 +64,7 @@ class Name {
   Name() = default;
   ~Name() {
     OM_uint32 minor = 0;
-    if (name_ != GSS_C_NO_NAME) gss_release_name(&minor, &name_);
+    if (name_ != GSS_C_NO_NAME) kerberos().release_name(&minor, &name_);
   }
   Name(const Name&) = delete;
   Name& operator=(const Name&) = delete;
@@ -74,7 +72,7 @@ class Name {
   bool import(const std::string& principal) {
     OM_uint32 minor = 0;
     gss_buffer_desc text = view_of(principal);
-    return !GSS_ERROR(gss_import_name(&minor, &text, GSS_KRB5_NT_PRINCIPAL_NAME, &name_));
+    return !GSS_ERROR(kerberos().import_name(&minor, &text, kerberos().principal_name, &name_));
   }
   gss_name_t get() const { return name_; }
   gss_name_t* out() { return &name_; }
@@ -90,7 +88,7 @@ class GssCredential {
   GssCredential() = default;
   ~GssCredential() {
     OM_uint32 minor = 0;
-    if (handle != GSS_C_NO_CREDENTIAL) gss_release_cred(&minor, &handle);
+    if (handle != GSS_C_NO_CREDENTIAL) kerberos().release_cred(&minor, &handle);
   }
   GssCredential(const GssCredential&) = delete;
   GssCredential& operator=(const GssCredential&) = delete;
@@ -109,9 +107,9 @@ std::string acquire(GssCredential& credential, const std::string& principal, gss
   gss_key_value_set_desc store{};
   store.count = static_cast<OM_uint32>(places.size());
   store.elements = places.data();
-  gss_OID_set_desc mechanisms{1, const_cast<gss_OID>(gss_mech_krb5)};
+  gss_OID_set_desc mechanisms{1, kerberos().mechanism};
   OM_uint32 minor = 0;
-  OM_uint32 major = gss_acquire_cred_from(&minor, name.get(), GSS_C_INDEFINITE, &mechanisms, usage, &store,
+  OM_uint32 major = kerberos().acquire_cred_from(&minor, name.get(), GSS_C_INDEFINITE, &mechanisms, usage, &store,
                                           &credential.handle, nullptr, nullptr);
   return GSS_ERROR(major) ? explain(major, minor) : std::string();
 }
@@ -123,7 +121,7 @@ struct SecurityContext {
   SecurityContext() = default;
   ~SecurityContext() {
     OM_uint32 minor = 0;
-    if (handle != GSS_C_NO_CONTEXT) gss_delete_sec_context(&minor, &handle, GSS_C_NO_BUFFER);
+    if (handle != GSS_C_NO_CONTEXT) kerberos().delete_sec_context(&minor, &handle, GSS_C_NO_BUFFER);
   }
   SecurityContext(const SecurityContext&) = delete;
   SecurityContext& operator=(const SecurityContext&) = delete;
@@ -132,14 +130,14 @@ struct SecurityContext {
     OM_uint32 minor = 0;
     gss_buffer_desc input = view_of(token);
     Buffer output;
-    if (GSS_ERROR(gss_unwrap(&minor, handle, &input, output.get(), nullptr, nullptr))) return std::nullopt;
+    if (GSS_ERROR(kerberos().unwrap(&minor, handle, &input, output.get(), nullptr, nullptr))) return std::nullopt;
     return output.text();
   }
   std::optional<std::string> wrap(std::string_view text) {
     OM_uint32 minor = 0;
     gss_buffer_desc input = view_of(text);
     Buffer output;
-    if (GSS_ERROR(gss_wrap(&minor, handle, 0, GSS_C_QOP_DEFAULT, &input, nullptr, output.get()))) return std::nullopt;
+    if (GSS_ERROR(kerberos().wrap(&minor, handle, 0, GSS_C_QOP_DEFAULT, &input, nullptr, output.get()))) return std::nullopt;
     return output.text();
   }
 
@@ -197,7 +195,7 @@ Step GssServer::accept(std::string_view token) {
   Buffer output;
   Name peer;
   OM_uint32 major =
-      gss_accept_sec_context(&minor, &state_->context.handle, credential_->handle, &input, GSS_C_NO_CHANNEL_BINDINGS,
+      kerberos().accept_sec_context(&minor, &state_->context.handle, credential_->handle, &input, GSS_C_NO_CHANNEL_BINDINGS,
                              peer.out(), nullptr, output.get(), nullptr, nullptr, nullptr);
   if (GSS_ERROR(major)) return Step::failed(explain(major, minor));
   if ((major & GSS_S_CONTINUE_NEEDED) != 0) {
@@ -205,7 +203,7 @@ Step GssServer::accept(std::string_view token) {
     return Step::more(output.text());
   }
   Buffer name;
-  major = gss_display_name(&minor, peer.get(), name.get(), nullptr);
+  major = kerberos().display_name(&minor, peer.get(), name.get(), nullptr);
   if (GSS_ERROR(major)) return Step::failed(explain(major, minor));
   peer_ = name.text();
   if (output.empty()) return offer_layer();
@@ -263,8 +261,8 @@ Step GssClient::initiate(std::string_view token) {
   OM_uint32 minor = 0;
   gss_buffer_desc input = view_of(token);
   Buffer output;
-  OM_uint32 major = gss_init_sec_context(&minor, state_->credential.handle, &state_->context.handle,
-                                         state_->target.get(), const_cast<gss_OID>(gss_mech_krb5),
+  OM_uint32 major = kerberos().init_sec_context(&minor, state_->credential.handle, &state_->context.handle,
+                                         state_->target.get(), kerberos().mechanism,
                                          GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG | GSS_C_SEQUENCE_FLAG, 0,
                                          GSS_C_NO_CHANNEL_BINDINGS, &input, nullptr, output.get(), nullptr, nullptr);
   if (GSS_ERROR(major)) return Step::failed("no ticket for " + service_ + ": " + explain(major, minor));
@@ -283,14 +281,14 @@ Step GssClient::answer_layer(std::string_view challenge) {
 
 std::string default_realm() {
   krb5_context context = nullptr;
-  if (krb5_init_context(&context) != 0) return {};
+  if (kerberos().init_context(&context) != 0) return {};
   char* realm = nullptr;
   std::string result;
-  if (krb5_get_default_realm(context, &realm) == 0) {
+  if (kerberos().get_default_realm(context, &realm) == 0) {
     result = realm;
-    krb5_free_default_realm(context, realm);
+    kerberos().free_default_realm(context, realm);
   }
-  krb5_free_context(context);
+  kerberos().free_context(context);
   return result;
 }
 
