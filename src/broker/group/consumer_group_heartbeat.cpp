@@ -338,10 +338,10 @@ void ConsumerGroup::fence(const std::set<std::string>& members, const ClusterPtr
   outlook.regexes = regexes_;
   for (const std::string& member_id : members) remove_member(member_id, decision);
   const auto staying = members_in(outlook);
+  std::set<std::string> used;
+  for (const auto& [member_id, member] : staying) used.insert(member->topic_regex);
   for (const auto& [regex, resolved] : regexes_) {
-    const bool used = std::any_of(staying.begin(), staying.end(),
-                                  [&](const auto& member) { return member.second->topic_regex == regex; });
-    if (!used) decision.records.push_back(RegexRecord{regex, std::nullopt});
+    if (!used.contains(regex)) decision.records.push_back(RegexRecord{regex, std::nullopt});
   }
   const std::int64_t hash = metadata_hash(*cluster, outlook);
   decision.records.push_back(GroupEpochRecord{GroupEpoch{epoch_.epoch + 1, hash}});
