@@ -1,5 +1,5 @@
 // ApiVersions v0-4. v1: throttle time. v3: the client's software name and version; feature flags. v4: features whose
-// lowest version is 0 (those alone that a newer consumer group needs are ever told). A version that isn't served is answered by the dispatcher.
+// lowest version is 0, as is that of all that we have. A version that isn't served is answered by the dispatcher.
 #include "protocol/messages/api_versions.h"
 
 #include "protocol/messages/consumer_group_describe.h"
@@ -11,6 +11,8 @@
 #include "broker/api/registry.h"
 #include "broker/api/request_context.h"
 #include "broker/group/group_coordinator.h"
+#include "broker/metadata/cluster_metadata.h"
+#include "broker/transaction/transaction_types.h"
 
 namespace broker::api {
 namespace {
@@ -23,11 +25,28 @@ bool is_software_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return is_alphanumeric(c) || c == '-' || c == '.'; });
 }
 
-constexpr std::string_view kGroupVersion = "group.version";  // 1: groups of KIP-848
+constexpr std::int16_t kFirstVersionWithFeatures = 3;
+constexpr std::int16_t kFirstVersionWithLowestZero = 4;
+constexpr std::string_view kGroupVersion = "group.version";              // 1: groups of KIP-848
+constexpr std::string_view kTransactionVersion = "transaction.version";  // 2: transactions v2 of KIP-890
 
 bool is_of_consumer_groups(std::int16_t key) {
   return key == static_cast<std::int16_t>(protocol::ConsumerGroupHeartbeatRequest::kApiKey) ||
          key == static_cast<std::int16_t>(protocol::ConsumerGroupDescribeRequest::kApiKey);
+}
+
+// Supported from 0 and finalized at the highest level. Before v4 a client can't read a lowest version of 0.
+void add_feature(const RequestContext& context, std::string_view name, std::int16_t level,
+                 protocol::ApiVersionsResponse& response) {
+  if (context.api_version < kFirstVersionWithFeatures) return;
+  auto& finalized = response.finalized_features.emplace_back();
+  finalized.name = name;
+  finalized.min_version_level = level;
+  finalized.max_version_level = level;
+  if (context.api_version < kFirstVersionWithLowestZero) return;
+  auto& supported = response.supported_features.emplace_back();
+  supported.name = name;
+  supported.max_version = level;
 }
 
 }  // namespace
@@ -47,19 +66,12 @@ base::Task<protocol::ApiVersionsResponse> handle(RequestContext& context, protoc
     entry.min_version = api.version_min;
     entry.max_version = api.version_max;
   }
-  if (consumer_groups && context.api_version >= 3) {
-    // Older versions can't tell of a feature whose lowest version is 0.
-    if (context.api_version >= 4) {
-      auto& supported = response.supported_features.emplace_back();
-      supported.name = kGroupVersion;
-      supported.max_version = 1;
-    }
-    auto& finalized = response.finalized_features.emplace_back();
-    finalized.name = kGroupVersion;
-    finalized.min_version_level = 1;
-    finalized.max_version_level = 1;
+  if (consumer_groups) add_feature(context, kGroupVersion, 1, response);
+  // A producer that relies on v2 adds partitions nowhere, also not for a broker that can only be Kafka 3.9.
+  if (context.services.metadata.get()->brokers.size() <= 1) {
+    add_feature(context, kTransactionVersion, transaction::kVersionWithEpochBump, response);
   }
-  // A cluster with ZooKeeper has no epoch of features.
+  // Kafka's brokers have no features in a cluster with ZooKeeper, and say so with this epoch.
   response.finalized_features_epoch = 0;
   co_return response;
 }
