@@ -155,6 +155,16 @@ std::size_t Connection::frame_bytes(const Buffer& buffer, std::size_t begin) {
 }
 
 void Connection::serve_frames(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end) {
+  bool paused_before = false;
+  do {
+    serve_frames_in_a_row(buffer, begin, end);
+    paused_before = paused();
+    flush();
+    // Those that were answered at once make room for more, and what is in the buffer already wakes nobody.
+  } while (paused_before && !paused() && !closed_ && !finishing_);
+}
+
+void Connection::serve_frames_in_a_row(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end) {
   serving_ = true;
   while (!closed_ && !finishing_ && end - begin >= kLengthBytes && !paused()) {
     const std::uint8_t* start = buffer->data.get() + begin;
@@ -170,7 +180,6 @@ void Connection::serve_frames(const std::shared_ptr<Buffer>& buffer, std::size_t
     begin += whole;
   }
   serving_ = false;
-  flush();
 }
 
 // Makes pending_ hold at least the frame that it starts with. A large one has to be paid for first.

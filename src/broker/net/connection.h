@@ -78,6 +78,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static std::size_t frame_bytes(const Buffer& buffer, std::size_t begin);
   void serve_pending();
   void serve_frames(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end);
+  void serve_frames_in_a_row(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end);
   bool make_room_for_frame();
   bool paused() const;
   void resume();

@@ -178,6 +178,21 @@ TEST_F(ServerTest, RequestsInFlightAreBounded) {
   EXPECT_LE(handler.started, kMax + 50);
 }
 
+TEST_F(ServerTest, ABurstOfMoreThanMayBeInFlightIsServed) {
+  start();
+  Client client(port);
+  constexpr int kCount = 5 * static_cast<int>(Connection::kRequestsInFlightMax) / 2;
+  base::Bytes burst;
+  for (int i = 0; i < kCount; ++i) {
+    const base::Bytes frame = Client::framed(base::Bytes{kEcho, static_cast<std::uint8_t>(i)});
+    burst.insert(burst.end(), frame.begin(), frame.end());
+  }
+  client.send_raw(burst);  // and nothing after it
+  for (int i = 0; i < kCount; ++i) {
+    ASSERT_EQ(client.receive(), (base::Bytes{kEcho, static_cast<std::uint8_t>(i)})) << i;
+  }
+}
+
 TEST_F(ServerTest, LargeFramesOfAllSizes) {
   start();
   Client client(port);
