@@ -176,9 +176,9 @@ void Log::expire_producers(std::int64_t now_ms) {
   producers_.expire(now_ms, options_.producer_id_expiration_ms);
 }
 
-std::uint64_t Log::start_verification(std::int64_t producer_id) {
+std::uint64_t Log::start_verification(std::int64_t producer_id, std::int16_t producer_epoch) {
   std::lock_guard lock(mutex_);
-  return producers_.start_verification(producer_id);
+  return producers_.start_verification(producer_id, producer_epoch);
 }
 
 void Log::cancel_verification(std::int64_t producer_id, std::uint64_t guard) {

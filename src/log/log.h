@@ -95,7 +95,7 @@ class Log {
   // Before the first batch of a producer's transaction: what to put into AppendContext once its coordinator has said
   // that the transaction knows this partition; 0 if there is nothing to ask. If it says no, the verification is
   // cancelled.
-  std::uint64_t start_verification(std::int64_t producer_id);
+  std::uint64_t start_verification(std::int64_t producer_id, std::int16_t producer_epoch);
   void cancel_verification(std::int64_t producer_id, std::uint64_t guard);
   // Appends whole batches as the leader wrote them. Offsets must not go back.
   AppendResult append_as_follower(base::ByteView batches);

@@ -81,7 +81,7 @@ ErrorCode Log::check_producer(const protocol::ValidatedRecords& records, const A
     return producers_.check_data(records.header, context.origin, context.verification_guard);
   }
   marker = read_control_marker(records.batch);
-  return marker ? producers_.check_marker(records.header, *marker) : ErrorCode::none;
+  return marker ? producers_.check_marker(records.header, *marker, context.marker_transaction_version) : ErrorCode::none;
 }
 
 AppendResult Log::append_validated(protocol::ValidatedRecords& records, const AppendContext& context) {

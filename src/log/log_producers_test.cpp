@@ -121,24 +121,63 @@ TEST_F(LogProducers, ALateBatchOpensNoTransaction) {
                         protocol::AppendOrigin::coordinator);
   };
   EXPECT_EQ(append_verified(0), ErrorCode::invalid_txn_state) << "nobody has asked";
-  const std::uint64_t guard = log().start_verification(1);
+  const std::uint64_t guard = log().start_verification(1, 0);
   EXPECT_NE(guard, 0u);
-  EXPECT_EQ(log().start_verification(1), guard) << "two requests at once";
+  EXPECT_EQ(log().start_verification(1, 0), guard) << "two requests at once";
   EXPECT_EQ(append_verified(guard + 1), ErrorCode::invalid_txn_state);
   EXPECT_EQ(append_verified(guard), ErrorCode::none);
-  EXPECT_EQ(log().start_verification(1), 0u) << "the transaction is open";
+  EXPECT_EQ(log().start_verification(1, 0), 0u) << "the transaction is open";
   EXPECT_EQ(append_verified(guard), ErrorCode::none) << "the other one of the two";
   EXPECT_EQ(append_verified(0), ErrorCode::none);
   mark();
   EXPECT_EQ(append_verified(0), ErrorCode::invalid_txn_state) << "late";
   EXPECT_EQ(append_verified(guard), ErrorCode::invalid_txn_state);
-  const std::uint64_t next = log().start_verification(1);
+  const std::uint64_t next = log().start_verification(1, 0);
   EXPECT_NE(next, guard);
   mark();
   EXPECT_EQ(append_verified(next), ErrorCode::invalid_txn_state) << "a marker came between question and append";
-  const std::uint64_t last = log().start_verification(1);
+  const std::uint64_t last = log().start_verification(1, 0);
   log().cancel_verification(1, last);
   EXPECT_EQ(append_verified(last), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(log().last_stable_offset(), log().log_end_offset());
+}
+
+// Transactions v2: the next one of a producer has the next epoch, and may be there before the last one's marker.
+TEST_F(LogProducers, ABatchOfTheNextEpochDoesNotJoinTheLastTransaction) {
+  open();
+  const auto append_at = [&](std::int16_t epoch, std::uint64_t guard) {
+    BatchFields fields = from(1, epoch, 0);
+    fields.transactional = true;
+    base::Bytes batch = make_batch({"x"}, fields);
+    AppendContext context;
+    context.verification_guard = guard;
+    const ErrorCode error = log().append_as_leader(batch, context).error;
+    log().update_high_watermark(log().log_end_offset());
+    return error;
+  };
+  const auto mark = [&](std::int16_t epoch) {
+    base::Bytes batch = protocol::build_control_batch(1, epoch, protocol::ControlType::commit, 0, 1);
+    AppendContext context;
+    context.origin = protocol::AppendOrigin::coordinator;
+    context.marker_transaction_version = 2;
+    const ErrorCode error = log().append_as_leader(batch, context).error;
+    log().update_high_watermark(log().log_end_offset());
+    return error;
+  };
+  EXPECT_EQ(append_at(0, log().start_verification(1, 0)), ErrorCode::none);
+  EXPECT_EQ(mark(0), ErrorCode::invalid_producer_epoch) << "its end has a higher epoch";
+  EXPECT_EQ(append_at(1, 0), ErrorCode::invalid_txn_state) << "the open transaction isn't this one's";
+  const std::uint64_t early = log().start_verification(1, 1);
+  EXPECT_NE(early, 0u);
+  EXPECT_EQ(mark(1), ErrorCode::none);
+  EXPECT_EQ(mark(1), ErrorCode::none) << "sent again";
+  EXPECT_EQ(append_at(1, early), ErrorCode::invalid_txn_state) << "a marker came between question and append";
+  EXPECT_EQ(log().start_verification(1, 0), 0u) << "nothing to ask";
+  EXPECT_EQ(append_at(0, 0), ErrorCode::invalid_producer_epoch);
+  EXPECT_EQ(append_at(1, log().start_verification(1, 1)), ErrorCode::none);
+  EXPECT_EQ(log().last_stable_offset(), 3);
+  EXPECT_EQ(mark(1), ErrorCode::invalid_producer_epoch) << "late";
+  EXPECT_EQ(mark(2), ErrorCode::none);
   EXPECT_EQ(log().last_stable_offset(), log().log_end_offset());
 }
 

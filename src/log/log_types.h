@@ -27,6 +27,7 @@ struct AppendContext {
   std::int64_t now_ms = 0;
   // For transactional batches: from Log::start_verification(). Nothing: isn't asked for.
   std::optional<std::uint64_t> verification_guard;
+  std::int16_t marker_transaction_version = 0;  // transaction.version of the transaction that a marker ends
 };
 
 struct AppendResult {

@@ -42,8 +42,9 @@ ErrorCode ProducerState::check_data(const BatchHeader& batch, AppendOrigin origi
                                     std::optional<std::uint64_t> verification_guard) const {
   if (!batch.has_producer_id()) return ErrorCode::none;
   const Producer* producer = find(batch.producer_id);
+  if (producer != nullptr && batch.producer_epoch < producer->epoch) return ErrorCode::invalid_producer_epoch;
   const bool opens_transaction =
-      batch.is_transactional() && (producer == nullptr || !producer->transaction_first_offset);
+      batch.is_transactional() && (producer == nullptr || !producer->in_transaction(batch.producer_epoch));
   if (verification_guard && opens_transaction) {
     auto under_way = verifications_.find(batch.producer_id);
     if (under_way == verifications_.end() || under_way->second != *verification_guard) {
@@ -51,7 +52,6 @@ ErrorCode ProducerState::check_data(const BatchHeader& batch, AppendOrigin origi
     }
   }
   if (producer == nullptr) return ErrorCode::none;
-  if (batch.producer_epoch < producer->epoch) return ErrorCode::invalid_producer_epoch;
   if (origin == AppendOrigin::client) {
     if (batch.producer_epoch != producer->epoch) {
       // An epoch that was bumped begins its sequence anew.
@@ -68,10 +68,16 @@ ErrorCode ProducerState::check_data(const BatchHeader& batch, AppendOrigin origi
   return ErrorCode::none;
 }
 
-ErrorCode ProducerState::check_marker(const BatchHeader& batch, const ControlMarker& marker) const {
+ErrorCode ProducerState::check_marker(const BatchHeader& batch, const ControlMarker& marker,
+                                      std::int16_t transaction_version) const {
   const Producer* producer = find(batch.producer_id);
   if (producer == nullptr) return ErrorCode::none;
   if (batch.producer_epoch < producer->epoch) return ErrorCode::invalid_producer_epoch;
+  constexpr std::int16_t kVersionWithEpochBump = 2;
+  constexpr std::int16_t kHighestEpoch = std::numeric_limits<std::int16_t>::max();  // can't be bumped
+  const bool ends_present_epoch = batch.producer_epoch == producer->epoch && producer->transaction_first_offset &&
+                                  batch.producer_epoch != kHighestEpoch;
+  if (transaction_version >= kVersionWithEpochBump && ends_present_epoch) return ErrorCode::invalid_producer_epoch;
   if (marker.coordinator_epoch < producer->coordinator_epoch) return ErrorCode::transaction_coordinator_fenced;
   return ErrorCode::none;
 }
@@ -123,9 +129,10 @@ std::optional<CompletedTransaction> ProducerState::apply(const BatchHeader& batc
   return apply_marker(batch, *marker);
 }
 
-std::uint64_t ProducerState::start_verification(std::int64_t producer_id) {
+std::uint64_t ProducerState::start_verification(std::int64_t producer_id, std::int16_t producer_epoch) {
   const Producer* producer = find(producer_id);
-  if (producer != nullptr && producer->transaction_first_offset) return 0;
+  if (producer != nullptr && producer_epoch < producer->epoch) return 0;
+  if (producer != nullptr && producer->in_transaction(producer_epoch)) return 0;
   std::uint64_t& guard = verifications_[producer_id];
   if (guard == 0) guard = ++last_guard_;
   return guard;

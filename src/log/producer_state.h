@@ -48,7 +48,10 @@ class ProducerState {
   // a transaction needs the one that start_verification() gave, and no marker since then.
   protocol::ErrorCode check_data(const protocol::BatchHeader& batch, AppendOrigin origin,
                                  std::optional<std::uint64_t> verification_guard = std::nullopt) const;
-  protocol::ErrorCode check_marker(const protocol::BatchHeader& batch, const ControlMarker& marker) const;
+  // With transaction.version 2 (KIP-890) each transaction ends with a higher epoch than it had, so that a marker with the
+  // present one is a late one, or the last one sent again.
+  protocol::ErrorCode check_marker(const protocol::BatchHeader& batch, const ControlMarker& marker,
+                                   std::int16_t transaction_version = 0) const;
 
   // After the append, or from the log at recovery; both without checks.
   void apply_data(const protocol::BatchHeader& batch);
@@ -58,8 +61,9 @@ class ProducerState {
 
   // KIP-890: before the first batch of a transaction, its coordinator is asked whether it knows of this partition. The
   // guard ties answer and append together: a marker in between makes it worthless, or the batch would open a
-  // transaction that nobody ends. 0: a transaction of the producer is open, nothing to ask.
-  std::uint64_t start_verification(std::int64_t producer_id);
+  // transaction that nobody ends. 0: nothing to ask, as a transaction of the producer's epoch is open (one of an epoch
+  // before waits for its marker, and is none of this batch's), or as the epoch is too old anyway.
+  std::uint64_t start_verification(std::int64_t producer_id, std::int16_t producer_epoch);
   void cancel_verification(std::int64_t producer_id, std::uint64_t guard);
 
   // The first offset of open transactions, and of completed ones whose marker the high watermark hasn't passed.
@@ -88,6 +92,8 @@ class ProducerState {
     std::int32_t coordinator_epoch = -1;
     std::optional<std::int64_t> transaction_first_offset;
 
+    // Of this epoch.
+    bool in_transaction(std::int16_t at_epoch) const { return transaction_first_offset && epoch == at_epoch; }
     std::int32_t last_sequence() const { return batches.empty() ? -1 : batches.back().last_sequence; }
   };
   const Producer* find(std::int64_t producer_id) const;

@@ -16,6 +16,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
+import org.apache.kafka.common.errors.InvalidTxnStateException;
 import org.apache.kafka.common.errors.ProducerFencedException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -150,17 +151,20 @@ public class TransactionClient {
         }
     }
 
-    /** Runs it and tells whether the producer was told that another one has its id. */
+    static boolean tellsSo(Throwable failed) {
+        // With transactions v2 the coordinator's own abort looks like the producer's: there is nothing to commit.
+        return failed instanceof ProducerFencedException || failed instanceof InvalidProducerEpochException
+            || failed instanceof InvalidTxnStateException;
+    }
+
+    /** Runs it and tells whether the producer was told that another one has its id, or that its transaction is over. */
     static boolean fenced(Runnable action) {
         try {
             action.run();
             return false;
-        } catch (ProducerFencedException | InvalidProducerEpochException fenced) {
-            return true;
-        } catch (KafkaException wrapped) {
-            Throwable cause = wrapped.getCause();
-            if (cause instanceof ProducerFencedException || cause instanceof InvalidProducerEpochException) return true;
-            throw wrapped;
+        } catch (KafkaException failed) {
+            if (tellsSo(failed) || tellsSo(failed.getCause())) return true;
+            throw failed;
         }
     }
 

@@ -280,16 +280,22 @@ TEST_F(DataPath, ApiVersionsTellsTheRegistry) {
   auto response = broker.ask<ApiVersionsResponse>(request, 4);
   ASSERT_EQ(response->api_keys.size(), served_apis().size());
   EXPECT_EQ(response->finalized_features_epoch, 0);
-  ASSERT_EQ(response->supported_features.size(), 1u);
+  ASSERT_EQ(response->supported_features.size(), 2u);
   EXPECT_EQ(response->supported_features[0].name, "group.version");
   EXPECT_EQ(response->supported_features[0].min_version, 0);
   EXPECT_EQ(response->supported_features[0].max_version, 1);
-  ASSERT_EQ(response->finalized_features.size(), 1u);
+  EXPECT_EQ(response->supported_features[1].name, "transaction.version");
+  EXPECT_EQ(response->supported_features[1].min_version, 0);
+  EXPECT_EQ(response->supported_features[1].max_version, 2);
+  ASSERT_EQ(response->finalized_features.size(), 2u);
   EXPECT_EQ(response->finalized_features[0].max_version_level, 1);
+  EXPECT_EQ(response->finalized_features[1].name, "transaction.version");
+  EXPECT_EQ(response->finalized_features[1].min_version_level, 2);
+  EXPECT_EQ(response->finalized_features[1].max_version_level, 2);
   // A lowest version of 0 can't be told before v4.
   EXPECT_TRUE(broker.ask<ApiVersionsResponse>(request, 3)->supported_features.empty());
-  EXPECT_EQ(broker.ask<ApiVersionsResponse>(request, 3)->finalized_features.size(), 1u);
-  // With another broker in the cluster, which can only be Kafka 3.9, nothing of newer groups is offered.
+  EXPECT_EQ(broker.ask<ApiVersionsResponse>(request, 3)->finalized_features.size(), 2u);
+  // With another broker in the cluster, which can only be Kafka 3.9, nothing of newer groups and transactions is offered.
   auto two = std::make_shared<metadata::ClusterMetadata>(*broker.metadata.get());
   two->brokers[7].id = 7;
   broker.metadata.set(two);

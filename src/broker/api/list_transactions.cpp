@@ -15,6 +15,7 @@ base::Task<protocol::ListTransactionsResponse> handle(RequestContext& context,
   filter.states = std::move(request.state_filters);
   filter.producer_ids = std::move(request.producer_id_filters);
   filter.running_longer_than_ms = request.duration_filter;
+  filter.id_pattern = request.transactional_id_pattern.value_or("");
   transaction::ListTransactionsResult result = context.services.transactions.list(filter);
   protocol::ListTransactionsResponse response;
   response.error_code = result.error;

@@ -35,6 +35,7 @@ base::Task<std::vector<ErrorCode>> PartitionMarkerWriter::write(transaction::Tra
   partition::AppendOptions options;
   options.origin = storage::AppendOrigin::coordinator;
   options.now_ms = clock_.wall_ms();
+  options.marker_transaction_version = marker.client_version;
   const base::Bytes batch = protocol::build_control_batch(
       marker.producer.id, marker.producer.epoch,
       marker.committed ? protocol::ControlType::commit : protocol::ControlType::abort, marker.coordinator_epoch,

@@ -97,7 +97,7 @@ constexpr std::array kServed = {
     SERVES(DescribeCluster, 0, 2),
     SERVES(DescribeProducers, 0, 0),
     SERVES(DescribeTransactions, 0, 0),
-    SERVES(ListTransactions, 0, 1),
+    SERVES(ListTransactions, 0, 2),
     SERVES(ConsumerGroupHeartbeat, 0, 1),
     SERVES(ConsumerGroupDescribe, 0, 1),
     SERVES(DescribeTopicPartitions, 0, 0),

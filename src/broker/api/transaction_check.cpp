@@ -114,7 +114,7 @@ base::Task<void> ProduceTransactions::check(RequestContext& context, const Produ
                                  ? find_partition(context, topic.topic_id, data.index)
                                  : find_partition(context, topic.name, data.index);
       if (!found.partition || !header->has_producer_id()) continue;
-      verdict.guard = found.partition->log()->start_verification(header->producer_id);
+      verdict.guard = found.partition->log()->start_verification(header->producer_id, header->producer_epoch);
       if (*verdict.guard == 0) continue;
       transaction::TopicPartition& one = check.partitions.emplace_back();
       one.topic = found.partition->name().topic;

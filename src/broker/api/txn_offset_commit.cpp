@@ -80,7 +80,7 @@ base::Task<ErrorCode> check(RequestContext& context, std::string transactional_i
   if (!verifies && wanted.client != TransactionClient::adds_implicitly) co_return ErrorCode::none;
   group::GroupCoordinator& groups = context.services.groups;
   const group::CommitVerification verification =
-      co_await groups.start_verification(std::move(group_id), producer.producer_id);
+      co_await groups.start_verification(std::move(group_id), producer.producer_id, producer.producer_epoch);
   if (verification.error != ErrorCode::none) co_return verification.error;
   producer.verification_guard = verification.guard;
   if (verification.guard == 0) co_return ErrorCode::none;

@@ -20,6 +20,7 @@ base::Task<WriteTxnMarkersResponse> handle(RequestContext& context, protocol::Wr
     marker.producer = {wanted.producer_id, wanted.producer_epoch};
     marker.committed = wanted.transaction_result;
     marker.coordinator_epoch = wanted.coordinator_epoch;
+    marker.client_version = wanted.transaction_version;
     std::vector<transaction::TopicPartition> partitions;
     for (const auto& topic : wanted.topics) {
       for (const std::int32_t number : topic.partition_indexes) {

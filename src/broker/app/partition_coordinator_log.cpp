@@ -73,9 +73,10 @@ protocol::Result<std::int64_t> PartitionCoordinatorLog::append(std::int32_t part
   return result.last_offset + 1;
 }
 
-std::uint64_t PartitionCoordinatorLog::start_verification(std::int32_t partition, std::int64_t producer_id) {
+std::uint64_t PartitionCoordinatorLog::start_verification(std::int32_t partition, std::int64_t producer_id,
+                                                          std::int16_t producer_epoch) {
   const auto found = partitions_.find(topic_, partition);
-  return found ? found->log()->start_verification(producer_id) : 0;
+  return found ? found->log()->start_verification(producer_id, producer_epoch) : 0;
 }
 
 void PartitionCoordinatorLog::cancel_verification(std::int32_t partition, std::int64_t producer_id,
@@ -86,6 +87,8 @@ void PartitionCoordinatorLog::cancel_verification(std::int32_t partition, std::i
 base::Task<protocol::ErrorCode> PartitionCoordinatorLog::await_committed(std::int32_t partition, std::int64_t end_offset) {
   const auto found = partitions_.find(topic_, partition);
   if (!found) co_return protocol::ErrorCode::not_coordinator;
+  // At once, if it can be: what comes next on the connection shall not find the transaction in the middle of a change.
+  if (found->log()->high_watermark() >= end_offset) co_return protocol::ErrorCode::none;
   const auto committed = found->committed(end_offset);
   co_return co_await committed.wait();
 }

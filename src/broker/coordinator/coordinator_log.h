@@ -28,7 +28,8 @@ class CoordinatorLog {
     return append(partition, std::move(batch), std::nullopt);
   }
   // Before a producer's first transactional batch: storage::Log::start_verification and cancel_verification.
-  virtual std::uint64_t start_verification(std::int32_t partition, std::int64_t producer_id) = 0;
+  virtual std::uint64_t start_verification(std::int32_t partition, std::int64_t producer_id,
+                                           std::int16_t producer_epoch) = 0;
   virtual void cancel_verification(std::int32_t partition, std::int64_t producer_id, std::uint64_t guard) = 0;
   // Resumes when the high watermark has reached `end_offset`, or with the error that ended the wait.
   virtual base::Task<protocol::ErrorCode> await_committed(std::int32_t partition, std::int64_t end_offset) = 0;

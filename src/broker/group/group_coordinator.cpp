@@ -275,13 +275,14 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
   co_return answers;
 }
 
-base::Task<CommitVerification> GroupCoordinator::start_verification(std::string group_id, std::int64_t producer_id) {
+base::Task<CommitVerification> GroupCoordinator::start_verification(std::string group_id, std::int64_t producer_id,
+                                                                  std::int16_t producer_epoch) {
   CommitVerification verification;
   const Impl::Place place = co_await impl_->locate(group_id, false);
   verification.error = place.error;
   verification.partition = place.partition;
   if (place.error == ErrorCode::none) {
-    verification.guard = impl_->log().start_verification(place.partition, producer_id);
+    verification.guard = impl_->log().start_verification(place.partition, producer_id, producer_epoch);
   }
   co_return verification;
 }

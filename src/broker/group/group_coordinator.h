@@ -107,7 +107,8 @@ class GroupCoordinator {
   base::Task<ErrorCode> heartbeat(std::string group_id, MemberIdentity who, std::int32_t generation);
   base::Task<LeaveResult> leave(std::string group_id, std::vector<MemberIdentity> members);
   base::Task<std::vector<ErrorCode>> commit_offsets(CommitRequest request);  // one code for each commit
-  base::Task<CommitVerification> start_verification(std::string group_id, std::int64_t producer_id);
+  base::Task<CommitVerification> start_verification(std::string group_id, std::int64_t producer_id,
+                                                  std::int16_t producer_epoch);
   void cancel_verification(const CommitVerification& verification, std::int64_t producer_id);
   // The marker of the producer's transaction is committed to this partition of __consumer_offsets.
   void transaction_ended(std::int64_t producer_id, std::int32_t partition, bool committed);

@@ -100,6 +100,7 @@ storage::AppendResult Partition::append(base::MutableByteView records, const App
   context.origin = options.origin;
   context.now_ms = options.now_ms;
   context.verification_guard = options.verification_guard;
+  context.marker_transaction_version = options.marker_transaction_version;
   result = log_->append_as_leader(records, context);
   if (result.ok() && !result.duplicate) {
     // The end of a transaction, which comes from its coordinator, lets readers see what came long before it.

@@ -29,6 +29,7 @@ struct AppendOptions {
   storage::AppendOrigin origin = storage::AppendOrigin::client;
   std::int64_t now_ms = 0;
   std::optional<std::uint64_t> verification_guard;  // see storage::AppendContext
+  std::int16_t marker_transaction_version = 0;      // likewise
 };
 
 struct FetchOptions {

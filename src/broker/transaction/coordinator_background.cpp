@@ -159,7 +159,24 @@ void TransactionCoordinator::Impl::install(std::int32_t partition, std::int32_t 
   if (own_thread_ && !completions.empty()) timer_.cancel();  // on its thread
 }
 
-base::Task<void> TransactionCoordinator::Impl::abort(EntryPtr entry, EndStep step) {
+base::Task<void> TransactionCoordinator::Impl::abort(EntryPtr entry) {
+  std::optional<std::int64_t> fresh_producer_id;
+  EndStep step;
+  for (;;) {
+    {
+      std::lock_guard lock(entry->mutex);
+      if (!entry->transaction.timed_out(now_ms())) co_return;
+      step = start_fence(*entry, fresh_producer_id);
+    }
+    if (!step.needs_producer_id) break;
+    const auto producer_id = co_await environment_.producer_ids.next();
+    if (!producer_id) {
+      base::log_warn(kLogger, "Rollback of ongoing transaction for transactional id {} has to wait for a producer id: {}",
+                     entry->id, protocol::name_of(producer_id.error()));
+      co_return;  // the next check tries again
+    }
+    fresh_producer_id = *producer_id;
+  }
   const ProducerResult result = co_await finish_end(entry, std::move(step));
   if (result.error == ErrorCode::none) {
     base::log_info(kLogger, "Completed rollback of ongoing transaction for transactional id {} due to timeout",
@@ -173,7 +190,7 @@ base::Task<void> TransactionCoordinator::Impl::abort(EntryPtr entry, EndStep ste
 void TransactionCoordinator::Impl::abort_timed_out(std::vector<base::Task<void>>& jobs) {
   for (const EntryPtr& entry : all_entries()) {
     std::lock_guard lock(entry->mutex);
-    if (entry->transaction.timed_out(now_ms())) jobs.push_back(abort(entry, start_fence(*entry)));
+    if (entry->transaction.timed_out(now_ms())) jobs.push_back(abort(entry));
   }
 }
 

@@ -170,14 +170,15 @@ TransactionCoordinator::Impl::EndStep TransactionCoordinator::Impl::start_end(
   return step;
 }
 
-TransactionCoordinator::Impl::EndStep TransactionCoordinator::Impl::start_fence(Entry& entry) {
+TransactionCoordinator::Impl::EndStep TransactionCoordinator::Impl::start_fence(
+    Entry& entry, std::optional<std::int64_t> fresh_producer_id) {
   EndTransactionRequest request;
   request.transactional_id = entry.id;
   request.producer = entry.transaction.fenced().producer();
   request.client_version = entry.transaction.image().client_version;
   entry.transaction.begin_fence();
-  EndStep step = start_end(entry, request, false, std::nullopt);
-  if (step.answer.error != ErrorCode::none) entry.transaction.abandon();
+  EndStep step = start_end(entry, request, false, fresh_producer_id);
+  if (step.answer.error != ErrorCode::none || step.needs_producer_id) entry.transaction.abandon();
   return step;
 }
 
@@ -202,6 +203,7 @@ Completion TransactionCoordinator::Impl::begin_completion(const EntryPtr& entry)
   completion.marker.producer = image.producer();
   completion.marker.committed = image.state == TransactionState::prepare_commit;
   completion.marker.coordinator_epoch = entry->coordinator_epoch;
+  completion.marker.client_version = image.client_version;
   completion.remaining.assign(image.partitions.begin(), image.partitions.end());
   entry->transaction.begin(completion.marker.committed ? TransactionState::complete_commit
                                                        : TransactionState::complete_abort);

@@ -84,8 +84,8 @@ class TransactionCoordinator::Impl {
   };
   EndStep start_end(Entry& entry, const EndTransactionRequest& request, bool from_client,
                     std::optional<std::int64_t> fresh_producer_id);
-  // Aborts an ongoing transaction and locks its producer out.
-  EndStep start_fence(Entry& entry);
+  // Aborts an ongoing transaction and locks its producer out. The same way.
+  EndStep start_fence(Entry& entry, std::optional<std::int64_t> fresh_producer_id);
   base::Task<ProducerResult> finish_end(EntryPtr entry, EndStep step);
 
   void elected(std::int32_t partition);
@@ -114,7 +114,7 @@ class TransactionCoordinator::Impl {
   std::vector<Completion> take_due_completions();
 
   void abort_timed_out(std::vector<base::Task<void>>& jobs);
-  base::Task<void> abort(EntryPtr entry, EndStep step);
+  base::Task<void> abort(EntryPtr entry);
   void forget_expired();
   void forget(const EntryPtr& entry);
   std::int64_t milliseconds_to_wait();

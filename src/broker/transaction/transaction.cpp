@@ -50,7 +50,7 @@ protocol::Result<InitDecision> Transaction::init(const InitProducerIdRequest& re
   if (is_prepared(image_.state)) return ErrorCode::concurrent_transactions;
   InitDecision decision;
   if (image_.state == TransactionState::ongoing) {
-    if (image_.producer_epoch == kHighestEpoch) return ErrorCode::unknown_server_error;
+    if (!can_fence()) return ErrorCode::unknown_server_error;
     decision.kind = InitDecision::Kind::abort_first;
     decision.next = fenced();
     return decision;
@@ -64,6 +64,8 @@ protocol::Result<InitDecision> Transaction::init(const InitProducerIdRequest& re
   next.previous_producer_id = image_.producer_id;
   next.next_producer_id = kNoProducerId;
   if (!epoch_exhausted()) return next_epoch(request, std::move(next));
+  // As both Kafkas answer a producer that isn't the one whose epoch is used up.
+  if (request.expected && request.expected->epoch != image_.producer_epoch) return ErrorCode::unknown_server_error;
   if (!fresh_producer_id) {
     decision.kind = InitDecision::Kind::needs_producer_id;
     return decision;
@@ -98,12 +100,15 @@ ErrorCode Transaction::check_producer(const ProducerIdentity& producer) const {
   return producer.epoch == image_.producer_epoch ? ErrorCode::none : ErrorCode::producer_fenced;
 }
 
+// What is in the middle of a transition is told so first, as Kafka 4.3.1 does and 3.9.2 doesn't: a producer that goes on
+// under another id may be here before its last transaction is marked as complete, which would make a stranger of it.
 protocol::Result<std::optional<TransactionImage>> Transaction::add(const ProducerIdentity& producer,
                                                                    const std::vector<TopicPartition>& partitions,
                                                                    std::int16_t client_version,
                                                                    std::int64_t now_ms) const {
+  if (in_transition() && !dead()) return ErrorCode::concurrent_transactions;
   if (ErrorCode error = check_producer(producer); error != ErrorCode::none) return error;
-  if (in_transition() || is_prepared(image_.state)) return ErrorCode::concurrent_transactions;
+  if (is_prepared(image_.state)) return ErrorCode::concurrent_transactions;
   std::optional<TransactionImage> next;
   const bool ongoing = image_.state == TransactionState::ongoing;
   const auto known = [this](const TopicPartition& one) { return image_.partitions.contains(one); };
@@ -130,75 +135,54 @@ protocol::Result<std::vector<ErrorCode>> Transaction::verify(const ProducerIdent
   return errors;
 }
 
-// With version 2 the end of a transaction bumps the epoch, so that a retry names the one before. Where an epoch was
-// used up, the transaction goes on under another producer id from 0.
-bool Transaction::is_retry_of_end(const ProducerIdentity& producer) const {
-  if (producer.id == image_.producer_id && image_.producer_epoch == one_higher(producer.epoch)) {
-    // The highest epoch without a next producer id comes of fencing.
-    return image_.producer_epoch != kHighestEpoch || image_.next_producer_id != kNoProducerId;
-  }
-  return producer.id == image_.previous_producer_id && producer.epoch == kLastProducerEpoch &&
-         image_.producer_epoch == 0;
-}
-
-ErrorCode Transaction::check_ending_epoch(const EndTransactionRequest& request, bool from_client) const {
-  const std::int16_t epoch = request.producer.epoch;
-  bool valid = false;
-  if (!speaks_version_2()) {
-    valid = from_client ? epoch == image_.producer_epoch : epoch >= image_.producer_epoch;
-  } else if (is_prepared(image_.state)) {
-    valid = is_retry_of_end(request.producer);
-  } else if (is_complete(image_.state)) {
-    valid = epoch == image_.producer_epoch || is_retry_of_end(request.producer);
-  } else {
-    valid = epoch == image_.producer_epoch;
-  }
-  return valid ? ErrorCode::none : ErrorCode::producer_fenced;
-}
-
 protocol::Result<EndDecision> Transaction::end(const EndTransactionRequest& request, bool from_client,
                                                std::optional<std::int64_t> fresh_producer_id,
                                                std::int64_t now_ms) const {
   if (dead()) return ErrorCode::not_coordinator;
-  const bool lost_producer_id = speaks_version_2() && is_retry_of_end(request.producer);
-  if (request.producer.id != image_.producer_id && !lost_producer_id) return ErrorCode::invalid_producer_id_mapping;
-  if (ErrorCode error = check_ending_epoch(request, from_client); error != ErrorCode::none) return error;
-  if (in_transition() && !fencing()) return ErrorCode::concurrent_transactions;
-  switch (image_.state) {
-    case TransactionState::ongoing:
-      return prepare(request, fresh_producer_id, now_ms);
-    case TransactionState::complete_commit:
-    case TransactionState::complete_abort:
-      return end_again(request, fresh_producer_id, now_ms);
-    case TransactionState::prepare_commit:
-    case TransactionState::prepare_abort: {
-      const bool same = request.commit == (image_.state == TransactionState::prepare_commit);
-      return same ? ErrorCode::concurrent_transactions : ErrorCode::invalid_txn_state;
-    }
-    case TransactionState::empty:
-      // With version 2, a producer may abort before the broker has heard of any partition.
-      if (request.client_version >= kVersionWithEpochBump && !request.commit) {
-        return prepare(request, fresh_producer_id, now_ms);
-      }
-      return ErrorCode::invalid_txn_state;
-    case TransactionState::dead:
-    case TransactionState::prepare_epoch_fence:
-      break;
+  if (request.client_version >= kVersionWithEpochBump) {
+    return end_version_2(request, from_client, fresh_producer_id, now_ms);
   }
-  return ErrorCode::unknown_server_error;
+  if (request.producer.id != image_.producer_id) return ErrorCode::invalid_producer_id_mapping;
+  const std::int16_t epoch = request.producer.epoch;
+  if (from_client ? epoch != image_.producer_epoch : epoch < image_.producer_epoch) return ErrorCode::producer_fenced;
+  if (in_transition() && !fencing()) return ErrorCode::concurrent_transactions;
+  if (image_.state == TransactionState::ongoing) return prepare(request, fresh_producer_id, now_ms);
+  if (is_prepared(image_.state)) return end_of_prepared(request.commit);
+  const bool same = is_complete(image_.state) && request.commit == (image_.state == TransactionState::complete_commit);
+  if (!same) return ErrorCode::invalid_txn_state;
+  return done_before();
 }
 
-protocol::Result<EndDecision> Transaction::end_again(const EndTransactionRequest& request,
-                                                     std::optional<std::int64_t> fresh_producer_id,
-                                                     std::int64_t now_ms) const {
-  const bool same = request.commit == (image_.state == TransactionState::complete_commit);
-  const bool version_2 = request.client_version >= kVersionWithEpochBump;
-  const bool retry = speaks_version_2() ? is_retry_of_end(request.producer) : same;
-  if (version_2 && !retry) {  // the next transaction's end, which has no partitions
-    if (request.commit) return ErrorCode::invalid_txn_state;
-    return prepare(request, fresh_producer_id, now_ms);
+// With version 2 the end of a transaction bumps the epoch, so that a retry names the one before. Where an epoch was
+// used up, the transaction goes on under another producer id from 0. The present epoch means the next transaction's
+// end, which may be an abort before the broker has heard of any partition.
+protocol::Result<EndDecision> Transaction::end_version_2(const EndTransactionRequest& request, bool from_client,
+                                                         std::optional<std::int64_t> fresh_producer_id,
+                                                         std::int64_t now_ms) const {
+  if (in_transition() && !fencing()) return ErrorCode::concurrent_transactions;
+  const std::int16_t epoch = request.producer.epoch;
+  const bool bumped = !fencing() && image_.producer_epoch == epoch + 1;
+  const bool overflown = !fencing() && request.producer.id == image_.previous_producer_id &&
+                         epoch == kLastProducerEpoch && image_.producer_epoch == 0;
+  if (request.producer.id != image_.producer_id && !overflown) return ErrorCode::invalid_producer_id_mapping;
+  const bool present = fencing() && !from_client ? epoch >= image_.producer_epoch : epoch == image_.producer_epoch;
+  if (is_prepared(image_.state)) return bumped ? end_of_prepared(request.commit) : ErrorCode::producer_fenced;
+  if (is_complete(image_.state) && (bumped || overflown)) {
+    const bool same = request.commit == (image_.state == TransactionState::complete_commit);
+    if (!same) return ErrorCode::invalid_txn_state;
+    return done_before();
   }
-  if (!same) return ErrorCode::invalid_txn_state;
+  if (!present) return ErrorCode::producer_fenced;
+  if (image_.state != TransactionState::ongoing && request.commit) return ErrorCode::invalid_txn_state;
+  return prepare(request, fresh_producer_id, now_ms);
+}
+
+ErrorCode Transaction::end_of_prepared(bool commit) const {
+  const bool same = commit == (image_.state == TransactionState::prepare_commit);
+  return same ? ErrorCode::concurrent_transactions : ErrorCode::invalid_txn_state;
+}
+
+EndDecision Transaction::done_before() const {
   EndDecision decision;
   decision.kind = EndDecision::Kind::done_before;
   decision.answer = image_.producer();
@@ -209,24 +193,22 @@ protocol::Result<EndDecision> Transaction::prepare(const EndTransactionRequest& 
                                                    std::optional<std::int64_t> fresh_producer_id,
                                                    std::int64_t now_ms) const {
   EndDecision decision;
-  const bool bumps = request.client_version >= kVersionWithEpochBump;
   decision.fences = fencing() && !request.commit;
   TransactionImage next = image_;
   next.previous_producer_id = image_.producer_id;
-  if (decision.fences) {
+  if (request.client_version >= kVersionWithEpochBump) {  // which fences as well
+    if (epoch_exhausted()) {
+      if (!fresh_producer_id) {
+        decision.kind = EndDecision::Kind::needs_producer_id;
+        return decision;
+      }
+      next.next_producer_id = *fresh_producer_id;
+    }
+    next.last_producer_epoch = image_.producer_epoch;
+    if (image_.producer_epoch < kHighestEpoch) next.producer_epoch = one_higher(image_.producer_epoch);
+  } else if (decision.fences) {
     next.producer_epoch = request.producer.epoch;
     next.last_producer_epoch = kNoProducerEpoch;
-  }
-  if (bumps && !fencing() && epoch_exhausted()) {
-    if (!fresh_producer_id) {
-      decision.kind = EndDecision::Kind::needs_producer_id;
-      return decision;
-    }
-    next.next_producer_id = *fresh_producer_id;
-  }
-  if (bumps && next.producer_epoch < kHighestEpoch) {
-    next.last_producer_epoch = next.producer_epoch;
-    next.producer_epoch = one_higher(next.producer_epoch);
   }
   next.client_version = request.client_version;
   if (image_.state != TransactionState::ongoing) {
@@ -258,14 +240,17 @@ TransactionImage Transaction::completed(std::int64_t now_ms) const {
 
 TransactionImage Transaction::fenced() const {
   TransactionImage next = image_;
-  if (!fence_failed_) next.producer_epoch = one_higher(image_.producer_epoch);
+  if (!fence_failed_ && image_.producer_epoch < kHighestEpoch) next.producer_epoch = one_higher(image_.producer_epoch);
   next.last_producer_epoch = kNoProducerEpoch;
   return next;
 }
 
+// Version 2 goes on from the highest epoch, too, if it ever gets there.
+bool Transaction::can_fence() const { return ends_bump_epoch() || image_.producer_epoch < kHighestEpoch; }
+
 bool Transaction::timed_out(std::int64_t now_ms) const {
   return image_.state == TransactionState::ongoing && !in_transition() &&
-         image_.start_ms + image_.timeout_ms < now_ms && image_.producer_epoch < kHighestEpoch;
+         image_.start_ms + image_.timeout_ms < now_ms && can_fence();
 }
 
 bool Transaction::expired(std::int64_t now_ms, std::int64_t expiration_ms) const {
@@ -284,9 +269,11 @@ void Transaction::complete(TransactionImage next) {
   pending_.reset();
 }
 
-// A fence whose record could not be written stays in the epoch: Kafka fences with the same one again.
+// A fence whose record could not be written is tried with the same epoch again. Before version 2 it stays in the epoch.
 void Transaction::abandon(bool fence_failed) {
-  if (fence_failed) {
+  if (fence_failed && ends_bump_epoch()) {
+    fence_failed_ = true;
+  } else if (fence_failed) {
     if (!fence_failed_) image_.producer_epoch = one_higher(image_.producer_epoch);
     image_.last_producer_epoch = kNoProducerEpoch;
     fence_failed_ = true;

@@ -82,13 +82,14 @@ class Transaction {
   bool is_own(const ProducerIdentity& producer) const;
   Result<InitDecision> next_epoch(const InitProducerIdRequest& request, TransactionImage next) const;
   ErrorCode check_producer(const ProducerIdentity& producer) const;
-  ErrorCode check_ending_epoch(const EndTransactionRequest& request, bool from_client) const;
-  bool speaks_version_2() const { return !fencing() && image_.client_version >= kVersionWithEpochBump; }
-  bool is_retry_of_end(const ProducerIdentity& producer) const;
+  bool ends_bump_epoch() const { return image_.client_version >= kVersionWithEpochBump; }
+  bool can_fence() const;
+  Result<EndDecision> end_version_2(const EndTransactionRequest& request, bool from_client,
+                                    std::optional<std::int64_t> fresh_producer_id, std::int64_t now_ms) const;
+  ErrorCode end_of_prepared(bool commit) const;
+  EndDecision done_before() const;
   Result<EndDecision> prepare(const EndTransactionRequest& request, std::optional<std::int64_t> fresh_producer_id,
                               std::int64_t now_ms) const;
-  Result<EndDecision> end_again(const EndTransactionRequest& request, std::optional<std::int64_t> fresh_producer_id,
-                                std::int64_t now_ms) const;
 
   TransactionImage image_;
   std::optional<TransactionState> pending_;

@@ -1,5 +1,7 @@
 #include "broker/transaction/transaction_coordinator.h"
 
+#include <re2/re2.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -8,6 +10,18 @@
 #include "broker/transaction/coordinator_impl.h"
 
 namespace broker::transaction {
+namespace {
+
+constexpr std::int64_t kPatternBytesMax = 1 << 20;  // compiled
+
+RE2::Options pattern_options() {
+  RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(kPatternBytesMax);
+  return options;
+}
+
+}  // namespace
 
 TransactionLimits limits_from(const config::BrokerConfig& config) {
   TransactionLimits limits;
@@ -54,7 +68,8 @@ base::Task<ProducerResult> TransactionCoordinator::init_producer_id(InitProducer
       result.error = decided.error();
       if (!decided) co_return result;
       if (decided->kind == InitDecision::Kind::abort_first) {
-        fence = impl.start_fence(*entry);
+        Impl::EndStep step = impl.start_fence(*entry, fresh_producer_id);
+        if (!step.needs_producer_id) fence = std::move(step);
       } else if (decided->kind == InitDecision::Kind::assign) {
         result.producer = decided->next.producer();
         pending = impl.append(*entry, std::move(decided->next));
@@ -152,6 +167,11 @@ ListTransactionsResult TransactionCoordinator::list(const TransactionFilter& fil
     result.error = ErrorCode::coordinator_load_in_progress;
     return result;
   }
+  const RE2 pattern(filter.id_pattern, pattern_options());
+  if (!pattern.ok()) {
+    result.error = ErrorCode::invalid_regular_expression;
+    return result;
+  }
   std::set<TransactionState> states;
   for (const std::string& name : filter.states) {
     if (const auto state = state_named(name)) {
@@ -170,6 +190,7 @@ ListTransactionsResult TransactionCoordinator::list(const TransactionFilter& fil
   for (const EntryPtr& entry : impl_->all_entries()) {
     std::lock_guard lock(entry->mutex);
     const TransactionImage& image = entry->transaction.image();
+    if (!filter.id_pattern.empty() && !RE2::FullMatch(entry->id, pattern)) continue;
     if (wanted(image)) result.transactions.push_back({entry->id, image.producer_id, image.state});
   }
   return result;

@@ -175,6 +175,63 @@ TEST_F(Coordinator, GoesOnWhereAnotherLeftOff) {
   EXPECT_EQ(init().producer, (ProducerIdentity{1000, 1}));
 }
 
+// Transactions v2: the answer to the end names another producer id, which may ask for more before the rest is done.
+TEST_F(Coordinator, AUsedUpEpochGoesOnUnderANewProducerId) {
+  TransactionRecord last;
+  last.transactional_id = "t";
+  last.image.emplace();
+  last.image->producer_id = 7;
+  last.image->producer_epoch = kLastProducerEpoch;
+  last.image->timeout_ms = 60'000;
+  coordinator::CoordinatorLog& topic = log;
+  const std::int32_t partition = coordinator::partition_of("t", 50);
+  ASSERT_TRUE(topic.append(partition, coordinator::build_batch({to_record(last)}, clock.wall_ms())));
+  log.commit_all();
+  const ProducerIdentity old{7, kLastProducerEpoch}, next{1000, 0};
+  const auto add_v2 = [&](const ProducerIdentity& producer) {
+    return run(transactions->add_partitions("t", producer, {a0}, kVersionWithEpochBump));
+  };
+  EXPECT_EQ(add_v2(old), ErrorCode::none);
+  markers.errors[a0] = ErrorCode::not_leader_or_follower;
+  EndTransactionRequest request = ending(old, true);
+  request.client_version = kVersionWithEpochBump;
+  const ProducerResult ended = run(transactions->end(request));
+  EXPECT_EQ(ended.error, ErrorCode::none);
+  EXPECT_EQ(ended.producer, next);
+  EXPECT_EQ(add_v2(next), ErrorCode::concurrent_transactions) << "it isn't a stranger";
+  restart();
+  EXPECT_EQ(add_v2(next), ErrorCode::concurrent_transactions);
+  markers.errors.clear();
+  pass(1000);
+  ASSERT_EQ(markers.written[a0].size(), 1u);
+  EXPECT_EQ(markers.written[a0][0].producer, (ProducerIdentity{7, 32767}));
+  EXPECT_EQ(run(transactions->end(request)).producer, next) << "a retry";
+  EXPECT_EQ(add_v2(next), ErrorCode::none);
+}
+
+TEST_F(Coordinator, AFenceMayNeedAProducerIdAsWell) {
+  TransactionRecord last;
+  last.transactional_id = "t";
+  last.image.emplace();
+  last.image->producer_id = 7;
+  last.image->producer_epoch = kLastProducerEpoch;
+  last.image->timeout_ms = 1000;
+  coordinator::CoordinatorLog& topic = log;
+  const std::int32_t partition = coordinator::partition_of("t", 50);
+  ASSERT_TRUE(topic.append(partition, coordinator::build_batch({to_record(last)}, clock.wall_ms())));
+  log.commit_all();
+  const ProducerIdentity old{7, kLastProducerEpoch};
+  ASSERT_EQ(run(transactions->add_partitions("t", old, {a0}, kVersionWithEpochBump)), ErrorCode::none);
+  producer_ids.error = ErrorCode::coordinator_not_available;
+  pass(limits.abort_check_interval_ms);
+  EXPECT_EQ(state(), TransactionState::ongoing) << "nothing is done by halves";
+  EXPECT_EQ(init().error, ErrorCode::coordinator_not_available);
+  producer_ids.error = ErrorCode::none;
+  pass(limits.abort_check_interval_ms);
+  EXPECT_EQ(state(), TransactionState::complete_abort);
+  EXPECT_EQ(init().producer, (ProducerIdentity{1000, 1}));
+}
+
 TEST_F(Coordinator, NothingIsAnsweredBeforeItIsCommitted) {
   const ProducerResult me = init();
   log.commits_by_itself = false;
@@ -277,6 +334,13 @@ TEST_F(Coordinator, Lists) {
   EXPECT_EQ(ids(filter), Ids{"two"});
   filter.running_longer_than_ms = 500;
   EXPECT_EQ(ids(filter), Ids());
+  filter = TransactionFilter();
+  filter.id_pattern = "o.*";
+  EXPECT_EQ(ids(filter), Ids{"one"});
+  filter.id_pattern = "n";
+  EXPECT_EQ(ids(filter), Ids()) << "all of the id";
+  filter.id_pattern = "(";
+  EXPECT_EQ(transactions->list(filter).error, ErrorCode::invalid_regular_expression);
 }
 
 }  // namespace

@@ -46,6 +46,9 @@ struct Sim {
     request.client_version = image().client_version;
     transaction.begin_fence();
     auto decided = transaction.end(request, false, std::nullopt, now_ms);
+    if (decided && decided->kind == EndDecision::Kind::needs_producer_id) {
+      decided = transaction.end(request, false, next_producer_id++, now_ms);
+    }
     ASSERT_TRUE(decided);
     EXPECT_TRUE(decided->fences);
     take(decided->next);
@@ -120,6 +123,9 @@ TEST(Transaction, NothingHappensInTheMiddleOfATransition) {
   EXPECT_EQ(sim.init(), ErrorCode::concurrent_transactions);
   EXPECT_EQ(sim.add(me, {kA0}), ErrorCode::concurrent_transactions);
   EXPECT_EQ(sim.end(me, true), ErrorCode::concurrent_transactions);
+  EXPECT_EQ(sim.end({8, 0}, true), ErrorCode::invalid_producer_id_mapping);
+  EXPECT_EQ(sim.end({8, 0}, true, 2), ErrorCode::concurrent_transactions) << "it may be the id to come";
+  EXPECT_EQ(sim.add({8, 0}, {kA0}, 2), ErrorCode::concurrent_transactions) << "likewise";
   EXPECT_FALSE(sim.transaction.expired(sim.now_ms + 1'000'000, 1));
   sim.transaction.abandon();
   EXPECT_EQ(sim.add(me, {kA0}), ErrorCode::none);
@@ -193,6 +199,7 @@ TEST(Transaction, AUsedUpEpochMeansANewProducerId) {
   TransactionImage image = sim.image();
   image.producer_epoch = kLastProducerEpoch;
   sim.take(image);
+  EXPECT_EQ(sim.init(ProducerIdentity{7, 5}), ErrorCode::unknown_server_error) << "not one that was fenced long ago";
   EXPECT_EQ(sim.init(ProducerIdentity{7, kLastProducerEpoch}), ErrorCode::none);
   EXPECT_EQ(sim.image().producer(), (ProducerIdentity{100, 0}));
   EXPECT_EQ(sim.image().previous_producer_id, 7);
@@ -280,19 +287,64 @@ TEST(TransactionV2, AUsedUpEpochGoesOnUnderANewProducerId) {
   EXPECT_EQ(sim.add({100, 0}, {kA0}, 2), ErrorCode::none);
 }
 
-TEST(TransactionV2, AFencedProducerIsNotTakenForARetry) {
+// The coordinator's own abort bumps the epoch once, as any other end does, so that it looks like the producer's own.
+TEST(TransactionV2, AFenceIsAnAbortToItsProducer) {
   Sim sim;
   sim.init();
   sim.add({7, 0}, {kA0}, 2);
   sim.fence();
+  EXPECT_EQ(sim.image().producer(), (ProducerIdentity{7, 1}));
+  EXPECT_EQ(sim.image().last_producer_epoch, 0);
+  EXPECT_EQ(sim.end({7, 0}, true, 2), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(sim.end({7, 0}, false, 2), ErrorCode::none);
+  EXPECT_EQ(sim.answer, (ProducerIdentity{7, 1}));
+  EXPECT_EQ(sim.end({7, 0}, false), ErrorCode::producer_fenced) << "not so with version 1";
+  EXPECT_EQ(sim.init(ProducerIdentity{7, 0}), ErrorCode::none) << "nor is it by KIP-360";
+  EXPECT_EQ(sim.image().producer(), (ProducerIdentity{7, 1}));
+  EXPECT_EQ(sim.init(), ErrorCode::none) << "but by an heir";
   EXPECT_EQ(sim.end({7, 0}, false, 2), ErrorCode::producer_fenced);
-  EXPECT_EQ(sim.end({7, 0}, true, 2), ErrorCode::producer_fenced);
+  EXPECT_EQ(sim.end({7, 1}, false, 2), ErrorCode::producer_fenced);
+}
+
+TEST(TransactionV2, AFenceGoesOnUnderANewProducerId) {
+  Sim sim;
   TransactionImage image = sim.image();
   image.producer_epoch = kLastProducerEpoch;
   sim.take(image);
   sim.add({7, kLastProducerEpoch}, {kA0}, 2);
   sim.fence();
-  EXPECT_EQ(sim.end({7, kLastProducerEpoch}, false, 2), ErrorCode::producer_fenced);
+  EXPECT_EQ(sim.image().producer(), (ProducerIdentity{100, 0}));
+  EXPECT_EQ(sim.end({7, kLastProducerEpoch}, true, 2), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(sim.end({7, kLastProducerEpoch}, false, 2), ErrorCode::none);
+  EXPECT_EQ(sim.answer, (ProducerIdentity{100, 0}));
+}
+
+// It can't come to this, but if it does the id isn't stuck.
+TEST(TransactionV2, TheHighestEpochIsAbortedToo) {
+  Sim sim;
+  TransactionImage image = sim.image();
+  image.producer_epoch = 32767;
+  sim.take(image);
+  sim.add({7, 32767}, {kA0}, 2);
+  EXPECT_TRUE(sim.transaction.timed_out(sim.now_ms + 1'000'000));
+  EXPECT_EQ(sim.init(), ErrorCode::concurrent_transactions);
+  EXPECT_EQ(sim.image().producer(), (ProducerIdentity{100, 0}));
+  image.client_version = 0;
+  sim.take(image);
+  sim.add({7, 32767}, {kA0});
+  EXPECT_FALSE(sim.transaction.timed_out(sim.now_ms + 1'000'000)) << "as Kafka 3.9.2";
+  EXPECT_EQ(sim.init(), ErrorCode::unknown_server_error);
+}
+
+TEST(TransactionV2, AFenceThatFailsIsTriedAgain) {
+  Sim sim;
+  sim.init();
+  sim.add({7, 0}, {kA0}, 2);
+  sim.transaction.begin_fence();
+  sim.transaction.abandon(true);
+  EXPECT_EQ(sim.image().producer_epoch, 0);
+  sim.fence();
+  EXPECT_EQ(sim.image().producer_epoch, 1);
 }
 
 }  // namespace

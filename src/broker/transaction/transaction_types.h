@@ -75,6 +75,7 @@ struct TransactionMarker {
   ProducerIdentity producer;
   bool committed = false;
   std::int32_t coordinator_epoch = -1;
+  std::int16_t client_version = 0;  // transaction.version
 };
 
 struct InitProducerIdRequest {
@@ -110,6 +111,7 @@ struct TransactionFilter {
   std::vector<std::string> states;  // names; unknown ones are told apart in the answer
   std::vector<std::int64_t> producer_ids;
   std::int64_t running_longer_than_ms = -1;  // -1: any
+  std::string id_pattern;                    // a regular expression for whole ids; empty: any
 };
 struct TransactionListing {
   std::string transactional_id;

@@ -34,7 +34,9 @@ class MemoryLog final : public CoordinatorLog {
     to.batches.push_back(std::move(batch));
     return to.end_offset;
   }
-  std::uint64_t start_verification(std::int32_t, std::int64_t) override { return verification_guard; }
+  std::uint64_t start_verification(std::int32_t, std::int64_t, std::int16_t) override {
+    return verification_guard;
+  }
   void cancel_verification(std::int32_t, std::int64_t, std::uint64_t) override { ++verifications_cancelled; }
   base::Task<protocol::ErrorCode> await_committed(std::int32_t, std::int64_t) override {
     std::unique_lock lock(mutex_);
