@@ -27,7 +27,7 @@ void fill(DescribeGroupsResponse::DescribedGroup& to, const group::GroupSummary&
   to.protocol_data = from.protocol;
   if (from.error == protocol::ErrorCode::none && !from.found && version >= kFirstVersionWithNotFound) {
     to.error_code = protocol::ErrorCode::group_id_not_found;
-    to.error_message = "Group " + to.group_id + " not found.";
+    to.error_message = "Group " + to.group_id + (from.is_consumer ? " is not a classic group." : " not found.");
   }
   for (const group::MemberSummary& member : from.members) {
     auto& one = to.members.emplace_back();

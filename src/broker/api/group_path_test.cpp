@@ -329,6 +329,11 @@ TEST_F(GroupPath, NewerGroupsInAllVersions) {
     EXPECT_EQ(described.groups[1].error_code, ErrorCode::group_id_not_found);
     EXPECT_EQ(described.groups[1].error_message, "Group none not found.");
 
+    DescribeGroupsRequest classic;
+    classic.groups = {"g"};
+    EXPECT_EQ(ask<DescribeGroupsResponse>(classic, 5).groups.at(0).group_state, "Dead");
+    EXPECT_EQ(ask<DescribeGroupsResponse>(classic, 6).groups.at(0).error_message, "Group g is not a classic group.");
+
     ListGroupsRequest list;
     list.types_filter = {"consumer"};
     EXPECT_EQ(ask<ListGroupsResponse>(list, 5).groups.at(0).group_type, "consumer");

@@ -371,6 +371,7 @@ base::Task<GroupSummary> GroupCoordinator::describe(std::string group_id) {
   }
   std::lock_guard lock(group->mutex);
   if (group->consumers) {
+    summary.is_consumer = true;
     summary.state = name_of(GroupState::dead);
     co_return summary;
   }

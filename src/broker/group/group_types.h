@@ -142,6 +142,7 @@ struct MemberSummary {
 struct GroupSummary {
   ErrorCode error = ErrorCode::none;
   bool found = false;
+  bool is_consumer = false;  // not found, as it is of the newer protocol
   std::string state;  // empty with an error; "Dead" for a group that isn't there
   std::string protocol_type;
   std::string protocol;
