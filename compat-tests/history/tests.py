@@ -1,0 +1,115 @@
+"""Concurrent transactional clients, a broker that is killed and paused under them, and a look at what came of it.
+
+HISTORY_SECONDS in the environment makes it longer, HISTORY_SEED another one. A history that isn't clean stays in the
+test's directory; history/check.py FILE says again what is wrong with it."""
+import importlib.util
+import os
+import pathlib
+import random
+import signal
+import time
+
+from harness import jars
+from harness.context import expect_equal
+from harness.kraft import Kraft
+from harness.process import Failure, wait_until
+
+_spec = importlib.util.spec_from_file_location("history_check", pathlib.Path(__file__).with_name("check.py"))
+checker = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(checker)
+
+SECONDS = float(os.environ.get("HISTORY_SECONDS", "120" if os.environ.get("MILENA_LONG") else "9"))
+SEED = int(os.environ.get("HISTORY_SEED", "20261129"))
+VERSIONS = {"v1": "3.9.2", "v2": "4.3.1"}  # of the transactions, and the clients that speak them
+SETTINGS = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 300, "group.min.session.timeout.ms": 1000}
+
+
+def new_broker(context):
+    if context.target == "kafka":
+        made = Kraft(context.work / "kafka", SETTINGS).start()
+        context.brokers.append(made)
+        return made
+    return context.new_broker(SETTINGS)
+
+
+def restart(broker):
+    """The old session may own the broker's znode for a while."""
+    def started():
+        try:
+            return broker.start()
+        except Failure:
+            return None
+    wait_until("the broker to start again", started, guard_s=60, pause_s=0.5)
+
+
+def trouble(context, broker, clients):
+    """Until the writers are done: each next thing that happens to the broker is the seed's."""
+    dice, counts = random.Random(SEED), {"kill": 0, "pause": 0}
+    while not all("written" in client.text() for client in clients):
+        check_alive(clients)
+        time.sleep(0.4 + dice.random() * 1.6)
+        kind = "kill" if dice.random() < 0.4 else "pause"
+        counts[kind] += 1
+        if kind == "kill":
+            context.say("kill")
+            broker.kill()
+            restart(broker)
+        else:
+            seconds = dice.choice([0.2, 1.2, 2.5])  # shorter and longer than the clients wait for an answer
+            context.say(f"pause of {seconds} s")
+            os.killpg(broker.child.pid, signal.SIGSTOP)
+            time.sleep(seconds)
+            os.killpg(broker.child.pid, signal.SIGCONT)
+    return counts
+
+
+def check_alive(clients):
+    for client in clients:
+        if not client.running() and "done" not in client.text():
+            raise Failure(f"the clients ended: {client.text()[-2000:]}")
+
+
+def test_checker(context):
+    """It sees what it looks for."""
+    good = ["1 writer-0 send 1 0 a", "2 writer-0 send 1 1 b", "3 writer-0 sent 1 0 0 a", "4 writer-0 sent 1 1 0 b", "5 writer-0 commit 1",
+            "6 writer-0 committed 1", "7 writer-0 send 2 0 c", "8 writer-0 aborted 2", "9 reader-0-0 saw t 0 0 a",
+            "10 last final t 0 0 a", "11 last final t 1 0 b", "12 last final t-copy 0 0 a", "13 last final t-copy 1 0 b",
+            "13 copier-0 send 1 0 a", "13 copier-0 send 1 1 b", "13 copier-0 sent 1 0 0 a", "13 copier-0 sent 1 1 0 b", "13 copier-0 commit 1",
+            "13 copier-0 committed 1", "14 last end t 0 1", "15 last end t-copy 0 1"]
+    bad = {"": [], "lost": [("10 last final t 0 0 a", None)], "torn": [("10 last final t 0 0 a", None)],
+           "duplicated": [("", "16 last final t 0 5 a")], "aborted": [("", "16 last final t 0 5 c")], "unwritten": [("", "16 last final t 0 5 z")],
+           "inconsistent": [("", "16 reader-0-1 saw t 0 0 b")], "backwards": [("", "16 reader-0-0 saw t 0 0 a")],
+           "skipped": [("", "16 last final t 0 5 a"), ("", "16 reader-0-1 saw t 0 7 a")], "miscopied": [("12 last final t-copy 0 0 a", None)]}
+    for kind, changes in bad.items():
+        lines = list(good)
+        for old, new in changes:
+            lines = [line for line in lines if line != old] + ([new] if new else [])
+        path = context.work / "made-up.tsv"
+        path.write_text("".join(line.replace(" ", "\t") + "\n" for line in lines), encoding="utf-8")
+        found = [name for name, cases in checker.check(checker.History(path)).items() if cases]
+        expect_equal(kind in found if kind else not found, True, f"{kind} in {found}")
+
+
+def test_history(context):
+    """Transactions v1 and v2 at the same time."""
+    broker = new_broker(context)
+    files = {version: context.work / f"history-{version}.tsv" for version in VERSIONS}
+    clients = [context.spawn(jars.java(VERSIONS[version], "HistoryClient", broker.bootstrap, f"history-{version}", SEED, SECONDS, path,
+                                       log_level="ERROR"))
+               for version, path in files.items()]
+    wait_until("the clients", lambda: check_alive(clients) or all("running" in client.text() for client in clients))
+    counts = trouble(context, broker, clients)
+    for client in clients:
+        if client.wait() != 0:
+            raise Failure(f"the clients failed: {client.text()[-2000:]}")
+    notes, anomalies = [], []
+    for version, path in files.items():
+        history = checker.History(path)
+        lines = checker.report(history, checker.check(history))
+        context.say("\n".join([version, *lines]))
+        notes.append(f"{version}: {lines[1]}")
+        anomalies += [f"{version}: {line}" for line in lines[2:]]
+    expect_equal(anomalies, [], "anomalies")
+    if broker is not context.shared and context.target != "kafka":
+        expect_equal(broker.stop(), 0, "exit code")
+    return f"seed {SEED}, {counts['kill']} kills, {counts['pause']} pauses; " + "; ".join(notes)
