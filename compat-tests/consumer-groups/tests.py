@@ -1,17 +1,12 @@
 """Consumer groups of KIP-848. The target `kafka` is Kafka 4.3.1 in KRaft mode here: 3.9.2 with ZooKeeper has no such groups."""
-import importlib.util
-import pathlib
 import re
 import subprocess
 
 from harness import jars, tools, venv
 from harness.context import expect, expect_equal, expect_in
+from harness.kraft import Kraft
 from harness.process import wait_until
 from harness.runner import only, sanitizer_workload
-
-_spec = importlib.util.spec_from_file_location("consumer_groups_kraft", pathlib.Path(__file__).with_name("kraft.py"))
-kraft = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(kraft)
 
 SETTINGS = {
     "group.consumer.heartbeat.interval.ms": 300, "group.consumer.min.heartbeat.interval.ms": 300,
@@ -23,7 +18,7 @@ def new_broker(context, more=None):
     settings = {**SETTINGS, **(more or {})}
     if context.target == "milena":
         return context.new_broker(settings)
-    made = kraft.Kraft(context, settings)
+    made = Kraft(context.work / context.name("kraft"), settings)
     context.brokers.append(made)
     return made.start()
 

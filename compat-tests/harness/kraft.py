@@ -50,3 +50,5 @@ class Kraft:
         if self.child:
             self.child.kill()
             self.child = None
+
+    dispose = kill
