@@ -2,6 +2,7 @@
 # fuzz.sh SECONDS [TARGET…]: builds every x_fuzz.cpp below src (or those named) with clang and runs each for SECONDS; 0 builds
 # only.
 # Seeds: x_seeds.py FOLDER beside the source writes them, and testdata/x_seeds/ holds fixed ones; both are optional.
+# FUZZ_SEED=N makes the runs repeatable (CI does: whether a change lands is no matter of luck); without it each is another.
 # Ends with 1 if any target found something; the input that did it stays in build/fuzz/findings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,9 +37,9 @@ for source in "${chosen[@]}"; do
   if [ -d "$corpus/seeds" ]; then inputs+=("$corpus/seeds"); fi
   if [ -d "$folder/testdata/${name}_seeds" ]; then inputs+=("$folder/testdata/${name}_seeds"); fi
   log=build/fuzz/$name.log
-  if "build/fuzz/$folder/$target" -max_total_time="$seconds" -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=10 \
+  if "build/fuzz/$folder/$target" -seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=10 \
       -artifact_prefix="$findings/$name-" "${inputs[@]}" >"$log" 2>&1; then
-    echo "$target: nothing found, $(grep -oE 'Done [0-9]+ runs' "$log" || tail -1 "$log")"
+    echo "$target: nothing found, $(grep -aoE 'Done [0-9]+ runs' "$log" || tail -1 "$log")"
   else
     tail -40 "$log"
     echo "$target: FAILED, see $log and $findings"

@@ -442,6 +442,20 @@ TEST(Tree, FindsEachOfManyAndNoneThatIsGone) {
   }
 }
 
+// A client's path is checked before it gets here; one of a log isn't.
+TEST(Tree, RefusesPathsThatNoLookupWouldFind) {
+  Tree tree;
+  for (const char* path : {"", "x", "//x", "/x/", "//", "/zookeeper//x", "//zookeeper"}) {
+    CreateTxn txn;
+    txn.path = path;
+    EXPECT_NE(tree.create(txn, 0, 1, 1), Error::ok) << path;
+    EXPECT_NE(tree.remove(path, 2), Error::ok) << path;
+    EXPECT_TRUE(*path == '\0' || !tree.load(path, "d", AclCache::kOpenId, StatPersisted{})) << path;
+    EXPECT_EQ(tree.find("/x"), nullptr) << path;
+  }
+  EXPECT_NE(tree.find("/zookeeper"), nullptr);
+}
+
 TEST(Tree, LoadsParentsFirstOnly) {
   Tree tree;
   tree.clear();

@@ -21,6 +21,12 @@ std::optional<std::string_view> view_of(const Data& data) {
   return data ? std::optional<std::string_view>(*data) : std::nullopt;
 }
 
+// Whether the path's last element is a name below parent_of(path). Paths of logs and snapshots weren't checked as a
+// client's are; in "//x", x would otherwise become a child of the root that no lookup of "//x" finds.
+bool ends_in_a_name(std::string_view path) {
+  return path.size() > 1 && path.front() == '/' && path.back() != '/' && !path.starts_with("//");
+}
+
 }  // namespace
 
 Tree::Tree() {
@@ -276,7 +282,7 @@ void Tree::unregister_owner(Znode* node) {
 
 Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms) {
   std::string_view path = txn.path;
-  if (path.empty() || path.front() != '/') return Error::bad_arguments;
+  if (path != "/" && !ends_in_a_name(path)) return Error::bad_arguments;
   Znode* parent = find_node(parent_of(path));
   if (parent == nullptr) return Error::no_node;
   std::int32_t cversion = txn.parent_cversion;
@@ -314,7 +320,7 @@ void Tree::adjust_parent(std::string_view path, std::int32_t cversion, std::int6
 }
 
 Error Tree::remove(std::string_view path, std::int64_t zxid) {
-  if (path.empty() || path.front() != '/' || path == "/") return Error::bad_arguments;
+  if (!ends_in_a_name(path)) return Error::bad_arguments;
   Znode* parent = find_node(parent_of(path));
   if (parent == nullptr) return Error::no_node;
   before_change(parent);
@@ -360,7 +366,7 @@ Error Tree::set_acl(std::string_view path, const AclList& acl, std::int32_t vers
 // Loading -------------------------------------------------------------------------------------------------------------
 
 Znode* Tree::find_parent_to_load(std::string_view path) {
-  if (path.front() != '/' || path.size() < 2) return nullptr;
+  if (!ends_in_a_name(path)) return nullptr;
   std::string_view parent_path = parent_of(path);
   if (loading_below_ == nullptr || loading_below_path_ != parent_path) {
     loading_below_ = find_node(parent_path);
