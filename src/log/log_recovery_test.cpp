@@ -78,6 +78,31 @@ TEST_F(LogRecoveryTest, OverflowedSegmentsAreSplit) {
   }
 }
 
+// Offsets that go back, or a damaged batch in front of the overflow: the load ends, and nothing is named after damage.
+TEST_F(LogRecoveryTest, ADamagedSegmentIsSplitOnce) {
+  struct Case {
+    std::vector<std::int64_t> offsets;
+    bool last_is_damaged = false;
+    std::int64_t log_end_offset = 0;
+    std::size_t segment_count = 0;
+  };
+  const std::vector<Case> cases = {
+      {{5, 5, kTwoToThe31 + 9}, false, kTwoToThe31 + 10, 2},
+      {{5, kTwoToThe31 + 9, 4}, false, kTwoToThe31 + 10, 2},
+      {{5, kTwoToThe31 + 9, 3 * kTwoToThe31}, true, kTwoToThe31 + 10, 2},
+  };
+  for (const Case& one : cases) {
+    files_.remove_all("/data/t-0");
+    files_.create_directories("/data/t-0");
+    base::Bytes bytes = batches_at(one.offsets);
+    if (one.last_is_damaged) bytes.back() ^= 1;
+    write(kFirstLog, bytes);
+    open();
+    EXPECT_EQ(log().log_end_offset(), one.log_end_offset);
+    EXPECT_EQ(log().segment_count(), one.segment_count);
+  }
+}
+
 TEST_F(LogRecoveryTest, AfterACleanStopAnOverflowedSegmentIsServedAsItIs) {
   files_.create_directories("/data/t-0");
   write(kFirstLog, batches_at({0, kTwoToThe31 + 3}));

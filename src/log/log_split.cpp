@@ -18,16 +18,16 @@ struct Part {
   std::uint64_t end = 0;
 };
 
+// Ends where recovery would cut: what is damaged stays with the part before it. So no part overflows again.
 std::vector<Part> parts_of(const base::File& file, std::int64_t base_offset) {
   const std::uint64_t size = file.size();
   std::vector<Part> parts;
-  BatchScanner scanner(file, 0, size, BatchScanner::What::headers);
-  std::int64_t next_offset = base_offset;
+  BatchScanner scanner(file, 0, size, BatchScanner::What::whole);
   while (auto batch = scanner.next()) {
-    // Offsets that go back aren't an overflow but damage, which recovery judges.
-    if (batch->header.base_offset < next_offset) break;
-    next_offset = batch->header.next_offset();
-    if (parts.empty() || offset_overflows(parts.back().base_offset, batch->header.last_offset())) {
+    const std::int64_t last_offset = batch->header.last_offset();
+    const std::int64_t lowest = parts.empty() ? base_offset : parts.back().base_offset;
+    if (last_offset < lowest || !protocol::crc_is_valid(batch->bytes)) break;
+    if (parts.empty() || offset_overflows(lowest, last_offset)) {
       if (!parts.empty()) parts.back().end = batch->position;
       parts.push_back({batch->header.base_offset, batch->position, size});
     }
