@@ -2,8 +2,11 @@
 //   bench_load produce  BOOTSTRAP TOPIC SIZE COUNT ACKS CODEC   batched, as fast as it goes
 //   bench_load single   BOOTSTRAP TOPIC SIZE COUNT              one record a request, one request at a time
 //   bench_load consume  BOOTSTRAP TOPIC COUNT
-//   bench_load latency  BOOTSTRAP TOPIC RATE SECONDS            from produce() to consume() at a steady rate
-//   bench_load create   BOOTSTRAP TOPIC PARTITIONS              until every partition has a leader
+//   bench_load keyed    BOOTSTRAP TOPIC SIZE COUNT KEYS CODEC   batched, each record with one of so many keys
+//   bench_load spread   BOOTSTRAP TOPIC SIZE PARTITIONS ROUNDS  one record to each partition, then again
+//   bench_load latency  BOOTSTRAP TOPIC RATE SECONDS            from produce() to acknowledgement and to consume() at a steady rate
+//   bench_load create   BOOTSTRAP TOPIC PARTITIONS [KEY=VALUE]… until every partition has a leader
+//   bench_load alter    BOOTSTRAP TOPIC [KEY=VALUE]…            all of the topic's configs
 //   bench_load delete   BOOTSTRAP TOPIC
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafkacpp.h>
@@ -15,6 +18,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -53,6 +57,31 @@ class Deliveries : public RdKafka::DeliveryReportCb {
   long count = 0;
 };
 
+double milliseconds_since(const RdKafka::Message& sent_then) {
+  Clock::rep sent = 0;
+  std::memcpy(&sent, sent_then.payload(), sizeof(sent));
+  return std::chrono::duration<double, std::milli>(Clock::now().time_since_epoch() - Clock::duration(sent)).count();
+}
+
+// Of records that begin with the time when they were sent. Several threads may poll.
+class AcknowledgementTimes : public RdKafka::DeliveryReportCb {
+ public:
+  void dr_cb(RdKafka::Message& message) override {
+    require(message.err(), "delivery");
+    std::lock_guard lock(mutex_);
+    milliseconds.push_back(milliseconds_since(message));
+  }
+  std::vector<double> milliseconds;
+
+ private:
+  std::mutex mutex_;
+};
+
+double percentile(std::vector<double>& values, double share) {
+  std::sort(values.begin(), values.end());
+  return values.at(static_cast<std::size_t>(share * static_cast<double>(values.size() - 1)));
+}
+
 // Text that lz4 shrinks to about a half.
 std::string payload(std::size_t size) {
   std::mt19937 random(7);
@@ -64,10 +93,11 @@ std::string payload(std::size_t size) {
   return text;
 }
 
-void send(RdKafka::Producer& producer, const std::string& topic, std::string& value) {
+void send(RdKafka::Producer& producer, const std::string& topic, std::string& value, const std::string& key = "",
+          int partition = 0) {
   for (;;) {
-    const auto code =
-        producer.produce(topic, 0, RdKafka::Producer::RK_MSG_COPY, value.data(), value.size(), nullptr, 0, 0, nullptr);
+    const auto code = producer.produce(topic, partition, RdKafka::Producer::RK_MSG_COPY, value.data(), value.size(),
+                                       key.empty() ? nullptr : key.data(), key.size(), 0, nullptr);
     if (code == RdKafka::ERR_NO_ERROR) return;
     if (code != RdKafka::ERR__QUEUE_FULL) require(code, "produce");
     producer.poll(1);
@@ -107,6 +137,41 @@ void produce(const std::string& bootstrap, const std::string& topic, std::size_t
   const double bytes = static_cast<double>(size) * static_cast<double>(count);
   std::printf("seconds=%.4f mb_per_s=%.2f records_per_s=%.0f\n", elapsed, bytes / elapsed / 1e6,
               static_cast<double>(count) / elapsed);
+}
+
+void keyed(const std::string& bootstrap, const std::string& topic, std::size_t size, long count, unsigned keys,
+           const std::string& codec) {
+  const auto producer = producer_of(conf_of(bootstrap, {{"acks", "1"},
+                                                        {"compression.type", codec},
+                                                        {"linger.ms", "5"},
+                                                        {"batch.size", "65536"},
+                                                        {"queue.buffering.max.messages", "500000"}}));
+  std::string value = payload(size);
+  std::mt19937 random(7);
+  for (long i = 0; i < count; ++i) {
+    send(*producer, topic, value, "user-" + std::to_string(random() % keys) + "-settings");
+    if (i % 256 == 0) producer->poll(0);
+  }
+  require(producer->flush(300'000), "flush");
+  std::printf("records=%ld\n", count);
+}
+
+void spread(const std::string& bootstrap, const std::string& topic, std::size_t size, int partitions, int rounds) {
+  Deliveries deliveries;
+  std::string error;
+  const auto conf =
+      conf_of(bootstrap, {{"acks", "all"}, {"linger.ms", "5"}, {"queue.buffering.max.messages", "500000"}});
+  conf->set("dr_cb", &deliveries, error);
+  const auto producer = producer_of(conf);
+  std::string value = payload(size);
+  const auto start = Clock::now();
+  for (int round = 0; round < rounds; ++round) {
+    for (int partition = 0; partition < partitions; ++partition) send(*producer, topic, value, "", partition);
+    require(producer->flush(300'000), "flush");
+  }
+  if (deliveries.count != static_cast<long>(partitions) * rounds) throw std::runtime_error("not everything was delivered");
+  const double elapsed = seconds_since(start);
+  std::printf("seconds=%.4f records_per_s=%.0f\n", elapsed, static_cast<double>(deliveries.count) / elapsed);
 }
 
 void single(const std::string& bootstrap, const std::string& topic, std::size_t size, long count) {
@@ -159,8 +224,8 @@ void consume(const std::string& bootstrap, const std::string& topic, long count)
 
 void latency(const std::string& bootstrap, const std::string& topic, long rate, long seconds) {
   const long count = rate * seconds;
-  std::vector<double> microseconds;
-  microseconds.reserve(static_cast<std::size_t>(count));
+  std::vector<double> milliseconds;
+  milliseconds.reserve(static_cast<std::size_t>(count));
   std::atomic<bool> ready = false;
   std::thread reader([&] {
     const auto consumer = consumer_of(bootstrap, topic, RdKafka::Topic::OFFSET_BEGINNING);
@@ -168,45 +233,59 @@ void latency(const std::string& bootstrap, const std::string& topic, long rate, 
       const std::unique_ptr<RdKafka::Message> message(consumer->consume(100));
       if (message->err() == RdKafka::ERR__TIMED_OUT) continue;
       require(message->err(), "consume");
-      Clock::rep sent = 0;
-      std::memcpy(&sent, message->payload(), sizeof(sent));
-      const auto now = Clock::now().time_since_epoch();
       if (seen++ == 0) {
         ready = true;
       } else {
-        microseconds.push_back(std::chrono::duration<double, std::micro>(now - Clock::duration(sent)).count());
+        milliseconds.push_back(milliseconds_since(*message));
       }
     }
     consumer->close();
   });
-  const auto producer = producer_of(conf_of(bootstrap, {{"acks", "1"}, {"linger.ms", "0"}}));
+  AcknowledgementTimes acknowledged;
+  std::string error;
+  const auto conf = conf_of(bootstrap, {{"acks", "1"}, {"linger.ms", "0"}});
+  conf->set("dr_cb", &acknowledged, error);
+  const auto producer = producer_of(conf);
   std::string value = payload(200);
   const auto send_now = [&] {
     const auto now = Clock::now().time_since_epoch().count();
     std::memcpy(value.data(), &now, sizeof(now));
     send(*producer, topic, value);
-    producer->poll(0);
   };
+  // Acknowledgements are taken when they come, not when the next record goes.
+  std::atomic<bool> done = false;
+  std::thread poller([&] {
+    while (!done) producer->poll(10);
+  });
   send_now();
-  while (!ready) {
-    producer->poll(1);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  while (!ready) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const auto start = Clock::now();
   for (long i = 0; i < count; ++i) {
     std::this_thread::sleep_until(start + std::chrono::microseconds(1'000'000 * i / rate));
     send_now();
   }
+  done = true;
+  poller.join();
   producer->flush(60'000);
   reader.join();
-  std::sort(microseconds.begin(), microseconds.end());
-  const auto at = [&](double share) {
-    return microseconds[static_cast<std::size_t>(share * static_cast<double>(microseconds.size() - 1))] / 1000;
-  };
-  std::printf("p50_ms=%.3f p99_ms=%.3f p999_ms=%.3f\n", at(0.5), at(0.99), at(0.999));
+  std::vector<double>& answers = acknowledged.milliseconds;
+  std::printf("p50_ms=%.3f p99_ms=%.3f p999_ms=%.3f ack_p50_ms=%.3f ack_p99_ms=%.3f\n", percentile(milliseconds, 0.5),
+              percentile(milliseconds, 0.99), percentile(milliseconds, 0.999), percentile(answers, 0.5),
+              percentile(answers, 0.99));
 }
 
-void create(const std::string& bootstrap, const std::string& topic, int partitions) {
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+Pairs pairs_from(const std::vector<std::string>& words, std::size_t first) {
+  Pairs pairs;
+  for (std::size_t i = first; i < words.size(); ++i) {
+    const std::size_t equals = words[i].find('=');
+    pairs.emplace_back(words[i].substr(0, equals), words[i].substr(equals + 1));
+  }
+  return pairs;
+}
+
+void create(const std::string& bootstrap, const std::string& topic, int partitions, const Pairs& configs) {
   const auto producer = producer_of(conf_of(bootstrap, {}));
   rd_kafka_t* handle = producer->c_ptr();
   const rd_kafka_metadata_t* metadata = nullptr;
@@ -215,6 +294,7 @@ void create(const std::string& bootstrap, const std::string& topic, int partitio
   char error[256];
   const auto start = Clock::now();
   rd_kafka_NewTopic_t* wanted = rd_kafka_NewTopic_new(topic.c_str(), partitions, 1, error, sizeof(error));
+  for (const auto& [key, value] : configs) rd_kafka_NewTopic_set_config(wanted, key.c_str(), value.c_str());
   rd_kafka_queue_t* queue = rd_kafka_queue_new(handle);
   rd_kafka_AdminOptions_t* options = rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_CREATETOPICS);
   rd_kafka_AdminOptions_set_operation_timeout(options, 120'000, error, sizeof(error));
@@ -244,6 +324,25 @@ void create(const std::string& bootstrap, const std::string& topic, int partitio
   rd_kafka_topic_destroy(named);
 }
 
+void alter(const std::string& bootstrap, const std::string& topic, const Pairs& configs) {
+  const auto producer = producer_of(conf_of(bootstrap, {}));
+  rd_kafka_ConfigResource_t* resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+  for (const auto& [key, value] : configs) rd_kafka_ConfigResource_set_config(resource, key.c_str(), value.c_str());
+  rd_kafka_queue_t* queue = rd_kafka_queue_new(producer->c_ptr());
+  rd_kafka_AlterConfigs(producer->c_ptr(), &resource, 1, nullptr, queue);
+  rd_kafka_event_t* event = rd_kafka_queue_poll(queue, 60'000);
+  require(static_cast<RdKafka::ErrorCode>(rd_kafka_event_error(event)), "alter");
+  std::size_t count = 0;
+  const auto** altered = rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event), &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    require(static_cast<RdKafka::ErrorCode>(rd_kafka_ConfigResource_error(altered[i])), "alter");
+  }
+  rd_kafka_event_destroy(event);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_ConfigResource_destroy(resource);
+  std::printf("altered=%zu\n", count);
+}
+
 void remove(const std::string& bootstrap, const std::string& topic) {
   const auto producer = producer_of(conf_of(bootstrap, {}));
   rd_kafka_DeleteTopic_t* named = rd_kafka_DeleteTopic_new(topic.c_str());
@@ -267,7 +366,13 @@ int run(const std::vector<std::string>& words) {
   } else if (mode == "latency") {
     latency(words[1], words[2], number(3), number(4));
   } else if (mode == "create") {
-    create(words[1], words[2], static_cast<int>(number(3)));
+    create(words[1], words[2], static_cast<int>(number(3)), pairs_from(words, 4));
+  } else if (mode == "alter") {
+    alter(words[1], words[2], pairs_from(words, 3));
+  } else if (mode == "keyed") {
+    keyed(words[1], words[2], static_cast<std::size_t>(number(3)), number(4), static_cast<unsigned>(number(5)), words.at(6));
+  } else if (mode == "spread") {
+    spread(words[1], words[2], static_cast<std::size_t>(number(3)), static_cast<int>(number(4)), static_cast<int>(number(5)));
   } else if (mode == "delete") {
     remove(words[1], words[2]);
   } else {
