@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: tools/install_packages.sh build [test]
+# usage: tools/install_packages.sh PURPOSE...
 # Installs the Debian packages that packages.txt lists for these purposes, as far as they are missing.
 # A tool that is already there from elsewhere (go, node, npm, mvn) counts as installed.
 set -euo pipefail
