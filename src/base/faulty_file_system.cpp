@@ -11,7 +11,16 @@ struct FaultyFileSystem::Plan {
   Fault fault;
   std::uint64_t calls = 0;
   bool met = false;
+  std::function<void()> before_sync;
 
+  void wait_to_sync() const {
+    std::function<void()> wait;
+    {
+      std::lock_guard lock(mutex);
+      wait = before_sync;
+    }
+    if (wait) wait();
+  }
   // Whether this call is to fail.
   bool step(bool changes) {
     std::lock_guard lock(mutex);
@@ -58,6 +67,7 @@ class FaultyFileSystem::OpenFile final : public File {
     return inner_->size();
   }
   void sync() override {
+    plan_->wait_to_sync();
     plan_->pass_or_fail("sync", path_, true);
     inner_->sync();
   }
@@ -88,6 +98,11 @@ void FaultyFileSystem::set_fault(const Fault& fault) {
 std::uint64_t FaultyFileSystem::calls() const {
   std::lock_guard lock(plan_->mutex);
   return plan_->calls;
+}
+
+void FaultyFileSystem::set_before_sync(std::function<void()> before_sync) {
+  std::lock_guard lock(plan_->mutex);
+  plan_->before_sync = std::move(before_sync);
 }
 
 bool FaultyFileSystem::fault_met() const {

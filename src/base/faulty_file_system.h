@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,8 @@ class FaultyFileSystem final : public FileSystem {
   void set_fault(const Fault& fault);  // counting starts anew
   std::uint64_t calls() const;         // since set_fault
   bool fault_met() const;
+  // Called before each sync() of a file, on the thread that syncs; a slow disk waits in it.
+  void set_before_sync(std::function<void()> before_sync);
 
   std::unique_ptr<File> open(const std::string& path, OpenMode mode) override;
   bool exists(const std::string& path) override;

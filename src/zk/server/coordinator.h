@@ -14,7 +14,7 @@
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
 #include "zk/server/config.h"
-#include "zk/server/log_thread.h"
+#include "zk/server/log_batch.h"
 #include "zk/server/peer.h"
 #include "zk/server/stats.h"
 #include "zk/tree/proposals.h"
@@ -55,8 +55,9 @@ class Coordinator final : private tree::EventSink {
   void on_tick();
 
   bool has_batch() const { return batch_.count > 0; }
+  std::uint64_t batch_count() const { return batch_.count; }
   LogBatch take_batch();
-  // The oldest batches of those taken are on disk.
+  // The batch that was taken last is on disk.
   void on_durable(Synced synced);
   void roll_log() { batch_.roll = true; }
   // No write that isn't durable may be lost silently: nothing goes out any more.

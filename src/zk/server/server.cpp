@@ -11,6 +11,10 @@ namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Server";
 constexpr std::size_t kReadBufferBytes = 64 * 1024;
+// So long the loop waits for a sync: an ordinary one takes less than 1 ms.
+constexpr std::chrono::milliseconds kSyncPatience(5);
+
+std::chrono::nanoseconds now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 }  // namespace
 
@@ -35,7 +39,7 @@ Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
     : config_(std::move(config)),
       files_(files),
       data_dir_(files, config_.data_dir, config_.data_log_dir),
-      io_(1),
+      io_(2),
       coordinator_(config_, clock_),
       shared_{coordinator_, base::Bytes(kReadBufferBytes), base::Bytes(), [this] { after_work(); },
               [this](tree::WatcherId id) {
@@ -49,7 +53,8 @@ Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
               }},
       tick_timer_(io_),
       snapshot_timer_(io_),
-      random_(static_cast<unsigned>(clock_.wall_ms())) {}
+      random_(static_cast<unsigned>(clock_.wall_ms())),
+      threads_(io_, kSyncPatience) {}
 
 Server::Impl::~Impl() { stop(); }
 
@@ -60,21 +65,12 @@ void Server::Impl::start() {
   options.preallocate_bytes = config_.preallocate_bytes;
   options.sync = config_.force_sync;
   options.file_bytes_max = config_.log_bytes_max;
-  log_thread_ = std::make_unique<LogThread>(
-      std::make_unique<TxnLogWriter>(files_, data_dir_.log_dir(), options),
-      [this](Synced synced) {
-        boost::asio::post(io_, [this, synced = std::move(synced)]() mutable { on_log_durable(std::move(synced)); });
-      },
-      [this](const std::string& reason) {
-        boost::asio::post(io_, [this, reason] {
-          fail("the transaction log cannot be written: " + reason, ExitCode::unexpected_error);
-        });
-      });
+  log_ = std::make_unique<TxnLogWriter>(files_, data_dir_.log_dir(), options);
   coordinator_.begin();
   listen();
   run_tick();
   after_work();
-  thread_ = std::thread([this] { io_.run(); });
+  threads_.start();
 }
 
 void Server::Impl::prepare_directories() {
@@ -136,27 +132,62 @@ void Server::Impl::run_tick() {
 void Server::Impl::after_work() {
   coordinator_.flush_dirty();
   // Posted, so that all connections that are readable now get into the same batch.
-  if (pump_posted_ || !coordinator_.has_batch()) return;
+  if (pump_posted_ || is_log_busy_ || !coordinator_.has_batch()) return;
   pump_posted_ = true;
   boost::asio::post(io_, [this] { pump(); });
 }
 
 void Server::Impl::pump() {
   pump_posted_ = false;
-  if (failed_ || stopping_ || !coordinator_.has_batch()) return;
+  if (failed_ || stopping_ || is_log_busy_ || !coordinator_.has_batch()) return;
+  if (commit_delay_.should_wait(coordinator_.batch_count(), now())) {
+    pump_posted_ = true;
+    boost::asio::post(io_, [this] { pump(); });
+    return;
+  }
   LogBatch batch = coordinator_.take_batch();
   txns_since_snapshot_ += batch.count;
   bytes_since_snapshot_ += batch.records.size();
-  log_thread_->submit(std::move(batch));
+  write_log(std::move(batch));
 }
 
-void Server::Impl::on_log_durable(Synced synced) {
+// In place, as long as the disk is quick: see LoopThreads.
+void Server::Impl::write_log(LogBatch batch) {
+  is_log_busy_ = true;
+  Written written;
+  const bool still_on_loop = threads_.block([&] {
+    const auto started = now();
+    try {
+      if (batch.roll) log_->roll();
+      log_->append(batch.records, batch.first_zxid);
+      log_->sync();
+    } catch (const std::exception& failure) {
+      written.failure = failure.what();
+    }
+    written.took = now() - started;
+    written.synced.count = batch.count;
+    written.synced.bytes = batch.records.size();
+    written.synced.buffer = std::move(batch.records);
+    written.synced.buffer.clear();
+    written.synced.took_ms = std::chrono::duration_cast<std::chrono::milliseconds>(written.took).count();
+  });
+  if (still_on_loop) return on_written(std::move(written));
+  boost::asio::post(io_, [this, written = std::move(written)]() mutable { on_written(std::move(written)); });
+}
+
+void Server::Impl::on_written(Written written) {
+  is_log_busy_ = false;
   if (failed_ || stopping_) return;
-  coordinator_.on_durable(std::move(synced));
-  pump();
+  if (!written.failure.empty()) {
+    return fail("the transaction log cannot be written: " + written.failure, ExitCode::unexpected_error);
+  }
+  const std::uint64_t count = written.synced.count;
+  coordinator_.on_durable(std::move(written.synced));
   coordinator_.flush_dirty();
+  commit_delay_.on_answered(count, coordinator_.batch_count(), written.took, now());
   maybe_restore();
   maybe_start_snapshot();
+  after_work();
 }
 
 void Server::Impl::fail(const std::string& reason, ExitCode code) {
@@ -175,12 +206,12 @@ void Server::Impl::run(std::function<void(Coordinator&)> work) {
 }
 
 void Server::Impl::stop() {
-  if (!thread_.joinable()) return;
+  if (!threads_.is_started()) return;
   boost::asio::post(io_, [this] { shut_down(); });
-  thread_.join();
+  threads_.join();
   if (handshakes_) handshakes_->stop();
   snapshot_thread_.reset();
-  log_thread_->stop();
+  log_.reset();
   lock_.reset();
   log_lock_.reset();
   base::log_info(kLogger, "Stopped at zxid 0x{:x}", coordinator_.state().last_zxid());

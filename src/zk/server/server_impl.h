@@ -8,12 +8,15 @@
 #include <thread>
 #include <unordered_map>
 
+#include "zk/server/commit_delay.h"
 #include "zk/server/connection.h"
 #include "zk/server/data_dir.h"
 #include "zk/server/listener.h"
+#include "zk/server/loop_threads.h"
 #include "zk/server/server.h"
 #include "zk/server/snapshot_thread.h"
 #include "zk/server/tls_handshakes.h"
+#include "zk/server/txn_log.h"
 
 namespace zk::server {
 
@@ -41,7 +44,13 @@ class Server::Impl {
   void run_tick();
   void after_work();
   void pump();
-  void on_log_durable(Synced synced);
+  void write_log(LogBatch batch);
+  struct Written {
+    Synced synced;
+    std::string failure;  // empty if all is durable
+    CommitDelay::Duration took{};
+  };
+  void on_written(Written written);
   void fail(const std::string& reason, ExitCode code);
   void shut_down();
 
@@ -89,8 +98,10 @@ class Server::Impl {
   std::unique_ptr<Listener> secure_listener_;
   std::unique_ptr<TlsHandshakes> handshakes_;
   std::string tls_stamp_;  // of the files that its context was made from
-  std::unique_ptr<LogThread> log_thread_;
+  std::unique_ptr<TxnLogWriter> log_;  // whoever is in write_log() has it
+  CommitDelay commit_delay_;
   bool pump_posted_ = false;
+  bool is_log_busy_ = false;
   bool stopping_ = false;
   bool failed_ = false;
 
@@ -115,7 +126,7 @@ class Server::Impl {
   std::optional<Restore> restore_;  // waits until nothing is on its way
   std::minstd_rand random_;
 
-  std::thread thread_;
+  LoopThreads threads_;
 };
 
 }  // namespace zk::server

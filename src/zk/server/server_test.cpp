@@ -352,6 +352,33 @@ TEST_F(ServerTest, NothingIsAcknowledgedOnceTheLogFails) {
   EXPECT_THAT(failure.get_future().get(), StartsWith("the transaction log cannot be written"));
 }
 
+TEST_F(ServerTest, AHangingSyncHoldsUpWritesAlone) {
+  base::FaultyFileSystem files(base::real_file_system());
+  server_ = std::make_unique<Server>(config_, files);
+  server_->start();
+  auto writer = client();
+  auto reader = client();
+  ASSERT_EQ(writer->create("/before").error, 0);
+  for (int round = 0; round < 3; ++round) {
+    std::promise<void> disk_is_back;
+    std::shared_future<void> back = disk_is_back.get_future().share();
+    files.set_before_sync([back] { back.wait(); });
+    const std::string path = "/n" + std::to_string(round);
+    writer->send(5, OpCode::create, RawClient::creation(path));
+    writer->send(6, OpCode::create, RawClient::creation(path + "/child"));
+    EXPECT_TRUE(reader->exists("/before"));
+    EXPECT_FALSE(reader->exists(path));
+    RawClient newcomer(server_->port());
+    newcomer.send_bytes(base::as_bytes("ruok"));
+    EXPECT_EQ(newcomer.read_all(), "imok");
+    files.set_before_sync(nullptr);
+    disk_is_back.set_value();
+    EXPECT_EQ(writer->receive().error, 0);
+    EXPECT_EQ(writer->receive().error, 0);
+    EXPECT_TRUE(reader->exists(path + "/child"));
+  }
+}
+
 TEST_F(ServerTest, ManyClientsShareSyncs) {
   start();
   std::atomic<int> failures = 0;

@@ -1,0 +1,53 @@
+// Two threads for one event loop. One of them runs it, the other one watches. A handler that has to wait for the disk does
+// so by block(), in place: no other thread needs to be woken, and be waited for, as long as the disk is quick. Takes it longer
+// than the patience, then the watcher runs the loop from there on, and the blocked thread becomes the watcher: nobody but
+// those who need the disk waits for a slow one. (A leader and its follower.)
+#pragma once
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace zk::server {
+
+class LoopThreads {
+ public:
+  // `io` must have been made for two threads at least. It outlives this object.
+  LoopThreads(boost::asio::io_context& io, std::chrono::milliseconds patience);
+  ~LoopThreads();  // join()
+
+  void start();
+  // Waits until the loop has ended, by its stop() or for want of work, and every block() has returned.
+  void join();
+  bool is_started() const { return threads_.front().joinable(); }
+
+  // Only in a handler of the loop, and not within another block(). Calls `work`, which must neither touch what handlers
+  // touch nor throw. True: the caller is on the loop still. False: the loop went on without it; the caller must
+  // leave everything alone that belongs to the loop, and post what is to be done there.
+  bool block(const std::function<void()>& work);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void run(std::size_t self);
+  void lead(std::unique_lock<std::mutex>& lock, std::size_t self);
+  void watch(std::unique_lock<std::mutex>& lock, std::size_t self);
+
+  boost::asio::io_context& io_;
+  const Clock::duration patience_;
+  std::array<std::thread, 2> threads_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t leader_ = 0;
+  bool ended_ = false;
+  bool is_blocked_ = false;
+  Clock::time_point blocked_since_;
+  std::uint64_t blocks_ = 0;
+  bool is_watched_ = false;  // the watcher looks at the clock; it sleeps after a while without any block()
+};
+
+}  // namespace zk::server
