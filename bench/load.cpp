@@ -83,8 +83,8 @@ double percentile(std::vector<double>& values, double share) {
 }
 
 // Text that lz4 shrinks to about a half.
-std::string payload(std::size_t size) {
-  std::mt19937 random(7);
+std::string payload(std::size_t size, unsigned seed = 7) {
+  std::mt19937 random(seed);
   std::string text;
   while (text.size() < size) {
     text += "field" + std::to_string(random() % 10) + "=" + std::to_string(random()) + " ";
@@ -146,10 +146,12 @@ void keyed(const std::string& bootstrap, const std::string& topic, std::size_t s
                                                         {"linger.ms", "5"},
                                                         {"batch.size", "65536"},
                                                         {"queue.buffering.max.messages", "500000"}}));
-  std::string value = payload(size);
+  // More values than a batch has records, so that they don't shrink each other.
+  std::vector<std::string> values;
+  for (unsigned seed = 0; seed < 1000; ++seed) values.push_back(payload(size, seed));
   std::mt19937 random(7);
   for (long i = 0; i < count; ++i) {
-    send(*producer, topic, value, "user-" + std::to_string(random() % keys) + "-settings");
+    send(*producer, topic, values[static_cast<std::size_t>(i) % values.size()], "user-" + std::to_string(random() % keys) + "-settings");
     if (i % 256 == 0) producer->poll(0);
   }
   require(producer->flush(300'000), "flush");
