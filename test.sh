@@ -25,7 +25,7 @@ broken() {  # a stage that couldn't run counts as one failure
   finish
 }
 
-tools/install_packages.sh build test || broken install
+tools/install_packages.sh build test data-sync || broken install
 cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; broken configure; }
 cmake --build --preset release || broken build
 

@@ -1,10 +1,11 @@
-"""A PostgreSQL server in a directory of its own, as an unprivileged user, on a free port. The server that Debian's package may
-have set up on port 5432 isn't touched."""
+"""A PostgreSQL server in a temporary directory, as an unprivileged user, on a free port. The server that Debian's package may have set
+up on port 5432 isn't touched."""
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 
 from harness.process import Child, Failure, free_port, wait_until
 
@@ -12,18 +13,17 @@ USER = "postgres"  # as whom it runs if we are root: initdb and the server refus
 
 
 class Postgres:
-    def __init__(self, directory):
+    def __init__(self, log):
         installed = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
         if not installed:
             raise Failure("PostgreSQL isn't installed")
-        self.programs, self.directory, self.port = installed[-1], directory, free_port()
+        self.programs, self.port = installed[-1], free_port()
         self.url = f"postgresql://shop@127.0.0.1:{self.port}/postgres"
-        self.log = directory.with_suffix(".log")
+        # Not below a directory of root's, where its user couldn't go.
+        self.log, self.directory = log, pathlib.Path(tempfile.mkdtemp(prefix="postgres-"))
         self.as_user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups"] if os.geteuid() == 0 else []
-        directory.mkdir(mode=0o700)
         if self.as_user:
-            shutil.chown(directory, USER, USER)
-        self._run("initdb", "--pgdata", directory, "--username=shop", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
+            shutil.chown(self.directory, USER, USER)
         self.child = None
 
     def _command(self, program, *arguments):
@@ -35,6 +35,7 @@ class Postgres:
             raise Failure(f"{program} failed: {done.stdout}{done.stderr}")
 
     def start(self):
+        self._run("initdb", "--pgdata", self.directory, "--username=shop", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "wal_level": "logical"}
         self.child = Child(self._command("postgres", "-D", self.directory, *(f"--{key}={value}" for key, value in settings.items())),
                            self.log, cwd="/")
@@ -44,7 +45,8 @@ class Postgres:
         return self
 
     def stop(self):
-        """Fast: clients are sent away."""
+        """Fast: clients are sent away. The directory is gone after that."""
         if self.child and self.child.running():
             self.child.popen.send_signal(signal.SIGINT)
             self.child.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -15,14 +15,14 @@ import urllib.error
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE)]
 import prepare  # noqa: E402
 from harness.broker import write_properties  # noqa: E402
 from harness.jars import JAVA  # noqa: E402
 from harness.process import Child, Failure, free_port, wait_until  # noqa: E402
 from postgres import Postgres  # noqa: E402
 
-KILLS = 6
+SECONDS, ROUNDS = 30, 2  # of --check; in each round every part is killed once
 
 
 class Connect:
@@ -73,11 +73,10 @@ class Connect:
 class Sync:
     """All processes of the example, with their logs and data in the directory `work`."""
 
-    def __init__(self, work):
+    def __init__(self, work, broker):
         self.work, self.python, self.copy = work, prepare.python(HERE), work / "copy.db"
-        os.chmod(work, 0o711)  # PostgreSQL runs as another user
-        self.postgres, self.broker, self.sink = Postgres(work / "postgres"), prepare.new_broker(work), None
-        self.connect = Connect(work, self.broker.bootstrap)
+        self.postgres, self.broker, self.sink = Postgres(work / "postgres.log"), broker, None
+        self.connect, self.trade = Connect(work, self.broker.bootstrap), None
 
     def start(self):
         self.postgres.start()
@@ -89,11 +88,17 @@ class Sync:
         self.connect.create_connector(self.postgres)
 
     def stop(self):
+        for child in (self.trade, self.sink, self.connect.child):
+            if child:
+                child.kill()
         self.postgres.stop()
-        Child.kill_all()
+        self.broker.dispose()
 
     def script(self, name, *arguments):
         return Child([self.python, HERE / f"{name}.py", *arguments], self.work / f"{name}.log")
+
+    def start_trade(self, rate, seconds):
+        self.trade = self.script("shop", self.postgres.url, "trade", rate, seconds)
 
     def start_sink(self):
         self.sink = self.script("sink", self.broker.bootstrap, self.copy)
@@ -118,22 +123,22 @@ class Sync:
         return done.returncode == 0, done.stdout.strip() or done.stderr.strip()
 
 
-def check(sync, seed, say):
+def check(sync, seed, say, seconds=SECONDS, rounds=ROUNDS):
     """Returns a line that says what was found; a Failure if the copy isn't equal."""
+    say(f"at the beginning: {sync.compare('60')[1]}")
+    dice = random.Random(seed)
+    sync.start_trade(150, seconds)
+    for _ in range(rounds):
+        for name in dice.sample(sorted(sync.parts()), 3):
+            time.sleep(2 + 3 * dice.random())
+            sync.restart_ended(say)
+            os.kill(sync.parts()[name][0].pid, signal.SIGKILL)
+            sync.parts()[name][0].popen.wait()
+            sync.restart_ended(say)
+    if sync.trade.wait() != 0:
+        raise Failure(sync.trade.text())
     equal, line = sync.compare("60")
-    say(f"at the beginning: {line}")
-    dice, trade = random.Random(seed), sync.script("shop", sync.postgres.url, "trade", "150", "30")
-    kills = [name for _ in range(KILLS // 3) for name in dice.sample(sorted(sync.parts()), 3)]
-    for name in kills:
-        time.sleep(2 + 3 * dice.random())
-        sync.restart_ended(say)
-        os.kill(sync.parts()[name][0].pid, signal.SIGKILL)
-        sync.parts()[name][0].popen.wait()
-        sync.restart_ended(say)
-    if trade.wait() != 0:
-        raise Failure(trade.text())
-    equal, line = sync.compare("60")
-    line = f"seed {seed}, kill -9 {len(kills)} times; {trade.text().strip()}; {line}"
+    line = f"seed {seed}, each part killed {rounds} times; {sync.trade.text().strip()}; {line}"
     if not equal:
         say(line)
         sync.restart_ended(say)  # tells why, if one of them has ended by itself
@@ -144,10 +149,10 @@ def check(sync, seed, say):
 def show(sync, say):
     say(f"PostgreSQL: psql {sync.postgres.url}\nCopy:       sqlite3 {sync.copy}\nLogs:       {sync.work}\n"
         "To kill:    " + ", ".join(f"{name} {child.pid}" for name, (child, _) in sync.parts().items()) + "\nCtrl-C ends it.")
-    trade, equal = None, True
+    equal = True
     while True:
-        if equal and (trade is None or not trade.running()):
-            trade = sync.script("shop", sync.postgres.url, "trade", "20", "3")
+        if equal and not (sync.trade and sync.trade.running()):
+            sync.start_trade(20, 3)
         time.sleep(2)
         sync.restart_ended(say)
         equal, line = sync.compare()
@@ -165,7 +170,8 @@ def main():
         print(text, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="data-sync-") as work:
-        sync = Sync(pathlib.Path(work))
+        work = pathlib.Path(work)
+        sync = Sync(work, prepare.new_broker(work))
         try:
             sync.start()
             say(check(sync, arguments.seed, say)) if arguments.check else show(sync, say)

@@ -21,11 +21,12 @@ CHECK_SPEED, CHECK_SESSION_TIMEOUT_MS = 1100, 2000  # all events in 20 s; a dead
 
 
 class Storefront:
-    """The processes of the example on one broker, with their logs and states in the directory `work`."""
+    """The processes of the example on one broker, with their logs and states in the directory `work`. Each instance of the
+    application has a class path; with none given, they all have the same."""
 
-    def __init__(self, work, bootstrap):
+    def __init__(self, work, bootstrap, class_paths=None):
         self.work, self.bootstrap = work, bootstrap
-        self.class_path, self.python = prepare.class_path(HERE), prepare.python(HERE)
+        self.class_paths, self.python = class_paths or [prepare.class_path(HERE)] * INSTANCES, prepare.python(HERE)
         # The events end now: with times of 2023, they would be too old for the broker to keep.
         self.start_ms = (int(time.time()) // 60 - MINUTES) * 60_000
 
@@ -41,7 +42,7 @@ class Storefront:
         return child
 
     def instance(self, number, session_timeout_ms):
-        return Child(["java", *prepare.JAVA_FLAGS, "-cp", self.class_path, "storefront.Storefront", self.bootstrap,
+        return Child(["java", *prepare.JAVA_FLAGS, "-cp", self.class_paths[number], "storefront.Storefront", self.bootstrap,
                       self.work / f"state-{number}", session_timeout_ms], self.work / f"instance-{number}.log")
 
     def page(self):
@@ -75,9 +76,9 @@ def trouble(shop, broker, instances, replay, checker, dice, say):
     return counts
 
 
-def check(work, broker, seed, say):
+def check(work, broker, seed, say, class_paths=None):
     """Returns a line that says what was found; a Failure if the outputs aren't what they must be."""
-    shop = Storefront(work, broker.bootstrap)
+    shop = Storefront(work, broker.bootstrap, class_paths)
     replay = shop.replay(CHECK_SPEED)
     instances = [shop.instance(number, CHECK_SESSION_TIMEOUT_MS) for number in range(INSTANCES)]
     checker = shop.script("check", shop.start_ms)
