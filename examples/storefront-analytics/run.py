@@ -53,7 +53,7 @@ class Storefront:
 def trouble(shop, broker, instances, replay, checker, dice, say):
     """Until all events are sent, one process after the other is killed with SIGKILL and started again, each time after the
     application has come on a little."""
-    counts, seen = {"broker": 0, "instance": 0}, 0
+    counts, seen, victims = {"broker": 0, "instance": 0}, 0, []
     while replay.running():
         if not checker.running():
             raise Failure(checker.text())
@@ -61,7 +61,8 @@ def trouble(shop, broker, instances, replay, checker, dice, say):
             time.sleep(0.05)
             continue
         time.sleep(1.5 * dice.random())
-        victim = dice.choice(["broker", *range(INSTANCES)])
+        victims = victims or dice.sample(["broker", *range(INSTANCES)], 1 + INSTANCES)
+        victim = victims.pop()
         if victim == "broker":
             say("kill -9 of the broker")
             broker.kill()
