@@ -16,4 +16,5 @@ def test_exactly_once(context):
     spec.loader.exec_module(storefront)
     newer = storefront.prepare.class_path(folder)
     older = f"{folder / 'target' / 'classes'}:{jars.jar_dir('streams-3.9.2')}/*"
-    return storefront.check(context.work, context.new_broker({"group.min.session.timeout.ms": 1000}), SEED, context.say, [newer, older])
+    broker = context.new_broker({"group.min.session.timeout.ms": 1000})
+    return storefront.check(context.work, broker, SEED, context.say, [newer, older], speed=1600)

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import sys
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 TABLES = """
@@ -81,7 +81,8 @@ def main():
     while True:
         messages = consumer.consume(500, timeout=0.2)
         for message in messages:
-            if message.error() and not message.error().retriable():
+            # librdkafka gets over what else may go wrong, such as a broker that is down; this would mean that changes are lost.
+            if message.error() and (message.error().fatal() or message.error().code() == KafkaError._AUTO_OFFSET_RESET):
                 raise KafkaException(message.error())
         copy.take([message for message in messages if not message.error()])
 

@@ -77,10 +77,10 @@ def trouble(shop, broker, instances, replay, checker, dice, say):
     return counts
 
 
-def check(work, broker, seed, say, class_paths=None):
+def check(work, broker, seed, say, class_paths=None, speed=CHECK_SPEED):
     """Returns a line that says what was found; a Failure if the outputs aren't what they must be."""
     shop = Storefront(work, broker.bootstrap, class_paths)
-    replay = shop.replay(CHECK_SPEED)
+    replay = shop.replay(speed)
     instances = [shop.instance(number, CHECK_SESSION_TIMEOUT_MS) for number in range(INSTANCES)]
     checker = shop.script("check", shop.start_ms)
     try:
