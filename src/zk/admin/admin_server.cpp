@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 #include <charconv>
 
+#include "base/http/prometheus_text.h"
 #include "base/logging.h"
 #include "zk/admin/admin_commands.h"
 #include "zk/admin/json_text.h"
@@ -187,7 +188,7 @@ void AdminServer::on_metrics_request(const HttpRequest& request, const HttpRespo
     return respond(plain(404, "Not found"));
   }
   server_.run([respond](server::Coordinator& coordinator) {
-    HttpResponse response{200, "text/plain; version=0.0.4; charset=utf-8", prometheus_text(coordinator)};
+    HttpResponse response{200, base::http::kPrometheusContentType, prometheus_text(coordinator)};
     respond([response = std::move(response)] { return response; });
   });
 }

@@ -5,11 +5,14 @@
 
 #include <memory>
 
-#include "zk/admin/http_server.h"
+#include "base/http/http_server.h"
 #include "zk/admin/snapshot_commands.h"
 #include "zk/server/server.h"
 
 namespace zk::admin {
+
+using base::http::HttpServer;
+using base::http::HttpServerOptions;
 
 class AdminServer {
  public:

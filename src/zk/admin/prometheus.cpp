@@ -1,18 +1,16 @@
 #include "zk/admin/prometheus.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include <fstream>
-#include <sstream>
-
+#include "base/http/prometheus_text.h"
+#include "base/process_metrics.h"
 #include "zk/server/monitor.h"
 
 namespace zk::admin {
 
 namespace {
 
+using base::http::escaped_label;
 using server::Summary;
 
 void head(std::string& text, std::string_view name, std::string_view type) {
@@ -25,23 +23,9 @@ void line(std::string& text, std::string_view name, std::string_view labels, std
 
 std::string number(double value) { return server::java_number(value); }
 
-// A label's value with the three characters escaped that the format asks for.
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (char c : text) {
-    if (c == '\\' || c == '"') result += '\\';
-    if (c == '\n') {
-      result += "\\n";
-    } else {
-      result += c;
-    }
-  }
-  return result;
-}
-
 void add_summary(std::string& text, std::string_view name, const Summary* summary, bool detailed,
                  const std::string& key = "") {
-  const std::string label = key.empty() ? "" : fmt::format("key=\"{}\",", escaped(key));
+  const std::string label = key.empty() ? "" : fmt::format("key=\"{}\",", escaped_label(key));
   auto quantile = [&](const char* label_value, double part) {
     bool known = summary != nullptr && summary->has_quantiles();
     line(text, name, fmt::format("{{{}quantile=\"{}\",}}", label, label_value),
@@ -77,7 +61,7 @@ void add_quotas(std::string& text, const server::Coordinator& coordinator) {
   auto gauge = [&](const char* name, std::int64_t server::QuotaUse::*member) {
     head(text, name, "gauge");
     for (const auto& [key, use] : quotas) {
-      line(text, name, fmt::format("{{key=\"{}\",}}", escaped(key)), number(static_cast<double>(use.*member)));
+      line(text, name, fmt::format("{{key=\"{}\",}}", escaped_label(key)), number(static_cast<double>(use.*member)));
     }
   };
   gauge("quota_count_limit_per_namespace", &server::QuotaUse::count_limit);
@@ -87,47 +71,14 @@ void add_quotas(std::string& text, const server::Coordinator& coordinator) {
   const char* name = "quota_exceeded_error_per_namespace";
   head(text, name, "counter");
   for (const auto& [key, count] : coordinator.stats().metrics.quota_exceeded_error_per_namespace) {
-    line(text, name, fmt::format("{{key=\"{}\",}}", escaped(key)), number(static_cast<double>(count)));
+    line(text, name, fmt::format("{{key=\"{}\",}}", escaped_label(key)), number(static_cast<double>(count)));
   }
 }
 
-// Since 1970: when the machine came up, and the ticks from then on; fields 22 of one file and a line of another.
-double process_start_seconds() {
-  std::ifstream process("/proc/self/stat"), machine("/proc/stat");
-  std::string text;
-  std::getline(process, text);
-  std::istringstream fields(text.substr(text.rfind(')') + 1));
-  for (int field = 3; field < 22; ++field) fields >> text;
-  double ticks = 0, boot = 0;
-  fields >> ticks;
-  while (machine >> text) {
-    if (text == "btime") machine >> boot;
-  }
-  return boot + ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-// What the Java client library of Prometheus says about any process.
 void add_process(std::string& text) {
-  auto gauge = [&](const char* name, const char* type, double value) {
-    head(text, name, type);
-    line(text, name, "", number(value));
-  };
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  gauge("process_cpu_seconds_total", "counter", seconds(usage.ru_utime) + seconds(usage.ru_stime));
-  gauge("process_open_fds", "gauge", static_cast<double>(server::open_files()));
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) gauge("process_max_fds", "gauge", static_cast<double>(limit.rlim_cur));
-  gauge("process_start_time_seconds", "gauge", process_start_seconds());
-  std::ifstream file("/proc/self/statm");
-  double pages = 0, resident = 0;
-  if (file >> pages >> resident) {
-    auto page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
-    gauge("process_virtual_memory_bytes", "gauge", pages * page_bytes);
-    gauge("process_resident_memory_bytes", "gauge", resident * page_bytes);
+  for (const base::ProcessMetric& metric : base::process_metrics()) {
+    head(text, metric.name, metric.type);
+    line(text, metric.name, "", number(metric.value));
   }
 }
 

@@ -9,11 +9,17 @@
 #include <memory>
 #include <string>
 
+#include "base/http/http_server.h"
 #include "zk/admin/admin_commands.h"
-#include "zk/admin/http_server.h"
 #include "zk/server/server.h"
 
 namespace zk::admin {
+
+using base::http::HttpRequest;
+using base::http::HttpRespond;
+using base::http::HttpResponse;
+using base::http::HttpUpload;
+using base::http::MakeResponse;
 
 // One in an interval, as ZooKeeper counts it.
 class RateLimiter {

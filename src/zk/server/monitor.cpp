@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <filesystem>
-#include <iterator>
-
+#include "base/process_metrics.h"
 #include "zk/tree/quota.h"
 
 namespace zk::server {
@@ -38,12 +36,6 @@ std::int64_t open_files_max() {
 }  // namespace
 
 std::string version_text() { return "3.9.4-milena, built on unknown"; }
-
-std::size_t open_files() {
-  std::error_code ignored;
-  std::filesystem::directory_iterator entries("/proc/self/fd", ignored);
-  return ignored ? 0 : static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
-}
 
 std::string java_number(double value) {
   std::string text = fmt::format("{:.4f}", value);
@@ -81,7 +73,7 @@ std::vector<MonitorRow> monitor_gauges(const Coordinator& coordinator) {
       {"min_latency", stats.latency_min_ms},
       {"max_file_descriptor_count", open_files_max()},
       {"approximate_data_size", number(state.tree().data_bytes())},
-      {"open_file_descriptor_count", number(open_files())},
+      {"open_file_descriptor_count", number(base::open_files())},
       {"local_sessions", number(0)},
       {"uptime", coordinator.clock().monotonic_ms() - stats.started_ms},
       {"max_latency", stats.latency_max_ms},

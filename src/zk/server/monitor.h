@@ -35,7 +35,6 @@ std::map<std::string, QuotaUse> quota_use(const Coordinator& coordinator);
 std::string java_number(double value);
 std::string text_of(const MonitorValue& value);
 
-std::size_t open_files();
 // As ZooKeeper names it for a connection's last operation: CREA, GETD, NA.
 const char* short_name(tree::OpCode op);
 

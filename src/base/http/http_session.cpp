@@ -1,4 +1,4 @@
-#include "zk/admin/http_session.h"
+#include "base/http/http_session.h"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
@@ -10,7 +10,7 @@
 
 #include "base/logging.h"
 
-namespace zk::admin {
+namespace base::http {
 
 namespace {
 
@@ -19,7 +19,7 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr const char* kLogger = "milena.zookeeper.HttpServer";
+constexpr const char* kLogger = "milena.HttpServer";
 constexpr std::uint32_t kHeaderBytesMax = 16 * 1024;
 constexpr std::size_t kFilePieceBytes = 64 * 1024;
 // How much of a body that nobody wants is still read, so that the answer to it isn't lost in a reset.
@@ -296,4 +296,4 @@ void HttpSession::send(base::ByteView plain, std::function<void()> then) {
                     });
 }
 
-}  // namespace zk::admin
+}  // namespace base::http

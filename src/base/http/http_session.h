@@ -10,9 +10,9 @@
 #include <optional>
 
 #include "base/tls/engine.h"
-#include "zk/admin/http_server.h"
+#include "base/http/http_server.h"
 
-namespace zk::admin {
+namespace base::http {
 
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
@@ -74,4 +74,4 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   std::uint64_t file_position_ = 0;
 };
 
-}  // namespace zk::admin
+}  // namespace base::http

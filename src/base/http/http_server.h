@@ -15,7 +15,7 @@
 #include "base/file_system.h"
 #include "base/tls/context.h"
 
-namespace zk::admin {
+namespace base::http {
 
 struct HttpServerOptions {
   std::string name;     // for log lines
@@ -82,4 +82,4 @@ class HttpServer {
   std::shared_ptr<Core> core_;
 };
 
-}  // namespace zk::admin
+}  // namespace base::http

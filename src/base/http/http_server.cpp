@@ -1,4 +1,4 @@
-#include "zk/admin/http_server.h"
+#include "base/http/http_server.h"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -9,16 +9,16 @@
 #include <thread>
 
 #include "base/logging.h"
-#include "zk/admin/http_session.h"
+#include "base/http/http_session.h"
 
-namespace zk::admin {
+namespace base::http {
 
 namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-constexpr const char* kLogger = "milena.zookeeper.HttpServer";
+constexpr const char* kLogger = "milena.HttpServer";
 constexpr std::chrono::milliseconds kAcceptPause(100);
 
 }  // namespace
@@ -119,4 +119,4 @@ void HttpServer::start() { core_->start(); }
 void HttpServer::stop() { core_->stop(); }
 std::uint16_t HttpServer::port() const { return core_->port; }
 
-}  // namespace zk::admin
+}  // namespace base::http
