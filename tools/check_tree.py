@@ -29,6 +29,8 @@ ALLOWED = {
     "broker/transaction": ["base", "protocol", "broker/config", "broker/coordinator"],
     "broker/api": ["base", "protocol", "log", "broker/config", "broker/metadata", "broker/partition",
                    "broker/controller", "broker/coordinator", "broker/group", "broker/transaction"],
+    "broker/metrics": ["base", "protocol", "log", "broker/metadata", "broker/partition", "broker/coordinator", "broker/group",
+                       "broker/api"],
     "broker/net": ["base", "protocol", "broker/config", "broker/api"],
     "broker": ["base", "protocol", "log", "zk", "broker"],
 }

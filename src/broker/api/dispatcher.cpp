@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <utility>
 
 #include "base/clock.h"
@@ -36,7 +37,14 @@ Reply unsupported_api_versions(const Api& api, std::int32_t correlation_id) {
   return reply;
 }
 
+std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
+  const auto passed = std::chrono::steady_clock::now() - start;
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(passed).count());
+}
+
 }  // namespace
+
+Dispatcher::Dispatcher(Services& services) : services_(services), metrics_(served_apis().size() + 1) {}
 
 base::Task<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   protocol::RequestHead head = protocol::decode_request_head(frame.bytes);
@@ -52,6 +60,8 @@ base::Task<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
     co_return closing(fmt::format("{} v{}: unsupported version", api->name, version));
   }
 
+  const auto received = std::chrono::steady_clock::now();
+  const std::size_t frame_bytes = frame.bytes.size();
   RequestContext context(services_);
   context.api_key = key;
   context.api_version = version;
@@ -62,7 +72,13 @@ base::Task<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   context.principal = connection.principal;
   context.received_monotonic_ms = services_.clock.monotonic_ms();
   context.frame = std::move(frame.owner);
-  co_return co_await api->serve(context, head.body);
+  context.metrics = &metrics_;
+  context.metrics_row = static_cast<std::size_t>(api - served_apis().data());
+  Reply reply = co_await api->serve(context, head.body);
+  if (reply.kind != Reply::Kind::close) {
+    metrics_.count_request(context.metrics_row, version, frame_bytes, microseconds_since(received));
+  }
+  co_return reply;
 }
 
 std::string log_handler_failure(const RequestContext& context, std::string_view api,

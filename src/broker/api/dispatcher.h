@@ -5,16 +5,19 @@
 
 #include "broker/api/frame_handler.h"
 #include "broker/api/request_context.h"
+#include "broker/api/request_metrics.h"
 
 namespace broker::api {
 
 class Dispatcher final : public FrameHandler {
  public:
-  explicit Dispatcher(Services& services) : services_(services) {}
+  explicit Dispatcher(Services& services);
   base::Task<Reply> serve(ConnectionInfo& connection, Frame frame) override;
+  const RequestMetrics& metrics() const { return metrics_; }
 
  private:
   Services& services_;
+  RequestMetrics metrics_;
 };
 
 }  // namespace broker::api

@@ -15,6 +15,7 @@
 #include "broker/api/fetch_session.h"
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
+#include "broker/api/registry.h"
 #include "broker/api/request_context.h"
 #include "broker/config/config_store.h"
 #include "broker/partition/read_ahead.h"
@@ -52,13 +53,16 @@ struct ReadTotal {
   bool answer_now = false;  // an error or a diverging epoch, which the client had better hear of at once
 };
 
+bool is_of_follower(const FetchRequest& request) {
+  return request.replica_id >= 0 || request.replica_state.replica_id >= 0;
+}
+
 Limits limits_of(const RequestContext& context, const FetchRequest& request) {
   Limits limits;
   auto broker = context.services.configs.broker();
   limits.max_bytes = std::min<std::int64_t>(std::max(request.max_bytes, 0), broker->hot().fetch_max_bytes);
   limits.min_bytes = std::min<std::int64_t>(request.min_bytes, limits.max_bytes);
-  const bool replica = request.replica_id >= 0 || request.replica_state.replica_id >= 0;
-  if (replica) {
+  if (is_of_follower(request)) {
     limits.isolation = storage::ReadIsolation::log_end;
   } else if (request.isolation_level == 1) {
     limits.isolation = storage::ReadIsolation::transactions_committed;
@@ -167,7 +171,8 @@ void add_leader_hint(const RequestContext& context, const FetchTarget& target, P
   if (context.api_version >= 16) add_node_endpoint(response.node_endpoints, hint);
 }
 
-FetchResponse respond(const RequestContext& context, const FetchPlan& plan, std::vector<Reading>& readings) {
+FetchResponse respond(const RequestContext& context, const FetchPlan& plan, partition::TopicCount sent,
+                      std::vector<Reading>& readings) {
   FetchResponse response;
   std::vector<PartitionAnswer> answers;
   answers.reserve(readings.size());
@@ -177,6 +182,9 @@ FetchResponse respond(const RequestContext& context, const FetchPlan& plan, std:
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (!included[i]) continue;
     const FetchTarget& target = plan.targets[i];
+    if (readings[i].partition && answers[i].records.size() > 0) {
+      readings[i].partition->traffic().add(sent, answers[i].records.size());
+    }
     add_leader_hint(context, target, answers[i], response);
     if (response.responses.empty() || response.responses.back().topic != target.topic ||
         response.responses.back().topic_id != target.topic_id) {
@@ -250,6 +258,11 @@ base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) 
     refused.error_code = plan.error;
     co_return refused;
   }
+  auto sent = partition::TopicCount::bytes_out;
+  if (is_of_follower(request)) {
+    sent = partition::TopicCount::replication_bytes_out;
+    context.metrics_row = served_apis().size();
+  }
   const Limits limits = limits_of(context, request);
   const std::int64_t deadline_ms = context.received_monotonic_ms + std::max(request.max_wait_ms, 0);
   std::vector<Reading> readings = look_up(context, plan);
@@ -261,7 +274,7 @@ base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) 
     co_await wait_for_more(readings, limits.min_bytes - total.bytes, left_ms);
   }
   co_await prepare(context, plan, readings);
-  co_return respond(context, plan, readings);
+  co_return respond(context, plan, sent, readings);
 }
 
 }  // namespace broker::api

@@ -2,6 +2,7 @@
 // over. Handlers authorise, validate, make one call into the domain and fill the response; no file, socket or znode.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -34,6 +35,7 @@ namespace broker::api {
 
 class FetchSessions;
 class ProducerIds;
+class RequestMetrics;
 
 // Everything that a handler may call, owned by the app and outliving all connections.
 struct Services {
@@ -63,6 +65,8 @@ class RequestContext {
   std::string listener;     // name of the listener the connection came in on
   std::string principal = "User:ANONYMOUS";
   std::int64_t received_monotonic_ms = 0;
+  RequestMetrics* metrics = nullptr;  // null: nobody counts
+  std::size_t metrics_row = 0;        // a handler may choose another
   // Keeps the frame alive that views in the request point into; a handler that parks records copies this.
   std::shared_ptr<const void> frame;
   // Set by a handler whose response has views into bytes of its own: keeps them until the response is encoded.

@@ -6,8 +6,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "broker/api/error_counts.h"
 #include "broker/api/registry.h"
 #include "broker/api/request_context.h"
+#include "broker/api/request_metrics.h"
 #include "protocol/codec/codec.h"
 #include "protocol/codec/frame.h"
 #include "protocol/error.h"
@@ -56,6 +58,11 @@ base::Task<Reply> serve(RequestContext& context, base::ByteView body) {
   }
   reply.close_after = context.close_connection;
   if (context.no_response) co_return reply;
+  if (context.metrics != nullptr) {
+    visit_error_codes(response, context.api_version, [&context](protocol::ErrorCode error) {
+      context.metrics->count_error(context.metrics_row, error);
+    });
+  }
   reply.kind = Reply::Kind::response;
   reply.message = protocol::encode_response(response, context.api_version, context.correlation_id);
   co_return reply;

@@ -167,6 +167,27 @@ void BrokerApp::Parts::listen() {
   server = std::make_unique<net::Server>(server_options(*config), *dispatcher);
 }
 
+void BrokerApp::Parts::serve_metrics() {
+  const auto config = configs.broker();
+  const auto port = config->find_long("milena.prometheus.port");
+  if (!port) return;
+  const auto offline = [this] {
+    return static_cast<std::int64_t>(std::ranges::count_if(logs.directories(), &storage::LogDirectoryInfo::offline));
+  };
+  metrics::Sources sources{clock,
+                           metadata,
+                           partitions,
+                           groups,
+                           dispatcher->metrics(),
+                           config->hot().broker_id,
+                           [this] { return state.load(); },
+                           [this] { return server->connection_count(); },
+                           offline};
+  metrics_endpoint = std::make_unique<metrics::MetricsEndpoint>(
+      config->get_string("milena.prometheus.host"), static_cast<std::uint16_t>(*port), std::move(sources));
+  metrics_endpoint->start();
+}
+
 void BrokerApp::Parts::schedule_periodic_work() {
   const auto config = configs.broker();
   const std::int64_t first = config->get_long("log.initial.task.delay.ms");
@@ -207,6 +228,7 @@ void BrokerApp::Parts::start() {
   // The sockets are bound before the broker registers, so that a port in use costs the cluster nothing; clients are
   // read from once this broker knows what it leads.
   listen();
+  serve_metrics();
   mover.set_bytes_per_second(log_mover_rate(*configs.broker()));
   partitions.on_move([this](const storage::TopicPartition& name) { mover.add(name); });
   follow_config_changes();
@@ -217,15 +239,18 @@ void BrokerApp::Parts::start() {
   flusher.start();
   cleaner.start();
   mover.resume();
+  state = metrics::BrokerState::running;
   base::log_info(kLogger, "[KafkaServer id={}] started", configs.broker()->hot().broker_id);
 }
 
 void BrokerApp::Parts::stop() {
   base::log_info(kLogger, "[KafkaServer id={}] shutting down", configs.broker()->hot().broker_id);
+  state = metrics::BrokerState::shutting_down;
   transactions.stop();
   groups.stop();
   partitions.shutdown();
   if (server) server->stop();
+  if (metrics_endpoint) metrics_endpoint->stop();
   mover.stop();
   scheduler.stop();
   flusher.stop();

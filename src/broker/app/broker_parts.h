@@ -3,6 +3,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,7 @@
 #include "broker/controller/controller.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_metadata.h"
+#include "broker/metrics/metrics_endpoint.h"
 #include "broker/net/server.h"
 #include "broker/partition/log_mover.h"
 #include "broker/partition/partition_manager.h"
@@ -68,6 +70,8 @@ struct BrokerApp::Parts {
   std::unique_ptr<api::Services> services;
   std::unique_ptr<api::Dispatcher> dispatcher;
   std::unique_ptr<net::Server> server;
+  std::atomic<metrics::BrokerState> state = metrics::BrokerState::starting;
+  std::unique_ptr<metrics::MetricsEndpoint> metrics_endpoint;  // null: none is configured
   Scheduler scheduler{"background"};
   Scheduler flusher{"log-flush"};
 
@@ -77,6 +81,7 @@ struct BrokerApp::Parts {
   void make_controller();
   void follow_config_changes();
   void listen();
+  void serve_metrics();
   void schedule_periodic_work();
   void register_in_cluster();
   // Runs a coroutine on the control thread and waits for it; what it throws comes out here.

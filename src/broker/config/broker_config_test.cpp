@@ -52,6 +52,17 @@ TEST(BrokerConfig, Defaults) {
   EXPECT_EQ(config->hot().message_max_bytes, 1048588);
 }
 
+TEST(BrokerConfig, KeysOfMilenasOwn) {
+  EXPECT_EQ(config_of("")->find_long("milena.prometheus.port"), std::nullopt);
+  EXPECT_EQ(config_of("")->get_string("milena.prometheus.host"), "127.0.0.1");
+  EXPECT_EQ(config_of("milena.prometheus.port=9308")->find_long("milena.prometheus.port"), 9308);
+  EXPECT_EQ(config_of("milena.prometheus.port=9308")->unknown_keys(), std::vector<std::string>());
+  EXPECT_EQ(error_of("milena.prometheus.port=65536"),
+            "Invalid value 65536 for configuration milena.prometheus.port: Value must be no more than 65535");
+  EXPECT_NE(error_of("milena.prometheus.port="), "ok");
+  EXPECT_NE(error_of("milena.prometheus.host="), "ok");
+}
+
 TEST(BrokerConfig, WrongUseIsABug) {
   const auto config = config_of("");
   EXPECT_THROW(config->get_int("retention.ms"), std::logic_error);

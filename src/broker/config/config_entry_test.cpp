@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -133,6 +134,18 @@ TEST(ConfigEntry, UnknownTopicOverridesAreHidden) {
   EXPECT_EQ(
       line_of(entries.back()),
       "confluent.thing\t\\N\tDYNAMIC_TOPIC_CONFIG\tUNKNOWN\trw\tsensitive\tconfluent.thing=\\N@DYNAMIC_TOPIC_CONFIG");
+}
+
+TEST(ConfigEntry, OwnKeysAreShownWhereTheyAreSet) {
+  base::Properties with_port = file();
+  with_port.set("milena.prometheus.port", "9308");
+  const auto entries = describe_broker(*BrokerConfig::create(with_port));
+  EXPECT_EQ(entries.size(), 317u);  // and not the host, which isn't
+  const auto found = std::ranges::find(entries, "milena.prometheus.port", &ConfigEntry::name);
+  ASSERT_NE(found, entries.end());
+  EXPECT_EQ(line_of(*found),
+            "milena.prometheus.port\t9308\tSTATIC_BROKER_CONFIG\tINT\tro\t\t"
+            "milena.prometheus.port=9308@STATIC_BROKER_CONFIG");
 }
 
 TEST(ConfigEntry, EveryKeyIsDocumented) {

@@ -1,4 +1,4 @@
-// Every configuration key of Kafka 3.9.2: what it holds, what is allowed, how it may change. The tables are generated
+// Every configuration key of Kafka 3.9.2, and Milena's own: what it holds, what is allowed, how it may change. The tables are generated
 // from schemas/*.tsv at build time, are constant and may be read from any thread.
 #pragma once
 
@@ -54,7 +54,8 @@ struct ConfigKey {
   Importance importance = Importance::medium;
   UpdateMode update_mode = UpdateMode::read_only;
   bool sensitive = false;
-  bool internal = false;
+  bool internal = false;  // described only where it is set
+  bool own = false;       // Milena's, which Kafka doesn't know
   std::string_view broker_key;  // topic keys: the broker key that gives the default; empty if none
   std::string_view documentation;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -34,7 +35,7 @@ std::string importance_name(Importance importance) {
 TEST(ConfigKeys, AllBrokerKeysOfKafka) {
   const auto rows = rows_of("broker_keys.tsv");
   ASSERT_EQ(rows.size(), 329u);
-  ASSERT_EQ(broker_keys().size(), 329u);
+  EXPECT_EQ(std::ranges::count(broker_keys(), false, &ConfigKey::own), 329);
   for (const auto& row : rows) {
     SCOPED_TRACE(row[0]);
     const ConfigKey* key = find_broker_key(row[0]);

@@ -47,7 +47,7 @@ def cpp_row(row):
     flags = row["flags"].split(",")
     return (f'    {{{literal(row["name"])}, ConfigType::{TYPES[row["type"]]}, {default}, Rule::{rule}, {minimum}, {maximum},\n'
             f'     {literal(choices)}, {literal(row["allowed"].removeprefix("version "))}, Importance::{row["importance"].lower()},\n'
-            f'     UpdateMode::{update}, {str("sensitive" in flags).lower()}, {str("internal" in flags).lower()},\n'
+            f'     UpdateMode::{update}, {str("sensitive" in flags).lower()}, {str("internal" in flags).lower()}, {str("own" in flags).lower()},\n'
             f'     {literal(row.get("broker_key", ""))}, {literal(row["documentation"])}}},\n')
 
 

@@ -397,6 +397,21 @@ ListGroupsResult GroupCoordinator::list() {
   return result;
 }
 
+void GroupCoordinator::visit_progress(const std::function<void(const GroupProgress&)>& visit) {
+  for (const GroupPtr& group : impl_->all_groups()) {
+    GroupProgress progress;
+    {
+      std::lock_guard lock(group->mutex);
+      if (group->members.state() == GroupState::dead) continue;
+      progress.group_id = group->members.id();
+      progress.state = group->consumers ? group->consumers->state() : name_of(group->members.state());
+      progress.members = group->consumers ? group->consumers->size() : group->members.size();
+      progress.offsets = group->offsets.positions();
+    }
+    visit(progress);
+  }
+}
+
 base::Task<ErrorCode> GroupCoordinator::delete_group(std::string group_id) {
   const Impl::Place place = co_await impl_->locate(group_id, true);
   if (place.error != ErrorCode::none) co_return place.error;

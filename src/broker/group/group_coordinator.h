@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -77,6 +78,14 @@ struct DeleteOffsetsResult {
   std::vector<ErrorCode> partitions;  // in the order asked for; empty with an error
 };
 
+// Where a group stands, for metrics.
+struct GroupProgress {
+  std::string group_id;
+  std::string state;  // "Stable"
+  std::size_t members = 0;
+  std::vector<std::pair<TopicPartition, std::int64_t>> offsets;  // committed; sorted
+};
+
 struct ListGroupsResult {
   ErrorCode error = ErrorCode::none;
   std::vector<GroupListing> groups;
@@ -119,6 +128,8 @@ class GroupCoordinator {
   base::Task<DeleteOffsetsResult> delete_offsets(std::string group_id, std::vector<TopicPartition> partitions);
   base::Task<GroupSummary> describe(std::string group_id);  // of the newer protocol: as if it wasn't there
   ListGroupsResult list();
+  // Every group once, without any lock held; each as it is when its turn comes.
+  void visit_progress(const std::function<void(const GroupProgress&)>& visit);
   base::Task<ErrorCode> delete_group(std::string group_id);
 
   // Groups of the newer protocol (KIP-848). Offered if the config allows it and every broker of the cluster knows it.

@@ -118,6 +118,22 @@ class Coordinator : public ::testing::Test {
   const std::int32_t partition_of_g = partition_of("g", 50);
 };
 
+TEST_F(Coordinator, TellsWhereItsGroupsStand) {
+  const std::string member = stable_member();
+  for (const char* topic : {"t", "s"}) {
+    EXPECT_EQ(run(groups->commit_offsets(commit_request(42, member, 1, topic))), std::vector{ErrorCode::none});
+  }
+  std::vector<GroupProgress> seen;
+  groups->visit_progress([&seen](const GroupProgress& each) { seen.push_back(each); });
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].group_id, "g");
+  EXPECT_EQ(seen[0].state, "Stable");
+  EXPECT_EQ(seen[0].members, 1U);
+  ASSERT_EQ(seen[0].offsets.size(), 2U);
+  EXPECT_EQ(seen[0].offsets[0].first.topic, "s");
+  EXPECT_EQ(seen[0].offsets[1].second, 42);
+}
+
 TEST_F(Coordinator, StableGroupAndOffsetsSurviveARestart) {
   const std::string member = stable_member();
   EXPECT_TRUE(member.starts_with("c-"));

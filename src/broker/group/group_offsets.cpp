@@ -80,6 +80,13 @@ std::vector<TopicPartition> GroupOffsets::all() const {
   return partitions;
 }
 
+std::vector<std::pair<TopicPartition, std::int64_t>> GroupOffsets::positions() const {
+  std::vector<std::pair<TopicPartition, std::int64_t>> positions;
+  positions.reserve(offsets_.size());
+  for (const auto& [partition, entry] : offsets_) positions.emplace_back(partition, entry.value.offset);
+  return positions;
+}
+
 std::vector<TopicPartition> GroupOffsets::of_topics(const std::set<std::string>& topics) const {
   std::vector<TopicPartition> partitions;
   for (const auto& [partition, entry] : offsets_) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "broker/group/classic_group.h"
@@ -41,6 +42,7 @@ class GroupOffsets {
   const CommittedOffset* find(const TopicPartition& partition) const;
   bool is_unstable(const TopicPartition& partition) const;  // a commit or a transaction is on its way
   std::vector<TopicPartition> all() const;
+  std::vector<std::pair<TopicPartition, std::int64_t>> positions() const;  // all, with their offsets
   std::vector<TopicPartition> of_topics(const std::set<std::string>& topics) const;
   bool empty() const { return offsets_.empty() && pending_.empty() && transactions_.empty(); }
 

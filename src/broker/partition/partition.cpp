@@ -12,8 +12,13 @@ namespace {
 constexpr std::int64_t kMuchNews = std::numeric_limits<std::int32_t>::max();  // bytes; more than any fetch waits for
 }  // namespace
 
-Partition::Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log)
-    : broker_id_(broker_id), topic_id_(topic_id), name_(log->topic_partition()), log_(std::move(log)) {}
+Partition::Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log,
+                     std::shared_ptr<TopicTraffic> traffic)
+    : broker_id_(broker_id),
+      topic_id_(topic_id),
+      name_(log->topic_partition()),
+      traffic_(std::move(traffic)),
+      log_(std::move(log)) {}
 
 std::shared_ptr<storage::Log> Partition::log() const {
   std::shared_lock lock(state_mutex_);
@@ -74,6 +79,11 @@ void Partition::stop(ErrorCode reason) {
   for (auto& each : commits) each.done.set(reason);
 }
 
+std::int32_t Partition::min_insync_replicas() const {
+  std::shared_lock lock(state_mutex_);
+  return min_insync_replicas_;
+}
+
 void Partition::set_min_insync_replicas(std::int32_t count) {
   std::unique_lock lock(state_mutex_);
   min_insync_replicas_ = count;
@@ -87,6 +97,12 @@ ErrorCode Partition::check_leader(std::int32_t current_leader_epoch) const {
 }
 
 storage::AppendResult Partition::append(base::MutableByteView records, const AppendOptions& options) {
+  storage::AppendResult result = append_here(records, options);
+  traffic_->count_append(result, records.size());
+  return result;
+}
+
+storage::AppendResult Partition::append_here(base::MutableByteView records, const AppendOptions& options) {
   storage::AppendResult result;
   std::shared_lock lock(state_mutex_);
   result.error = check_leader(-1);
@@ -149,6 +165,12 @@ base::OneShot<ErrorCode> Partition::committed(std::int64_t end_offset) {
 }
 
 FetchOutcome Partition::fetch(const FetchOptions& options) {
+  FetchOutcome outcome = fetch_here(options);
+  traffic_->count_fetch(outcome.error);
+  return outcome;
+}
+
+FetchOutcome Partition::fetch_here(const FetchOptions& options) {
   FetchOutcome outcome;
   std::shared_lock lock(state_mutex_);
   outcome.error = check_leader(options.current_leader_epoch);

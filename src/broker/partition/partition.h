@@ -19,6 +19,7 @@
 #include "base/uuid.h"
 #include "broker/metadata/partition_sink.h"
 #include "broker/partition/fetch_waiter.h"
+#include "broker/partition/topic_traffic.h"
 #include "log/log.h"
 
 namespace broker::partition {
@@ -50,12 +51,16 @@ struct FetchOutcome {
 
 class Partition {
  public:
-  Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log);
+  Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log,
+            std::shared_ptr<TopicTraffic> traffic = std::make_shared<TopicTraffic>());
 
   const storage::TopicPartition& name() const { return name_; }
   const base::Uuid& topic_id() const { return topic_id_; }
   std::shared_ptr<storage::Log> log() const;  // the one of now: a move to another directory puts another in its place
   std::optional<std::int32_t> leader_epoch() const;  // nothing if not led here
+  std::int32_t min_insync_replicas() const;
+  TopicTraffic& traffic() const { return *traffic_; }  // of its topic
+  const std::shared_ptr<TopicTraffic>& shared_traffic() const { return traffic_; }
 
   protocol::ErrorCode become_leader(const metadata::LeaderState& state);
   // From now on everything is answered with `reason`; who waits is woken.
@@ -93,12 +98,15 @@ class Partition {
     base::OneShot<protocol::ErrorCode> done;
   };
 
+  storage::AppendResult append_here(base::MutableByteView records, const AppendOptions& options);
+  FetchOutcome fetch_here(const FetchOptions& options);
   protocol::ErrorCode check_leader(std::int32_t current_leader_epoch) const;  // state_mutex_ is held
   void advance_high_watermark(std::int64_t bytes);                            // state_mutex_ is held
 
   const std::int32_t broker_id_;
   const base::Uuid topic_id_;
   const storage::TopicPartition name_;
+  const std::shared_ptr<TopicTraffic> traffic_;
 
   mutable std::shared_mutex state_mutex_;
   bool leader_ = false;

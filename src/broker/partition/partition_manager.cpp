@@ -78,7 +78,7 @@ ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
     return log.error();
   }
   (*log)->set_config(settings.log);
-  partition = std::make_shared<Partition>(broker_id_, state.topic_id, *log);
+  partition = std::make_shared<Partition>(broker_id_, state.topic_id, *log, traffic_of(state));
   partition->set_min_insync_replicas(settings.min_insync_replicas);
   ErrorCode error = partition->become_leader(state);
   if (error != ErrorCode::none) return error;
@@ -94,6 +94,14 @@ ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
   }
   topic->partitions[state.partition] = std::move(partition);
   return ErrorCode::none;
+}
+
+// Partitions are made by one thread alone, so that nobody else makes the topic meanwhile.
+std::shared_ptr<TopicTraffic> PartitionManager::traffic_of(const metadata::LeaderState& state) const {
+  std::shared_lock lock(mutex_);
+  auto entry = topics_.find(state.topic);
+  return entry == topics_.end() ? std::make_shared<TopicTraffic>(all_traffic_)
+                                : entry->second->partitions.begin()->second->shared_traffic();
 }
 
 std::shared_ptr<Partition> PartitionManager::take_out(const std::string& topic_name, std::int32_t number) {

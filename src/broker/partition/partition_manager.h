@@ -51,6 +51,7 @@ class PartitionManager final : public metadata::PartitionSink {
   std::shared_ptr<Partition> find(std::string_view topic, std::int32_t partition) const;
   std::shared_ptr<Partition> find(const base::Uuid& topic_id, std::int32_t partition) const;
   std::vector<std::shared_ptr<Partition>> all() const;
+  const TopicTraffic& traffic() const { return *all_traffic_; }  // of all topics since the start
 
   std::vector<protocol::ErrorCode> become_leader(const std::vector<metadata::LeaderState>& partitions) override;
   void stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) override;
@@ -85,11 +86,13 @@ class PartitionManager final : public metadata::PartitionSink {
   };
 
   protocol::ErrorCode lead(const metadata::LeaderState& state);
+  std::shared_ptr<TopicTraffic> traffic_of(const metadata::LeaderState& state) const;
   std::shared_ptr<Partition> take_out(const std::string& topic, std::int32_t partition);
 
   const std::int32_t broker_id_;
   storage::LogManager& logs_;
   const SettingsOf settings_of_;
+  const std::shared_ptr<TopicTraffic> all_traffic_ = std::make_shared<TopicTraffic>();
   std::function<void(const storage::TopicPartition&)> on_move_;
 
   mutable std::shared_mutex mutex_;
