@@ -7,6 +7,7 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/write.hpp>
 #include <sstream>
+#include <utility>
 
 #include "base/logging.h"
 
@@ -217,7 +218,7 @@ void HttpSession::on_response(HttpResponse response, bool may_upload) {
   write_head(response);
 }
 
-void HttpSession::write_head(const HttpResponse& response) {
+void HttpSession::write_head(HttpResponse& response) {
   if (!parser_->is_done()) keep_alive_ = false;  // the rest of the request's body would be taken for a request
   http::response<http::empty_body> head;
   head.version(11);
@@ -231,7 +232,7 @@ void HttpSession::write_head(const HttpResponse& response) {
   std::ostringstream text;
   text << head.base();
   if (head_only_) file_.reset();
-  if (!head_only_ && !file_) text << response.body;
+  if (!head_only_ && !file_) body_ = std::move(response.body);
   const std::string plain = text.str();
   send(base::as_bytes(plain), [this] { file_ ? write_file() : finish_response(); });
 }
@@ -285,11 +286,14 @@ void HttpSession::send(base::ByteView plain, std::function<void()> then) {
     output_.assign(plain.begin(), plain.end());
   } else {
     tls_->send(plain);
+    if (!body_.empty()) tls_->send(base::as_bytes(std::exchange(body_, std::string())));
     output_ = tls_->take_output();
   }
   arm_timer();
-  asio::async_write(socket_, asio::buffer(output_),
+  const std::array<asio::const_buffer, 2> parts = {asio::buffer(output_), asio::buffer(body_)};
+  asio::async_write(socket_, parts,
                     [self = shared_from_this(), then = std::move(then)](const error_code& error, std::size_t) {
+                      self->body_ = std::string();  // may be large, and the connection lives on
                       if (self->closed_) return;
                       if (error) return self->close();
                       then();

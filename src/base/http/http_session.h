@@ -43,12 +43,12 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void on_head();
   HttpRespond respond_once(bool may_upload);
   void on_response(HttpResponse response, bool may_upload);
-  void write_head(const HttpResponse& response);
+  void write_head(HttpResponse& response);
   void write_file();
   void finish_response();
   void say_goodbye();
   void linger();
-  // Sends, and goes on with `then`.
+  // Sends, with body_ behind it, and goes on with `then`.
   void send(base::ByteView plain, std::function<void()> then);
   void arm_timer();
   const HttpServerOptions& options() const { return shared_->options; }
@@ -70,6 +70,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   bool expects_continue_ = false;
   std::uint64_t lingered_bytes_ = 0;
   std::shared_ptr<HttpUpload> upload_;
+  std::string body_;  // of a response; leaves without being copied
   std::shared_ptr<base::File> file_;
   std::uint64_t file_position_ = 0;
 };
