@@ -38,8 +38,9 @@ def refused(futures, name):
             assert error.args[0].name() == name, error
 
 
-def consume(topic, total):
-    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": GROUP, "auto.offset.reset": "earliest", "enable.auto.commit": False})
+def consume(topic, total, group=GROUP, protocol="classic"):
+    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": group, "group.protocol": protocol, "auto.offset.reset": "earliest",
+                         "enable.auto.commit": False})
     consumer.subscribe([topic])
     seen = 0
     while seen < total:
@@ -197,6 +198,13 @@ def main():
     left.expect(0, "kafka_consumergroup_members", consumergroup=GROUP)
     left.expect(0, "kafka_consumergroup_lag_sum", consumergroup=GROUP, topic=TOPIC)
     check_beside_the_admin_client(left, admin)
+    newer = consume(TOPIC, 1000, "newer-readers", "consumer")  # KIP-848
+    commit(newer, TOPIC, {0: 10})
+    of_newer = Scrape(URL)
+    of_newer.expect(1, "kafka_consumergroup_members", consumergroup="newer-readers")
+    of_newer.expect(690, "kafka_consumergroup_lag_sum", consumergroup="newer-readers", topic=TOPIC)
+    newer.close()
+    Scrape(URL).expect(0, "kafka_consumergroup_members", consumergroup="newer-readers")
     for future in admin.delete_topics([OTHER]).values():
         future.result()
     gone = Scrape(URL)

@@ -1,8 +1,12 @@
 """The broker's Prometheus endpoint, which Kafka hasn't: every number beside what stock clients did, in the format of a stock parser."""
+import importlib.util
+import pathlib
+import re
 import socket
+import urllib.request
 
-from harness import venv
-from harness.broker import READY
+from harness import jars, venv
+from harness.broker import READY, Broker
 from harness.context import expect, expect_equal, expect_in
 from harness.process import free_port, wait_until
 from harness.runner import only, sanitizer_workload
@@ -22,6 +26,80 @@ def test_numbers(context):
     expect_in("metrics done", out)
     expect_equal(broker.stop(), 0, "exit code")
     return out.strip()
+
+
+def load_jmx():
+    spec = importlib.util.spec_from_file_location("metrics_jmx", pathlib.Path(__file__).with_name("jmx.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def operate(context, broker):
+    program = context.root / "compat-tests" / "metrics" / "operations.py"
+    expect_in("operations done", context.run([venv.python(context, "metrics"), program, broker.bootstrap]).out)
+
+
+def samples_of_kafka(context):
+    """Kafka 3.9.2 does the operations; its MBeans under the names of the JMX exporter."""
+    broker, port = Broker("kafka", context.work / context.name("kafka")), free_port()
+    broker.java_options = [f"-Dcom.sun.management.jmxremote.{option}" for option in (
+        f"port={port}", f"rmi.port={port}", "host=127.0.0.1", "authenticate=false", "ssl=false")] + ["-Djava.rmi.server.hostname=127.0.0.1"]
+    context.brokers.append(broker)
+    broker.start()
+    operate(context, broker)
+    out = context.run(jars.java("3.9.2", "org.apache.kafka.tools.JmxTool", "--jmx-url",
+                                f"service:jmx:rmi:///jndi/rmi://127.0.0.1:{port}/jmxrmi", "--one-time", "--report-format", "tsv")).out
+    broker.dispose()
+    return load_jmx().samples(out)
+
+
+def samples_of_milena(context):
+    broker, port = new_broker(context)
+    operate(context, broker)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
+        lines = [line for line in response.read().decode().splitlines() if not line.startswith("#")]
+    broker.dispose()
+    found = {}
+    for line in lines:
+        name, labels, value = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line).groups()
+        found[name, frozenset(re.findall(r'(\w+)="([^"]*)"', labels or ""))] = value
+    return found
+
+
+# Of kafka_exporter, of any process, and what the JMX exporter doesn't have: sums, and connections for which its example has no rule.
+OTHER = re.compile(r"kafka_(consumergroup|topic|broker)s?_|kafka_brokers$|process_|.*_sum$|kafka_server_socket_server_metrics_connection_count$")
+# Kafka has these with a topic once something was refused.
+LATER = {f"kafka_server_brokertopicmetrics_{name}_total" for name in ("bytesrejected", "failedproducerequests", "failedfetchrequests")}
+# What both must have done alike.
+SAME = re.compile(r"kafka_server_(replicamanager|kafkaserver)_|kafka_controller_|kafka_coordinator_|kafka_cluster_partition_|"
+                  r"kafka_log_log_(log|num)|kafka_log_logmanager_|kafka_server_brokertopicmetrics_(messagesin|failed\w+)_total|"
+                  r"kafka_network_requestmetrics_errors_total")
+SAME_REQUESTS = ("CreateTopics", "DeleteTopics", "OffsetCommit", "LeaveGroup")
+
+
+@only("milena")
+def test_beside_kafka(context):
+    """Names and labels are those of Kafka's MBeans, and so are the numbers after the same operations."""
+    theirs, ours = samples_of_kafka(context), samples_of_milena(context)
+    known = {(name, frozenset(key for key, _ in labels)) for name, labels in theirs}
+    unknown = {(name, frozenset(key for key, _ in labels)) for name, labels in ours if not OTHER.match(name) and name not in LATER} - known
+    expect_equal(sorted(map(str, unknown)), [], "names that Kafka doesn't have")
+    compared = 0
+    for (name, labels), value in ours.items():
+        keys = dict(labels)
+        if not SAME.match(name) or OTHER.match(name) or keys.get("topic", "orders") != "orders" or not labels and "messagesin" in name:
+            continue
+        if keys.get("request", "CreateTopics") not in SAME_REQUESTS or (name in LATER and labels):
+            continue
+        expect((name, labels) in theirs, f"{name} {keys} isn't there")
+        expect_equal(float(value), float(theirs[name, labels]), f"{name} {keys}")
+        compared += 1
+    for name, labels in theirs:
+        if name == "kafka_network_requestmetrics_errors_total" and dict(labels)["request"] in SAME_REQUESTS:
+            expect((name, labels) in ours, f"{name} {dict(labels)} is missing")
+    expect(compared > 40, f"{compared} compared")
+    return f"{len({name for name, _ in ours})} names, {compared} numbers are Kafka's"
 
 
 def ask(port, target="/metrics"):
