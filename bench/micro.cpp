@@ -6,6 +6,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/crc.h"
@@ -130,14 +131,14 @@ void read(benchmark::State& state) {
   std::mt19937 random(7);
   for (auto _ : state) {
     const std::int64_t offset = static_cast<std::int64_t>(random() % 120'000);
-    auto result = one.log().read(offset, 1 << 20, storage::ReadIsolation::log_end, true);
+    auto result = one.log().read(offset, 1 << 20, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
     if (!result || result->records.size == 0) state.SkipWithError("nothing read");
     benchmark::DoNotOptimize(result);
   }
 }
 BENCHMARK(read);
 
-// One cleaning of a log of that many batches of 60 records of 1 KB, with one key for every four records.
+// One cleaning of a log of that many batches of 60 KB in records of that size, with one key for every four records.
 void compaction(benchmark::State& state, base::Codec codec) {
   for (auto _ : state) {
     state.PauseTiming();
@@ -151,13 +152,14 @@ void compaction(benchmark::State& state, base::Codec codec) {
     options.config.segment_bytes = 100 << 20;
     auto log = storage::Log::open(base::real_file_system(), clock, options);
     std::mt19937 random(7);
-    const auto keys = static_cast<std::uint32_t>(state.range(0) * 15);
+    const std::int64_t records = 61'440 / state.range(1);  // of a batch
+    const auto keys = static_cast<std::uint32_t>(state.range(0) * records / 4);
     for (std::int64_t number = 0; number < state.range(0); ++number) {
       protocol::RecordBatchBuilder builder;
-      for (int i = 0; i < 60; ++i) {
+      for (std::int64_t i = 0; i < records; ++i) {
         const std::string key = "user-" + std::to_string(random() % keys) + "-settings";
         std::string value;
-        while (value.size() < 1024) value += "field=" + std::to_string(random()) + " ";
+        while (std::cmp_less(value.size(), state.range(1))) value += "field=" + std::to_string(random()) + " ";
         protocol::NewRecord record;
         record.key = base::as_bytes(key);
         record.value = base::as_bytes(value);
@@ -186,8 +188,8 @@ void compaction(benchmark::State& state, base::Codec codec) {
     state.ResumeTiming();
   }
 }
-BENCHMARK_CAPTURE(compaction, none, base::Codec::none)->Arg(4000)->Iterations(1)->UseRealTime();
-BENCHMARK_CAPTURE(compaction, lz4, base::Codec::lz4)->Arg(4000)->Iterations(1)->UseRealTime();
+BENCHMARK_CAPTURE(compaction, none, base::Codec::none)->ArgsProduct({{4000}, {1024, 100}})->Iterations(1)->UseRealTime();
+BENCHMARK_CAPTURE(compaction, lz4, base::Codec::lz4)->ArgsProduct({{4000}, {1024, 100}})->Iterations(1)->UseRealTime();
 
 }  // namespace
 

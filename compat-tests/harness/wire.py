@@ -3,6 +3,8 @@ import socket
 import struct
 
 PRODUCE, FETCH, METADATA, LEADER_AND_ISR, CONTROLLED_SHUTDOWN, API_VERSIONS = 0, 1, 3, 4, 7, 18
+INCREMENTAL_ALTER_CONFIGS = 44
+TOPIC_RESOURCE, BROKER_RESOURCE = 2, 4
 CORRELATION = 7
 
 
@@ -137,12 +139,12 @@ def zstd_frame(data):
     return bytes.fromhex("28b52ffd20") + bytes([len(data)]) + struct.pack("<I", len(data) << 3 | 1)[:3] + data
 
 
-def produce(version, topic=None, records=b"", acks=-1):
+def produce(version, topic=None, records=b"", acks=-1, partition=0):
     """Versions 0 to 8; without a topic a request with none."""
     body = (struct.pack(">h", -1) if version >= 3 else b"") + struct.pack(">hi", acks, 30000)
     if topic is None:
         return header(PRODUCE, version) + body + struct.pack(">i", 0)
-    return (header(PRODUCE, version) + body + struct.pack(">i", 1) + string(topic) + struct.pack(">iii", 1, 0, len(records))
+    return (header(PRODUCE, version) + body + struct.pack(">i", 1) + string(topic) + struct.pack(">iii", 1, partition, len(records))
             + records)
 
 
@@ -151,9 +153,21 @@ def produce_error(response, topic):
     return struct.unpack_from(">h", response, 4 + 4 + 2 + len(topic) + 4 + 4)[0]
 
 
-def fetch(topic, offset=0, max_bytes=1 << 20, version=4):
+def fetch(topic, offset=0, max_bytes=1 << 20, version=4, partition=0):
+    """Version 4 only has this layout."""
     return (header(FETCH, version) + struct.pack(">iiiibi", -1, 500, 1, max_bytes, 0, 1) + string(topic)
-            + struct.pack(">iiqi", 1, 0, offset, max_bytes))
+            + struct.pack(">iiqi", 1, partition, offset, max_bytes))
+
+
+def alter_config(resource, name, key, value):
+    """Sets it, or takes it away if the value is None."""
+    return (header(INCREMENTAL_ALTER_CONFIGS, 0) + struct.pack(">ib", 1, resource) + string(name) + struct.pack(">i", 1) + string(key)
+            + struct.pack(">b", 1 if value is None else 0) + (struct.pack(">h", -1) if value is None else string(value)) + b"\0")
+
+
+def alter_config_error(response):
+    """Error code of the only resource."""
+    return struct.unpack_from(">h", response, 4 + 4 + 4)[0]
 
 
 def api_versions_v0():

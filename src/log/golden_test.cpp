@@ -54,7 +54,7 @@ class Consumer {
  private:
   bool fetch() {
     auto isolation = committed_ ? ReadIsolation::transactions_committed : ReadIsolation::high_watermark;
-    auto result = log_.read(offset_, max_bytes_, isolation, true);
+    auto result = log_.read(offset_, max_bytes_, isolation, FirstBatch::whole);
     if (!result) {
       ADD_FAILURE() << name_of(result.error());
       return false;

@@ -100,10 +100,10 @@ class Log {
   // Appends whole batches as the leader wrote them. Offsets must not go back.
   AppendResult append_as_follower(base::ByteView batches);
 
-  // Bytes from the batch that holds `offset`, at most max_bytes; with min_one_message at least that one batch.
-  // OFFSET_OUT_OF_RANGE outside [log start, log end].
+  // Bytes from the batch that holds `offset`, at most max_bytes but for what `first` says. OFFSET_OUT_OF_RANGE outside
+  // [log start, log end].
   protocol::Result<ReadResult> read(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation,
-                                    bool min_one_message);
+                                    FirstBatch first);
 
   // Clamped to [log start, log end]; may go back (truncation). Returns the value now in force.
   std::int64_t update_high_watermark(std::int64_t offset);
@@ -224,7 +224,7 @@ class Log {
   LogOffsetMetadata place_of(std::int64_t offset);
   std::int64_t bound_of(ReadIsolation isolation) const;
   protocol::Result<ReadResult> read_locked(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation,
-                                           bool min_one_message);
+                                           FirstBatch first);
   std::vector<AbortedTransaction> aborted_between(std::int64_t from, std::int64_t segment_base,
                                                   std::uint64_t position_end);
   struct TimeSearch;

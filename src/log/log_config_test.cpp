@@ -25,7 +25,7 @@ class LogConfigTest : public LogFixture {
     log().set_config(config);
   }
   protocol::BatchHeader header_at(std::int64_t offset) {
-    auto read = log().read(offset, 1 << 20, ReadIsolation::log_end, true);
+    auto read = log().read(offset, 1 << 20, ReadIsolation::log_end, FirstBatch::whole);
     return *protocol::read_batch_header(testing::bytes_of(read->records));
   }
   std::uint64_t file_size(const std::string& name) { return files_.info("/data/t-0/" + name).size; }
@@ -196,7 +196,7 @@ TEST_F(LogConfigTest, CompressionTypeAndLevels) {
     EXPECT_TRUE(result.ok()) << what;
     EXPECT_EQ(header_at(result.first_offset).codec(), codec) << what;
     EXPECT_EQ(read_values(result.first_offset), std::vector<std::string>{value}) << what;
-    auto read = log().read(result.first_offset, 1 << 20, ReadIsolation::log_end, true);
+    auto read = log().read(result.first_offset, 1 << 20, ReadIsolation::log_end, FirstBatch::whole);
     sizes[what] = read->records.size;
   };
   stored("producer", base::Codec::none);

@@ -151,7 +151,7 @@ TEST_F(LogCrashTest, ATransactionIndexIsFlushedWithItsSegment) {
     log().flush_closed_segments();
     ASSERT_EQ(log().recovery_point(), 2);
     reopen_after(base::UnsyncedBytes::lost, 2);
-    auto read = log().read(0, 1000, ReadIsolation::transactions_committed, true);
+    auto read = log().read(0, 1000, ReadIsolation::transactions_committed, FirstBatch::whole);
     ASSERT_TRUE(read) << flushed_before;
     EXPECT_EQ(read->aborted_transactions->size(), 1u) << flushed_before;
   }

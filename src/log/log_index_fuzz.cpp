@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto log = storage::Log::open(files, clock, options);
   check(log->log_end_offset() == kRecords);
   for (int offset = 0; offset < kRecords; ++offset) {
-    auto result = log->read(offset, 1, storage::ReadIsolation::log_end, true);
+    auto result = log->read(offset, 1, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
     if (result.has_value()) check(result->records.position + result->records.size <= sound_log().size());
     (void)log->list_offset(1000 + offset, storage::ReadIsolation::log_end);
   }

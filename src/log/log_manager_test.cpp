@@ -61,7 +61,7 @@ TEST(LogManagerOnDisk, KeepsLogsOverACleanRestart) {
   ASSERT_NE(log, nullptr);
   EXPECT_EQ(log->topic_id(), id);
   EXPECT_EQ(log->high_watermark(), 2);
-  auto read = log->read(0, 1000, ReadIsolation::high_watermark, true);
+  auto read = log->read(0, 1000, ReadIsolation::high_watermark, FirstBatch::whole);
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(values_in(bytes_of(read->records)), (std::vector<std::string>{"a", "b"}));
   EXPECT_GE(read->records.file->native_handle(), 0);
@@ -137,7 +137,7 @@ TEST_F(LogManagerTest, DeletesInTwoSteps) {
   start({"/one"});
   append(*log("a"), {"x"});
   auto held = manager_->find({"a", 0});
-  auto slice = held->read(0, 100, ReadIsolation::log_end, true);
+  auto slice = held->read(0, 100, ReadIsolation::log_end, FirstBatch::whole);
   EXPECT_EQ(manager_->remove({"a", 0}), ErrorCode::none);
   EXPECT_EQ(manager_->remove({"a", 0}), ErrorCode::unknown_topic_or_partition);
   EXPECT_EQ(manager_->find({"a", 0}), nullptr);
@@ -229,7 +229,7 @@ TEST_F(LogManagerTest, AFailedDirectoryGoesOfflineAlone) {
   EXPECT_EQ(append(*first, {"y"}).error, ErrorCode::kafka_storage_error);
   EXPECT_EQ(failed_, std::vector<std::string>{"/one"});
   EXPECT_EQ(append(*first, {"y"}).error, ErrorCode::kafka_storage_error);
-  EXPECT_EQ(first->read(0, 10, ReadIsolation::log_end, true).error(), ErrorCode::kafka_storage_error);
+  EXPECT_EQ(first->read(0, 10, ReadIsolation::log_end, FirstBatch::whole).error(), ErrorCode::kafka_storage_error);
   EXPECT_EQ(manager_->find({"a", 0}), nullptr);
   EXPECT_TRUE(append(*second, {"y"}).ok());
   EXPECT_EQ(log("c")->parent_directory(), "/two");

@@ -42,11 +42,11 @@ class LogMovesTest : public ::testing::Test {
     log.update_high_watermark(log.log_end_offset());
   }
   static void copy(Log& from, Log& to) {
-    auto read = from.read(to.log_end_offset(), 1 << 20, ReadIsolation::log_end, true);
+    auto read = from.read(to.log_end_offset(), 1 << 20, ReadIsolation::log_end, FirstBatch::whole);
     EXPECT_TRUE(to.append_as_follower(bytes_of(read->records)).ok());
   }
   static std::vector<std::string> values_of(Log& log) {
-    auto read = log.read(log.log_start_offset(), 1 << 20, ReadIsolation::log_end, true);
+    auto read = log.read(log.log_start_offset(), 1 << 20, ReadIsolation::log_end, FirstBatch::whole);
     return read ? values_in(bytes_of(read->records)) : std::vector<std::string>{"error"};
   }
   std::vector<std::string> partitions_in(const std::string& directory) {
@@ -122,7 +122,7 @@ TEST_F(LogMovesTest, WorkOnADeletedLogFailsNoDirectory) {
   EXPECT_THROW(log->roll(), LogClosed);
   EXPECT_THROW(log->truncate_to(0), LogClosed);
   log->flush_closed_segments();
-  EXPECT_EQ(log->read(0, 10, ReadIsolation::log_end, true).error(), ErrorCode::kafka_storage_error);
+  EXPECT_EQ(log->read(0, 10, ReadIsolation::log_end, FirstBatch::whole).error(), ErrorCode::kafka_storage_error);
   EXPECT_TRUE(failed_.empty());
   EXPECT_FALSE(manager_->any_offline());
 }

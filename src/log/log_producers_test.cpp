@@ -91,7 +91,7 @@ TEST_F(LogProducers, TransactionsHoldTheLastStableOffset) {
   EXPECT_TRUE(marker(protocol::ControlType::abort, 3).ok());
   EXPECT_EQ(log().last_stable_offset(), 3);
   EXPECT_EQ(marker(protocol::ControlType::commit, 2).error, ErrorCode::transaction_coordinator_fenced);
-  auto read = log().read(0, 1000, ReadIsolation::transactions_committed, true);
+  auto read = log().read(0, 1000, ReadIsolation::transactions_committed, FirstBatch::whole);
   ASSERT_EQ(read->aborted_transactions->size(), 1u);
   EXPECT_EQ(read->aborted_transactions->front().first_offset, 1);
   EXPECT_TRUE(files_.exists("/data/t-0/00000000000000000000.txnindex"));
@@ -99,7 +99,7 @@ TEST_F(LogProducers, TransactionsHoldTheLastStableOffset) {
     if (clean) log().close();
     open({.clean_shutdown = clean});
     EXPECT_EQ(log().last_stable_offset(), 3);
-    read = log().read(0, 1000, ReadIsolation::transactions_committed, true);
+    read = log().read(0, 1000, ReadIsolation::transactions_committed, FirstBatch::whole);
     EXPECT_EQ(read->aborted_transactions->size(), 1u) << clean;
   }
 }

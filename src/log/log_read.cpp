@@ -31,13 +31,12 @@ LogOffsetMetadata Log::place_of(std::int64_t offset) {
   return {offset, segment->base_offset(), place ? place->position : segment->size()};
 }
 
-Result<ReadResult> Log::read(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation,
-                             bool min_one_message) {
+Result<ReadResult> Log::read(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation, FirstBatch first) {
   try {
     return watching_for_failure([&]() -> Result<ReadResult> {
       std::lock_guard lock(mutex_);
       if (!usable()) return ErrorCode::kafka_storage_error;
-      return read_locked(offset, max_bytes, isolation, min_one_message);
+      return read_locked(offset, max_bytes, isolation, first);
     });
   } catch (const std::system_error&) {
     return ErrorCode::kafka_storage_error;
@@ -47,7 +46,7 @@ Result<ReadResult> Log::read(std::int64_t offset, std::uint64_t max_bytes, ReadI
 }
 
 Result<ReadResult> Log::read_locked(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation,
-                                    bool min_one_message) {
+                                    FirstBatch first) {
   if (offset < log_start_offset_ || offset > log_end_offset_) return ErrorCode::offset_out_of_range;
   ReadResult result;
   result.log_start_offset = log_start_offset_;
@@ -73,8 +72,8 @@ Result<ReadResult> Log::read_locked(std::int64_t offset, std::uint64_t max_bytes
     result.start.segment_base_offset = segment.base_offset();
     result.start.position = place->position;
     std::uint64_t size = end > place->position ? end - place->position : 0;
-    std::uint64_t limit = min_one_message ? std::max(max_bytes, place->size) : max_bytes;
-    if (limit < place->size) limit = 0;  // a reader can do nothing with a part of the first batch
+    std::uint64_t limit = first == FirstBatch::whole ? std::max(max_bytes, place->size) : max_bytes;
+    if (limit < place->size && first != FirstBatch::cut) limit = 0;
     result.records = {segment.file(), place->position, std::min(size, limit)};
     if (result.aborted_transactions && result.records.size > 0) {
       result.aborted_transactions =

@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::uint64_t read_bytes = 0;
   // A split for the sake of the indexes may leave nothing at 0: the first part begins with the first batch.
   for (std::int64_t offset = log->log_start_offset(); offset < end;) {
-    auto result = log->read(offset, 1, storage::ReadIsolation::log_end, true);
+    auto result = log->read(offset, 1, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
     check(result.has_value());
     // A part of a split whose only batch was damaged is an empty segment: the end is its base, with nothing before it.
     if (result->records.size == 0) break;

@@ -55,7 +55,7 @@ TEST_F(LogTest, WritesOffsetsAndEpochIntoTheBatch) {
   EXPECT_EQ(header.base_offset, 2);
   EXPECT_EQ(header.partition_leader_epoch, 5);
   EXPECT_TRUE(protocol::crc_is_valid(bytes));
-  auto read = log().read(2, 1000, ReadIsolation::log_end, true);
+  auto read = log().read(2, 1000, ReadIsolation::log_end, FirstBatch::whole);
   EXPECT_EQ(bytes_of(read->records), bytes);
 }
 
@@ -126,7 +126,7 @@ TEST_F(LogTest, FollowersKeepOffsetsAndEpochs) {
   EXPECT_EQ(log().append_as_follower(chunk).error, ErrorCode::offset_out_of_range);
   chunk.resize(chunk.size() - 1);
   EXPECT_EQ(log().append_as_follower(chunk).error, ErrorCode::corrupt_message);
-  auto read = log().read(15, 10, ReadIsolation::log_end, true);
+  auto read = log().read(15, 10, ReadIsolation::log_end, FirstBatch::whole);
   EXPECT_EQ(protocol::read_batch_header(bytes_of(read->records))->base_offset, 20);
 }
 
@@ -136,27 +136,28 @@ TEST_F(LogTest, ReadObeysBoundsAndSizes) {
   open();
   for (int number = 0; number < 10; ++number) append({"value-" + std::to_string(number)});
   std::uint64_t batch = log().size_bytes() / 10;
-  EXPECT_EQ(log().read(-1, 100, ReadIsolation::log_end, true).error(), ErrorCode::offset_out_of_range);
-  EXPECT_EQ(log().read(11, 100, ReadIsolation::log_end, true).error(), ErrorCode::offset_out_of_range);
-  EXPECT_EQ(log().read(10, 100, ReadIsolation::log_end, true)->records.size, 0u);
-  EXPECT_EQ(log().read(3, 1, ReadIsolation::log_end, true)->records.size, batch);
-  EXPECT_EQ(log().read(3, 1, ReadIsolation::log_end, false)->records.size, 0u);
-  EXPECT_EQ(log().read(3, batch * 2 + 5, ReadIsolation::log_end, true)->records.size, batch * 2 + 5);
+  EXPECT_EQ(log().read(-1, 100, ReadIsolation::log_end, FirstBatch::whole).error(), ErrorCode::offset_out_of_range);
+  EXPECT_EQ(log().read(11, 100, ReadIsolation::log_end, FirstBatch::whole).error(), ErrorCode::offset_out_of_range);
+  EXPECT_EQ(log().read(10, 100, ReadIsolation::log_end, FirstBatch::whole)->records.size, 0u);
+  EXPECT_EQ(log().read(3, 1, ReadIsolation::log_end, FirstBatch::whole)->records.size, batch);
+  EXPECT_EQ(log().read(3, 1, ReadIsolation::log_end, FirstBatch::if_it_fits)->records.size, 0u);
+  EXPECT_EQ(log().read(3, 1, ReadIsolation::log_end, FirstBatch::cut)->records.size, 1u);
+  EXPECT_EQ(log().read(3, batch * 2 + 5, ReadIsolation::log_end, FirstBatch::whole)->records.size, batch * 2 + 5);
   log().update_high_watermark(5);
-  auto bounded = log().read(3, 1 << 20, ReadIsolation::high_watermark, true);
+  auto bounded = log().read(3, 1 << 20, ReadIsolation::high_watermark, FirstBatch::whole);
   EXPECT_EQ(bounded->records.size, batch * 2);
   EXPECT_EQ(bounded->high_watermark, 5);
   EXPECT_EQ(bounded->log_end_offset, 10);
   EXPECT_TRUE(bounded->start.same_segment(bounded->upper_bound));
   EXPECT_EQ(bounded->upper_bound.position - bounded->start.position, batch * 2);
-  EXPECT_EQ(log().read(7, 1 << 20, ReadIsolation::high_watermark, true)->records.size, 0u);
+  EXPECT_EQ(log().read(7, 1 << 20, ReadIsolation::high_watermark, FirstBatch::whole)->records.size, 0u);
 }
 
 TEST_F(LogTest, SlicesOutliveTheirSegment) {
   config_.segment_bytes = 200;
   open();
   for (int number = 0; number < 10; ++number) append({std::string(80, 'a')});
-  auto read = log().read(0, 1000, ReadIsolation::log_end, true);
+  auto read = log().read(0, 1000, ReadIsolation::log_end, FirstBatch::whole);
   ASSERT_TRUE(log().delete_records(-1).has_value());
   log().delete_old_segments(clock_.wall_ms());
   clock_.advance_ms(60'000);
@@ -388,7 +389,7 @@ TEST_F(LogTest, DeleteRecordsMovesLogStartWithinABatch) {
   EXPECT_EQ(log().delete_records(-2).error(), ErrorCode::offset_out_of_range);
   EXPECT_EQ(*log().delete_records(1), 1);
   EXPECT_EQ(*log().delete_records(0), 1);
-  EXPECT_EQ(log().read(0, 100, ReadIsolation::log_end, true).error(), ErrorCode::offset_out_of_range);
+  EXPECT_EQ(log().read(0, 100, ReadIsolation::log_end, FirstBatch::whole).error(), ErrorCode::offset_out_of_range);
   EXPECT_EQ(read_values(1), (std::vector<std::string>{"a", "b", "c", "d"}));
   EXPECT_EQ(log().log_start_to_checkpoint(), 1);
   EXPECT_EQ(*log().delete_records(-1), 4);
@@ -449,7 +450,7 @@ TEST_F(LogTest, ADeletedLogAnswersStorageErrors) {
   append({"a"});
   log().rename_directory("/data/t-0.0123456789abcdef0123456789abcdef-delete");
   EXPECT_EQ(append({"b"}).error, ErrorCode::kafka_storage_error);
-  EXPECT_EQ(log().read(0, 100, ReadIsolation::log_end, true).error(), ErrorCode::kafka_storage_error);
+  EXPECT_EQ(log().read(0, 100, ReadIsolation::log_end, FirstBatch::whole).error(), ErrorCode::kafka_storage_error);
   EXPECT_EQ(log().list_offset(0, ReadIsolation::log_end).error(), ErrorCode::kafka_storage_error);
   EXPECT_FALSE(directory_->offline());
 }

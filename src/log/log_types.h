@@ -67,6 +67,10 @@ struct LogOffsetMetadata {
 // How far a reader may see: a replica all of it, a consumer to the high watermark, or to the last stable offset.
 enum class ReadIsolation { log_end, high_watermark, transactions_committed };
 
+// What a read answers if the first batch alone is larger than its limit: all of that batch, nothing, or the part of it
+// that fits.
+enum class FirstBatch { whole, if_it_fits, cut };
+
 struct AbortedTransaction {
   std::int64_t producer_id = -1;
   std::int64_t first_offset = -1;
@@ -74,7 +78,7 @@ struct AbortedTransaction {
 
 struct ReadResult {
   // Whole batches from the one that holds the offset on; the last may be cut where max_bytes fell. Size 0: nothing
-  // there yet (or, without min_one_message, the first batch is larger than max_bytes).
+  // there yet (or, unless asked for whole, the first batch doesn't fit).
   FileSlice records;
   LogOffsetMetadata start;        // of the offset asked for; its place is that of the first batch returned
   LogOffsetMetadata upper_bound;  // where the isolation ends

@@ -1,7 +1,9 @@
 // Any bytes as the records of a Produce request: validated under rules that the first bytes choose, then read. Nothing
-// may crash, hang or take much memory, and what is accepted must be one sound batch.
+// may crash, hang or take much memory, and what is accepted must be one sound batch. The same bytes, on a disk, are what
+// a fetch of an old client converts.
 #include <cstdlib>
 
+#include "protocol/down_conversion.h"
 #include "protocol/record.h"
 #include "protocol/record_batch_validation.h"
 
@@ -9,8 +11,9 @@ namespace {
 
 using namespace protocol;
 
+constexpr std::size_t kUnpackedBytesMax = std::size_t{4} << 20;
+
 void read_all(base::ByteView bytes) {
-  constexpr std::size_t kUnpackedBytesMax = std::size_t{4} << 20;
   for (base::ByteView rest = bytes;;) {
     const NextBatch next = next_batch(rest);
     if (next.frame != BatchFrame::whole) return;
@@ -22,6 +25,14 @@ void read_all(base::ByteView bytes) {
     } catch (const base::CompressionError&) {
     }
     rest = rest.subspan(next.size_in_bytes);
+  }
+}
+
+void convert_all(base::ByteView bytes) {
+  for (std::int8_t magic = 0; magic <= 1; ++magic) {
+    const auto converted = down_convert(bytes, magic, 1, kUnpackedBytesMax);
+    if (!converted || converted->empty() || converted->size() == kBatchOverhead) continue;
+    if (converted->size() < bytes.size()) std::abort();
   }
 }
 
@@ -43,9 +54,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < kChoices) return 0;
   base::Bytes records(data + kChoices, data + size);
   read_all(records);
+  convert_all(records);
   if ((data[0] & 1) != 0) mend_crcs(records);
   AppendRules rules;
-  rules.unpacked_bytes_max = rules.rewritten_bytes_max = std::size_t{4} << 20;
+  rules.unpacked_bytes_max = rules.rewritten_bytes_max = kUnpackedBytesMax;
   rules.compacted = (data[0] & 2) != 0;
   if ((data[0] & 4) != 0) rules.timestamp_type = TimestampType::log_append_time;
   if (data[1] % 6 < 5) rules.compression = static_cast<base::Codec>(data[1] % 6);

@@ -1,8 +1,8 @@
 // Fetch v0-18. v0, v1: records of magic 0; v2, v3: of magic 1, so newer ones are rewritten. v1: throttle time. v3: a
-// limit for the whole response. v4: records as they are; isolation level. v5: log start offset. v7: sessions. v9: the
-// client's leader epoch is checked. v10: zstd. v11: preferred replica (always none). v12: last fetched epoch and
-// diverging epochs. v13: topics by id. v15: replica state. v16: who leads instead. v17, v18: fields that only followers
-// set.
+// limit for the whole response; the first batch whatever its size. v4: records as they are; isolation level. v5: log
+// start offset. v6: may tell of storage errors. v7: sessions. v9: the client's leader epoch is checked. v10: zstd. v11:
+// preferred replica (always none). v12: last fetched epoch and diverging epochs. v13: topics by id. v15: replica state.
+// v16: who leads instead. v17, v18: fields that only followers set.
 #include "protocol/messages/fetch.h"
 
 #include <algorithm>
@@ -45,6 +45,7 @@ constexpr std::size_t kShortSlicesBytesMax = 64u << 10;  // of one response
 struct Limits {
   std::int64_t max_bytes = 0;
   std::int64_t min_bytes = 0;
+  bool hard = false;  // even the first batch is cut where they end (v0-2)
   storage::ReadIsolation isolation = storage::ReadIsolation::high_watermark;
 };
 
@@ -60,8 +61,9 @@ bool is_of_follower(const FetchRequest& request) {
 Limits limits_of(const RequestContext& context, const FetchRequest& request) {
   Limits limits;
   auto broker = context.services.configs.broker();
-  limits.max_bytes = std::min<std::int64_t>(std::max(request.max_bytes, 0), broker->hot().fetch_max_bytes);
+  limits.max_bytes = std::min<std::int64_t>(request.max_bytes, broker->hot().fetch_max_bytes);
   limits.min_bytes = std::min<std::int64_t>(request.min_bytes, limits.max_bytes);
+  limits.hard = context.api_version < 3;
   if (is_of_follower(request)) {
     limits.isolation = storage::ReadIsolation::log_end;
   } else if (request.isolation_level == 1) {
@@ -76,41 +78,50 @@ std::vector<Reading> look_up(const RequestContext& context, const FetchPlan& pla
     const FetchTarget& target = plan.targets[i];
     FoundPartition found = context.api_version >= 13 ? find_partition(context, target.topic_id, target.partition)
                                                      : find_partition(context, target.topic, target.partition);
-    if (found.partition && context.api_version < 10) {
-      const storage::LogConfig config = found.partition->log()->config();
-      if (config.compression == base::Codec::zstd) found.error = ErrorCode::unsupported_compression_type;
-      // Kafka doesn't look whether there is anything to convert.
-      if (context.api_version < 4 && !config.down_conversion) found.error = ErrorCode::unsupported_version;
-      if (found.error != ErrorCode::none) found.partition = nullptr;
-    }
     readings[i].partition = std::move(found.partition);
     readings[i].outcome.error = found.error;
   }
   return readings;
 }
 
-// In the order of the targets, until the bytes of the whole response are used up. Only the first batch of all may be
-// larger than what its limits say, so that a client can always go on.
+partition::FetchOutcome refusal(ErrorCode error) {
+  partition::FetchOutcome outcome;
+  outcome.error = error;
+  return outcome;
+}
+
+partition::FetchOutcome read_one(partition::Partition& partition, const FetchTarget& target, std::int64_t bytes_max,
+                                 storage::ReadIsolation isolation, storage::FirstBatch first_batch) {
+  partition::FetchOptions options;
+  options.offset = target.offset;
+  options.current_leader_epoch = target.current_leader_epoch;
+  options.last_fetched_epoch = target.last_fetched_epoch;
+  options.max_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes_max, 0));
+  options.isolation = isolation;
+  options.first_batch = bytes_max < 0 ? storage::FirstBatch::if_it_fits : first_batch;
+  partition::FetchOutcome outcome = partition.fetch(options);
+  // Kafka's answer to a negative limit, once there is something to read.
+  const bool something = outcome.error == ErrorCode::none && target.offset < outcome.data.upper_bound.offset;
+  return bytes_max < 0 && something ? refusal(ErrorCode::unknown_server_error) : outcome;
+}
+
+// In the order of the targets, until the bytes of the whole response are used up. From v3 on the first batch of all may
+// be larger than what its limits say, so that a client can always go on.
 ReadTotal read_all(const FetchPlan& plan, const Limits& limits, std::vector<Reading>& readings) {
   ReadTotal total;
-  bool min_one_message = true;
+  std::int64_t bytes_left = limits.max_bytes;
+  auto first_batch = limits.hard ? storage::FirstBatch::cut : storage::FirstBatch::whole;
   for (std::size_t i = 0; i < readings.size(); ++i) {
     Reading& reading = readings[i];
     if (reading.partition) {
       const FetchTarget& target = plan.targets[i];
-      partition::FetchOptions options;
-      options.offset = target.offset;
-      options.current_leader_epoch = target.current_leader_epoch;
-      options.last_fetched_epoch = target.last_fetched_epoch;
-      std::int64_t bytes_left = std::max<std::int64_t>(limits.max_bytes - total.bytes, 0);
-      options.max_bytes = static_cast<std::uint64_t>(std::clamp<std::int64_t>(target.max_bytes, 0, bytes_left));
-      options.isolation = limits.isolation;
-      options.min_one_message = min_one_message;
-      reading.outcome = reading.partition->fetch(options);
+      const std::int64_t bytes_max = std::min<std::int64_t>(target.max_bytes, bytes_left);
+      reading.outcome = read_one(*reading.partition, target, bytes_max, limits.isolation, first_batch);
     }
     const auto bytes = static_cast<std::int64_t>(reading.outcome.data.records.size);
-    if (bytes > 0) min_one_message = false;
+    if (bytes > 0 && !limits.hard) first_batch = storage::FirstBatch::if_it_fits;
     total.bytes += bytes;
+    bytes_left = std::max<std::int64_t>(bytes_left - bytes, 0);
     if (reading.outcome.error != ErrorCode::none || reading.outcome.diverging) total.answer_now = true;
   }
   return total;
@@ -205,6 +216,26 @@ std::vector<storage::FileSlice> slices_of(const std::vector<Reading>& readings) 
   return slices;
 }
 
+// Whatever was read or not: Kafka doesn't look whether there is anything to convert.
+void refuse_what_is_too_new(const RequestContext& context, bool of_follower, std::vector<Reading>& readings) {
+  for (Reading& each : readings) {
+    if (!each.partition || each.outcome.error == ErrorCode::kafka_storage_error) continue;
+    const storage::LogConfig config = each.partition->log()->config();
+    if (config.compression == base::Codec::zstd) {
+      each.outcome = refusal(ErrorCode::unsupported_compression_type);
+    } else if (context.api_version < 4 && !config.down_conversion && !of_follower) {
+      each.outcome = refusal(ErrorCode::unsupported_version);
+    }
+  }
+}
+
+// Clients that don't know the error yet are to ask for the leader again, and so do with this one.
+void hide_storage_errors(std::vector<Reading>& readings) {
+  for (Reading& each : readings) {
+    if (each.outcome.error == ErrorCode::kafka_storage_error) each.outcome.error = ErrorCode::not_leader_or_follower;
+  }
+}
+
 // Rewrites what was read for clients that know older formats only. Waits for disks.
 void convert_all(const FetchPlan& plan, std::int8_t to_magic, std::vector<Reading>& readings) {
   for (std::size_t i = 0; i < readings.size(); ++i) {
@@ -217,8 +248,7 @@ void convert_all(const FetchPlan& plan, std::int8_t to_magic, std::vector<Readin
     if (converted) {
       readings[i].bytes = std::move(*converted);
     } else {
-      readings[i].outcome = partition::FetchOutcome();
-      readings[i].outcome.error = converted.error();
+      readings[i].outcome = refusal(converted.error());
     }
   }
 }
@@ -235,7 +265,7 @@ void take_short_slices(std::vector<Reading>& readings) {
   }
 }
 
-// Makes the slices ready to leave: on an event loop nothing waits for a disk.
+// Makes what was read ready to leave: on an event loop nothing waits for a disk.
 base::Task<void> prepare(const RequestContext& context, const FetchPlan& plan, std::vector<Reading>& readings) {
   if (context.api_version < 4) {
     const std::int8_t to_magic = context.api_version < 2 ? 0 : 1;
@@ -273,6 +303,8 @@ base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) 
     if (left_ms <= 0) break;
     co_await wait_for_more(readings, limits.min_bytes - total.bytes, left_ms);
   }
+  if (context.api_version < 10) refuse_what_is_too_new(context, is_of_follower(request), readings);
+  if (context.api_version < 6) hide_storage_errors(readings);
   co_await prepare(context, plan, readings);
   co_return respond(context, plan, sent, readings);
 }

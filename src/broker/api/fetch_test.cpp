@@ -146,6 +146,69 @@ TEST_F(DataPath, BytesOfTheWholeResponseAreBounded) {
   EXPECT_EQ(some[2], 0u);
 }
 
+// As measured from Kafka 3.9.2 (compat-tests/old-fetch).
+TEST_F(DataPath, OldVersionsCutTheFirstBatchAndAreConverted) {
+  broker.add_topic("t");
+  const base::Bytes batch = batch_of({std::string(100, 'x'), std::string(100, 'y')});
+  for (int i = 0; i < 2; ++i) produce(produce_request("t", batch));
+  FetchRequest request = fetch_request("t", 0);
+  auto limited = [&](std::int16_t version, std::size_t bytes) {
+    request.topics[0].partitions[0].partition_max_bytes = static_cast<std::int32_t>(bytes);
+    return fetch(request, version).responses.at(0).partitions.at(0);
+  };
+  const std::size_t v0 = 2 * (12 + 14 + 100), v1 = 2 * (12 + 22 + 100);
+  for (std::int16_t version = 0; version <= 2; ++version) {
+    EXPECT_EQ(limited(version, batch.size() - 1).records.size(), 0u) << version;
+    EXPECT_EQ(limited(version, batch.size()).records.size(), std::max(batch.size(), version < 2 ? v0 : v1)) << version;
+    EXPECT_EQ(limited(version, 2 * batch.size() - 1).records.size(), 2 * batch.size() - 1) << version;
+  }
+  EXPECT_EQ(limited(3, 1).records.size(), std::max(batch.size(), v1));
+  EXPECT_EQ(limited(4, 1).records.size(), batch.size());
+  request.topics[0].partitions[0].partition_max_bytes = -1;
+  EXPECT_EQ(fetch(request, 2).responses[0].partitions[0].error_code, ErrorCode::unknown_server_error);
+  request.topics[0].partitions[0].fetch_offset = 4;
+  EXPECT_EQ(fetch(request, 2).responses[0].partitions[0].error_code, ErrorCode::none);
+}
+
+TEST_F(DataPath, DownConversionThatIsForbidden) {
+  broker.add_topic("t");
+  produce(produce_request("t", batch_of({"a"})));
+  auto error_at = [&](std::int16_t version, std::int64_t offset, std::int32_t replica = -1) {
+    FetchRequest request = fetch_request("t", offset);
+    request.replica_id = replica;
+    return fetch(request, version).responses.at(0).partitions.at(0).error_code;
+  };
+  storage::LogConfig config;
+  config.down_conversion = false;
+  broker.manager.find("t", 0)->log()->set_config(config);
+  for (std::int16_t version = 0; version <= 3; ++version) {
+    for (std::int64_t offset : {0, 1, 9}) EXPECT_EQ(error_at(version, offset), ErrorCode::unsupported_version);
+    EXPECT_EQ(error_at(version, 0, 2), ErrorCode::none);  // but not to replicas
+  }
+  EXPECT_EQ(error_at(4, 0), ErrorCode::none);
+  EXPECT_EQ(error_at(4, 9), ErrorCode::offset_out_of_range);
+  config.compression = base::Codec::zstd;
+  broker.manager.find("t", 0)->log()->set_config(config);
+  for (std::int16_t version = 0; version <= 9; ++version) {
+    EXPECT_EQ(error_at(version, 0), ErrorCode::unsupported_compression_type);
+    EXPECT_EQ(error_at(version, 9), ErrorCode::unsupported_compression_type);
+  }
+  EXPECT_EQ(error_at(10, 0), ErrorCode::none);
+  broker.manager.find("t", 0)->log()->set_config(storage::LogConfig());
+  for (std::int16_t version = 0; version <= 10; ++version) EXPECT_EQ(error_at(version, 0), ErrorCode::none);
+}
+
+TEST_F(DataPath, StorageErrorsAreHiddenFromOldVersions) {
+  broker.add_topic("t");
+  produce(produce_request("t", batch_of({"a"})));
+  broker.manager.find("t", 0)->log()->report_failure(std::runtime_error("gone"));
+  for (std::int16_t version = 0; version <= 12; ++version) {
+    EXPECT_EQ(fetch(fetch_request("t", 0), version).responses.at(0).partitions.at(0).error_code,
+              version < 6 ? ErrorCode::not_leader_or_follower : ErrorCode::kafka_storage_error)
+        << version;
+  }
+}
+
 TEST_F(DataPath, LongPollWakesWhenDataArrives) {
   broker.add_topic("t", 2);
   FetchRequest request = fetch_request("t", 0);

@@ -103,7 +103,7 @@ protocol::Result<std::int64_t> PartitionCoordinatorLog::read_all(std::int32_t pa
   const std::int64_t end = log.log_end_offset();
   base::Bytes buffer;
   while (offset < end) {
-    auto read = log.read(offset, kLoadBytes, storage::ReadIsolation::log_end, true);
+    auto read = log.read(offset, kLoadBytes, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
     if (!read) return read.error();
     const storage::FileSlice& slice = read.value().records;
     buffer.resize(slice.size);

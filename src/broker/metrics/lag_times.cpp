@@ -41,7 +41,8 @@ std::optional<std::int64_t> timestamp_at(storage::Log& log, std::int64_t offset)
   base::Bytes batch;
   for (int i = 0; i < kBatchesMax; ++i) {
     offset = std::max(offset, log.log_start_offset());
-    const auto read = log.read(offset, 1, storage::ReadIsolation::high_watermark, true);  // one batch, whole
+    const auto read =
+        log.read(offset, 1, storage::ReadIsolation::high_watermark, storage::FirstBatch::whole);  // one batch
     if (!read || read->records.size == 0) return std::nullopt;
     batch.resize(read->records.size);
     if (read->records.file->read_at(read->records.position, batch) != batch.size()) return std::nullopt;

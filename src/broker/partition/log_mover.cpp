@@ -100,7 +100,7 @@ LogMover::Step LogMover::step(const storage::TopicPartition& name, std::uint64_t
   std::shared_ptr<storage::Log> log = partition->log();
   const storage::LogOffsets offsets = log->offsets();
   if (offsets.log_start_offset > copy->log_end_offset()) copy->truncate_fully_and_start_at(offsets.log_start_offset);
-  auto read = log->read(copy->log_end_offset(), kPieceBytes, storage::ReadIsolation::log_end, true);
+  auto read = log->read(copy->log_end_offset(), kPieceBytes, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
   if (!read && read.error() == ErrorCode::offset_out_of_range) {
     copy->truncate_to(log->log_end_offset());
     return Step::copied;

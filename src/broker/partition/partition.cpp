@@ -191,7 +191,7 @@ FetchOutcome Partition::fetch_here(const FetchOptions& options) {
       return outcome;
     }
   }
-  auto read = log_->read(options.offset, options.max_bytes, options.isolation, options.min_one_message);
+  auto read = log_->read(options.offset, options.max_bytes, options.isolation, options.first_batch);
   if (read) {
     outcome.data = std::move(*read);
   } else {

@@ -39,7 +39,7 @@ struct FetchOptions {
   std::int32_t last_fetched_epoch = -1;    // -1: not checked
   std::uint64_t max_bytes = 0;
   storage::ReadIsolation isolation = storage::ReadIsolation::high_watermark;
-  bool min_one_message = true;  // the first batch even if it is larger than max_bytes
+  storage::FirstBatch first_batch = storage::FirstBatch::whole;
 };
 
 struct FetchOutcome {

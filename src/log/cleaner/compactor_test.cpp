@@ -152,7 +152,7 @@ TEST_F(CompactorTest, SmallSegmentsAreMerged) {
   // Every offset can be asked for, also those in gaps; so can times.
   std::vector<KeyedRecord> all = read(false);
   for (std::int64_t offset = 0; offset < log().log_end_offset(); ++offset) {
-    auto result = log().read(offset, 1, ReadIsolation::high_watermark, true);
+    auto result = log().read(offset, 1, ReadIsolation::high_watermark, FirstBatch::whole);
     ASSERT_TRUE(result && result->records.size > 0) << offset;
     EXPECT_GE(protocol::read_batch_header(testing::bytes_of(result->records))->last_offset(), offset);
   }
@@ -369,7 +369,7 @@ TEST_F(CompactorTest, ReadersKeepWhatTheyHold) {
   put({{"a", "1"}});
   put({{"a", "2"}});
   log().roll();
-  auto held = log().read(0, 1 << 20, ReadIsolation::high_watermark, true);
+  auto held = log().read(0, 1 << 20, ReadIsolation::high_watermark, FirstBatch::whole);
   clean();
   EXPECT_EQ(testing::values_in(testing::bytes_of(held->records)), (Texts{"1", "2"}));
   clock_.advance_ms(100'000);

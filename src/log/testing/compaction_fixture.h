@@ -58,7 +58,7 @@ class KeyedConsumer {
  private:
   bool fetch() {
     auto isolation = committed_ ? ReadIsolation::transactions_committed : ReadIsolation::high_watermark;
-    auto result = log_.read(offset_, max_bytes_, isolation, true);
+    auto result = log_.read(offset_, max_bytes_, isolation, FirstBatch::whole);
     EXPECT_TRUE(result.has_value());
     if (!result) return false;
     // As Kafka's consumer does, anew for each response.

@@ -105,7 +105,7 @@ class LogFixture : public ::testing::Test {
 
   // What a fetch from there returns: whole batches, also what lies before the offset in the first one.
   std::vector<std::string> read_values(std::int64_t offset, std::uint64_t max_bytes = 1 << 20) {
-    auto result = log_->read(offset, max_bytes, ReadIsolation::high_watermark, true);
+    auto result = log_->read(offset, max_bytes, ReadIsolation::high_watermark, FirstBatch::whole);
     EXPECT_TRUE(result.has_value());
     if (!result) return {"error " + std::string(name_of(result.error()))};
     return values_in(bytes_of(result->records));
@@ -115,7 +115,7 @@ class LogFixture : public ::testing::Test {
     std::vector<std::string> all;
     std::int64_t offset = log_->log_start_offset();
     while (offset < log_->log_end_offset()) {
-      auto result = log_->read(offset, 1 << 20, ReadIsolation::log_end, true);
+      auto result = log_->read(offset, 1 << 20, ReadIsolation::log_end, FirstBatch::whole);
       if (!result || result->records.size == 0) break;
       base::Bytes bytes = bytes_of(result->records);
       for (base::ByteView rest = bytes; !rest.empty();) {
