@@ -1,14 +1,13 @@
 """What a broker does that can't start, or can't go on: one clear message, exit code 1, and nothing is lost."""
-import pathlib
 import re
 import socket
-import subprocess
 import time
 
 from harness.broker import READY
 from harness.context import expect, expect_equal, expect_in
-from harness.process import Child, Failure, wait_until
+from harness.process import Failure, wait_until
 from harness.runner import only
+from harness.small_disk import SmallDisk
 
 
 def refuses(context, broker, *message_parts, code=1):
@@ -198,32 +197,6 @@ def test_scripts_with_kafkas_names(context):
     bad = context.work / "bad.properties"
     bad.write_text("broker.id=none\n")
     context.run([scripts / "kafka-server-start.sh", bad], code=1, env=environment)
-
-
-class SmallDisk:
-    """A tmpfs of a few megabytes where mounting is allowed, else a limit on the size of the broker's files."""
-
-    def __init__(self, context, size):
-        self.directory = pathlib.Path(context.work / "small-disk")
-        self.directory.mkdir()
-        self.prefix = []
-        self.mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.directory)],
-                                      capture_output=True, check=False).returncode == 0
-        if not self.mounted:
-            self.prefix = ["env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={size // 4}"]
-
-    def grow(self, size):
-        if self.mounted:
-            subprocess.run(["mount", "-o", f"remount,size={size}", str(self.directory)], check=True)
-        self.prefix = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        Child.kill_all()
-        if self.mounted:
-            subprocess.run(["umount", "-l", str(self.directory)], check=False)
 
 
 def test_full_disk(context):
