@@ -236,15 +236,39 @@ void apply_overrides(base::Properties& properties, const std::vector<std::string
   }
 }
 
+namespace {
+
+// Below 3.0-IV1 Kafka writes the record format that log.message.format.version and message.format.version ask for.
+bool asks_for_old_formats(std::string_view protocol_version) {
+  return protocol_version.starts_with("0.") || protocol_version.starts_with("1.") ||
+         protocol_version.starts_with("2.") || protocol_version == "3.0-IV0";
+}
+
+void warn(const BrokerConfig& config) {
+  constexpr std::string_view kLogger = "kafka.server.KafkaConfig";
+  for (const std::string& name : config.unknown_keys()) {
+    base::log_warn(kLogger, "The configuration '{}' was supplied but isn't a known config.", name);
+  }
+  const std::string protocol_version = config.get_string("inter.broker.protocol.version");
+  if (asks_for_old_formats(protocol_version)) {
+    base::log_warn(kLogger,
+                   "inter.broker.protocol.version={}: log.message.format.version and message.format.version have no effect "
+                   "here. Records are written in format 2 and converted for consumers that don't know it. Kafka doesn't "
+                   "convert them in topics with an older message.format.version: raise inter.broker.protocol.version to 3.0 "
+                   "before going back to it if such consumers are still there.",
+                   protocol_version);
+  }
+}
+
+}  // namespace
+
 std::shared_ptr<const BrokerConfig> load_broker_config(const std::string& path,
                                                        const std::vector<std::string>& overrides) {
   base::Properties file = load_properties(path);
   apply_overrides(file, overrides);
   try {
     std::shared_ptr<const BrokerConfig> config = BrokerConfig::create(file);
-    for (const std::string& name : config->unknown_keys()) {
-      base::log_warn("kafka.server.KafkaConfig", "The configuration '{}' was supplied but isn't a known config.", name);
-    }
+    warn(*config);
     return config;
   } catch (const ConfigError& error) {
     const auto* entry = file.find(error.key());
