@@ -75,6 +75,9 @@ class FaultyFileSystem::OpenFile final : public File {
     plan_->pass_or_fail("sync the file system of", path_, true);
     inner_->sync_file_system();
   }
+  void start_writing_back(std::uint64_t position, std::uint64_t length) override {
+    inner_->start_writing_back(position, length);
+  }
   int native_handle() const override { return inner_->native_handle(); }
   bool is_resident(std::uint64_t position, std::size_t length) const override {
     return inner_->is_resident(position, length);

@@ -25,6 +25,9 @@ class File {
   // Everything written to the file system that holds this file, names too, is on the disk after it: cheaper than syncing
   // thousands of files. Fails if anything was lost on that way since this file was opened.
   virtual void sync_file_system() { sync(); }
+  // Begins to write this range to the disk and doesn't wait for it, so that a later sync() has less to do. Promises
+  // nothing.
+  virtual void start_writing_back(std::uint64_t position, std::uint64_t length) { (void)position, (void)length; }
   virtual int native_handle() const { return -1; }     // for sendfile; -1: read_at is the only way
   // Whether reading this range now would not wait for a disk.
   virtual bool is_resident(std::uint64_t position, std::size_t length) const { return (void)position, (void)length, true; }

@@ -82,6 +82,10 @@ class RealFile : public File {
     if (::syncfs(descriptor_) != 0) fail("sync the file system of", path_);
   }
 
+  void start_writing_back(std::uint64_t position, std::uint64_t length) override {
+    ::sync_file_range(descriptor_, static_cast<off_t>(position), static_cast<off_t>(length), SYNC_FILE_RANGE_WRITE);
+  }
+
   int native_handle() const override { return descriptor_; }
 
   bool is_resident(std::uint64_t position, std::size_t length) const override {

@@ -65,9 +65,12 @@ void read_record(base::ByteView& rest, const BatchHeader& batch, Record& record)
                         std::to_string(outer.remaining()) + " remaining bytes.");
   }
   Cursor cursor(outer.take(static_cast<std::size_t>(length)));
+  record.encoded = rest.first(rest.size() - outer.remaining());
   rest = outer.rest();
   record.attributes = static_cast<std::int8_t>(cursor.take(1)[0]);
-  record.timestamp = wrapping_add(batch.base_timestamp, cursor.varlong());
+  record.timestamp_delta = cursor.varlong();
+  record.behind_timestamp = cursor.rest();
+  record.timestamp = wrapping_add(batch.base_timestamp, record.timestamp_delta);
   if (batch.timestamp_type() == TimestampType::log_append_time) record.timestamp = batch.max_timestamp;
   const std::int32_t offset_delta = cursor.varint();
   record.offset = wrapping_add(batch.base_offset, offset_delta);

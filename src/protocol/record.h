@@ -33,6 +33,11 @@ struct Record {
   std::optional<base::ByteView> value;
   std::int32_t header_count = 0;
   base::ByteView headers;  // as encoded; read_headers() takes them apart
+  // How a batch of magic 2 says all this, for who writes it anew: the whole record with its length in front, what comes
+  // behind the timestamp, and that.
+  base::ByteView encoded;
+  base::ByteView behind_timestamp;
+  std::int64_t timestamp_delta = 0;
 };
 
 std::vector<RecordHeader> read_headers(const Record& record);

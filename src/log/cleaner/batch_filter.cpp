@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "protocol/legacy_records.h"
-#include "protocol/record_batch_builder.h"
+#include "protocol/record_varint.h"
 
 namespace storage {
 namespace {
@@ -109,22 +109,63 @@ FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& heade
   return result;
 }
 
-void BatchFilter::rebuild(const BatchHeader& header, std::int64_t delete_horizon_ms, FilteredBatch& result,
-                          base::Bytes& out) const {
-  protocol::RecordBatchBuilder builder;
-  builder.header = header;
-  builder.header.attributes = static_cast<std::int16_t>(header.attributes & ~protocol::kAttributeDeleteHorizon);
-  if (delete_horizon_ms >= 0) {
-    builder.header.attributes |= protocol::kAttributeDeleteHorizon;
-    builder.header.base_timestamp = delete_horizon_ms;
-  }
+// Offsets are told from the base, which stays, so only times are told anew, and those only if the first record went or a
+// horizon came. Records that stay as they are and lie side by side are copied together.
+void BatchFilter::append_records(std::int64_t base_timestamp, base::Bytes& to) const {
+  base::ByteView run;
   for (const Record& record : records_) {
-    builder.append_at(static_cast<std::int32_t>(record.offset - header.base_offset), record);
+    // Clients choose timestamps freely; the difference wraps.
+    const auto delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(record.timestamp) -
+                                                 static_cast<std::uint64_t>(base_timestamp));
+    if (delta == record.timestamp_delta && record.attributes == 0) {
+      if (run.data() + run.size() == record.encoded.data()) {
+        run = {run.data(), run.size() + record.encoded.size()};
+      } else {
+        append_bytes(to, run);
+        run = record.encoded;
+      }
+      continue;
+    }
+    append_bytes(to, run);
+    run = {};
+    const std::size_t length = 1 + protocol::size_of_varlong(delta) + record.behind_timestamp.size();
+    protocol::append_varint(to, static_cast<std::int32_t>(length));
+    to.push_back(0);
+    protocol::append_varlong(to, delta);
+    append_bytes(to, record.behind_timestamp);
   }
-  // The sequence of the batch's end must survive, so its end does.
-  builder.header.last_offset_delta = header.last_offset_delta;
-  append_bytes(out, builder.build(header.codec().value_or(base::Codec::none)));
-  result.max_timestamp = builder.header.max_timestamp;
+  append_bytes(to, run);
+}
+
+void BatchFilter::rebuild(const BatchHeader& header, std::int64_t delete_horizon_ms, FilteredBatch& result,
+                          base::Bytes& out) {
+  BatchHeader made = header;
+  made.attributes = static_cast<std::int16_t>(header.attributes & ~protocol::kAttributeDeleteHorizon);
+  made.base_timestamp = records_.front().timestamp;
+  if (delete_horizon_ms >= 0) {
+    made.attributes |= protocol::kAttributeDeleteHorizon;
+    made.base_timestamp = delete_horizon_ms;
+  }
+  const std::size_t start = out.size();
+  out.resize(start + protocol::kBatchHeaderSize);
+  const base::Codec codec = header.codec().value_or(base::Codec::none);
+  if (codec == base::Codec::none) {
+    append_records(made.base_timestamp, out);
+  } else {
+    uncompressed_.clear();
+    append_records(made.base_timestamp, uncompressed_);
+    append_bytes(out, base::compress(codec, uncompressed_));
+  }
+  made.length = static_cast<std::int32_t>(out.size() - start - protocol::kBatchOverhead);
+  made.record_count = static_cast<std::int32_t>(records_.size());
+  if (header.timestamp_type() != protocol::TimestampType::log_append_time) {
+    made.max_timestamp = -1;
+    for (const Record& record : records_) made.max_timestamp = std::max(made.max_timestamp, record.timestamp);
+  }
+  const base::MutableByteView bytes = base::MutableByteView(out).subspan(start);
+  protocol::write_batch_header(bytes, made);
+  protocol::renew_crc(bytes);
+  result.max_timestamp = made.max_timestamp;
 }
 
 // A compressed entry; one that isn't is a single record, which stays or goes as it is. Inside of a wrapper, format 1

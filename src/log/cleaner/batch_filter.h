@@ -54,7 +54,8 @@ class BatchFilter {
   bool stays(const protocol::Record& record, std::size_t index, const protocol::BatchHeader& header,
              const FilterRules& rules, FilteredBatch& result) const;
   void rebuild(const protocol::BatchHeader& header, std::int64_t delete_horizon_ms, FilteredBatch& result,
-               base::Bytes& out) const;
+               base::Bytes& out);
+  void append_records(std::int64_t base_timestamp, base::Bytes& to) const;
   void rebuild_legacy(const protocol::BatchHeader& header, FilteredBatch& result, base::Bytes& out) const;
 
   const OffsetMap& map_;
@@ -62,6 +63,7 @@ class BatchFilter {
   std::optional<protocol::RecordReader> reader_;  // holds what the records point into
   std::vector<protocol::Record> records_;
   std::vector<KeyHash> hashes_;
+  base::Bytes uncompressed_;
 };
 
 }  // namespace storage

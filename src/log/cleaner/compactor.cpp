@@ -13,8 +13,8 @@ namespace {
 
 using protocol::BatchHeader;
 
-// A record has no fewer bytes than this where it isn't compressed: what the map's first size goes by.
-constexpr std::uint64_t kRecordBytesMin = 16;
+// The disk gets a new segment in pieces of this size while it is made, so that there is little to wait for at its end.
+constexpr std::uint64_t kWriteBackBytes = 8u << 20;
 // How often a throttled cleaning looks whether it is still wanted.
 constexpr std::int64_t kPauseMsMax = 100;
 
@@ -79,6 +79,10 @@ class Compactor::Output {
     append.first_offset = append.batches.front().base_offset;
     append.last_offset = append.batches.back().last_offset;
     segment_->append(append, config_);
+    if (segment_->size() - given_to_disk_ >= kWriteBackBytes) {
+      segment_->file()->start_writing_back(given_to_disk_, segment_->size() - given_to_disk_);
+      given_to_disk_ = segment_->size();
+    }
     pending_.bytes.clear();
     pending_.batches.clear();
     return size;
@@ -113,6 +117,7 @@ class Compactor::Output {
   LogConfig config_;
   std::shared_ptr<Segment> segment_;
   Pending pending_;
+  std::uint64_t given_to_disk_ = 0;
   bool has_transactions_ = false;
 };
 
@@ -124,6 +129,7 @@ void Compactor::check_wanted(const CleaningSession& session) const {
 }
 
 void Compactor::throttle(const CleaningSession& session, std::uint64_t bytes) {
+  if (!throttle_->limits()) return;
   std::int64_t left_ms = throttle_->account(bytes, clock_.monotonic_ms());
   while (left_ms > 0) {
     check_wanted(session);
@@ -201,21 +207,15 @@ void Compactor::map_segment(CleaningSession& session, const CleaningSource& sour
 Compactor::Mapping Compactor::map_dirty_part(CleaningSession& session, const std::vector<CleaningSource>& sources,
                                              const Cleanable& cleanable, CleanerStats& stats) {
   const std::int64_t end = cleanable.first_uncleanable_offset;
-  // A guess that most logs stay within, so that a small one costs little; if it was too small, all that is allowed.
-  std::size_t map_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(
-      options_.map_bytes_max, (cleanable.cleanable_bytes / kRecordBytesMin + 64) * OffsetMap::kSlotBytes));
-  while (true) {
-    Mapping mapping{OffsetMap(map_bytes, options_.map_load_factor), {}, cleanable.first_dirty_offset - 1};
-    CleanedTransactions transactions(session.aborted_transactions(cleanable.first_dirty_offset, end));
-    for (std::size_t i = 0; i < sources.size() && !mapping.full; ++i) {
-      const std::int64_t next_base = i + 1 < sources.size() ? sources[i + 1].base_offset : end;
-      if (next_base <= cleanable.first_dirty_offset) continue;
-      map_segment(session, sources[i], cleanable.first_dirty_offset, transactions, mapping, stats);
-      if (!mapping.full) mapping.last_offset = next_base - 1;  // offsets may be missing at the end
-    }
-    if (!mapping.full || map_bytes == options_.map_bytes_max) return mapping;
-    map_bytes = options_.map_bytes_max;
+  Mapping mapping{OffsetMap(options_.map_bytes_max, options_.map_load_factor), {}, cleanable.first_dirty_offset - 1};
+  CleanedTransactions transactions(session.aborted_transactions(cleanable.first_dirty_offset, end));
+  for (std::size_t i = 0; i < sources.size() && !mapping.full; ++i) {
+    const std::int64_t next_base = i + 1 < sources.size() ? sources[i + 1].base_offset : end;
+    if (next_base <= cleanable.first_dirty_offset) continue;
+    map_segment(session, sources[i], cleanable.first_dirty_offset, transactions, mapping, stats);
+    if (!mapping.full) mapping.last_offset = next_base - 1;  // offsets may be missing at the end
   }
+  return mapping;
 }
 
 void Compactor::clean_segment(Pass& pass, const CleaningSource& source, Output& output) {

@@ -9,19 +9,33 @@ namespace storage {
 
 void OffsetMap::Free::operator()(Slot* slots) const { std::free(slots); }
 
-OffsetMap::OffsetMap(std::size_t memory_bytes, double load_factor)
-    : slot_count_(std::max<std::size_t>(2, memory_bytes / kSlotBytes)),
-      home_count_(slot_count_ - std::max<std::size_t>(1, slot_count_ / 64)),
-      size_max_(std::clamp<std::size_t>(static_cast<std::size_t>(static_cast<double>(slot_count_) * load_factor), 1,
-                                        home_count_)),
-      // calloc, since zeroed pages of the system cost nothing until they are used.
-      slots_(static_cast<Slot*>(std::calloc(slot_count_, sizeof(Slot)))) {
+OffsetMap::OffsetMap(std::size_t memory_bytes_max, double load_factor)
+    : slot_count_max_(std::max<std::size_t>(2, memory_bytes_max / kSlotBytes)), load_factor_(load_factor) {
+  set_slot_count(slot_count_max_);
+  size_max_ = size_before_growth_;
+  set_slot_count(std::min(slot_count_max_, kFirstSlots));
+  slots_.reset(static_cast<Slot*>(std::calloc(slot_count_, sizeof(Slot))));
   if (!slots_) throw std::bad_alloc();
 }
 
-// Homes grow with the hashes, so all of the table is in the order of the hashes, with gaps.
+void OffsetMap::set_slot_count(std::size_t count) {
+  slot_count_ = count;
+  home_count_ = count - std::max<std::size_t>(1, count / 64);
+  const auto loaded = static_cast<std::size_t>(static_cast<double>(count) * load_factor_);
+  size_before_growth_ = std::clamp<std::size_t>(loaded, 1, home_count_);
+}
+
 bool OffsetMap::put(const KeyHash& key, std::int64_t offset) {
   if (size_ >= size_max_) return false;
+  if (size_ >= size_before_growth_ && !grow()) return false;
+  while (!put_here(key, offset)) {
+    if (!grow()) return false;
+  }
+  return true;
+}
+
+// Homes grow with the hashes, so all of the table is in the order of the hashes, with gaps.
+bool OffsetMap::put_here(const KeyHash& key, std::int64_t offset) {
   std::size_t at = home(key);
   while (at < slot_count_ && slots_[at].offset_and_one != 0 && slots_[at].key < key) ++at;
   if (at == slot_count_) return false;
@@ -37,6 +51,32 @@ bool OffsetMap::put(const KeyHash& key, std::int64_t offset) {
   }
   slots_[at] = {key, offset + 1};
   ++size_;
+  return true;
+}
+
+// In place, by one pass, as the order stays: all entries are moved to the end, and from there each to its new home or
+// behind the one before. No place lies behind where its entry comes from: in the smaller table there was room for all
+// that follow, and here there is no less.
+bool OffsetMap::grow() {
+  if (slot_count_ == slot_count_max_) return false;
+  const std::size_t count = slot_count_ > slot_count_max_ / 2 ? slot_count_max_ : slot_count_ * 2;
+  Slot* const old = slots_.release();
+  auto* const slots = static_cast<Slot*>(std::realloc(static_cast<void*>(old), count * sizeof(Slot)));
+  slots_.reset(slots != nullptr ? slots : old);
+  if (slots == nullptr) return false;
+  Slot* const packed =
+      std::remove_if(slots, slots + slot_count_, [](const Slot& slot) { return slot.offset_and_one == 0; });
+  set_slot_count(count);
+  Slot* const end = slots + count;
+  std::size_t next = 0;
+  for (Slot* from = std::copy_backward(slots, packed, end); from != end; ++from) {
+    const Slot slot = *from;
+    const std::size_t at = std::max(home(slot.key), next);
+    std::fill(slots + next, slots + at, Slot{});
+    slots[at] = slot;
+    next = at + 1;
+  }
+  std::fill(slots + next, end, Slot{});
   return true;
 }
 

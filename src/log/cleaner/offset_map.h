@@ -1,6 +1,7 @@
-// From hashes of keys to the newest offset of each, in memory that is bounded from the start: an open-addressing table
-// of 24 bytes a slot, sorted by hash within its runs, so that a key which isn't there is found missing soon, however
-// full the table is. Belongs to one thread.
+// From hashes of keys to the newest offset of each, in memory that is bounded from the start and grows with the keys, since
+// memory that is touched for the first time costs more than a search: an open-addressing table of 24 bytes a slot, sorted
+// by hash within its runs, so that a key which isn't there is found missing soon, however full the table is. Belongs to
+// one thread.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +15,10 @@ namespace storage {
 class OffsetMap {
  public:
   static constexpr std::size_t kSlotBytes = 24;
+  static constexpr std::size_t kFirstSlots = 1024;
 
-  // `load_factor` of the slots may be used (log.cleaner.io.buffer.load.factor). At least one always may. The memory is
-  // taken from the system as it is first touched.
-  OffsetMap(std::size_t memory_bytes, double load_factor);
+  // `load_factor` of the slots may be used (log.cleaner.io.buffer.load.factor). At least one always may.
+  OffsetMap(std::size_t memory_bytes_max, double load_factor);
 
   // The key's offset becomes this one. False if the map is full, which it is for keys that it has too; nothing changes
   // then.
@@ -27,7 +28,8 @@ class OffsetMap {
 
   std::size_t size() const { return size_; }
   std::size_t size_max() const { return size_max_; }
-  double utilization() const { return static_cast<double>(size_) / static_cast<double>(slot_count_); }
+  // Of the slots that there may be.
+  double utilization() const { return static_cast<double>(size_) / static_cast<double>(slot_count_max_); }
 
  private:
   struct Slot {
@@ -44,9 +46,18 @@ class OffsetMap {
     return static_cast<std::size_t>((static_cast<Wide>(key.high) * home_count_) >> 64);
   }
 
-  std::size_t slot_count_;
-  std::size_t home_count_;  // the slots behind them take what the last runs push beyond the end
-  std::size_t size_max_;
+  void set_slot_count(std::size_t count);
+  // Twice the slots, or as many as there may be. False if there are, or the system has no more memory.
+  bool grow();
+  // False, and unchanged, if the slots end.
+  bool put_here(const KeyHash& key, std::int64_t offset);
+
+  const std::size_t slot_count_max_;
+  const double load_factor_;
+  std::size_t size_max_ = 0;
+  std::size_t slot_count_ = 0;
+  std::size_t home_count_ = 0;       // the slots behind them take what the last runs push beyond the end
+  std::size_t size_before_growth_ = 0;
   std::size_t size_ = 0;
   std::unique_ptr<Slot[], Free> slots_;
 };

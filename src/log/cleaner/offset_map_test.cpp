@@ -4,6 +4,7 @@
 
 #include <map>
 #include <random>
+#include <vector>
 
 namespace storage {
 namespace {
@@ -36,12 +37,30 @@ TEST(OffsetMap, TakesOneKeyAtLeastAndNotMoreThanItMay) {
 
 // Keys of one home, as many as an attacker could never find: they still are all there, or refused.
 TEST(OffsetMap, RunsAtTheEndOfTheTable) {
-  OffsetMap map(OffsetMap::kSlotBytes * 128, 0.9);
-  std::int64_t taken = 0;
-  while (map.put({~std::uint64_t{0}, static_cast<std::uint64_t>(taken)}, taken)) ++taken;
-  EXPECT_GT(taken, 1);
-  for (std::int64_t i = 0; i < taken; ++i) EXPECT_EQ(map.get({~std::uint64_t{0}, static_cast<std::uint64_t>(i)}), i);
-  EXPECT_EQ(map.get({~std::uint64_t{0}, ~std::uint64_t{0}}), -1);
+  for (std::size_t slots : {128, 5000, 100'000}) {
+    OffsetMap map(OffsetMap::kSlotBytes * slots, 0.9);
+    std::int64_t taken = 0;
+    while (map.put({~std::uint64_t{0}, static_cast<std::uint64_t>(taken)}, taken)) ++taken;
+    EXPECT_GT(taken, static_cast<std::int64_t>(slots / 64));
+    for (std::int64_t i = 0; i < taken; ++i) EXPECT_EQ(map.get({~std::uint64_t{0}, static_cast<std::uint64_t>(i)}), i);
+    EXPECT_EQ(map.get({~std::uint64_t{0}, ~std::uint64_t{0}}), -1);
+  }
+}
+
+TEST(OffsetMap, GrowsUpToItsBoundAndNoFurther) {
+  constexpr std::size_t kSlots = 11 * OffsetMap::kFirstSlots;
+  OffsetMap map(OffsetMap::kSlotBytes * kSlots, 0.75);
+  std::mt19937_64 random(3);
+  std::vector<KeyHash> keys;
+  while (true) {
+    const KeyHash key{random(), random()};
+    if (!map.put(key, static_cast<std::int64_t>(keys.size()))) break;
+    keys.push_back(key);
+  }
+  EXPECT_EQ(keys.size(), kSlots * 3 / 4);
+  EXPECT_EQ(map.size_max(), kSlots * 3 / 4);
+  EXPECT_EQ(map.utilization(), 0.75);
+  for (std::size_t i = 0; i < keys.size(); ++i) EXPECT_EQ(map.get(keys[i]), static_cast<std::int64_t>(i));
 }
 
 TEST(OffsetMap, AgreesWithAMap) {

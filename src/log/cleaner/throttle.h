@@ -4,13 +4,18 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <mutex>
 
 namespace storage {
 
 class Throttle {
  public:
+  static constexpr double kUnlimited = std::numeric_limits<double>::max();
+
   explicit Throttle(double bytes_per_second) : bytes_per_second_(bytes_per_second) {}
+
+  bool limits() const { return bytes_per_second_ < kUnlimited; }
 
   // Counts bytes that were moved just now; the milliseconds until the next may be.
   std::int64_t account(std::uint64_t bytes, std::int64_t now_ms) {
