@@ -43,7 +43,8 @@ class Seen {
 
 class Member : public RdKafka::RebalanceCb {
  public:
-  Member(const std::string& group, const std::string& topic, Seen& seen, const Settings& settings) : seen_(seen) {
+  Member(const std::string& group, const std::string& topic, Seen& seen, const Settings& settings)
+      : seen_(seen), topic_(topic) {
     // A session far longer than a busy machine may stand still: a member that is thrown out reads again.
     Settings all = {{"session.timeout.ms", "60000"}, {"heartbeat.interval.ms", "200"}};
     all.insert(all.end(), settings.begin(), settings.end());
@@ -84,6 +85,7 @@ class Member : public RdKafka::RebalanceCb {
       return;
     }
     commit(*consumer);
+    positions_.clear();
     assigned_ = cooperative ? assigned_ - partitions.size() : 0;
     if (cooperative) {
       delete consumer->incremental_unassign(partitions);
@@ -99,19 +101,30 @@ class Member : public RdKafka::RebalanceCb {
       const std::unique_ptr<RdKafka::Message> message(consumer_->consume(50));
       if (message->err() != RdKafka::ERR_NO_ERROR) continue;
       seen_.add(std::string(static_cast<const char*>(message->payload()), message->len()));
+      positions_[message->partition()] = message->offset() + 1;
       if (++uncommitted % 500 == 0) commit(*consumer_);
     }
     consumer_->close();
   }
 
+  // By positions of our own: when a rebalance begins just as the first records arrive, librdkafka 2.0.2 knows of none that it
+  // handed out, says so ("No offset stored") and sends no commit.
   void commit(RdKafka::KafkaConsumer& consumer) {
-    const RdKafka::ErrorCode code = consumer.commitSync();
-    if (code == RdKafka::ERR_NO_ERROR || code == RdKafka::ERR__NO_OFFSET) return;
+    if (positions_.empty()) return;
+    std::vector<RdKafka::TopicPartition*> offsets;
+    for (const auto& [partition, offset] : positions_) {
+      offsets.push_back(RdKafka::TopicPartition::create(topic_, partition, offset));
+    }
+    const RdKafka::ErrorCode code = consumer.commitSync(offsets);
+    RdKafka::TopicPartition::destroy(offsets);
+    if (code == RdKafka::ERR_NO_ERROR) return;
     std::lock_guard lock(mutex_);
     refused_ += RdKafka::err2str(code) + "; ";
   }
 
   Seen& seen_;
+  const std::string topic_;
+  std::map<int, std::int64_t> positions_;  // next offset of each partition; of this member's thread
   mutable std::mutex mutex_;
   std::string refused_;
   std::unique_ptr<RdKafka::KafkaConsumer> consumer_;
