@@ -143,6 +143,7 @@ void BrokerApp::Parts::agree_on_identity() {
       throw std::runtime_error("broker.id is not set, and broker.id.generation.enable is false");
     }
     configs.set_broker_id(broker_id);
+    partitions.set_broker_id(broker_id);
   }
   logs.check_identity(broker_id, cluster_id);
 }

@@ -419,6 +419,25 @@ TEST_F(ServerTest, EmptyHostTakesBothFamilies) {
   EXPECT_EQ(handler.last_host, "/127.0.0.1");
 }
 
+// Clients take any address of a name: localhost is ::1 first where /etc/hosts has both.
+TEST_F(ServerTest, ANameIsServedAtAllItsAddresses) {
+  options.listeners.push_back({"PLAINTEXT", "localhost", 0});
+  start();
+  Client client(port);  // at 127.0.0.1
+  client.send({kEcho, 1});
+  EXPECT_TRUE(client.receive());
+  asio::io_context context;
+  for (const auto& found : tcp::resolver(context).resolve("localhost", std::to_string(port))) {
+    tcp::socket probe(context);
+    boost::system::error_code error;
+    probe.open(found.endpoint().protocol(), error);
+    if (!error) probe.bind(tcp::endpoint(found.endpoint().address(), 0), error);
+    if (error) continue;  // an address that this machine doesn't have
+    probe.connect(found.endpoint(), error);
+    EXPECT_FALSE(error) << found.endpoint() << " " << error.message();
+  }
+}
+
 TEST_F(ServerTest, PortInUseIsOneClearMessage) {
   start();
   ServerOptions again;

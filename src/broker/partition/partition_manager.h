@@ -46,6 +46,8 @@ class PartitionManager final : public metadata::PartitionSink {
   // `settings_of` answers for a topic with what is configured now; called on the control thread.
   using SettingsOf = std::function<TopicSettings(const std::string& topic)>;
   PartitionManager(std::int32_t broker_id, storage::LogManager& logs, SettingsOf settings_of);
+  // For an id that is generated at the start; before any partition is led.
+  void set_broker_id(std::int32_t broker_id) { broker_id_ = broker_id; }
 
   // Null if not led here.
   std::shared_ptr<Partition> find(std::string_view topic, std::int32_t partition) const;
@@ -89,7 +91,7 @@ class PartitionManager final : public metadata::PartitionSink {
   std::shared_ptr<TopicTraffic> traffic_of(const metadata::LeaderState& state) const;
   std::shared_ptr<Partition> take_out(const std::string& topic, std::int32_t partition);
 
-  const std::int32_t broker_id_;
+  std::int32_t broker_id_;
   storage::LogManager& logs_;
   const SettingsOf settings_of_;
   const std::shared_ptr<TopicTraffic> all_traffic_ = std::make_shared<TopicTraffic>();
