@@ -3,6 +3,7 @@ be converted. Each answer is Kafka 3.9.2's, to the byte where compressors don't 
 import importlib.util
 import pathlib
 
+from harness import recorded
 from harness.context import expect_equal
 
 HERE = pathlib.Path(__file__).parent
@@ -11,19 +12,8 @@ probe = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(probe)
 
 
-def answers():
-    """Scenario -> lines, of Kafka 3.9.2."""
-    found, lines = {}, None
-    for line in (HERE / "answers.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            lines = found[line.strip("[]")] = []
-        elif line and not line.startswith("#"):
-            lines.append(line)
-    return found
-
-
 def test_answers(context):
-    expected, count = answers(), 0
+    expected, count = recorded.answers(HERE / "answers.txt"), 0
     expect_equal(set(expected), {scenario.__name__ for scenario in probe.SCENARIOS}, "scenarios")
     broker = context.broker()
     for scenario in probe.SCENARIOS:

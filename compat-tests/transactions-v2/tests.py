@@ -5,7 +5,7 @@ import importlib.util
 import pathlib
 import re
 
-from harness import jars, tools, wire
+from harness import jars, recorded, tools, wire
 from harness.broker import Broker
 from harness.context import expect, expect_equal, expect_in
 from harness.kraft import Kraft
@@ -31,20 +31,9 @@ def broker(context):
     return context.shared
 
 
-def answers():
-    """Scenario -> lines, of Kafka 4.3.1."""
-    found, lines = {}, None
-    for line in (HERE / "answers.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            lines = found[line.strip("[]")] = []
-        elif line and not line.startswith("#"):
-            lines.append(line)
-    return found
-
-
 def test_answers(context):
     """Each of about 200, asked for by hand."""
-    expected, count = answers(), 0
+    expected, count = recorded.answers(HERE / "answers.txt"), 0
     for scenario in [*probe.SCENARIOS, probe.records]:
         lines = probe.run(raw, broker(context), scenario)
         context.say("\n".join([f"[{scenario.__name__}]", *lines]))
