@@ -47,6 +47,11 @@ class Side:
             raise RuntimeError(f"bench_load {mode} on {self.kind}: {done.stderr}")
         return {key: float(value) for key, value in (pair.split("=") for pair in done.stdout.split())}
 
+    def delete(self, topic):
+        """Until its files are gone: removing them isn't a part of what is measured next."""
+        self.load("delete", topic)
+        wait_until(f"the files of {topic} to be gone", lambda: not list(self.broker.data.glob(f"{topic}-*")), 60)
+
     def leaders(self, topic):
         done = subprocess.run(["kcat", "-b", self.broker.bootstrap, "-L", "-t", topic], capture_output=True, text=True,
                               check=False)
@@ -96,6 +101,6 @@ def build_load(root, with_broker):
     build = root / "build" / "release"
     if not (build / "build.ninja").exists():
         subprocess.run(["cmake", "--preset", "release"], cwd=root, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", str(build), "--target", "bench_load", *(["milena"] if with_broker else [])], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", str(build), "--target", "bench_load", "answering_loop",
+                    *(["milena"] if with_broker else [])], check=True, stdout=subprocess.DEVNULL)
     return build / "bench" / "bench_load"
