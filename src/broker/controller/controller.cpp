@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "base/logging.h"
+#include "zk/client/session_thread.h"
 
 namespace broker::controller {
 namespace {
@@ -28,7 +29,7 @@ ZooKeeperAccess zookeeper_access(boost::asio::any_io_executor executor, zk::clie
     return zk::client::create_chroot(executor, options, connection_timeout_ms);
   };
   access.open = [executor, options](zk::client::SessionEvents events) -> std::unique_ptr<zk::client::ZooKeeper> {
-    return std::make_unique<zk::client::Session>(executor, options, std::move(events));
+    return std::make_unique<zk::client::SessionThread>(executor, options, std::move(events));
   };
   return access;
 }
