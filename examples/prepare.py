@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "compat-tests"))
 sys.dont_write_bytecode = True
 
 from harness.broker import Broker  # noqa: E402
-from harness.process import Failure, wait_until  # noqa: E402
+from harness.process import Failure  # noqa: E402
 
 JAVA_FLAGS = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 
@@ -54,13 +54,3 @@ def python(folder):
 def new_broker(work, binary=BINARY):
     """Milena with its coordinator in one process, on free ports, with its data under `work`."""
     return Broker("milena", work / "broker", binary, {"group.min.session.timeout.ms": 1000})
-
-
-def restart(broker):
-    """After SIGKILL its znode may still be owned by the session that the killed process had."""
-    def started():
-        try:
-            return broker.start()
-        except Failure:
-            return None
-    wait_until("the broker to start again", started, pause_s=0.5)

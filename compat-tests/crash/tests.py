@@ -7,23 +7,12 @@ import sys
 import time
 
 from harness import cmake, jars, venv
+from harness.broker import start_again
 from harness.context import expect, expect_in
 from harness.process import Failure, wait_until
 
 ROUNDS = 10
 BUSY_ROUNDS = int(os.environ.get("MILENA_CRASH_ROUNDS", "200" if os.environ.get("MILENA_LONG") == "1" else "5"))
-
-
-def restart(broker):
-    """After SIGKILL the old session may still own the broker's znode: Kafka refuses to start until it has expired."""
-    end = time.monotonic() + 60
-    while True:
-        try:
-            return broker.start()
-        except Failure:
-            if time.monotonic() > end:
-                raise
-            time.sleep(1)
 
 
 class Writer:
@@ -68,7 +57,7 @@ def test_killed_ten_times(context):
     for number in range(ROUNDS):
         writer.goes_on(2000, f"after {number} kills")
         broker.kill()
-        restart(broker)
+        start_again(broker)
     writer.goes_on(2000, "after the last restart")
     summary, out = writer.end(), writer.verify()
     code = broker.stop()
@@ -131,7 +120,7 @@ def test_killed_while_busy(context):
         broker.kill()
         cleanings += cleaned_to(broker, "keyed") > last
         last = cleaned_to(broker, "keyed")
-        restart(broker)
+        start_again(broker)
     summary = writer.end()
     for one in (acknowledged, ended):
         one.child.kill()

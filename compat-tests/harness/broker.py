@@ -1,6 +1,7 @@
 """A broker with its coordinator: Milena, or Apache Kafka 3.9.2 with ZooKeeper, which shows that a test is true."""
 import pathlib
 import socket
+import time
 
 from harness import jars, wire
 from harness.process import Child, Failure, free_port, wait_until
@@ -174,3 +175,15 @@ class Broker:
         self.kill()
         if self.own_coordinator:
             self.coordinator.kill()
+
+
+def start_again(broker):
+    """After SIGKILL. The old session may still own the broker's znode: Kafka refuses to start until it has expired."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return broker.start()
+        except Failure:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)

@@ -10,6 +10,7 @@ import signal
 import time
 
 from harness import jars
+from harness.broker import start_again
 from harness.context import expect_equal
 from harness.kraft import Kraft
 from harness.process import Failure, wait_until
@@ -32,16 +33,6 @@ def new_broker(context):
     return context.new_broker(SETTINGS)
 
 
-def restart(broker):
-    """The old session may own the broker's znode for a while."""
-    def started():
-        try:
-            return broker.start()
-        except Failure:
-            return None
-    wait_until("the broker to start again", started, guard_s=60, pause_s=0.5)
-
-
 def trouble(context, broker, clients):
     """Until the writers are done: each next thing that happens to the broker is the seed's."""
     dice, counts = random.Random(SEED), {"kill": 0, "pause": 0}
@@ -53,7 +44,7 @@ def trouble(context, broker, clients):
         if kind == "kill":
             context.say("kill")
             broker.kill()
-            restart(broker)
+            start_again(broker)
         else:
             seconds = dice.choice([0.2, 1.2, 2.5])  # shorter and longer than the clients wait for an answer
             context.say(f"pause of {seconds} s")

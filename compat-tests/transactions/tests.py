@@ -2,9 +2,9 @@
 import importlib.util
 import pathlib
 import re
-import time
 
 from harness import jars, tools, venv, wire
+from harness.broker import start_again
 from harness.context import expect, expect_equal, expect_in
 from harness.process import Failure, wait_until
 from harness.runner import sanitizer_workload
@@ -164,18 +164,6 @@ def test_tool_4_3_1(context):
     tool(context, "4.3.1")
 
 
-def restart(killed):
-    """After SIGKILL the old session may still own the broker's znode: Kafka refuses to start until it has expired."""
-    end = time.monotonic() + 60
-    while True:
-        try:
-            return killed.start()
-        except Failure:
-            if time.monotonic() > end:
-                raise
-            time.sleep(1)
-
-
 def test_killed(context):
     """A producer of transactions goes on over SIGKILLs of the broker; its journal tells what must be seen."""
     victim = context.new_broker(SETTINGS)
@@ -195,7 +183,7 @@ def test_killed(context):
     for number in range(KILLS):
         goes_on(f"after {number} kills")
         victim.kill()
-        restart(victim)
+        start_again(victim)
     goes_on("after the last restart")
     producer.kill()
     out = context.run([python, program, "verify", victim.bootstrap, "crashing", journal]).out.strip()

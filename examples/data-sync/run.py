@@ -17,7 +17,7 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 import prepare  # noqa: E402
-from harness.broker import write_properties  # noqa: E402
+from harness.broker import start_again, write_properties  # noqa: E402
 from harness.jars import JAVA  # noqa: E402
 from harness.process import Child, Failure, free_port, wait_until  # noqa: E402
 from postgres import Postgres  # noqa: E402
@@ -106,7 +106,7 @@ class Sync:
 
     def parts(self):
         """The processes that may be killed, and how each is started again."""
-        return {"the broker": (self.broker.child, lambda: prepare.restart(self.broker)), "Kafka Connect": (self.connect.child, self.connect.start),
+        return {"the broker": (self.broker.child, lambda: start_again(self.broker)), "Kafka Connect": (self.connect.child, self.connect.start),
                 "the sink": (self.sink, self.start_sink)}
 
     def restart_ended(self, say):

@@ -12,6 +12,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import prepare  # noqa: E402
+from harness.broker import start_again  # noqa: E402
 from harness.process import Child, Failure, free_port, wait_until  # noqa: E402
 
 MINUTES = 366  # of the events
@@ -66,7 +67,7 @@ def trouble(shop, broker, instances, replay, checker, dice, say):
         if victim == "broker":
             say("kill -9 of the broker")
             broker.kill()
-            prepare.restart(broker)
+            start_again(broker)
             counts["broker"] += 1
         else:
             say(f"kill -9 of instance {victim}")
