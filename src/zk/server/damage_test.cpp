@@ -26,16 +26,7 @@ class DamageTest : public ::testing::Test {
   // A snapshot of the initial tree, and a log with a few transactions of each kind.
   void write_directory(std::size_t large_bytes = 0) {
     data_dir_.prepare();
-    SnapshotWriter snapshot(files_, data_dir_.snapshot_dir());
-    snapshot.append(encode_snapshot_head({}, state_.tree().acls().lists()));
-    state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
-      base::Bytes bytes;
-      append_snapshot_node(bytes, path, node);
-      snapshot.append(bytes);
-    });
-    while (!state_.tree().step_snapshot(100)) {
-    }
-    snapshot.finish(0, state_.tree().digest());
+    write_snapshot(0, state_.tree().digest());
     run(tree::CreateSessionRequest{30000});
     run(creation("/a", "some data"));
     run(tree::SetDataRequest{"/a", "other data", -1});
@@ -59,6 +50,19 @@ class DamageTest : public ::testing::Test {
     }
     log.append(all, 1);
     log_end_ = kFileHeaderBytes + all.size();
+  }
+  // Of the tree as it is, under this zxid.
+  void write_snapshot(std::int64_t zxid, std::uint64_t digest) {
+    SnapshotWriter snapshot(files_, data_dir_.snapshot_dir());
+    snapshot.append(encode_snapshot_head(state_.sessions(), state_.tree().acls().lists()));
+    state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+      base::Bytes bytes;
+      append_snapshot_node(bytes, path, node);
+      snapshot.append(bytes);
+    });
+    while (!state_.tree().step_snapshot(100)) {
+    }
+    snapshot.finish(zxid, digest);
   }
   void run(const tree::WriteRequest& request) {
     tree::Caller caller;
@@ -87,7 +91,9 @@ class DamageTest : public ::testing::Test {
   std::int64_t load() {
     tree::State loaded;
     try {
-      data_dir_.load(loaded, LoadOptions{});
+      const LoadResult result = data_dir_.load(loaded, options_);
+      snapshot_zxid_ = result.snapshot_zxid;
+      mismatches_ = result.digest_mismatches;
     } catch (const DataDirError& error) {
       refusal_ = error.what();
       return -1;
@@ -109,6 +115,9 @@ class DamageTest : public ::testing::Test {
   std::vector<std::size_t> starts_;  // of records in the file
   std::size_t log_end_ = 0;
   std::int64_t zxid_ = 0;
+  LoadOptions options_;
+  std::int64_t snapshot_zxid_ = -1;
+  std::uint64_t mismatches_ = 0;
   std::string refusal_;
 };
 
@@ -149,6 +158,37 @@ TEST_F(DamageTest, NoBitOfASnapshotFlipsUnseen) {
     files_.open(path, base::OpenMode::read_write)->write_at(at, base::ByteView(&good[at], 1));
   }
   EXPECT_EQ(load(), zxid_);
+}
+
+// As a server that is killed with nothing behind its newest snapshot leaves it.
+TEST_F(DamageTest, ASnapshotWhoseTreeIsAnotherGivesWayToAnOlderOneOrIsRefused) {
+  write_directory();
+  write_snapshot(zxid_, digests_.back() + 1);
+  EXPECT_EQ(load(), zxid_);
+  EXPECT_EQ(snapshot_zxid_, 0);
+  files_.remove("/data/version-2/snapshot.0");
+  EXPECT_EQ(load(), -1);
+  EXPECT_THAT(refusal_, HasSubstr("/data/version-2/snapshot.7, offset "));
+  EXPECT_THAT(refusal_, HasSubstr("after transaction 0x7 the tree's digest is "));
+  EXPECT_THAT(refusal_, HasSubstr("digest.enabled=false for one start"));
+  EXPECT_THAT(refusal_, HasSubstr("Nothing was changed"));
+  options_.check_digests = false;
+  EXPECT_EQ(load(), zxid_);
+}
+
+// ZooKeeper may be applying the next transaction while it writes the znodes, and not have said so yet when it writes
+// the zxids behind them.
+TEST_F(DamageTest, ASnapshotMayHoldTheTransactionBehindItsDigest) {
+  write_directory();
+  write_snapshot(zxid_ - 1, digests_[digests_.size() - 2]);
+  EXPECT_EQ(load(), zxid_);
+  EXPECT_EQ(snapshot_zxid_, zxid_ - 1);
+  EXPECT_EQ(mismatches_, 1U);
+  // But whatever is wrong with it is seen in the digest of that one.
+  run(tree::SetDataRequest{"/a", "nobody wrote this", -1});
+  write_snapshot(zxid_ - 2, digests_[digests_.size() - 3]);
+  EXPECT_EQ(load(), -1);
+  EXPECT_THAT(refusal_, HasSubstr("after transaction 0x7 the tree's digest is "));
 }
 
 TEST_F(DamageTest, ATornEndKeepsWhatIsWhole) {

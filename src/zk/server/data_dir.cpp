@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/logging.h"
+#include "zk/server/digest_check.h"
 #include "zk/server/snapshot.h"
 #include "zk/server/txn_log.h"
 
@@ -69,7 +70,6 @@ std::vector<DataDir::NamedFile> DataDir::list(const std::string& directory, std:
 }
 
 LoadResult DataDir::load(tree::State& state, const LoadOptions& options, const Observer& observer) {
-  LoadResult result;
   std::vector<NamedFile> snapshots = list(snapshot_dir_, kSnapshotPrefix);
   bool any_log = !list(log_dir_, "log.").empty();
   std::string last_failure;
@@ -82,25 +82,7 @@ LoadResult DataDir::load(tree::State& state, const LoadOptions& options, const O
     }
     ++tried;
     try {
-      auto started = std::chrono::steady_clock::now();
-      SnapshotInfo info = read_snapshot(files_, snapshot->path, state);
-      result.snapshot_zxid = snapshot->zxid;
-      result.snapshot_bytes = files_.info(snapshot->path).size;
-      result.snapshot_ms = ms_since(started);
-      result.snapshot_wall_ms = files_.info(snapshot->path).modified_ms;
-      state.set_last_zxid(snapshot->zxid);
-      // (That of an empty tree is not right in ZooKeeper's own snapshot.0.)
-      if (info.digest_zxid == snapshot->zxid && snapshot->zxid != 0 && options.check_digests &&
-          info.digest != state.tree().digest()) {
-        base::log_warn(kLogger, "{}: the tree's digest is not the one in the file", snapshot->path);
-      }
-      // A fuzzy snapshot may hold changes up to the last zxid that it names; only from there do digests compare.
-      std::int64_t fuzzy_until = std::max({snapshot->zxid, info.digest_zxid, info.last_zxid});
-      started = std::chrono::steady_clock::now();
-      replay(state, snapshot->zxid, fuzzy_until, options, observer, result);
-      result.replay_ms = ms_since(started);
-      state.set_last_zxid(std::max(state.last_zxid(), fuzzy_until));
-      return result;
+      return load_from(*snapshot, state, options, observer);
     } catch (const DataDirError& error) {
       if (!std::string_view(error.what()).starts_with(snapshot->path)) throw;
       last_failure = error.what();
@@ -117,19 +99,58 @@ LoadResult DataDir::load(tree::State& state, const LoadOptions& options, const O
         " has no snapshot. Nothing was changed. Check dataDir and dataLogDir, or, if the logs reach back to "
         "the first transaction, set snapshot.trust.empty=true");
   }
+  LoadResult result;
   result.fresh = !any_log;
-  if (any_log) replay(state, 0, 0, options, observer, result);
+  if (any_log) {
+    SnapshotInfo none;
+    none.last_zxid = 0;  // nothing is fuzzy
+    DigestCheck check(0, none, state.tree().digest());
+    replay(state, 0, check, options, observer, result);
+  }
   return result;
 }
 
-void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, std::int64_t digests_hold_from,
-                     const LoadOptions& options, const Observer& observer, LoadResult& result) {
+LoadResult DataDir::load_from(const NamedFile& snapshot, tree::State& state, const LoadOptions& options,
+                              const Observer& observer) {
+  LoadResult result;
+  auto started = std::chrono::steady_clock::now();
+  const SnapshotInfo info = read_snapshot(files_, snapshot.path, state);
+  result.snapshot_zxid = snapshot.zxid;
+  result.snapshot_bytes = files_.info(snapshot.path).size;
+  result.snapshot_ms = ms_since(started);
+  result.snapshot_wall_ms = files_.info(snapshot.path).modified_ms;
+  state.set_last_zxid(snapshot.zxid);
+  started = std::chrono::steady_clock::now();
+  DigestCheck check(snapshot.zxid, info, state.tree().digest());
+  replay(state, snapshot.zxid, check, options, observer, result);
+  if (auto refusal = check.snapshot_refusal(); refusal && options.check_digests) {
+    throw DataDirError(snapshot.path, info.digest_offset, *refusal,
+                       "An older snapshot is tried if there is one; to go on with the tree as it is, set "
+                       "digest.enabled=false for one start");
+  }
+  if (options.check_digests && check.mismatches() > 0) {
+    result.digest_mismatches = check.mismatches();
+    base::log_warn(kLogger, "{}: {} digests of a tree that was changing when it was written didn't fit", snapshot.path,
+                   check.mismatches());
+  }
+  result.replay_ms = ms_since(started);
+  state.set_last_zxid(std::max({state.last_zxid(), snapshot.zxid, info.digest_zxid, info.last_zxid}));
+  return result;
+}
+
+void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, DigestCheck& check, const LoadOptions& options,
+                     const Observer& observer, LoadResult& result) {
+  constexpr const char* kDigestAdvice =
+      "Nothing was changed. Restore the directory from a backup, or, to go on with the tree as it is, "
+      "set digest.enabled=false for one start";
   std::vector<NamedFile> logs = list(log_dir_, "log.");
   // The file before the first one that starts behind the snapshot may hold what follows it.
   auto first = std::upper_bound(logs.begin(), logs.end(), snapshot_zxid,
                                 [](std::int64_t zxid, const NamedFile& log) { return zxid < log.zxid; });
   if (first != logs.begin()) --first;
   std::int64_t previous = snapshot_zxid;
+  std::string last_path;
+  std::uint64_t last_offset = 0;
   for (auto log = first; log != logs.end(); ++log) {
     TxnLogReader reader(files_, log->path);
     while (auto txn = reader.next()) {
@@ -143,19 +164,16 @@ void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, std::int64_
       previous = txn->zxid;
       state.apply(*txn);
       ++result.replayed;
-      if (options.check_digests && txn->digest && txn->zxid >= digests_hold_from &&
-          *txn->digest != state.tree().digest()) {
-        throw DataDirError(
-            log->path, reader.offset(),
-            fmt::format("after transaction 0x{:x} the tree's digest is {:x}, the log says {:x}", txn->zxid,
-                        state.tree().digest(), *txn->digest),
-            "Nothing was changed. Restore the directory from a backup, or, to go on with the tree as it is, "
-            "set digest.enabled=false for one start");
-      }
+      auto refusal = check.after(*txn, state.tree().digest());
+      if (refusal && options.check_digests) throw DataDirError(log->path, reader.offset(), *refusal, kDigestAdvice);
+      last_path = log->path;
+      last_offset = reader.offset();
       if (observer) observer(log->path, *txn, state);
     }
     result.log_bytes += reader.offset();
   }
+  auto refusal = check.log_refusal();
+  if (refusal && options.check_digests) throw DataDirError(last_path, last_offset, *refusal, kDigestAdvice);
 }
 
 void DataDir::purge(std::size_t keep) {

@@ -1,6 +1,7 @@
 // The directories of a coordinator: <dataDir>/version-2 with snapshots, <dataLogDir>/version-2 with the log. load()
-// fills a state from the newest valid snapshot and the log behind it; it reads only. One thread. I/O failures throw
-// std::system_error, contents that don't check DataDirError.
+// fills a state from the newest valid snapshot and the log behind it; it reads only. One thread; purge() may run on
+// another beside it, since what it takes away is never read again. I/O failures throw std::system_error, contents that
+// don't check DataDirError.
 #pragma once
 
 #include <functional>
@@ -11,6 +12,8 @@
 
 namespace zk::server {
 
+class DigestCheck;
+
 struct LoadResult {
   bool fresh = false;              // nothing was there
   std::int64_t snapshot_zxid = 0;  // of the file's name
@@ -19,6 +22,7 @@ struct LoadResult {
   std::uint64_t log_bytes = 0;                  // that they took
   std::int64_t snapshot_ms = 0, replay_ms = 0;  // how long that took
   std::int64_t snapshot_wall_ms = 0;            // when it was written
+  std::uint64_t digest_mismatches = 0;          // put down to the snapshot's fuzziness: see DigestCheck
 };
 
 struct LoadOptions {
@@ -50,8 +54,10 @@ class DataDir {
     std::string path;
   };
   std::vector<NamedFile> list(const std::string& directory, std::string_view prefix);  // sorted by zxid
-  void replay(tree::State& state, std::int64_t snapshot_zxid, std::int64_t digests_hold_from,
-              const LoadOptions& options, const Observer& observer, LoadResult& result);
+  LoadResult load_from(const NamedFile& snapshot, tree::State& state, const LoadOptions& options,
+                       const Observer& observer);
+  void replay(tree::State& state, std::int64_t snapshot_zxid, DigestCheck& check, const LoadOptions& options,
+              const Observer& observer, LoadResult& result);
 
   base::FileSystem& files_;
   std::string snapshot_dir_;

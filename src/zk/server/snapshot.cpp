@@ -48,6 +48,7 @@ class Stream {
   }
 
   [[noreturn]] void fail(const std::string& reason) const { throw DataDirError(path_, position_, reason, kAdvice); }
+  std::uint64_t position() const { return position_; }  // in what is unpacked
   bool at_end() { return !fill(1); }
   bool ends_after(std::size_t bytes) { return fill(bytes) && !fill(bytes + 1); }
 
@@ -315,6 +316,7 @@ SnapshotInfo read_snapshot(base::FileSystem& files, const std::string& path, tre
   // there.
   constexpr std::size_t kLastZxidBytes = 8 + 8 + 5;
   if (!stream.at_end() && !stream.ends_after(kLastZxidBytes)) {
+    info.digest_offset = stream.position();
     info.digest_zxid = stream.take<std::int64_t>();
     auto version = stream.take<std::int32_t>();
     info.digest = static_cast<std::uint64_t>(stream.take<std::int64_t>());

@@ -50,6 +50,7 @@ struct SnapshotInfo {
   std::int64_t last_zxid = -1;    // section 9, -1 if absent
   std::int64_t digest_zxid = -1;  // section 7, -1 if absent
   std::uint64_t digest = 0;
+  std::uint64_t digest_offset = 0;
 };
 
 std::string snapshot_name(std::int64_t zxid, base::Codec codec);
