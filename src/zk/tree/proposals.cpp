@@ -53,6 +53,7 @@ Txn Proposals::decide(WriteRequest request, const Caller& caller, std::int64_t z
   txn.time_ms = time_ms;
   bool needs_session = !std::holds_alternative<CreateSessionRequest>(request) &&
                        !std::holds_alternative<CloseSessionRequest>(request) &&
+                       !std::holds_alternative<ReconfigRequest>(request) &&
                        !std::holds_alternative<DeleteContainerRequest>(request);
   if (needs_session && !session_is_open(caller.session_id)) {
     txn.body = ErrorTxn{Error::session_expired};
@@ -342,8 +343,10 @@ Proposals::Decided<MultiTxn> Proposals::decide_one(MultiRequest& request, const 
   return multi;
 }
 
-Proposals::Decided<ErrorTxn> Proposals::decide_one(const ReconfigRequest&, const Scope&) {
-  return Error::reconfig_disabled;
+// One server has no members that could change. A disabled one says so first, whoever asks.
+Proposals::Decided<ErrorTxn> Proposals::decide_one(const ReconfigRequest&, const Scope& scope) {
+  if (!rules_.reconfig) return Error::reconfig_disabled;
+  return session_is_open(scope.caller.session_id) ? Error::unimplemented : Error::session_expired;
 }
 
 Proposals::Decided<CreateSessionTxn> Proposals::decide_one(const CreateSessionRequest& request, const Scope&) {

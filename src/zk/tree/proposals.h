@@ -24,6 +24,7 @@ struct ProposalRules {
   bool extended_types = false;  // TTL nodes
   bool digest = true;           // transactions carry the tree's digest
   bool enforce_quota = false;
+  bool reconfig = false;  // reconfigEnabled
 };
 
 class Proposals {

@@ -256,6 +256,24 @@ TEST_F(StateTest, QuotaStatsFollowTheSubtree) {
   EXPECT_EQ(state_.tree().find("/zookeeper/quota/a/zookeeper_stats")->data.view(), "count=1,bytes=3");
 }
 
+// As measured from ZooKeeper 3.9.4.
+TEST_F(StateTest, ReconfigIsDisabledOrUnknownToOneServer) {
+  constexpr std::int64_t kStranger = kSession + 1;
+  EXPECT_EQ(run(ReconfigRequest{}).outcome.error, Error::reconfig_disabled);
+  EXPECT_EQ(run(ReconfigRequest{}, kStranger).outcome.error, Error::reconfig_disabled);
+  ProposalRules rules;
+  rules.reconfig = true;
+  Proposals enabled(state_, rules);
+  Caller caller;
+  for (const auto& [session, expected] : {std::pair(kSession, Error::unimplemented), {kStranger, Error::session_expired}}) {
+    caller.session_id = session;
+    const Txn txn = enabled.decide(ReconfigRequest{}, caller, ++zxid_, 1);
+    ASSERT_TRUE(std::holds_alternative<ErrorTxn>(txn.body));
+    EXPECT_EQ(std::get<ErrorTxn>(txn.body).error, expected);
+    EXPECT_EQ(txn.zxid, zxid_);
+  }
+}
+
 TEST_F(StateTest, HardQuotasRefuseAndSoftOnesTell) {
   create("/a");
   create("/zookeeper/quota/a");
