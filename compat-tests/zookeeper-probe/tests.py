@@ -1,11 +1,16 @@
 """ZooKeeper's protocol by raw sockets: each case answered as ZooKeeper 3.9.4 answered it (behaviour.tsv)."""
 import pathlib
+import re
+import socket
+import struct
 import sys
 
-from harness.context import expect
+from harness.context import expect, expect_equal
 from harness.runner import only
 
 HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent / "zookeeper-admin"))
+from raw_session import connect_request, read_frame  # noqa: E402
 
 
 def rows(text):
@@ -22,3 +27,70 @@ def test_every_case(context):
                  if found.get(case) != answer]
     expect(not different, "\n".join(different))
     return f"{len(expected)} cases equal"
+
+
+def text(value):
+    return struct.pack(">i", len(value)) + value.encode()
+
+
+def request(xid, op, body=b""):
+    return struct.pack(">iii", 8 + len(body), xid, op) + body
+
+
+def session(host, port):
+    client = socket.create_connection((host, port), timeout=60)
+    client.sendall(connect_request(30_000))
+    read_frame(client)
+    return client
+
+
+def ask(client, *of):
+    client.sendall(request(*of))
+    reply = read_frame(client)
+    return struct.unpack(">iqi", reply[:16]), reply[16:]
+
+
+RECONFIG = struct.pack(">ii", -1, -1) + text("x") + struct.pack(">q", -1)
+
+
+@only("milena")
+def test_reconfig_of_one_server(context):
+    """Disabled, it says so; enabled, one server can't do it. Either way it takes a zxid, and the connection goes on."""
+    answers = []
+    for kind in ("zookeeper", "milena"):
+        answers.append([])
+        for enabled in ("false", "true"):
+            server = context.new_coordinator(kind, settings={"reconfigEnabled": enabled})
+            client = session("127.0.0.1", server.port)
+            answers[-1] += [ask(client, 1, 16, RECONFIG), ask(client, 2, 3, text("/none") + b"\0")]
+            client.sendall(request(3, -11) + request(4, 16, RECONFIG))  # the end of the session, and one more behind it
+            answers[-1] += [read_frame(client), read_frame(client)]
+            server.stop()
+    expect_equal([answers[0][at][0][2] for at in (0, 4)], [-123, -6], "ZooKeeper's errors")
+    expect_equal(answers[1], answers[0], "answers")
+
+
+@only("milena")
+def test_clients_of_both_protocols(context):
+    """By IPv4 and, where the machine has it, by IPv6: on one port, each with its own address in ACLs and words."""
+    answers = []
+    for kind in ("zookeeper", "milena"):
+        server = context.new_coordinator(kind, settings={"clientPortAddress": "0.0.0.0"})
+        answers.append([])
+        for host, patterns in (("127.0.0.1", ("127.0.0.1", "127.0.0.2", "127.0.0.0/8", "::1")),
+                               ("::1", ("::1", "0:0:0:0:0:0:0:1", "::2", "::/0", "127.0.0.1"))):
+            try:
+                client = session(host, server.port)
+            except OSError as error:
+                answers[-1].append(error.errno)
+                continue
+            answers[-1].append(ask(client, 1, 107))
+            for number, pattern in enumerate(patterns):
+                path = f"/{len(answers[-1])}-{number}"
+                acl = struct.pack(">ii", 1, 31) + text("ip") + text(pattern) + struct.pack(">i", 0)
+                answers[-1] += [ask(client, 2, 1, text(path) + text("x") + acl)[0][2], ask(client, 3, 4, text(path) + b"\0")[0][2]]
+            words = [server.command(word) for word in (b"cons", b"dump")]
+            answers[-1].append([sorted(set(re.findall(r" (/\S+):\d+(?:\[1\]| sessionId)", word))) for word in words])
+        server.stop()
+    expect_equal(answers[1], answers[0], "answers")
+    return f"{len(answers[0])} answers"

@@ -11,13 +11,13 @@ struct FaultyFileSystem::Plan {
   Fault fault;
   std::uint64_t calls = 0;
   bool met = false;
-  std::function<void()> before_sync;
+  std::function<void()> before_sync, before_remove;
 
-  void wait_to_sync() const {
+  void wait_in(const std::function<void()>& which) const {
     std::function<void()> wait;
     {
       std::lock_guard lock(mutex);
-      wait = before_sync;
+      wait = which;
     }
     if (wait) wait();
   }
@@ -67,7 +67,7 @@ class FaultyFileSystem::OpenFile final : public File {
     return inner_->size();
   }
   void sync() override {
-    plan_->wait_to_sync();
+    plan_->wait_in(plan_->before_sync);
     plan_->pass_or_fail("sync", path_, true);
     inner_->sync();
   }
@@ -107,6 +107,10 @@ void FaultyFileSystem::set_before_sync(std::function<void()> before_sync) {
   std::lock_guard lock(plan_->mutex);
   plan_->before_sync = std::move(before_sync);
 }
+void FaultyFileSystem::set_before_remove(std::function<void()> before_remove) {
+  std::lock_guard lock(plan_->mutex);
+  plan_->before_remove = std::move(before_remove);
+}
 
 bool FaultyFileSystem::fault_met() const {
   std::lock_guard lock(plan_->mutex);
@@ -139,6 +143,7 @@ void FaultyFileSystem::create_directories(const std::string& path) {
 }
 
 void FaultyFileSystem::remove(const std::string& path) {
+  plan_->wait_in(plan_->before_remove);
   plan_->pass_or_fail("remove", path, true);
   inner_.remove(path);
 }

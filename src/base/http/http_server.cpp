@@ -8,8 +8,9 @@
 #include <set>
 #include <thread>
 
-#include "base/logging.h"
 #include "base/http/http_session.h"
+#include "base/listen.h"
+#include "base/logging.h"
 
 namespace base::http {
 
@@ -44,35 +45,27 @@ class HttpServer::Core : public std::enable_shared_from_this<HttpServer::Core> {
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   tcp::acceptor acceptor_{io_};
+  tcp::endpoint from_;  // of the connection being accepted
   asio::steady_timer pause_{io_};
   std::thread thread_;
 };
 
 void HttpServer::Core::start() {
   boost::system::error_code error;
-  tcp::endpoint endpoint(tcp::v4(), shared_.options.port);
-  if (!shared_.options.address.empty()) {
-    auto found = tcp::resolver(io_).resolve(shared_.options.address, std::to_string(shared_.options.port), error);
-    if (!error && !found.empty()) endpoint = found.begin()->endpoint();
-  }
-  if (!error) acceptor_.open(endpoint.protocol(), error);
-  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor_.bind(endpoint, error);
-  if (!error) acceptor_.listen(tcp::acceptor::max_listen_connections, error);
+  const asio::ip::address bound = base::listen(acceptor_, shared_.options.address, shared_.options.port, 0, error);
   if (error) {
     const std::string& address = shared_.options.address;
     throw std::system_error(error, "Cannot listen on " + (address.empty() ? "*" : address) + ":" +
                                        std::to_string(shared_.options.port));
   }
   port = acceptor_.local_endpoint().port();
-  base::log_info(kLogger, "Started {} on address {}, port {}", shared_.options.name, endpoint.address().to_string(),
-                 port);
+  base::log_info(kLogger, "Started {} on address {}, port {}", shared_.options.name, bound.to_string(), port);
   accept();
   thread_ = std::thread([this] { io_.run(); });
 }
 
 void HttpServer::Core::accept() {
-  acceptor_.async_accept([this](const boost::system::error_code& error, tcp::socket socket) {
+  acceptor_.async_accept(from_, [this](const boost::system::error_code& error, tcp::socket socket) {
     if (shared_.stopping) return;
     if (error) {  // out of descriptors, most likely
       pause_.expires_after(kAcceptPause);
@@ -85,7 +78,7 @@ void HttpServer::Core::accept() {
                      shared_.options.connections_max);
     } else {
       auto session = std::make_shared<HttpSession>(std::shared_ptr<HttpSession::Shared>(shared_from_this(), &shared_),
-                                                   std::move(socket));
+                                                   std::move(socket), from_);
       sessions_.insert(session);
       session->start();
     }

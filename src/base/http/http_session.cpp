@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/listen.h"
 #include "base/logging.h"
 
 namespace base::http {
@@ -28,8 +29,11 @@ constexpr std::uint64_t kLingerBytesMax = 16 * 1024 * 1024;
 
 }  // namespace
 
-HttpSession::HttpSession(std::shared_ptr<Shared> shared, tcp::socket socket)
-    : shared_(std::move(shared)), socket_(std::move(socket)), timer_(socket_.get_executor()) {}
+HttpSession::HttpSession(std::shared_ptr<Shared> shared, tcp::socket socket, const tcp::endpoint& from)
+    : shared_(std::move(shared)),
+      socket_(std::move(socket)),
+      address_(base::java_address_text(base::unmapped(from).address())),
+      timer_(socket_.get_executor()) {}
 
 void HttpSession::start() {
   error_code ignored;
@@ -157,8 +161,7 @@ void HttpSession::on_head() {
   request.authorization = head[http::field::authorization];
   request.has_authorization = head.find(http::field::authorization) != head.end();
   request.forwarded_for = head["X-Forwarded-For"];
-  error_code ignored;
-  request.address = socket_.remote_endpoint(ignored).address().to_string();
+  request.address = address_;
   if (tls_ != nullptr) request.certificate_subject = tls_->peer_subject();
   timer_.cancel();
   shared_->handler(request, respond_once(true));

@@ -24,7 +24,9 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
     bool stopping = false;
   };
 
-  HttpSession(std::shared_ptr<Shared> shared, boost::asio::ip::tcp::socket socket);
+  // `from` is what the accept said: the socket of a client that has gone doesn't know.
+  HttpSession(std::shared_ptr<Shared> shared, boost::asio::ip::tcp::socket socket,
+              const boost::asio::ip::tcp::endpoint& from);
 
   void start();
   void close();
@@ -55,6 +57,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
 
   std::shared_ptr<Shared> shared_;
   boost::asio::ip::tcp::socket socket_;
+  std::string address_;
   boost::asio::steady_timer timer_;
   bool detected_ = false;
   bool closed_ = false;

@@ -24,7 +24,7 @@ value to_json(const server::MonitorValue& item) {
 
 object connection_info(const Peer& peer, bool brief) {
   object info;
-  info["remote_socket_address"] = fmt::format("{}:{}", peer.address, peer.port);
+  info["remote_socket_address"] = peer.socket_address();
   info["interest_ops"] = peer.phase == server::PeerPhase::open ? 1 : 0;
   info["outstanding_requests"] = peer.waiting.size();
   info["packets_received"] = peer.received;

@@ -81,6 +81,7 @@ struct ZooKeeperServerConfig {
   std::uint16_t client_port = 2181;
   bool serves_client_port = true;  // false: TLS alone
   int listen_backlog = -1;
+  bool keep_alive = false;  // of TCP, on the clients' connections
   std::int64_t tick_ms = 3000;
   std::int64_t session_timeout_min_ms = 6000;
   std::int64_t session_timeout_max_ms = 60000;
@@ -106,6 +107,7 @@ struct ZooKeeperServerConfig {
   bool trust_empty_snapshot = false;
   bool extended_types = false;
   bool enforce_quota = false;
+  bool reconfig = false;  // which one server answers in another way then, no more
   bool skip_acl = false;
   std::string super_digest;  // user:base64(sha1("user:password"))
   std::set<std::string> commands = {"srvr"};

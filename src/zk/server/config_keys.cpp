@@ -103,30 +103,18 @@ ConfigSetter throttle_number(std::int64_t ConnectionThrottleConfig::*member) {
   };
 }
 
-void ignored_number(Config&, const std::string& key, const ConfigEntry& entry) {
-  number_value(key, entry, INT64_MIN, INT64_MAX);
-}
-
-void ignored_boolean(Config&, const std::string& key, const ConfigEntry& entry) { boolean_value(key, entry); }
-
-void ignored_text(Config&, const std::string&, const ConfigEntry&) {}
-
-void check_peer_type(Config&, const std::string& key, const ConfigEntry& entry) {
-  choice_value(key, entry, {"participant", "observer"});
-}
-
-void check_election(Config&, const std::string& key, const ConfigEntry& entry) { number_value(key, entry, 3, 3); }
-
 void add_serving(ConfigKeys& keys) {
   keys["dataDir"] = text_of(&Config::data_dir);
   keys["dataLogDir"] = text_of(&Config::data_log_dir);
   keys["clientPort"] = number_of(&Config::client_port, 0, 65535);
   keys["clientPortAddress"] = text_of(&Config::client_address);
   keys["clientPortListenBacklog"] = number_of(&Config::listen_backlog, -1, kIntMax);
+  keys["clientTcpKeepAlive"] = boolean_of(&Config::keep_alive);
   keys["tickTime"] = number_of(&Config::tick_ms, 1, kIntMax);
   keys["minSessionTimeout"] = number_of(&Config::session_timeout_min_ms, -1, kIntMax);
   keys["maxSessionTimeout"] = number_of(&Config::session_timeout_max_ms, -1, kIntMax);
   keys["extendedTypesEnabled"] = boolean_of(&Config::extended_types);
+  keys["reconfigEnabled"] = boolean_of(&Config::reconfig);
   keys["enforceQuota"] = boolean_of(&Config::enforce_quota);
   keys["skipACL"] = boolean_of(&Config::skip_acl);
   keys["DigestAuthenticationProvider.superDigest"] = text_of(&Config::super_digest);
@@ -171,100 +159,6 @@ void add_disk(ConfigKeys& keys) {
   keys["datadir.autocreate"] = boolean_of(&Config::create_data_dir);
 }
 
-// Those of ensembles, of the JVM, and of ZooKeeper's inner queues and threads.
-constexpr const char* kIgnoredNumbers[] = {"initLimit",
-                                           "syncLimit",
-                                           "connectToLearnerMasterLimit",
-                                           "observerMasterPort",
-                                           "maxResponseCacheSize",
-                                           "maxGetChildrenResponseCacheSize",
-                                           "jvm.pause.warn-threshold.ms",
-                                           "jvm.pause.info-threshold.ms",
-                                           "jvm.pause.sleep.time.ms",
-                                           "multiAddress.reachabilityCheckTimeoutMs",
-                                           "quorum.cnxn.threads.size",
-                                           "cnxTimeout",
-                                           "quorumCnxnTimeoutMs",
-                                           "commitLogCount",
-                                           "flushDelay",
-                                           "maxBatchSize",
-                                           "maxWriteQueuePollTime",
-                                           "nio.numSelectorThreads",
-                                           "nio.numWorkerThreads",
-                                           "nio.directBufferBytes",
-                                           "nio.shutdownTimeout",
-                                           "commitProcessor.numWorkerThreads",
-                                           "commitProcessor.shutdownTimeout",
-                                           "commitProcessor.maxReadBatchSize",
-                                           "commitProcessor.maxCommitBatchSize",
-                                           "intBufferStartingSizeBytes",
-                                           "request_throttle_stall_time",
-                                           "request_throttler.shutdownTimeout",
-                                           "watcherCleanThreshold",
-                                           "watcherCleanIntervalInSeconds",
-                                           "watcherCleanThreadsNum",
-                                           "maxInProcessingDeadWatchers",
-                                           "bitHashCacheSize",
-                                           "fastleader.minNotificationInterval",
-                                           "fastleader.maxNotificationInterval",
-                                           "leader.maxConcurrentSnapSyncs",
-                                           "leader.maxConcurrentDiffSyncs",
-                                           "leaderConnectDelayDuringRetryMs",
-                                           "observer.reconnectDelayMs",
-                                           "electionPortBindRetry",
-                                           "connection_throttle_freeze_time",
-                                           "admin.httpVersion",
-                                           "metricsProvider.numWorkerThreads",
-                                           "metricsProvider.maxQueueSize",
-                                           "metricsProvider.workerShutdownTimeoutMs"};
-constexpr const char* kIgnoredBooleans[] = {"localSessionsEnabled",
-                                            "localSessionsUpgradingEnabled",
-                                            "standaloneEnabled",
-                                            "reconfigEnabled",
-                                            "syncEnabled",
-                                            "quorumListenOnAllIPs",
-                                            "multiAddress.enabled",
-                                            "multiAddress.reachabilityCheckEnabled",
-                                            "portUnification",
-                                            "closeSessionTxn.enabled",
-                                            "jvm.pause.monitor",
-                                            "db.autocreate",
-                                            "enableEagerACLCheck",
-                                            "tcpKeepAlive",
-                                            "clientTcpKeepAlive",
-                                            "learner.asyncSending",
-                                            "learner.closeSocketAsync",
-                                            "leader.closeSocketAsync",
-                                            "connection_throttle_weight_enabled",
-                                            "messageTracker.Enabled",
-                                            "pathStats.enabled",
-                                            "audit.enable",
-                                            "metricsProvider.exportJvmInfo",
-                                            "leaderServes",
-                                            "jmx.log4j.disable",
-                                            "forceSnapshotSync"};
-constexpr const char* kIgnoredTexts[] = {"oraclePath",
-                                         "quorum.auth.kerberos.servicePrincipal",
-                                         "watchManagerName",
-                                         "serverCnxnFactory",
-                                         "snapshotSizeFactor",
-                                         "connection_throttle_drop_increase",
-                                         "connection_throttle_drop_decrease",
-                                         "connection_throttle_decrease_ratio",
-                                         "connection_throttle_global_session_weight",
-                                         "connection_throttle_local_session_weight",
-                                         "connection_throttle_renew_session_weight",
-                                         "jmx.log4j.mbean",
-                                         "audit.impl.class"};
-
-void add_ignored(ConfigKeys& keys) {
-  for (const char* key : kIgnoredNumbers) keys[key] = ignored_number;
-  for (const char* key : kIgnoredBooleans) keys[key] = ignored_boolean;
-  for (const char* key : kIgnoredTexts) keys[key] = ignored_text;
-  keys["peerType"] = check_peer_type;
-  keys["electionAlg"] = check_election;
-}
-
 }  // namespace
 
 const ConfigKeys& config_keys() {
@@ -274,7 +168,7 @@ const ConfigKeys& config_keys() {
     add_bounds(keys);
     add_disk(keys);
     add_http_keys(keys);
-    add_ignored(keys);
+    add_ignored_keys(keys);
     return keys;
   }();
   return all;

@@ -16,6 +16,8 @@ using ConfigKeys = std::map<std::string, ConfigSetter, std::less<>>;
 
 // Of the AdminServer and of the metrics.
 void add_http_keys(ConfigKeys& keys);
+// Those without an effect here.
+void add_ignored_keys(ConfigKeys& keys);
 
 // By the key without "zookeeper.".
 const ConfigKeys& config_keys();

@@ -6,6 +6,7 @@
 namespace zk::server {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -131,6 +132,40 @@ TEST(ZooKeeperServerConfig, Refusals) {
   EXPECT_THAT(refusal("dataDir=/d\nclientPortAddress=h\n"), HasSubstr("clientPort is not"));
   EXPECT_THAT(refusal("dataDir=/d\nsecureClientPort=x\n"), HasSubstr("secureClientPort=x"));
   EXPECT_THAT(refusal("dataDir=/d\nminSessionTimeout=9\nmaxSessionTimeout=8\n"), HasSubstr("minSessionTimeout"));
+}
+
+TEST(ZooKeeperServerConfig, KeysWhoseEffectIsMissedAreNamedOnceWithWhatHoldsInstead) {
+  const std::pair<const char*, const char*> missed[] = {
+      {"audit.enable=true", "no audit log"},
+      {"zookeeper.closeSessionTxn.enabled=false", "paths that it deletes"},
+      {"connection_throttle_freeze_time=5", "tokens"},
+      {"connection_throttle_weight_enabled=true", "one token"},
+      {"db.autocreate=false", "new server"},
+      {"pathStats.enabled=true", "read_per_namespace"},
+      {"jvm.pause.monitor=true", "no JVM"},
+      {"flushDelay=3", "measured"},
+      {"admin.httpVersion=20", "HTTP/1.1"},
+      {"watchManagerName=org.apache.zookeeper.server.watch.WatchManagerOptimized", "WatchManager does"},
+      {"serverCnxnFactory=org.example.Factory", "Milena's own"},
+  };
+  for (const auto& [line, instead] : missed) {
+    EXPECT_THAT(parse("dataDir=/d\n" + std::string(line) + "\n").warnings,
+                ElementsAre(AllOf(::testing::StartsWith(std::string(line) + " has no effect here: "), HasSubstr(instead))));
+  }
+  EXPECT_THAT(parse("dataDir=/d\naudit.enable=false\ncloseSessionTxn.enabled=true\nconnection_throttle_freeze_time=-1\n"
+                    "connection_throttle_weight_enabled=no\ndb.autocreate=true\nflushDelay=0\nadmin.httpVersion=11\n"
+                    "watchManagerName=org.apache.zookeeper.server.watch.WatchManager\n"
+                    "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\njvm.pause.monitor=false\n")
+                  .warnings,
+              ::testing::IsEmpty());
+}
+
+TEST(ZooKeeperServerConfig, KeysOfOneServerThatAreNotDefaults) {
+  const auto config = parse("dataDir=/d\nclientTcpKeepAlive=true\nreconfigEnabled=true\n");
+  EXPECT_TRUE(config.keep_alive);
+  EXPECT_TRUE(config.reconfig);
+  EXPECT_FALSE(parse("dataDir=/d\n").keep_alive);
+  EXPECT_FALSE(parse("dataDir=/d\n").reconfig);
 }
 
 TEST(ZooKeeperServerConfig, UnknownKeysWarn) { EXPECT_EQ(parse("dataDir=/d\nno.such.key=1\n").warnings.size(), 1u); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 
+#include "base/listen.h"
 #include "base/logging.h"
 #include "zk/server/four_letter.h"
 
@@ -19,14 +20,13 @@ constexpr std::size_t kSealedAtOnce = 256 * 1024;
 
 using boost::asio::ip::tcp;
 
-Connection::Connection(tcp::socket socket, ConnectionShared& shared, std::unique_ptr<base::tls::Engine> tls)
+Connection::Connection(tcp::socket socket, const tcp::endpoint& from, ConnectionShared& shared,
+                       std::unique_ptr<base::tls::Engine> tls)
     : socket_(std::move(socket)), shared_(shared), tls_(std::move(tls)) {
   is_secure = tls_ != nullptr;
   if (tls_) certificate_subject = tls_->peer_subject();
-  boost::system::error_code ignored;
-  tcp::endpoint remote = socket_.remote_endpoint(ignored);
-  address = remote.address().to_string();
-  port = remote.port();
+  address = base::java_address_text(from.address());
+  port = from.port();
 }
 
 void Connection::start(base::ByteView input) {

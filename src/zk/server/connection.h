@@ -25,8 +25,9 @@ struct ConnectionShared {
 
 class Connection final : public Peer, public std::enable_shared_from_this<Connection> {
  public:
-  // With `tls`, whose handshake is done, all that goes over the socket is sealed.
-  Connection(boost::asio::ip::tcp::socket socket, ConnectionShared& shared,
+  // `from` is where the socket came from when it was accepted. With `tls`, whose handshake is done, all that goes over it
+  // is sealed.
+  Connection(boost::asio::ip::tcp::socket socket, const boost::asio::ip::tcp::endpoint& from, ConnectionShared& shared,
              std::unique_ptr<base::tls::Engine> tls = nullptr);
 
   // `input`: what the client sent together with the end of its TLS handshake.

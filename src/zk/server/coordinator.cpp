@@ -29,6 +29,7 @@ tree::ProposalRules rules_of(const ZooKeeperServerConfig& config) {
   rules.extended_types = config.extended_types;
   rules.digest = config.digest;
   rules.enforce_quota = config.enforce_quota;
+  rules.reconfig = config.reconfig;
   return rules;
 }
 
@@ -42,7 +43,7 @@ Coordinator::Coordinator(const ZooKeeperServerConfig& config, const base::Clock&
       tracker_(config.tick_ms) {}
 
 void Coordinator::begin() {
-  std::int64_t now_ms = clock_.monotonic_ms();
+  std::int64_t now_ms = frame_ms_ = clock_.monotonic_ms();
   stats_.started_ms = now_ms;
   connection_tokens_ = config_.connection_throttle.tokens;
   tokens_filled_ms_ = now_ms;
@@ -58,7 +59,7 @@ void Coordinator::adopt_state() {
   proposals_.reset();
   last_proposed_zxid_ = state_.last_zxid();
   tracker_ = tree::SessionTracker(config_.tick_ms);
-  std::int64_t now_ms = clock_.monotonic_ms();
+  std::int64_t now_ms = frame_ms_ = clock_.monotonic_ms();
   for (const auto& [id, timeout_ms] : state_.sessions()) {
     tracker_.touch(id, timeout_ms, now_ms);
     if ((static_cast<std::uint64_t>(id) >> 56) == 1) next_session_id_ = std::max(next_session_id_, id + 1);
@@ -202,7 +203,8 @@ void Coordinator::on_frame(Peer& peer, base::ByteView frame) {
     base::log_warn(kLogger, "Closing {}: a request shorter than its header", peer.address);
     return peer.close_now();
   }
-  tracker_.touch(peer.session_id, peer.timeout_ms, clock_.monotonic_ms());
+  frame_ms_ = clock_.monotonic_ms();
+  tracker_.touch(peer.session_id, peer.timeout_ms, frame_ms_);
   ++stats_.metrics.prep_processor_request_queued;
   auto op = static_cast<tree::OpCode>(header.type);
   if (op == tree::OpCode::auth) return on_auth(peer, header.xid, reader);
@@ -217,7 +219,7 @@ void Coordinator::on_frame(Peer& peer, base::ByteView frame) {
   const std::size_t most = config_.request_throttle.requests_max;
   if (most > 0 && (!throttled_.empty() || in_process() >= most)) return throttle(peer, frame, large_bytes);
   stats_.metrics.request_throttle_queue_time_ms.add(0);
-  submit(peer, header, frame, Arrival{clock_.monotonic_ms(), large_bytes, false});
+  submit(peer, header, frame, Arrival{frame_ms_, large_bytes, false});
 }
 
 void Coordinator::serve_frame(Peer& peer, base::ByteView frame, std::int64_t received_ms, bool is_refused) {
@@ -261,15 +263,22 @@ void Coordinator::propose(Peer* peer, std::int64_t session_id, std::int32_t xid,
 }
 
 void Coordinator::log_txn(Peer* peer, tree::OpCode op, tree::Txn txn) {
-  if (batch_.count++ == 0) batch_.first_zxid = txn.zxid;
+  const std::int64_t now_ms = clock_.monotonic_ms();
+  if (batch_.count++ == 0) {
+    batch_.first_zxid = txn.zxid;
+    batch_.first_ms = now_ms;
+  }
   append_record(batch_.records, txn);
   ++stats_.metrics.sync_processor_request_queued;
   ++stats_.metrics.outstanding_changes_queued;
+  stats_.metrics.sync_processor_queue_size.add(static_cast<std::int64_t>(in_flight_.size()));
+  stats_.metrics.prep_process_time.add(now_ms - frame_ms_);
+  if (op == tree::OpCode::close_session) stats_.metrics.close_session_prep_time.add(now_ms - frame_ms_);
   if (peer != nullptr) {
     WaitingRequest& waiting = peer->waiting.emplace_back();
     waiting.is_write = true;
     waiting.xid = txn.cxid;
-    waiting.received_ms = clock_.monotonic_ms();
+    waiting.received_ms = now_ms;
   }
   in_flight_.push_back(InFlight{std::move(txn), peer == nullptr ? 0 : peer->id, op,
                                 peer == nullptr ? 0 : peer->timeout_ms});
@@ -288,6 +297,9 @@ void Coordinator::on_durable(Synced synced) {
   ++stats_.syncs;
   stats_.metrics.fsynctime.add(synced.took_ms);
   stats_.metrics.sync_processor_queue_flush_time_ms.add(synced.took_ms);
+  stats_.metrics.sync_process_time.add(synced.took_ms);
+  stats_.metrics.sync_processor_queue_time_ms.add(synced.queued_ms);
+  stats_.metrics.sync_processor_queue_and_flush_time_ms.add(synced.queued_ms + synced.took_ms);
   stats_.metrics.sync_processor_batch_size.add(static_cast<std::int64_t>(synced.count));
   if (synced.took_ms > config_.slow_sync_ms) {
     ++stats_.slow_syncs;
@@ -393,7 +405,7 @@ void Coordinator::reset_connection_stats() {
 // ------------------------------------------------------------------------------------------------------------------
 
 void Coordinator::on_tick() {
-  std::int64_t now_ms = clock_.monotonic_ms();
+  std::int64_t now_ms = frame_ms_ = clock_.monotonic_ms();
   for (std::int64_t session_id : tracker_.take_expired(now_ms)) {
     base::log_info(kLogger, "Expiring session 0x{:x}, its timeout is over", static_cast<std::uint64_t>(session_id));
     ++stats_.metrics.stale_sessions_expired;

@@ -196,6 +196,7 @@ class Coordinator final : private tree::EventSink {
   std::int64_t large_bytes_ = 0;   // of the large requests under way
   std::int64_t next_sweep_ms_ = 0;
   std::int64_t next_window_ms_ = 0;
+  std::int64_t frame_ms_ = 0;           // when the frame or the tick that is being served came in
   std::int64_t connection_tokens_ = 0;  // as many as config says, less those taken
   std::int64_t tokens_filled_ms_ = 0;
   std::int64_t next_quota_warning_ms_ = 0;

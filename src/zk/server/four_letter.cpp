@@ -28,7 +28,7 @@ std::string date_text(std::int64_t wall_ms) {
 
 std::string connection_text(const Peer& peer, bool details) {
   bool open = peer.phase == PeerPhase::open;
-  std::string text = fmt::format(" /{}:{}[{}](queued={},recved={},sent={}", peer.address, peer.port, open ? 1 : 0,
+  std::string text = fmt::format(" /{}[{}](queued={},recved={},sent={}", peer.socket_address(), open ? 1 : 0,
                                  peer.waiting.size(), peer.received, peer.sent);
   if (details && peer.session_id != 0) {
     text += fmt::format(",sid=0x{},lop={},est={},to={}", hex(peer.session_id), short_name(peer.last_op),
@@ -113,7 +113,7 @@ std::string connections_due_text(const Coordinator& coordinator, std::int64_t wa
   for (const auto& [at_ms, peers] : due) {
     text += fmt::format("{} expire at {}:\n", peers.size(), date_text(at_ms + wall_minus_clock_ms));
     for (const Peer* peer : peers) {
-      text += fmt::format("\tip: /{}:{} sessionId: 0x{}\n", peer->address, peer->port, hex(peer->session_id));
+      text += fmt::format("\tip: /{} sessionId: 0x{}\n", peer->socket_address(), hex(peer->session_id));
     }
   }
   return text;

@@ -1,4 +1,5 @@
-// A port: binds, and hands each new socket to its owner. Runs on the owner's event loop.
+// A port: binds, and hands each new socket to its owner, with the address that it came from (a socket that has been reset
+// meanwhile doesn't know it any more). Runs on the owner's event loop.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -12,16 +13,17 @@ namespace zk::server {
 
 struct ListenerOptions {
   std::string address_key;  // names the address in messages
-  std::string address;      // empty: all
+  std::string address;      // empty: all, as base::listen() has it
   std::uint16_t port = 0;   // 0: any that is free
   int backlog = -1;         // -1: as many as the system allows
 };
 
 class Listener {
  public:
+  using OnSocket = std::function<void(boost::asio::ip::tcp::socket, const boost::asio::ip::tcp::endpoint& from)>;
+
   // Listens at once; throws if it can't.
-  Listener(boost::asio::io_context& io, const ListenerOptions& options,
-           std::function<void(boost::asio::ip::tcp::socket)> on_socket);
+  Listener(boost::asio::io_context& io, const ListenerOptions& options, OnSocket on_socket);
 
   void close();
   std::uint16_t port() const { return port_; }
@@ -31,7 +33,8 @@ class Listener {
 
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer retry_timer_;
-  std::function<void(boost::asio::ip::tcp::socket)> on_socket_;
+  boost::asio::ip::tcp::endpoint from_;  // of the connection being accepted
+  OnSocket on_socket_;
   std::uint16_t port_ = 0;
   bool closed_ = false;
 };

@@ -11,7 +11,8 @@ struct LogBatch {
   base::Bytes records;
   std::int64_t first_zxid = 0;
   std::uint64_t count = 0;
-  bool roll = false;  // into a new file
+  std::int64_t first_ms = 0;  // when the first of them was decided, on the monotonic clock
+  bool roll = false;          // into a new file
 };
 
 // The batch that one sync made durable.
@@ -19,7 +20,8 @@ struct Synced {
   std::uint64_t count = 0;  // of transactions
   std::uint64_t bytes = 0;
   base::Bytes buffer;        // the batch's, emptied, for a later one
-  std::int64_t took_ms = 0;  // to write and to sync
+  std::int64_t took_ms = 0;    // to write and to sync
+  std::int64_t queued_ms = 0;  // that the first of them had waited before
 };
 
 }  // namespace zk::server

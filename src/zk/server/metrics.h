@@ -57,9 +57,12 @@ struct Metrics {
   Summary sync_processor_queue_size;
   Summary sync_processor_batch_size;
   Summary sync_process_time;
+  Summary prep_process_time;        // of writes: to decide them
+  Summary close_session_prep_time;  // the same of ends of sessions
   Summary connection_token_deficit;
   Summary updatelatency;
   Summary readlatency;
+  Summary sync_processor_queue_time_ms;
   Summary sync_processor_queue_and_flush_time_ms;
   Summary sync_processor_queue_flush_time_ms;
   Summary propagation_latency;

@@ -77,7 +77,7 @@ std::vector<MonitorRow> monitor_gauges(const Coordinator& coordinator) {
       {"local_sessions", number(0)},
       {"uptime", coordinator.clock().monotonic_ms() - stats.started_ms},
       {"max_latency", stats.latency_max_ms},
-      {"outstanding_tls_handshake", number(0)},
+      {"outstanding_tls_handshake", number(stats.tls_handshakes)},
       {"min_client_response_size", stats.response_bytes_min},
       {"non_mtls_local_conn_count", number(0)},
   };

@@ -44,6 +44,11 @@ class Peer {
   PeerPhase phase = PeerPhase::connecting;
   std::string address;  // without the port
   std::uint16_t port = 0;
+  // As Java writes it, but for the slash that it puts before.
+  std::string socket_address() const {
+    const std::string host = address.find(':') == std::string::npos ? address : "[" + address + "]";
+    return host + ":" + std::to_string(port);
+  }
   std::int64_t connected_ms = 0;
   std::int64_t session_id = 0;
   std::int32_t timeout_ms = 0;

@@ -53,7 +53,7 @@ void Coordinator::on_sasl(Peer& peer, std::int32_t xid, proto::Reader& reader) {
 
 void Coordinator::refuse_sasl(Peer& peer, std::int32_t xid, const std::string& why) {
   peer.sasl.reset();
-  base::log_warn(kLogger, "Client {}:{} failed to SASL authenticate: {}", peer.address, peer.port, why);
+  base::log_warn(kLogger, "Client {} failed to SASL authenticate: {}", peer.socket_address(), why);
   bool stays = config_.security.allow_sasl_failed_clients && !config_.security.requires_sasl();
   tree::Error error = stays                              ? tree::Error::ok
                       : config_.security.requires_sasl() ? tree::Error::session_closed_require_sasl_auth
@@ -71,8 +71,8 @@ bool Coordinator::has_required_scheme(const Peer& peer) const {
 }
 
 void Coordinator::refuse_unauthenticated(Peer& peer, std::int32_t xid) {
-  base::log_warn(kLogger, "Closing {}:{}: it has none of the authentication schemes that this server requires",
-                 peer.address, peer.port);
+  base::log_warn(kLogger, "Closing {}: it has none of the authentication schemes that this server requires",
+                 peer.socket_address());
   send(peer, xid, 0, tree::Error::session_closed_require_sasl_auth, [](proto::Writer&) {});
   peer.close_after_output();
 }

@@ -56,7 +56,10 @@ Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
       random_(static_cast<unsigned>(clock_.wall_ms())),
       threads_(io_, kSyncPatience) {}
 
-Server::Impl::~Impl() { stop(); }
+Server::Impl::~Impl() {
+  stop();
+  if (purge_thread_.joinable()) purge_thread_.join();  // of a start that failed
+}
 
 void Server::Impl::start() {
   prepare_tls();
@@ -111,6 +114,7 @@ void Server::Impl::load() {
     metrics.startup_txns_loaded.add(static_cast<std::int64_t>(result.replayed));
     metrics.startup_txns_load_time.add(result.replay_ms);
   }
+  metrics.digest_mismatches_count += result.digest_mismatches;
   coordinator_.stats().last_snapshot_zxid = result.snapshot_zxid;
   coordinator_.stats().last_snapshot_wall_ms = result.fresh ? clock_.wall_ms() : result.snapshot_wall_ms;
   txns_since_snapshot_ = result.replayed;
@@ -165,6 +169,7 @@ void Server::Impl::write_log(LogBatch batch) {
       written.failure = failure.what();
     }
     written.took = now() - started;
+    written.synced.queued_ms = std::chrono::duration_cast<std::chrono::milliseconds>(started).count() - batch.first_ms;
     written.synced.count = batch.count;
     written.synced.bytes = batch.records.size();
     written.synced.buffer = std::move(batch.records);
@@ -194,6 +199,7 @@ void Server::Impl::fail(const std::string& reason, ExitCode code) {
   if (failed_) return;
   failed_ = true;
   base::log_fatal(kLogger, "No longer serving: {}", reason);
+  ++coordinator_.stats().metrics.unrecoverable_error_count;
   close_listeners();
   coordinator_.fail();
   if (on_failure) on_failure(reason, code);
@@ -211,6 +217,7 @@ void Server::Impl::stop() {
   threads_.join();
   if (handshakes_) handshakes_->stop();
   snapshot_thread_.reset();
+  if (purge_thread_.joinable()) purge_thread_.join();
   log_.reset();
   lock_.reset();
   log_lock_.reset();

@@ -59,8 +59,10 @@ class Server::Impl {
   void reload_tls();
   void listen();
   // `detect`: TLS only if the client begins with it.
-  void on_socket(boost::asio::ip::tcp::socket socket, bool tls, bool detect);
-  void on_connection(boost::asio::ip::tcp::socket socket, std::unique_ptr<base::tls::Engine> tls, base::ByteView input);
+  using Endpoint = boost::asio::ip::tcp::endpoint;
+  void on_socket(boost::asio::ip::tcp::socket socket, const Endpoint& from, bool tls, bool detect);
+  void on_connection(boost::asio::ip::tcp::socket socket, const Endpoint& from, std::unique_ptr<base::tls::Engine> tls,
+                     base::ByteView input);
   bool take_slot(const std::string& address);
   void free_slot(const std::string& address);
   void on_listen_tick();
@@ -111,6 +113,7 @@ class Server::Impl {
   std::string snapshot_path_;
   std::int64_t snapshot_started_ms_ = 0;
   std::int64_t next_purge_ms_ = INT64_MIN;
+  std::thread purge_thread_;  // while there is something to take away
   std::optional<std::uint64_t> snapshot_digest_;
   std::uint64_t txns_since_snapshot_ = 0;
   std::uint64_t bytes_since_snapshot_ = 0;

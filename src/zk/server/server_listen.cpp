@@ -1,4 +1,5 @@
 // The ports: clientPort and secureClientPort, and how many connections may come.
+#include "base/listen.h"
 #include "base/logging.h"
 #include "zk/server/server_impl.h"
 
@@ -26,11 +27,13 @@ void Server::Impl::prepare_tls() {
   }
   TlsHandshakes::Events events;
   events.done = [this](TlsHandshakes::Done done) {
-    on_connection(std::move(done.socket), std::move(done.engine), done.input);
+    coordinator_.stats().tls_handshakes = handshakes_->size();
+    on_connection(std::move(done.socket), done.from, std::move(done.engine), done.input);
   };
-  events.failed = [this](const std::string& address) {
+  events.failed = [this](const tcp::endpoint& from) {
+    coordinator_.stats().tls_handshakes = handshakes_->size();
     ++coordinator_.stats().metrics.unsuccessful_handshake;
-    free_slot(address);
+    free_slot(base::java_address_text(from.address()));
   };
   handshakes_ = std::make_unique<TlsHandshakes>(
       io_, std::make_shared<base::tls::Context>(base::tls::Context::Role::server, options), std::move(events));
@@ -58,16 +61,18 @@ void Server::Impl::listen() {
     options.address = config_.client_address;
     options.port = config_.client_port;
     const bool detect = config_.tls.port_unification;
-    listener_ = std::make_unique<Listener>(
-        io_, options, [this, detect](tcp::socket socket) { on_socket(std::move(socket), detect, true); });
+    listener_ = std::make_unique<Listener>(io_, options, [this, detect](tcp::socket socket, const tcp::endpoint& from) {
+      on_socket(std::move(socket), from, detect, true);
+    });
     port = listener_->port();
   }
   if (config_.tls.port) {
     options.address_key = "secureClientPortAddress";
     options.address = config_.tls.address;
     options.port = *config_.tls.port;
-    secure_listener_ = std::make_unique<Listener>(
-        io_, options, [this](tcp::socket socket) { on_socket(std::move(socket), true, false); });
+    secure_listener_ = std::make_unique<Listener>(io_, options, [this](tcp::socket socket, const tcp::endpoint& from) {
+      on_socket(std::move(socket), from, true, false);
+    });
     secure_port = secure_listener_->port();
   }
 }
@@ -77,22 +82,27 @@ void Server::Impl::close_listeners() {
   if (secure_listener_) secure_listener_->close();
 }
 
-void Server::Impl::on_socket(tcp::socket socket, bool tls, bool detect) {
+void Server::Impl::on_socket(tcp::socket socket, const tcp::endpoint& from, bool tls, bool detect) {
   if (stopping_ || failed_) return;
-  boost::system::error_code ignored;
-  const std::string address = socket.remote_endpoint(ignored).address().to_string();
+  const std::string address = base::java_address_text(from.address());
   if (!take_slot(address)) return;
-  if (!tls) return on_connection(std::move(socket), nullptr, {});
+  if (config_.keep_alive) {
+    boost::system::error_code ignored;
+    socket.set_option(tcp::socket::keep_alive(true), ignored);
+  }
+  if (!tls) return on_connection(std::move(socket), from, nullptr, {});
   if (config_.tls.handshakes_max > 0 && handshakes_->size() >= config_.tls.handshakes_max) {
     ++coordinator_.stats().metrics.tls_handshake_exceeded;
     base::log_warn(kLogger, "Too many TLS handshakes at once - max is {}", config_.tls.handshakes_max);
     return free_slot(address);
   }
-  handshakes_->start(std::move(socket), detect, clock_.monotonic_ms());
+  handshakes_->start(std::move(socket), from, detect, clock_.monotonic_ms());
+  coordinator_.stats().tls_handshakes = handshakes_->size();
 }
 
-void Server::Impl::on_connection(tcp::socket socket, std::unique_ptr<base::tls::Engine> tls, base::ByteView input) {
-  auto connection = std::make_shared<Connection>(std::move(socket), shared_, std::move(tls));
+void Server::Impl::on_connection(tcp::socket socket, const tcp::endpoint& from, std::unique_ptr<base::tls::Engine> tls,
+                                 base::ByteView input) {
+  auto connection = std::make_shared<Connection>(std::move(socket), from, shared_, std::move(tls));
   connection->start(input);
   connections_.emplace(connection->id, connection);
   after_work();
@@ -107,7 +117,11 @@ bool Server::Impl::take_slot(const std::string& address) {
     return true;
   }
   ++coordinator_.stats().metrics.connection_rejected;
-  base::log_warn(kLogger, "Too many connections from {} - max is {}", address, config_.connections_per_address_max);
+  if (config_.connections_max > 0 && all >= config_.connections_max) {
+    base::log_warn(kLogger, "Too many connections: {}, from {} - maxCnxns is {}", all, address, config_.connections_max);
+  } else {
+    base::log_warn(kLogger, "Too many connections from {} - max is {}", address, config_.connections_per_address_max);
+  }
   if (count == 0) per_address_.erase(address);
   return false;
 }

@@ -115,14 +115,18 @@ void Server::Impl::on_snapshot_done(const std::string& failure) {
   maybe_restore();
 }
 
+// On a thread of its own: to take away files of gigabytes may take a disk's time, and nobody waits for it.
 void Server::Impl::purge_when_due() {
-  if (config_.purge_every_hours <= 0 || clock_.monotonic_ms() < next_purge_ms_) return;
+  if (config_.purge_every_hours <= 0 || clock_.monotonic_ms() < next_purge_ms_ || purge_thread_.joinable()) return;
   next_purge_ms_ = clock_.monotonic_ms() + config_.purge_every_hours * kHourMs;
-  try {
-    data_dir_.purge(config_.snapshots_kept);
-  } catch (const std::exception& error) {
-    base::log_warn(kLogger, "Old snapshots and logs cannot be removed: {}", error.what());
-  }
+  purge_thread_ = std::thread([this] {
+    try {
+      data_dir_.purge(config_.snapshots_kept);
+    } catch (const std::exception& error) {
+      base::log_warn(kLogger, "Old snapshots and logs cannot be removed: {}", error.what());
+    }
+    boost::asio::post(io_, [this] { purge_thread_.join(); });
+  });
 }
 
 }  // namespace zk::server

@@ -151,6 +151,97 @@ TEST_F(ServerTest, ConnectionsPerAddressAreBounded) {
   EXPECT_FALSE(third.connect().has_value());
 }
 
+// A socket whose client has reset it forgets where it came from: the slot that it took must be given back all the same.
+TEST_F(ServerTest, ClientsThatResetGiveTheirSlotsBack) {
+  config_.connections_per_address_max = 3;
+  start();
+  std::promise<void> go_on;
+  server_->run([&](Coordinator&) { go_on.get_future().wait(); });
+  for (int i = 0; i < 20; ++i) RawClient(server_->port()).reset();  // before the server has seen them
+  go_on.set_value();
+  for (int i = 0; i < 100; ++i) {
+    RawClient early(server_->port());
+    early.send_frame(base::Bytes(i % 2 == 0 ? 3 : 45));
+    early.reset();
+  }
+  // All of the slots, once the server has heard that the others have gone.
+  std::vector<std::unique_ptr<RawClient>> clients;
+  while (clients.size() < config_.connections_per_address_max) {
+    auto made = std::make_unique<RawClient>(server_->port());
+    if (made->connect()) clients.push_back(std::move(made));
+  }
+  for (auto& made : clients) EXPECT_TRUE(made->exists("/zookeeper"));
+}
+
+TEST_F(ServerTest, ClientsOfBothProtocolsHaveTheirAddresses) {
+  config_.client_address = "";
+  start();
+  auto address_of = [](RawClient& made) {
+    made.send(++made.xid, OpCode::who_am_i);
+    const auto who = made.receive().as<proto::WhoAmIResponse>();
+    return std::string(who.client_info.at(0).auth_scheme) + " " + std::string(who.client_info.at(0).user);
+  };
+  auto ipv4 = client();
+  EXPECT_EQ(address_of(*ipv4), "ip 127.0.0.1");
+  std::unique_ptr<RawClient> ipv6;
+  try {
+    ipv6 = std::make_unique<RawClient>(server_->port(), true);
+  } catch (const std::runtime_error&) {  // the system has no IPv6
+  }
+  if (ipv6) {
+    ASSERT_TRUE(ipv6->connect());
+    EXPECT_EQ(address_of(*ipv6), "ip 0:0:0:0:0:0:0:1");
+  }
+  RawClient asker(server_->port());
+  asker.send_bytes(base::as_bytes("cons"));
+  const std::string connections = asker.read_all();
+  EXPECT_THAT(connections, HasSubstr(" /127.0.0.1:"));
+  EXPECT_TRUE(!ipv6 || connections.find(" /[0:0:0:0:0:0:0:1]:") != std::string::npos) << connections;
+}
+
+// Bound to both, nobody came in by IPv6 before; so a system that has it must be seen to have it.
+TEST_F(ServerTest, AnAddressOfIpv6AloneIsServed) {
+  config_.client_address = "::1";
+  try {
+    start();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("Cannot listen on ::1"));  // the system has no IPv6
+    return;
+  }
+  RawClient ipv6(server_->port(), true);
+  EXPECT_TRUE(ipv6.connect());
+  EXPECT_THROW(RawClient(server_->port()), std::runtime_error);
+}
+
+TEST_F(ServerTest, PurgingHoldsUpNobody) {
+  config_.snapshot_every = 20;
+  start();
+  {
+    auto made = client();
+    for (int i = 0; i < 200; ++i) ASSERT_EQ(made->create("/s" + std::to_string(i)).error, 0);
+  }
+  server_.reset();
+  auto snapshots = [&] {
+    const auto names = base::real_file_system().list(directory_ / "version-2");
+    return std::count_if(names.begin(), names.end(), [](const auto& name) { return name.starts_with("snapshot."); });
+  };
+  ASSERT_GT(snapshots(), 3);
+  base::FaultyFileSystem files(base::real_file_system());
+  std::promise<void> disk_is_back;
+  std::shared_future<void> back = disk_is_back.get_future().share();
+  files.set_before_remove([back] { back.wait(); });
+  config_.purge_every_hours = 1;
+  config_.snapshot_every = 1'000'000;
+  server_ = std::make_unique<Server>(config_, files);
+  server_->start();
+  EXPECT_EQ(client()->create("/while-purging").error, 0);
+  EXPECT_GT(snapshots(), 3);
+  disk_is_back.set_value();
+  while (snapshots() > 3) {
+  }
+  EXPECT_TRUE(client()->exists("/s199"));
+}
+
 TEST_F(ServerTest, SnapshotsAreWrittenWhileServingAndHoldEverything) {
   config_.snapshot_every = 20;
   start();

@@ -286,6 +286,24 @@ TEST_F(ServerTls, HandshakesCountAsConnections) {
   }
 }
 
+// Amid the handshake, or right behind it, or having turned out to be a plain client.
+TEST_F(ServerTls, ClientsThatResetGiveTheirSlotsBack) {
+  config_.connections_per_address_max = 1;
+  config_.tls.port_unification = true;
+  start();
+  const auto context = as("client");
+  const base::Bytes hello = base::tls::Engine(context, "localhost").take_output();
+  for (int i = 0; i < 60; ++i) {
+    Client client(i % 3 == 0 ? server_->port() : server_->secure_port(), context);
+    if (i % 3 == 0) client.send_raw(base::as_bytes("x"));
+    if (i % 3 == 1) client.send_raw(hello);
+    if (i % 3 == 2) client.handshake();
+    client.reset();
+  }
+  while (!is_served("client")) {
+  }
+}
+
 TEST_F(ServerTls, TooManyHandshakesAtOnce) {
   config_.tls.handshakes_max = 1;
   config_.handshake_timeout_ms = 3'600'000;

@@ -37,6 +37,7 @@ void Coordinator::on_connect(Peer& peer, base::ByteView frame) {
     return peer.close_now();
   }
   ++stats_.metrics.connection_request_count;
+  frame_ms_ = clock_.monotonic_ms();
   proto::Reader reader(frame);
   std::int32_t protocol_version = 0;
   std::int64_t last_zxid_seen = 0, session_id = 0;
@@ -63,7 +64,7 @@ void Coordinator::on_connect(Peer& peer, base::ByteView frame) {
   }
   peer.phase = PeerPhase::setting_up;
   peer.session_id = next_session_id_++;
-  tracker_.touch(peer.session_id, peer.timeout_ms, clock_.monotonic_ms());
+  tracker_.touch(peer.session_id, peer.timeout_ms, frame_ms_);
   propose(&peer, peer.session_id, 0, tree::OpCode::create_session, tree::CreateSessionRequest{peer.timeout_ms});
 }
 

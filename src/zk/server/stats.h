@@ -19,6 +19,7 @@ struct ServerStats {
   std::int64_t response_bytes_last = -1, response_bytes_min = -1, response_bytes_max = -1;  // -1: none yet
   std::uint64_t slow_syncs = 0;
   std::uint64_t auth_failed = 0;
+  std::uint64_t tls_handshakes = 0;  // under way
   std::uint64_t syncs = 0;
   std::uint64_t snapshots = 0;
   std::int64_t last_snapshot_zxid = -1, last_snapshot_wall_ms = 0;

@@ -114,7 +114,8 @@ void Coordinator::serve_throttled() {
       if (!peer.drops_all) ++stats_.metrics.stale_requests_dropped;
       if (!peer.drops_all) drop_throttled(peer);
     } else {
-      const std::int64_t waited_ms = clock_.monotonic_ms() - request.received_ms;
+      frame_ms_ = clock_.monotonic_ms();
+      const std::int64_t waited_ms = frame_ms_ - request.received_ms;
       const std::int64_t refused_after_ms = config_.request_throttle.refused_after_ms;
       const bool refused = refused_after_ms > 0 && waited_ms > refused_after_ms && may_be_refused(op);
       if (stale) ++stats_.metrics.stale_requests;

@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/listen.h"
 #include "base/logging.h"
 
 namespace zk::server {
@@ -21,10 +22,10 @@ using boost::system::error_code;
 
 class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> {
  public:
-  Handshake(TlsHandshakes& owner, tcp::socket from, bool detect, std::int64_t now_ms)
-      : socket(std::move(from)), began_ms(now_ms), owner_(owner), detect_(detect) {
+  Handshake(TlsHandshakes& owner, tcp::socket accepted, const tcp::endpoint& came_from, bool detect,
+            std::int64_t now_ms)
+      : socket(std::move(accepted)), from(came_from), began_ms(now_ms), owner_(owner), detect_(detect) {
     error_code ignored;
-    address = socket.remote_endpoint(ignored).address().to_string();
     socket.non_blocking(true, ignored);
     socket.set_option(tcp::no_delay(true), ignored);
   }
@@ -38,6 +39,7 @@ class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> 
   }
 
   void fail(const std::string& reason) {
+    const std::string address = base::java_address_text(from.address());
     if (!reached_tls_) {
       base::log_debug(kLogger, "{} sent nothing: {}", address, reason);
     } else {
@@ -47,7 +49,7 @@ class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> 
   }
 
   tcp::socket socket;
-  std::string address;
+  const tcp::endpoint from;
   std::int64_t began_ms;
   std::unique_ptr<base::tls::Engine> engine;
   base::Bytes input;
@@ -117,8 +119,8 @@ TlsHandshakes::TlsHandshakes(boost::asio::io_context& io, std::shared_ptr<const 
 
 TlsHandshakes::~TlsHandshakes() { stop(); }
 
-void TlsHandshakes::start(tcp::socket socket, bool detect, std::int64_t now_ms) {
-  auto handshake = std::make_shared<Handshake>(*this, std::move(socket), detect, now_ms);
+void TlsHandshakes::start(tcp::socket socket, const tcp::endpoint& from, bool detect, std::int64_t now_ms) {
+  auto handshake = std::make_shared<Handshake>(*this, std::move(socket), from, detect, now_ms);
   handshakes_.insert(handshake);
   handshake->wait_readable();
 }
@@ -129,12 +131,13 @@ void TlsHandshakes::finish(const std::shared_ptr<Handshake>& handshake, bool goo
   handshakes_.erase(handshake);
   if (stopped_) return;
   if (good) {
-    return events_.done(Done{std::move(handshake->socket), std::move(handshake->engine), std::move(handshake->input)});
+    return events_.done(Done{std::move(handshake->socket), handshake->from, std::move(handshake->engine),
+                             std::move(handshake->input)});
   }
   error_code ignored;
   handshake->socket.shutdown(tcp::socket::shutdown_both, ignored);
   handshake->socket.close(ignored);
-  events_.failed(handshake->address);
+  events_.failed(handshake->from);
 }
 
 void TlsHandshakes::expire(std::int64_t began_before_ms) {

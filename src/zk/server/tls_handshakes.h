@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <unordered_set>
 
 #include "base/bytes.h"
@@ -21,19 +20,21 @@ class TlsHandshakes {
  public:
   struct Done {
     boost::asio::ip::tcp::socket socket;
+    boost::asio::ip::tcp::endpoint from;
     std::unique_ptr<base::tls::Engine> engine;  // null: the client doesn't speak TLS, and nothing was read yet
     base::Bytes input;                          // what came with the end of the handshake
   };
   struct Events {
     std::function<void(Done)> done;
-    std::function<void(const std::string& address)> failed;  // its socket is closed
+    std::function<void(const boost::asio::ip::tcp::endpoint& from)> failed;  // its socket is closed
   };
 
   TlsHandshakes(boost::asio::io_context& io, std::shared_ptr<const base::tls::Context> context, Events events);
   ~TlsHandshakes();
 
   // `detect`: a client whose first byte is no handshake's is handed on as it is.
-  void start(boost::asio::ip::tcp::socket socket, bool detect, std::int64_t now_ms);
+  void start(boost::asio::ip::tcp::socket socket, const boost::asio::ip::tcp::endpoint& from, bool detect,
+             std::int64_t now_ms);
   // Ends those that began before.
   void expire(std::int64_t began_before_ms);
   // For those that start from now on.

@@ -49,7 +49,7 @@ struct Reply {
 // A client that sends and receives frames, and waits as long as it takes.
 class RawClient : public TestSocket {
  public:
-  explicit RawClient(std::uint16_t port) : TestSocket(port) {}
+  explicit RawClient(std::uint16_t port, bool by_ipv6 = false) : TestSocket(port, nullptr, by_ipv6) {}
 
   template <class Record>
   void send(std::int32_t number, OpCode op, const Record& record) {

@@ -20,13 +20,10 @@ namespace zk::server::testing {
 
 class TestSocket {
  public:
-  explicit TestSocket(std::uint16_t port, std::shared_ptr<const base::tls::Context> context = nullptr)
-      : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+  explicit TestSocket(std::uint16_t port, std::shared_ptr<const base::tls::Context> context = nullptr,
+                      bool by_ipv6 = false)
+      : socket_(::socket(by_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0)) {
+    if (!(by_ipv6 ? connect_by_ipv6(port) : connect_by_ipv4(port))) {
       ::close(socket_);
       throw std::runtime_error("cannot connect");
     }
@@ -37,6 +34,13 @@ class TestSocket {
   ~TestSocket() { ::close(socket_); }
   TestSocket(const TestSocket&) = delete;
   TestSocket& operator=(const TestSocket&) = delete;
+
+  // Ends it as a client that crashes, so that the server's socket forgets where it came from.
+  void reset() {
+    const linger at_once{1, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::close(std::exchange(socket_, -1));
+  }
 
   // As the bytes are, also with TLS.
   void send_raw(base::ByteView bytes) {
@@ -104,6 +108,21 @@ class TestSocket {
   base::Bytes take() { return std::exchange(plain_, {}); }
 
  private:
+  bool connect_by_ipv4(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  bool connect_by_ipv6(std::uint16_t port) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    address.sin6_addr = in6addr_loopback;
+    return ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+
   int socket_;
   std::unique_ptr<base::tls::Engine> engine_;
   base::Bytes plain_;
