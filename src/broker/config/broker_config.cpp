@@ -50,7 +50,8 @@ void join_broker_id(base::Properties& file) {
   if (broker_id && !node_id) file.set("node.id", *broker_id, file.find("broker.id")->line);
   if (node_id && !broker_id) file.set("broker.id", *node_id, file.find("node.id")->line);
   if (broker_id && node_id && *broker_id != *node_id) {
-    throw ConfigError("You must set `node.id` to the same value as `broker.id`.", "node.id");
+    throw ConfigError("You must set `node.id` to the same value as `broker.id`.",
+                      std::vector<std::string>{"node.id", "broker.id"}, "one of the two, or the same number in both");
   }
 }
 
@@ -121,7 +122,6 @@ void BrokerConfig::fill_hot_values() {
   hot_.fetch_max_bytes = get_int("fetch.max.bytes");
   hot_.message_max_bytes = get_int("message.max.bytes");
   hot_.min_insync_replicas = get_int("min.insync.replicas");
-  hot_.request_timeout_ms = get_int("request.timeout.ms");
   hot_.max_request_partition_size_limit = get_int("max.request.partition.size.limit");
   hot_.auto_create_topics_enable = get_bool("auto.create.topics.enable");
   hot_.delete_topic_enable = get_bool("delete.topic.enable");
@@ -183,9 +183,10 @@ std::int64_t BrokerConfig::zookeeper_connection_timeout_ms() const {
 
 void BrokerConfig::resolve_listeners() {
   protocol_map_ = parse_protocol_map(get_string("listener.security.protocol.map"));
-  listeners_ = parse_listeners(get_string("listeners"), protocol_map_, true);
+  listeners_ = parse_listeners("listeners", get_string("listeners"), protocol_map_);
   const auto advertised = find_string("advertised.listeners");
-  advertised_listeners_ = advertised ? parse_listeners(*advertised, protocol_map_, false) : listeners_;
+  advertised_listeners_ =
+      advertised ? parse_listeners("advertised.listeners", *advertised, protocol_map_) : listeners_;
   const auto name = find_string("inter.broker.listener.name");
   if (!name) {
     inter_broker_listener_ = get_string("security.inter.broker.protocol");
@@ -193,7 +194,8 @@ void BrokerConfig::resolve_listeners() {
   }
   if (file_.find("security.inter.broker.protocol") != nullptr) {
     throw ConfigError("Only one of inter.broker.listener.name and security.inter.broker.protocol should be set.",
-                      "inter.broker.listener.name");
+                      std::vector<std::string>{"inter.broker.listener.name", "security.inter.broker.protocol"},
+                      "one of the two");
   }
   inter_broker_listener_ = *name;
   for (char& c : inter_broker_listener_) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
@@ -238,26 +240,56 @@ void apply_overrides(base::Properties& properties, const std::vector<std::string
 
 namespace {
 
-// Below 3.0-IV1 Kafka writes the record format that log.message.format.version and message.format.version ask for.
-bool asks_for_old_formats(std::string_view protocol_version) {
-  return protocol_version.starts_with("0.") || protocol_version.starts_with("1.") ||
-         protocol_version.starts_with("2.") || protocol_version == "3.0-IV0";
+// "file:line", or where else the value comes from.
+std::string place_of(const std::string& path, const base::Properties::Entry* entry) {
+  if (entry == nullptr) return path;
+  return entry->line == 0 ? "--override" : fmt::format("{}:{}", path, entry->line);
 }
 
-void warn(const BrokerConfig& config) {
+// "a=1, b=500 by default": the values that an error is about.
+std::string values_of(const ConfigError& error, const base::Properties& file) {
+  std::vector<std::string> values;
+  for (const std::string& key : error.keys()) {
+    const ConfigKey* known = find_broker_key(key);
+    if (const auto set = file.get(key)) {
+      values.push_back(fmt::format("{}={}", key, *set));
+    } else if (key == "broker.id" && file.get("node.id")) {
+      values.push_back(fmt::format("node.id={}", *file.get("node.id")));
+    } else if (known != nullptr && known->default_text) {
+      values.push_back(fmt::format("{}={} by default", key, *known->default_text));
+    }
+  }
+  return fmt::format("{}", fmt::join(values, ", "));
+}
+
+// With file, line, keys, values and what is allowed.
+ConfigError with_place(const ConfigError& error, const std::string& path, const base::Properties& file) {
+  const base::Properties::Entry* entry = nullptr;
+  for (const std::string& key : error.keys()) {
+    if (entry == nullptr) entry = file.find(key);
+    if (entry == nullptr && key == "broker.id") entry = file.find("node.id");
+  }
+  std::string details;
+  if (!error.allowed().empty()) {
+    details = fmt::format(" ({}; allowed: {})", values_of(error, file), error.allowed());
+  } else if (const ConfigKey* key = find_broker_key(error.key()); key != nullptr && entry != nullptr) {
+    details = fmt::format(" ({} is of type {}{}{})", key->name, name_of(key->type),
+                          key->allowed.empty() ? "" : ", allowed: ", key->allowed);
+  }
+  return ConfigError(fmt::format("{}: {}{}", place_of(path, entry), error.what(), details), error.key());
+}
+
+void warn(const BrokerConfig& config, const std::string& path) {
   constexpr std::string_view kLogger = "kafka.server.KafkaConfig";
   for (const std::string& name : config.unknown_keys()) {
-    base::log_warn(kLogger, "The configuration '{}' was supplied but isn't a known config.", name);
+    base::log_warn(kLogger, "{}: the configuration '{}' was supplied but isn't a known config.",
+                   place_of(path, config.file().find(name)), name);
   }
-  const std::string protocol_version = config.get_string("inter.broker.protocol.version");
-  if (asks_for_old_formats(protocol_version)) {
-    base::log_warn(kLogger,
-                   "inter.broker.protocol.version={}: log.message.format.version and message.format.version have no effect "
-                   "here. Records are written in format 2 and converted for consumers that don't know it. Kafka doesn't "
-                   "convert them in topics with an older message.format.version: raise inter.broker.protocol.version to 3.0 "
-                   "before going back to it if such consumers are still there.",
-                   protocol_version);
+  for (const UselessValue& each : values_without_effect(config)) {
+    base::log_warn(kLogger, "{}: {}={} has no effect: {}.", place_of(path, config.file().find(each.name)), each.name,
+                   each.value, each.reason);
   }
+  if (const std::string advice = old_formats_advice(config); !advice.empty()) base::log_warn(kLogger, "{}", advice);
 }
 
 }  // namespace
@@ -268,18 +300,10 @@ std::shared_ptr<const BrokerConfig> load_broker_config(const std::string& path,
   apply_overrides(file, overrides);
   try {
     std::shared_ptr<const BrokerConfig> config = BrokerConfig::create(file);
-    warn(*config);
+    warn(*config, path);
     return config;
   } catch (const ConfigError& error) {
-    const auto* entry = file.find(error.key());
-    std::string where = path;
-    if (entry != nullptr) where = entry->line == 0 ? "--override" : fmt::format("{}:{}", path, entry->line);
-    std::string allowed;
-    if (const ConfigKey* key = find_broker_key(error.key()); key != nullptr && entry != nullptr) {
-      allowed = fmt::format(" ({} is of type {}{}{})", key->name, name_of(key->type),
-                            key->allowed.empty() ? "" : ", allowed: ", key->allowed);
-    }
-    throw ConfigError(fmt::format("{}: {}{}", where, error.what(), allowed), error.key());
+    throw with_place(error, path, file);
   }
 }
 

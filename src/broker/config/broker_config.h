@@ -28,7 +28,6 @@ struct HotValues {
   std::int32_t fetch_max_bytes = 0;
   std::int32_t message_max_bytes = 0;
   std::int32_t min_insync_replicas = 0;
-  std::int32_t request_timeout_ms = 0;
   std::int32_t max_request_partition_size_limit = 0;
   bool auto_create_topics_enable = false;
   bool delete_topic_enable = false;
@@ -97,8 +96,18 @@ void check_consistency(const BrokerConfig& config);
 // What Kafka allows and this broker can't do; throws ConfigError with what to do about it. Part of create().
 void check_supported(const BrokerConfig& config);
 
+// A key that is set to something else than its default, and does nothing here.
+struct UselessValue {
+  std::string name;
+  std::string value;  // hidden if it is a secret
+  std::string reason;  // why, or what does instead
+};
+std::vector<UselessValue> values_without_effect(const BrokerConfig& config);
+// What to know about an inter.broker.protocol.version for which Kafka writes older formats; empty: nothing.
+std::string old_formats_advice(const BrokerConfig& config);
+
 // server.properties with "key=value" overrides on top. Throws ConfigError whose text names file, line, key, value and
-// what is allowed. Warns about unknown keys.
+// what is allowed. Warns about unknown keys and those without effect.
 std::shared_ptr<const BrokerConfig> load_broker_config(const std::string& path,
                                                        const std::vector<std::string>& overrides);
 // A properties file as it is. Throws ConfigError.

@@ -267,6 +267,108 @@ TEST_F(ConfigFile, MessageNamesFileLineKeyValueAndWhatIsAllowed) {
   EXPECT_EQ(error_of(path, {"num.io.threads"}), "--override num.io.threads: must be key=value");
 }
 
+// The complaint about `text`, which stands from line 2 on behind the coordinator's address; without the file's name.
+struct Complaint {
+  const char* text;
+  const char* error;
+};
+
+const Complaint kComplaints[] = {
+    {"broker.id=-2",
+     ":2: requirement failed: broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id "
+     "(broker.id=-2, reserved.broker.max.id=1000 by default; allowed: -1 for a generated id, 0 to "
+     "reserved.broker.max.id; any from 0 on with broker.id.generation.enable=false)"},
+    {"node.id=-2\nbroker.id.generation.enable=false",
+     ":2: requirement failed: broker.id must be greater than or equal to 0 (node.id=-2; allowed: 0 or more)"},
+    {"node.id=5\nbroker.id=6",
+     ":2: You must set `node.id` to the same value as `broker.id`. (node.id=5, broker.id=6; allowed: one of the two, or "
+     "the same number in both)"},
+    {"log.retention.hours=5\nlog.retention.minutes=0",
+     ":3: requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1 "
+     "(log.retention.minutes=0; allowed: -1 for no limit, or 1 or more)"},
+    {"log.roll.hours=1\nlog.roll.ms=0",
+     ":3: requirement failed: log.roll.ms must be greater than or equal to 1 (log.roll.ms=0; allowed: 1 or more)"},
+    {"log.roll.jitter.hours=-1", ":2: Invalid value -1 for configuration log.roll.jitter.hours: Value must be at least 0"},
+    {"replica.socket.timeout.ms=100",
+     ":2: requirement failed: replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent "
+     "unnecessary socket timeouts (replica.fetch.wait.max.ms=500 by default, replica.socket.timeout.ms=100; allowed: "
+     "replica.fetch.wait.max.ms is at most replica.socket.timeout.ms)"},
+    {"log.cleaner.threads=200",
+     ":2: requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread. "
+     "(log.cleaner.dedupe.buffer.size=134217728 by default, log.cleaner.threads=200; allowed: more than 1048576 for each "
+     "of log.cleaner.threads)"},
+    {"queued.max.request.bytes=100",
+     ":2: requirement failed: queued.max.request.bytes must be larger or equal to socket.request.max.bytes "
+     "(queued.max.request.bytes=100, socket.request.max.bytes=104857600 by default; allowed: -1 for no limit, or "
+     "socket.request.max.bytes or more)"},
+    {"listeners=PLAINTEXT://:9092\nadvertised.listeners=PLAINTEXT://0.0.0.0:9092",
+     ":3: requirement failed: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP "
+     "address. (advertised.listeners=PLAINTEXT://0.0.0.0:9092; allowed: in advertised.listeners, the names or addresses "
+     "that clients reach this broker by)"},
+    {"listeners=PLAINTEXT://localhost",
+     ":2: Error creating broker listeners from 'PLAINTEXT://localhost': Unable to parse PLAINTEXT://localhost to a broker "
+     "endpoint (listeners=PLAINTEXT://localhost; allowed: NAME://host:port, ... with names of "
+     "listener.security.protocol.map)"},
+    {"group.consumer.session.timeout.ms=1",
+     ":2: group.consumer.session.timeout.ms must be greater than or equals to group.consumer.min.session.timeout.ms "
+     "(group.consumer.session.timeout.ms=1, group.consumer.min.session.timeout.ms=45000 by default; allowed: "
+     "group.consumer.session.timeout.ms is group.consumer.min.session.timeout.ms or more)"},
+    {"group.coordinator.rebalance.protocols=consumer",
+     ":2: Disabling the 'classic' protocol is not supported. (group.coordinator.rebalance.protocols=consumer; allowed: a "
+     "list with classic in it)"},
+};
+
+TEST_F(ConfigFile, ChecksBetweenKeysNameFileLineKeysValuesAndWhatIsAllowed) {
+  for (const Complaint& each : kComplaints) {
+    const std::string path = write(std::string("zookeeper.connect=localhost:2181\n") + each.text + "\n");
+    const std::string error = error_of(path);
+    EXPECT_TRUE(error.starts_with(path + each.error)) << each.text << "\n" << error << "\n" << path << each.error;
+  }
+  const std::string path = write("zookeeper.connect=localhost:2181\n");
+  EXPECT_EQ(error_of(path, {"max.connections.per.ip=0"}),
+            "--override: requirement failed: max.connections.per.ip can be set to zero only if "
+            "max.connections.per.ip.overrides property is set. (max.connections.per.ip=0, "
+            "max.connections.per.ip.overrides= by default; allowed: 1 or more, or 0 with overrides)");
+}
+
+TEST_F(ConfigFile, NamesWhatHasNoEffect) {
+  const auto config = load_broker_config(
+      write("zookeeper.connect=z\nnum.io.threads=16\nqueued.max.requests=500\nssl.keystore.password=secret\n"
+            "listener.name.a.ssl.keystore.location=/x\nlistener.name.a.num.network.threads=7\n"
+            "listener.name.a.max.connections=7\nsasl.mechanism.controller.protocol=PLAIN\nlog.segment.bytes=2000\n"
+            "inter.broker.protocol.version=3.9\nlog.message.format.version=3.0\nproducer.purgatory.purge.interval.requests=7\n"
+            "auto.leader.rebalance.enable=false\nquota.window.num=11\n"),
+      {});
+  std::vector<std::string> named;
+  for (const UselessValue& each : values_without_effect(*config)) {
+    named.push_back(each.name + "=" + each.value);
+    EXPECT_FALSE(each.reason.empty()) << each.name;
+  }
+  EXPECT_EQ(named,
+            (std::vector<std::string>{"auto.leader.rebalance.enable=false", "listener.name.a.num.network.threads=7",
+                                      "listener.name.a.ssl.keystore.location=/x", "num.io.threads=16",
+                                      "producer.purgatory.purge.interval.requests=7",
+                                      "sasl.mechanism.controller.protocol=PLAIN", "ssl.keystore.password=[hidden]"}));
+  EXPECT_EQ(find_broker_key("sasl.mechanism.controller.protocol")->without_effect,
+            find_broker_key("controller.quorum.voters")->without_effect)
+      << "the longer pattern counts";
+}
+
+// What Kafka 3.9.2 ships as config/server.properties, without its comments.
+TEST_F(ConfigFile, KafkasOwnFileIsSilent) {
+  const auto config = load_broker_config(
+      write("broker.id=0\nnum.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\n"
+            "socket.receive.buffer.bytes=102400\nsocket.request.max.bytes=104857600\nlog.dirs=/tmp/kafka-logs\n"
+            "num.partitions=1\nnum.recovery.threads.per.data.dir=1\noffsets.topic.replication.factor=1\n"
+            "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\nlog.retention.hours=168\n"
+            "log.retention.check.interval.ms=300000\nzookeeper.connect=localhost:2181\n"
+            "zookeeper.connection.timeout.ms=18000\ngroup.initial.rebalance.delay.ms=0\n"),
+      {});
+  EXPECT_EQ(values_without_effect(*config).size(), 0u);
+  EXPECT_EQ(config->unknown_keys(), std::vector<std::string>());
+  EXPECT_EQ(old_formats_advice(*config), "");
+}
+
 TEST_F(ConfigFile, MissingFileAndMissingKey) {
   EXPECT_EQ(error_of(directory_ / "none"), (directory_ / "none") + ": can't be read: No such file or directory");
   const std::string path = write("broker.id=0\nx=\\u00g0\n");

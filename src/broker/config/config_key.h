@@ -58,6 +58,7 @@ struct ConfigKey {
   bool own = false;       // Milena's, which Kafka doesn't know
   std::string_view broker_key;  // topic keys: the broker key that gives the default; empty if none
   std::string_view documentation;
+  std::string_view without_effect;  // broker keys that do nothing here: why, or what does instead; empty: it acts
 };
 
 std::span<const ConfigKey> broker_keys();                 // sorted by name

@@ -1,5 +1,7 @@
 #include "broker/config/config_store.h"
 
+#include <algorithm>
+
 #include "base/logging.h"
 
 namespace broker::config {
@@ -13,11 +15,14 @@ std::shared_ptr<const BrokerConfig> with_valid(const BrokerConfig& current, Stri
     try {
       return current.with_dynamic(by_default, broker);
     } catch (const ConfigError& error) {
-      if (broker.erase(error.key()) + by_default.erase(error.key()) == 0) {
+      const auto dropped = std::ranges::find_if(error.keys(), [&](const std::string& key) {
+        return broker.erase(key) + by_default.erase(key) > 0;
+      });
+      if (dropped == error.keys().end()) {
         base::log_error(kLogger, "Ignoring all stored dynamic broker configs: {}", error.what());
         return current.with_dynamic({}, {});
       }
-      base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", error.key(), error.what());
+      base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", *dropped, error.what());
     }
   }
 }

@@ -20,12 +20,19 @@ using StringMap = std::map<std::string, std::string, std::less<>>;
 // What is wrong with a configuration, in the words of Kafka's ConfigException.
 class ConfigError : public std::runtime_error {
  public:
-  explicit ConfigError(const std::string& what, std::string key = {})
-      : std::runtime_error(what), key_(std::move(key)) {}
-  const std::string& key() const { return key_; }  // empty if it is not about one key
+  explicit ConfigError(const std::string& what, std::string key = {}) : std::runtime_error(what) {
+    if (!key.empty()) keys_.push_back(std::move(key));
+  }
+  // Of a check of several keys against each other, or of a value that the key's own rule allows.
+  ConfigError(const std::string& what, std::vector<std::string> keys, std::string allowed)
+      : std::runtime_error(what), keys_(std::move(keys)), allowed_(std::move(allowed)) {}
+  std::string key() const { return keys_.empty() ? std::string() : keys_.front(); }  // empty: it is about none
+  const std::vector<std::string>& keys() const { return keys_; }  // whose values don't fit, in the order of their weight
+  const std::string& allowed() const { return allowed_; }         // empty: what the keys' own rules say
 
  private:
-  std::string key_;
+  std::vector<std::string> keys_;
+  std::string allowed_;
 };
 
 // Kafka has two kinds of error for topics; the answers to AlterConfigs differ in a prefix.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Turns schemas/broker_config.tsv and schemas/topic_config.tsv into C++ tables: generate_tables.py SCHEMAS OUTPUT"""
+import fnmatch
 import pathlib
 import re
 import sys
@@ -40,7 +41,21 @@ def rows_of(path):
     return rows
 
 
-def cpp_row(row):
+def without_effect(schemas, keys):
+    """What schemas/without_effect.tsv says of each key that it means: the longest pattern that fits counts."""
+    patterns = {row["name"]: row["instead"] for row in rows_of(schemas / "without_effect.tsv")}
+    found = {}
+    for key in keys:
+        fitting = [pattern for pattern in patterns if fnmatch.fnmatchcase(key, pattern)]
+        if fitting:
+            found[key] = patterns[max(fitting, key=len)]
+    for pattern in patterns:
+        if not fnmatch.filter(keys, pattern):
+            sys.exit(f"without_effect.tsv: no broker key is called {pattern}")
+    return found
+
+
+def cpp_row(row, instead):
     rule, minimum, maximum, choices = rule_of(row["allowed"])
     default = "std::nullopt" if row["default"] == "null" else literal(row["default"])
     update = row.get("update_mode", "cluster-wide").replace("-", "_")
@@ -48,14 +63,16 @@ def cpp_row(row):
     return (f'    {{{literal(row["name"])}, ConfigType::{TYPES[row["type"]]}, {default}, Rule::{rule}, {minimum}, {maximum},\n'
             f'     {literal(choices)}, {literal(row["allowed"].removeprefix("version "))}, Importance::{row["importance"].lower()},\n'
             f'     UpdateMode::{update}, {str("sensitive" in flags).lower()}, {str("internal" in flags).lower()}, {str("own" in flags).lower()},\n'
-            f'     {literal(row.get("broker_key", ""))}, {literal(row["documentation"])}}},\n')
+            f'     {literal(row.get("broker_key", ""))}, {literal(row["documentation"])}, {literal(instead)}}},\n')
 
 
 def main():
     schemas, output = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     text = '// Generated from schemas/*.tsv.\n#include "broker/config/config_key.h"\n\nnamespace broker::config {\nnamespace {\n\n'
     for kind in ("broker", "topic"):
-        rows = "".join(cpp_row(row) for row in rows_of(schemas / f"{kind}_config.tsv"))
+        keys = rows_of(schemas / f"{kind}_config.tsv")
+        instead = without_effect(schemas, [key["name"] for key in keys]) if kind == "broker" else {}
+        rows = "".join(cpp_row(key, instead.get(key["name"], "")) for key in keys)
         text += f"constexpr ConfigKey k{kind.capitalize()}Keys[] = {{\n{rows}}};\n\n"
     text += "}  // namespace\n\n"
     for kind in ("broker", "topic"):
@@ -65,4 +82,5 @@ def main():
     output.write_text(text, encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

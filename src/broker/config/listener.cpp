@@ -95,13 +95,14 @@ ProtocolMap parse_protocol_map(std::string_view text) {
   return protocols;
 }
 
-std::vector<Listener> parse_listeners(std::string_view text, const ProtocolMap& protocols, bool distinct_ports) {
+std::vector<Listener> parse_listeners(const std::string& key, std::string_view text, const ProtocolMap& protocols) {
   std::vector<Listener> listeners;
   std::set<std::string> names;
   for (const std::string& entry : split_list(text)) {
     if (entry.empty()) continue;
     const auto refuse = [&](const std::string& reason) {
-      return ConfigError(fmt::format("Error creating broker listeners from '{}': {}", text, reason));
+      return ConfigError(fmt::format("Error creating broker listeners from '{}': {}", text, reason),
+                         std::vector<std::string>{key}, "NAME://host:port, ... with names of listener.security.protocol.map");
     };
     Listener listener;
     if (!split_endpoint(entry, listener)) throw refuse(fmt::format("Unable to parse {} to a broker endpoint", entry));
@@ -112,12 +113,11 @@ std::vector<Listener> parse_listeners(std::string_view text, const ProtocolMap& 
     listener.security_protocol = protocol->second;
     if (!names.insert(listener.name).second) {
       throw ConfigError(
-          fmt::format("requirement failed: Each listener must have a different name, listeners: {}", text),
-          "listeners");
+          fmt::format("requirement failed: Each listener must have a different name, listeners: {}", text), key);
     }
     listeners.push_back(std::move(listener));
   }
-  if (distinct_ports) require_distinct_ports(listeners, text);
+  if (key == "listeners") require_distinct_ports(listeners, text);
   return listeners;
 }
 

@@ -20,9 +20,9 @@ struct Listener {
 
 using ProtocolMap = std::map<std::string, std::string>;  // listener name -> security protocol
 
-// All throw ConfigError.
+// All throw ConfigError. `key` is the one whose value is parsed: those of "listeners" must have distinct ports.
 ProtocolMap parse_protocol_map(std::string_view text);
-std::vector<Listener> parse_listeners(std::string_view text, const ProtocolMap& protocols, bool distinct_ports);
+std::vector<Listener> parse_listeners(const std::string& key, std::string_view text, const ProtocolMap& protocols);
 std::map<std::string, std::string> parse_map(std::string_view key, std::string_view text);  // "a:1,b:2"
 
 }  // namespace broker::config
