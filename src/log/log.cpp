@@ -173,7 +173,12 @@ EpochEndOffset Log::epoch_end_offset(std::int32_t leader_epoch) const {
 
 void Log::expire_producers(std::int64_t now_ms) {
   std::lock_guard lock(mutex_);
-  producers_.expire(now_ms, options_.producer_id_expiration_ms);
+  producers_.expire(now_ms, producer_id_expiration_ms_);
+}
+
+void Log::set_producer_id_expiration(std::int64_t expiration_ms) {
+  std::lock_guard lock(mutex_);
+  producer_id_expiration_ms_ = expiration_ms;
 }
 
 std::uint64_t Log::start_verification(std::int64_t producer_id, std::int16_t producer_epoch) {

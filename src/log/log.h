@@ -143,6 +143,7 @@ class Log {
   // Closes the active segment and starts the next, even if it is far from full. No-op on an empty segment.
   void roll();
   void expire_producers(std::int64_t now_ms);
+  void set_producer_id_expiration(std::int64_t expiration_ms);
   std::vector<ActiveProducer> active_producers() const;
 
   // For the cleaner; see log_compaction.h, whose sessions replace segments.
@@ -259,6 +260,7 @@ class Log {
   Segments segments_;  // by base offset; never empty once loaded
   LeaderEpochCache epochs_;
   ProducerState producers_;
+  std::int64_t producer_id_expiration_ms_ = options_.producer_id_expiration_ms;
   ProducerSnapshots snapshots_;
   std::int64_t log_start_offset_ = 0;
   std::int64_t log_end_offset_ = 0;

@@ -247,6 +247,12 @@ void LogManager::expire_producers() {
   for (const auto& log : logs()) log->expire_producers(now_ms);
 }
 
+void LogManager::set_producer_id_expiration(std::int64_t expiration_ms) {
+  std::lock_guard creating(state_->create_mutex);  // none comes to be that doesn't hear of it
+  state_->producer_id_expiration_ms = expiration_ms;
+  for (const auto& log : logs()) log->set_producer_id_expiration(expiration_ms);
+}
+
 void LogManager::run_deletes() {
   std::int64_t now_ms = state_->clock.monotonic_ms();
   std::vector<State::PendingDelete> due;

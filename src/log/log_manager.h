@@ -105,6 +105,7 @@ class LogManager {
   void checkpoint_cleaner_offsets(const std::string& directory);
   void checkpoint_high_watermarks();  // replica.high.watermark.checkpoint.interval.ms
   void expire_producers();            // producer.id.expiration.check.interval.ms
+  void set_producer_id_expiration(std::int64_t expiration_ms);  // counts from the next look on, and for later logs
   void flush_closed_segments();       // every second or so: fsyncs what was rolled
   void run_deletes();                 // every second or so: removes what is due
 

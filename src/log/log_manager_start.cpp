@@ -208,7 +208,7 @@ LogOptions LogManager::State::options_for(const Directory& directory, const Topi
   options.topic_partition = topic_partition;
   options.directory = directory.shared->path() + "/" + topic_partition.to_string();
   options.log_directory = directory.shared;
-  options.producer_id_expiration_ms = config.producer_id_expiration_ms;
+  options.producer_id_expiration_ms = producer_id_expiration_ms;
   options.keep_partition_metadata = config.keep_partition_metadata;
   return options;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -32,6 +33,7 @@ struct LogManager::State {
   base::FileSystem& files;
   const base::Clock& clock;
   LogManagerConfig config;
+  std::atomic<std::int64_t> producer_id_expiration_ms = config.producer_id_expiration_ms;  // now; changes while it runs
   std::vector<std::unique_ptr<Directory>> directories;  // fixed once opened
 
   std::mutex create_mutex;  // creates and removes one after the other; taken before `mutex`

@@ -318,5 +318,28 @@ TEST_F(LogManagerTest, PeriodicWork) {
   manager_->expire_producers();
 }
 
+TEST_F(LogManagerTest, TheExpirationOfProducersChangesWhileItRuns) {
+  start({"/one"});
+  const auto produce = [&](const std::string& topic) {
+    auto log = *manager_->get_or_create({topic, 0}, {}, std::nullopt, {});
+    base::Bytes bytes = make_batch({"x"}, {.producer_id = 1, .producer_epoch = 0, .base_sequence = 0});
+    EXPECT_TRUE(log->append_as_leader(bytes, AppendContext{}).ok());
+    return log;
+  };
+  const auto before = produce("before");
+  clock_.advance_ms(10'000);
+  manager_->expire_producers();
+  EXPECT_EQ(before->active_producers().size(), 1u);
+  manager_->set_producer_id_expiration(5'000);
+  const auto after = produce("after");
+  manager_->expire_producers();
+  EXPECT_TRUE(before->active_producers().empty());
+  EXPECT_TRUE(after->active_producers().empty());
+  manager_->set_producer_id_expiration(20'000);
+  const auto later = produce("later");
+  manager_->expire_producers();
+  EXPECT_EQ(later->active_producers().size(), 1u);
+}
+
 }  // namespace
 }  // namespace storage

@@ -152,7 +152,11 @@ void BrokerApp::Parts::follow_config_changes() {
   configs.on_topic_change(
       [this](const std::string& topic, const config::TopicConfig&) { partitions.topic_settings_changed(topic); });
   configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
-    if (server) server->set_limits(connection_limits(after));
+    if (server) {
+      server->set_limits(connection_limits(after));
+      server->set_network_threads(after.get_int("num.network.threads"));
+    }
+    logs.set_producer_id_expiration(after.get_int("producer.id.expiration.ms"));
     cleaner.reconfigure(log_cleaner_config(after));
     mover.set_bytes_per_second(log_mover_rate(after));
     for (const auto& [name, topic] : metadata.get()->topics) partitions.topic_settings_changed(name);
@@ -224,6 +228,7 @@ void BrokerApp::Parts::start() {
   make_controller();
   base::log_info(kLogger, "Connecting to zookeeper on {}", configs.broker()->get_string("zookeeper.connect"));
   agree_on_identity();
+  logs.set_producer_id_expiration(configs.broker()->get_int("producer.id.expiration.ms"));  // perhaps a dynamic one
   logs.load([this](const std::string& topic) { return settings_of(configs, topic).log; });
   logs_loaded_ = true;
   // The sockets are bound before the broker registers, so that a port in use costs the cluster nothing; clients are

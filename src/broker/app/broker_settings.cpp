@@ -52,6 +52,25 @@ std::int64_t log_mover_rate(const config::BrokerConfig& config) {
   return std::numeric_limits<std::int64_t>::max();
 }
 
+namespace {
+
+// Of one listener: "listener.name.<listener in small letters>.<key>", the strongest layer first.
+std::optional<std::int32_t> listener_value(const config::BrokerConfig& config, const std::string& listener,
+                                           std::string_view key) {
+  std::string name = "listener.name.";
+  for (const char c : listener) name += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  name.append(".").append(key);
+  std::optional<std::string> text = config.file().get(name);
+  for (const config::StringMap* layer : {&config.dynamic_default(), &config.dynamic_broker()}) {
+    if (const auto found = layer->find(name); found != layer->end()) text = found->second;
+  }
+  if (!text) return std::nullopt;
+  const config::ConfigValue value = config::parse_value(*config::find_broker_key(key), *text);
+  return static_cast<std::int32_t>(std::get<std::int64_t>(value));
+}
+
+}  // namespace
+
 net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config) {
   net::ConnectionLimitOptions limits;
   limits.connections_max = config.get_int("max.connections");
@@ -59,6 +78,16 @@ net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config
   const auto overrides =
       config::parse_map("max.connections.per.ip.overrides", config.get_string("max.connections.per.ip.overrides"));
   for (const auto& [address, limit] : overrides) limits.per_ip_overrides[address] = std::stoi(limit);
+  limits.rate.per_second_max = config.get_int("max.connection.creation.rate");
+  limits.rate.samples = config.get_int("quota.window.num");
+  limits.rate.sample_ms = config.get_long("quota.window.size.seconds") * 1000;
+  for (const config::Listener& listener : config.listeners()) {
+    net::ListenerLimitOptions& own = limits.listeners[listener.name];
+    own.connections_max = listener_value(config, listener.name, "max.connections").value_or(own.connections_max);
+    own.per_second_max =
+        listener_value(config, listener.name, "max.connection.creation.rate").value_or(own.per_second_max);
+  }
+  if (config.listeners().size() > 1) limits.protected_listener = config.inter_broker_listener();
   return limits;
 }
 

@@ -71,7 +71,7 @@ void EventLoop::remove(Connection& connection) {
   if (found == connections_.end()) return;
   Entry entry = std::move(found->second);
   connections_.erase(found);
-  limits_.remove(entry.address);
+  limits_.remove(connection.info().listener, entry.address);
   if (entry.removed) entry.removed();
   if (finishing_ && connections_.empty() && finished_) std::exchange(finished_, nullptr)();
 }
@@ -85,6 +85,32 @@ void EventLoop::finish(std::function<void()> done) {
     for (auto& each : all) each->finish();
     if (connections_.empty() && finished_) std::exchange(finished_, nullptr)();
   });
+}
+
+void EventLoop::drop_connections() {
+  boost::asio::post(context_, [this] {
+    std::vector<std::shared_ptr<Connection>> all;
+    for (auto& [key, entry] : connections_) all.push_back(entry.connection);
+    for (auto& each : all) each->finish();
+  });
+}
+
+void EventLoop::shed() {
+  boost::asio::post(context_, [this] { shed_one(); });
+}
+
+// One at a time, so that the other loops do their part.
+void EventLoop::shed_one() {
+  std::shared_ptr<Connection> quietest;
+  const auto busyness = [](const Connection& one) { return std::pair(!one.idle(), one.still_since_ms); };
+  for (auto& [key, entry] : connections_) {
+    if (!quietest || busyness(*entry.connection) < busyness(*quietest)) quietest = entry.connection;
+  }
+  if (!quietest || !limits_.claim_excess(quietest->info().listener)) return;
+  base::log_debug("kafka.network.Processor", "Closing the connection from {}: there are more than max.connections",
+                  quietest->info().peer);
+  quietest->close();
+  shed();
 }
 
 void EventLoop::stop_and_join() {

@@ -32,6 +32,10 @@ class EventLoop {
            std::function<void()> removed);
   // From any thread: no more requests are read; `done` is called on the loop's thread when the last one has gone.
   void finish(std::function<void()> done);
+  // From any thread: closes those that are there as soon as their requests in flight are answered.
+  void drop_connections();
+  // From any thread: while there are more connections than the limits allow, closes those that have been quiet longest.
+  void shed();
   // Closes what is left and ends the thread.
   void stop_and_join();
 
@@ -45,6 +49,7 @@ class EventLoop {
   void on_loop_add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
                    std::function<void()> removed);
   void remove(Connection& connection);
+  void shed_one();
   void schedule_sweep();
   void sweep();
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -11,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <future>
+#include <mutex>
 #include <stdexcept>
 #include <utility>
 
@@ -22,6 +24,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using Moment = std::chrono::steady_clock::time_point;
 
 constexpr std::size_t kPoolBytesPerLoop = 4u << 20;
 constexpr int kAcceptsPerWakeUp = 64;
@@ -98,16 +101,10 @@ struct Server::Impl {
       : options(std::move(all)), handler(served), limits(options.limits) {
     auto bytes_max = options.queued_request_bytes_max < 0 ? kDefaultQueuedBytes : options.queued_request_bytes_max;
     budget = std::make_shared<FrameBudget>(bytes_max);
-    EventLoopOptions loop_options{options.connection_idle_ms, options.stalled_frame_ms};
-    for (int i = 0; i < std::max(1, options.network_threads); ++i) {
-      LoopState state;
-      state.handler = &handler;
-      state.pool = std::make_shared<BufferPool>(kPoolBytesPerLoop);
-      state.budget = budget;
-      state.request_bytes_max = options.request_bytes_max;
-      loops.push_back(std::make_unique<EventLoop>(loop_options, std::move(state), limits));
-    }
+    active_loops = static_cast<std::size_t>(std::max(1, options.network_threads));
+    while (loops.size() < active_loops) add_loop();
     asio::io_context& context = loops.front()->context();
+    accepting = &context;
     for (const ListenerOptions& each : options.listeners) {
       for (tcp::acceptor& acceptor : bind(context, each, options.listen_backlog)) {
         listeners.push_back(std::make_unique<Listener>(each, std::move(acceptor), asio::steady_timer(context)));
@@ -123,15 +120,23 @@ struct Server::Impl {
 
   void start() {
     for (auto& listener : listeners) {
-      asio::co_spawn(loops.front()->context(), accept_loop(*listener), asio::detached);
+      asio::co_spawn(*accepting, accept_loop(*listener), asio::detached);
     }
+    std::lock_guard lock(loops_mutex);
     for (std::size_t i = 0; i < loops.size(); ++i) loops[i]->start(static_cast<int>(i));
     started = true;
   }
 
   void stop();
+  void add_loop();
+  void set_network_threads(int threads);
+  void set_limits(ConnectionLimitOptions limit_options);
+  EventLoop& next();
+  bool take_turn(const EventLoop& loop);
   base::Task<void> accept_loop(Listener& listener);
-  void accept_waiting(Listener& listener);
+  base::Task<void> accept_waiting(Listener& listener);
+  base::Task<void> let_in(Listener& listener, EventLoop& loop, tcp::socket socket);
+  base::Task<void> wait_for_room(Listener& listener, Moment until);
   void accepted(Listener& listener, EventLoop& loop, tcp::socket socket);
   void set_socket_options(tcp::socket& socket) const;
   void wake_acceptors();
@@ -140,26 +145,53 @@ struct Server::Impl {
   api::FrameHandler& handler;
   ConnectionLimits limits;
   std::shared_ptr<FrameBudget> budget;
-  std::vector<std::unique_ptr<EventLoop>> loops;
-  std::vector<std::unique_ptr<Listener>> listeners;
+  std::mutex loops_mutex;  // guards the next five
+  std::vector<std::unique_ptr<EventLoop>> loops;  // only ever grows: requests that wait elsewhere come back to their loop
+  std::size_t active_loops = 0;                   // the first ones, which get new connections
   std::size_t next_loop = 0;
-  bool accept_failure_logged = false;
   bool started = false;
+  bool stopped = false;
+  asio::io_context* accepting = nullptr;  // of the first loop, which accepts for all
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::atomic<int> acceptors_waiting = 0;  // for room or for their time
+  bool accept_failure_logged = false;
 };
+
+void Server::Impl::add_loop() {
+  LoopState state;
+  state.handler = &handler;
+  state.pool = std::make_shared<BufferPool>(kPoolBytesPerLoop);
+  state.budget = budget;
+  state.request_bytes_max = options.request_bytes_max;
+  EventLoopOptions loop_options{options.connection_idle_ms, options.stalled_frame_ms};
+  loops.push_back(std::make_unique<EventLoop>(loop_options, std::move(state), limits));
+}
+
+EventLoop& Server::Impl::next() {
+  std::lock_guard lock(loops_mutex);
+  return *loops[next_loop % active_loops];
+}
+
+// Whether new connections may still go to that loop; if so, the next one goes to another.
+bool Server::Impl::take_turn(const EventLoop& loop) {
+  std::lock_guard lock(loops_mutex);
+  for (std::size_t i = 0; i < active_loops; ++i) {
+    if (loops[i].get() != &loop) continue;
+    ++next_loop;
+    return true;
+  }
+  return false;
+}
 
 // Runs on the first loop. At max.connections it waits for one to go, and lets new ones queue in the kernel, as Kafka.
 base::Task<void> Server::Impl::accept_loop(Listener& listener) {
   while (listener.acceptor.is_open()) {
     boost::system::error_code error;
-    if (limits.full()) {
-      listener.pause.expires_after(std::chrono::seconds(1));
-      co_await listener.pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      continue;
-    }
-    EventLoop& loop = *loops[next_loop++ % loops.size()];
+    co_await wait_for_room(listener, Moment());
+    EventLoop& loop = next();
     tcp::socket socket(loop.context());
     co_await listener.acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
-    if (error == asio::error::operation_aborted) co_return;
+    if (error == asio::error::operation_aborted || !listener.acceptor.is_open()) co_return;
     if (error) {  // above all no more file descriptors: those in use will be given back
       if (!std::exchange(accept_failure_logged, true)) {
         base::log_error(kLogger, "Error while accepting connection: {}", error.message());
@@ -169,22 +201,54 @@ base::Task<void> Server::Impl::accept_loop(Listener& listener) {
       continue;
     }
     accept_failure_logged = false;
-    accepted(listener, loop, std::move(socket));
-    accept_waiting(listener);
+    co_await let_in(listener, loop, std::move(socket));
+    co_await accept_waiting(listener);
   }
 }
 
 // What else has queued in the kernel meanwhile: a backlog of 50 (Kafka's default) overflows soon, and each overflow
 // costs a client a second. Bounded, so that a storm of connections leaves the loop to those that are there.
-void Server::Impl::accept_waiting(Listener& listener) {
-  for (int i = 0; i < kAcceptsPerWakeUp && !limits.full(); ++i) {
-    EventLoop& loop = *loops[next_loop % loops.size()];
+base::Task<void> Server::Impl::accept_waiting(Listener& listener) {
+  for (int i = 0; i < kAcceptsPerWakeUp && listener.acceptor.is_open() && !limits.full(listener.options.name); ++i) {
+    EventLoop& loop = next();
     boost::system::error_code error;
     tcp::socket socket(loop.context());
     listener.acceptor.accept(socket, error);
-    if (error) return;  // there is none; what else it may be shows at the next wait
-    ++next_loop;
+    if (error) co_return;  // there is none; what else it may be shows at the next wait
+    co_await let_in(listener, loop, std::move(socket));
+  }
+}
+
+// One that comes faster than max.connection.creation.rate is held for a while, and all behind it, as by Kafka.
+base::Task<void> Server::Impl::let_in(Listener& listener, EventLoop& loop, tcp::socket socket) {
+  const Moment now = std::chrono::steady_clock::now();
+  const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+  const std::int64_t wait_ms = limits.wait_ms(listener.options.name, now_ms);
+  co_await wait_for_room(listener, now + std::chrono::milliseconds(wait_ms));
+  if (!listener.acceptor.is_open()) co_return;
+  if (take_turn(loop)) {
     accepted(listener, loop, std::move(socket));
+    co_return;
+  }
+  EventLoop& another = next();  // there are fewer now
+  boost::system::error_code error;
+  const tcp protocol = socket.local_endpoint(error).protocol();
+  tcp::socket moved(another.context(), protocol, socket.release());
+  accepted(listener, another, std::move(moved));
+}
+
+base::Task<void> Server::Impl::wait_for_room(Listener& listener, Moment until) {
+  while (listener.acceptor.is_open()) {
+    ++acceptors_waiting;  // before the look at the limits, so that nobody makes room unnoticed
+    const bool early = std::chrono::steady_clock::now() < until;
+    const bool must_wait = early || limits.full(listener.options.name);
+    if (must_wait) {
+      boost::system::error_code ignored;
+      listener.pause.expires_at(early ? until : Moment::max());
+      co_await listener.pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    --acceptors_waiting;
+    if (!must_wait) co_return;
   }
 }
 
@@ -193,7 +257,7 @@ void Server::Impl::accepted(Listener& listener, EventLoop& loop, tcp::socket soc
   tcp::endpoint peer = socket.remote_endpoint(error);
   if (error) return;  // gone already
   std::string address = text_of(peer.address());
-  if (limits.try_add(address) != ConnectionLimits::Answer::accepted) {
+  if (limits.try_add(listener.options.name, address) != ConnectionLimits::Answer::accepted) {
     base::log_info(kLogger, "Rejected connection from /{}, address already has the configured maximum of connections.",
                    address);
     return;
@@ -221,16 +285,39 @@ void Server::Impl::set_socket_options(tcp::socket& socket) const {
 }
 
 void Server::Impl::wake_acceptors() {
-  if (limits.count() + 1 < options.limits.connections_max) return;  // nobody waits
-  asio::post(loops.front()->context(), [this] {
+  if (acceptors_waiting == 0) return;
+  asio::post(*accepting, [this] {
     for (auto& listener : listeners) listener->pause.cancel();
   });
 }
 
+void Server::Impl::set_limits(ConnectionLimitOptions limit_options) {
+  limits.set_options(std::move(limit_options));
+  wake_acceptors();
+  std::lock_guard lock(loops_mutex);
+  for (auto& loop : loops) loop->shed();
+}
+
+void Server::Impl::set_network_threads(int threads) {
+  const auto wanted = static_cast<std::size_t>(std::max(1, threads));
+  std::lock_guard lock(loops_mutex);
+  if (stopped) return;
+  while (loops.size() < wanted) {
+    add_loop();
+    if (started) loops.back()->start(static_cast<int>(loops.size() - 1));
+  }
+  for (std::size_t i = wanted; i < active_loops; ++i) loops[i]->drop_connections();
+  active_loops = wanted;
+}
+
 void Server::Impl::stop() {
-  if (!std::exchange(started, false)) return;
+  {
+    std::lock_guard lock(loops_mutex);
+    stopped = true;  // from here on there come no more
+    if (!std::exchange(started, false)) return;
+  }
   std::promise<void> closed;
-  asio::post(loops.front()->context(), [this, &closed] {
+  asio::post(*accepting, [this, &closed] {
     for (auto& listener : listeners) {
       boost::system::error_code ignored;
       listener->acceptor.close(ignored);
@@ -263,6 +350,7 @@ std::uint16_t Server::port(const std::string& listener) const {
 void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
 std::int64_t Server::connection_count() const { return impl_->limits.count(); }
-void Server::set_limits(ConnectionLimitOptions limits) { impl_->limits.set_options(std::move(limits)); }
+void Server::set_limits(ConnectionLimitOptions limits) { impl_->set_limits(std::move(limits)); }
+void Server::set_network_threads(int threads) { impl_->set_network_threads(threads); }
 
 }  // namespace broker::net

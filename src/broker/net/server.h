@@ -52,7 +52,10 @@ class Server {
   void stop();
 
   std::int64_t connection_count() const;
+  // Count at once: those that wait to be accepted are, and what is more than max.connections is closed, as by Kafka.
   void set_limits(ConnectionLimitOptions limits);
+  // num.network.threads. With fewer, the connections of the threads that go are closed once their requests are answered.
+  void set_network_threads(int threads);
 
  private:
   struct Impl;

@@ -1,0 +1,125 @@
+// Limits and threads of a running server.
+#include <gtest/gtest.h>
+
+#include "broker/net/testing/server_fixture.h"
+
+namespace broker::net {
+namespace {
+
+using namespace testing;
+
+TEST_F(ServerTest, RaisingMaxConnectionsLetsInWhoWaits) {
+  options.limits.connections_max = 1;
+  start();
+  Client first(port);
+  first.send({kEcho});
+  EXPECT_TRUE(first.receive());
+  Client second(port);
+  second.send({kEcho, 1});
+  EXPECT_EQ(server->connection_count(), 1);
+  ConnectionLimitOptions more;
+  more.connections_max = 2;
+  server->set_limits(more);
+  EXPECT_TRUE(second.receive());
+  Client third(port);
+  third.send({kEcho, 2});
+  more.connections_max = 3;
+  server->set_limits(more);
+  EXPECT_TRUE(third.receive()) << "the first limit is forgotten";
+}
+
+class LoweredLimit : public ServerTest {
+ protected:
+  void connect(int connections) {
+    for (int i = 0; i < connections; ++i) {
+      clients.push_back(std::make_unique<Client>(port));
+      clients.back()->send({kEcho});
+      EXPECT_TRUE(clients.back()->receive());
+    }
+  }
+  void lower_to(std::int32_t connections_max) {
+    ConnectionLimitOptions fewer;
+    fewer.connections_max = connections_max;
+    server->set_limits(fewer);
+    eventually([&] { return server->connection_count() == connections_max; });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(server->connection_count(), connections_max) << "no more than that go";
+  }
+  std::vector<std::unique_ptr<Client>> clients;
+};
+
+TEST_F(LoweredLimit, ClosesWhatIsTooMuchOnAllLoops) {
+  start(3);
+  connect(9);
+  lower_to(4);
+  lower_to(1);
+}
+
+TEST_F(LoweredLimit, ClosesThoseThatAreIdleFirst) {
+  start(1);
+  connect(5);
+  clients[2]->send({kWait});
+  eventually([&] { return handler.started == 6; });
+  lower_to(1);
+  handler.gate_of(0).set(true);
+  EXPECT_TRUE(clients[2]->receive());
+}
+
+TEST_F(ServerTest, ConnectionsComeNoFasterThanAllowed) {
+  using Clock = std::chrono::steady_clock;
+  options.limits.rate.per_second_max = 10;
+  options.limits.rate.samples = 2;  // a burst of ten
+  start();
+  const auto time_for = [&](int connections) {
+    const auto begin = Clock::now();
+    for (int i = 0; i < connections; ++i) {
+      Client client(port);
+      client.send({kEcho});
+      EXPECT_TRUE(client.receive());
+    }
+    return Clock::now() - begin;
+  };
+  EXPECT_LT(time_for(10), std::chrono::milliseconds(900));
+  EXPECT_GT(time_for(5), std::chrono::milliseconds(300)) << "each waits for a tenth of a second or so";
+  server->set_limits({});
+  EXPECT_LT(time_for(100), std::chrono::seconds(5)) << "ten seconds at the old rate";
+}
+
+TEST_F(ServerTest, TheNumberOfThreadsChangesWhileItRuns) {
+  start(1);
+  const auto threads_of = [&](std::size_t connections) {
+    std::vector<std::unique_ptr<Client>> clients;
+    handler.forget_threads();
+    for (std::size_t i = 0; i < connections; ++i) {
+      clients.push_back(std::make_unique<Client>(port));
+      clients.back()->send({kEcho});
+      EXPECT_TRUE(clients.back()->receive());
+    }
+    return handler.threads_seen();
+  };
+  EXPECT_EQ(threads_of(6), 1u);
+  server->set_network_threads(3);
+  EXPECT_EQ(threads_of(6), 3u);
+  std::vector<std::unique_ptr<Client>> staying;
+  for (std::uint8_t i = 0; i < 3; ++i) {  // one on each
+    staying.push_back(std::make_unique<Client>(port));
+    staying.back()->send({kWait, i});
+  }
+  eventually([&] { return handler.started - handler.finished == 3; });
+  server->set_network_threads(1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  for (std::uint8_t i = 0; i < 3; ++i) handler.gate_of(i).set(true);
+  int closed = 0;
+  for (auto& each : staying) {
+    EXPECT_TRUE(each->receive()) << "requests in flight are answered";
+    each->send({kEcho});
+    if (!each->receive()) ++closed;
+  }
+  EXPECT_EQ(closed, 2);
+  EXPECT_EQ(threads_of(6), 1u);
+  server->set_network_threads(2);
+  EXPECT_EQ(threads_of(6), 2u);
+}
+
+}  // namespace
+}  // namespace broker::net
