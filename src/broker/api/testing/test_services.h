@@ -1,4 +1,4 @@
-// For tests of handlers: real partitions over a log in memory or on disk, a cluster that only hands out producer ids,
+// For tests of handlers: real partitions over a log in memory or on disk, a cluster that does nothing and hands out producer ids,
 // groups over a log in memory, and a way to send one request through the dispatcher and read its answer.
 #pragma once
 
@@ -30,12 +30,13 @@ namespace broker::api::testing {
 class FakeCluster : public controller::Cluster {
  public:
   using Outcomes = std::vector<controller::Outcome>;
-  base::Task<std::vector<controller::TopicCreated>> create_topics(std::vector<controller::NewTopic>, bool) override {
-    co_return std::vector<controller::TopicCreated>();
+  base::Task<std::vector<controller::TopicCreated>> create_topics(std::vector<controller::NewTopic> topics,
+                                                                  bool) override {
+    co_return std::vector<controller::TopicCreated>(topics.size());
   }
-  base::Task<Outcomes> delete_topics(std::vector<std::string>) override { co_return Outcomes(); }
-  base::Task<Outcomes> create_partitions(std::vector<controller::NewPartitions>, bool) override {
-    co_return Outcomes();
+  base::Task<Outcomes> delete_topics(std::vector<std::string> topics) override { co_return Outcomes(topics.size()); }
+  base::Task<Outcomes> create_partitions(std::vector<controller::NewPartitions> topics, bool) override {
+    co_return Outcomes(topics.size());
   }
   base::Task<controller::Outcome> ensure_internal_topic(std::string) override { co_return controller::Outcome(); }
   base::Task<controller::Outcome> auto_create_topic(std::string) override { co_return controller::Outcome(); }
@@ -54,8 +55,10 @@ class FakeCluster : public controller::Cluster {
     co_return protocol::Result<controller::ProducerIdBlock>(block);
   }
   base::Task<std::map<controller::TopicPartition, controller::Outcome>> elect_leaders(
-      std::vector<controller::TopicPartition>, bool) override {
-    co_return std::map<controller::TopicPartition, controller::Outcome>();
+      std::vector<controller::TopicPartition> partitions, bool) override {
+    std::map<controller::TopicPartition, controller::Outcome> answers;
+    for (const auto& each : partitions) answers[each];
+    co_return answers;
   }
   controller::StringMap config_overrides(controller::ConfigEntityType, std::string_view) const override { return {}; }
   std::int64_t broker_epoch() const override { return 1; }
