@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""House rules as a test: which source folder may include which, and how long files and functions may be."""
+"""House rules as a test: which source folder may include which, how long files and functions may be, and that each folder says what
+it is for."""
 import pathlib
 import re
 import sys
@@ -79,8 +80,19 @@ def check_lengths(path, text, complaints):
             start = None
 
 
+def check_readmes(complaints):
+    """Of testdata the folder above tells; __pycache__ may lie about."""
+    for folder in sorted(path for path in [ROOT / "src", *(ROOT / "src").rglob("*")] if path.is_dir()):
+        if "testdata" in folder.parts or folder.name == "__pycache__":
+            continue
+        readme = folder / "README.md"
+        if not readme.is_file() or len(readme.read_text(encoding="utf-8").strip()) < 60:
+            complaints.append(f"{folder.relative_to(ROOT).as_posix()}: it needs a README.md that says what it is for")
+
+
 def main():
     complaints = []
+    check_readmes(complaints)
     sources = [p for p in sorted((ROOT / "src").rglob("*")) if p.suffix in (".h", ".cpp")]
     for path in sources:
         text = path.read_text(encoding="utf-8")
