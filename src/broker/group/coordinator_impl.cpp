@@ -234,18 +234,20 @@ base::Task<void> GroupCoordinator::Impl::finish(GroupPtr group, std::vector<Pend
   }
 }
 
-void GroupCoordinator::Impl::clean_up(Group& group, const std::vector<TopicPartition>& offsets) {
+void GroupCoordinator::Impl::clean_up(Group& group, const ChooseOffsets& choose) {
   std::vector<KeyAndValue> tombstones;
+  std::vector<TopicPartition> removed;
   bool dead = false;
   {
     std::lock_guard lock(group.mutex);
-    for (const TopicPartition& partition : offsets) {
+    for (const TopicPartition& partition : choose(group)) {
       if (group.offsets.find(partition) == nullptr) continue;
       group.offsets.remove(partition);
       OffsetRecord record;
       record.group_id = group.members.id();
       record.partition = partition;
       tombstones.push_back(to_record(record));
+      removed.push_back(partition);
     }
     if (group.is_empty() && group.offsets.empty()) group.members.mark_dead(now());
     dead = group.members.state() == GroupState::dead;
@@ -266,6 +268,9 @@ void GroupCoordinator::Impl::clean_up(Group& group, const std::vector<TopicParti
       if (!written) {
         base::log_warn(kLogger, "Failed to write {} tombstones of group {}: {}", tombstones.size(), group.members.id(),
                        protocol::name_of(written.error()));
+      } else {
+        std::int64_t log_offset = *written - static_cast<std::int64_t>(tombstones.size());
+        for (const TopicPartition& partition : removed) group.offsets.removed_at(partition, log_offset++);
       }
     }
   }
@@ -276,22 +281,13 @@ void GroupCoordinator::Impl::clean_up(Group& group, const std::vector<TopicParti
 }
 
 void GroupCoordinator::Impl::clean_up_expired() {
-  for (const GroupPtr& group : all_groups()) {
-    std::vector<TopicPartition> expired;
-    {
-      std::lock_guard lock(group->mutex);
-      if (group->consumers) {
-        expired = group->offsets.expired(
-            [&](const std::string& topic) { return group->consumers->is_subscribed_to(topic); }, clock_.wall_ms(),
-            limits_.offsets_retention_ms);
-      } else {
-        expired = group->offsets.expired(group->members, clock_.wall_ms(), limits_.offsets_retention_ms);
-      }
-      const bool empty = group->is_empty() && group->offsets.empty();
-      if (expired.empty() && !empty) continue;
-    }
-    clean_up(*group, expired);
-  }
+  const ChooseOffsets expired = [this](const Group& group) {
+    const std::int64_t now_ms = clock_.wall_ms();
+    if (!group.consumers) return group.offsets.expired(group.members, now_ms, limits_.offsets_retention_ms);
+    return group.offsets.expired([&](const std::string& topic) { return group.consumers->is_subscribed_to(topic); }, now_ms,
+                                 limits_.offsets_retention_ms);
+  };
+  for (const GroupPtr& group : all_groups()) clean_up(*group, expired);
 }
 
 }  // namespace broker::group

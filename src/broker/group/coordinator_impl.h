@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -109,8 +110,10 @@ class GroupCoordinator::Impl {
   ErrorCode check_consumer_commit(const Group& group, const CommitRequest& request) const;
   ErrorCode make_classic(Group& group);
 
-  // Deletes these offsets, and the group if it is empty without them: memory first, then tombstones.
-  void clean_up(Group& group, const std::vector<TopicPartition>& offsets);
+  // Deletes the offsets that `choose` names in the group's lock, and the group if it is empty without them: memory first,
+  // then tombstones.
+  using ChooseOffsets = std::function<std::vector<TopicPartition>(const Group&)>;
+  void clean_up(Group& group, const ChooseOffsets& choose);
   void clean_up_expired();
 
   void elected(std::int32_t partition);

@@ -149,13 +149,14 @@ base::Task<std::optional<std::int32_t>> GroupCoordinator::partition_for(std::str
 }
 
 void GroupCoordinator::topics_deleted(const std::set<std::string>& topics) {
+  const Impl::ChooseOffsets gone = [&](const Group& group) { return group.offsets.of_topics(topics); };
   for (const GroupPtr& group : impl_->all_groups()) {
-    std::vector<TopicPartition> gone;
+    bool concerned = false;
     {
       std::lock_guard lock(group->mutex);
-      gone = group->offsets.of_topics(topics);
+      concerned = !gone(*group).empty();
     }
-    if (!gone.empty()) impl_->clean_up(*group, gone);
+    if (concerned) impl_->clean_up(*group, gone);
   }
 }
 
@@ -355,7 +356,7 @@ base::Task<DeleteOffsetsResult> GroupCoordinator::delete_offsets(std::string gro
       if (!subscribed) deletable.push_back(partition);
     }
   }
-  if (!deletable.empty()) impl_->clean_up(*group, deletable);
+  if (!deletable.empty()) impl_->clean_up(*group, [&](const Group&) { return deletable; });
   co_return result;
 }
 
@@ -417,16 +418,14 @@ base::Task<ErrorCode> GroupCoordinator::delete_group(std::string group_id) {
   if (place.error != ErrorCode::none) co_return place.error;
   const GroupPtr group = impl_->find(group_id);
   if (!group) co_return ErrorCode::group_id_not_found;
-  std::vector<TopicPartition> offsets;
   {
     std::lock_guard lock(group->mutex);
     const GroupState state = group->members.state();
     if (state == GroupState::dead) co_return ErrorCode::group_id_not_found;
     if (!group->is_empty()) co_return ErrorCode::non_empty_group;
     group->members.mark_dead(impl_->now());
-    offsets = group->offsets.all();
   }
-  impl_->clean_up(*group, offsets);
+  impl_->clean_up(*group, [](const Group& dead) { return dead.offsets.all(); });
   co_return ErrorCode::none;
 }
 

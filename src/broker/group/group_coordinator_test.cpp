@@ -347,6 +347,21 @@ TEST_F(Coordinator, OwnRetentionCounts) {
   EXPECT_EQ(committed(), -1);
 }
 
+// The expiry takes nothing with it that a transaction is about to commit.
+TEST_F(Coordinator, OffsetsInATransactionDontExpire) {
+  CommitRequest old = commit_request(1);
+  old.commits[0].value.expire_timestamp = clock.wall_ms() + 1000;
+  run(groups->commit_offsets(old));
+  CommitRequest open = commit_request(10);
+  open.producer.emplace().producer_id = 7;
+  run(groups->commit_offsets(open));
+  clock.advance_ms(limits.offsets_retention_check_interval_ms);
+  groups->run_timeouts();
+  EXPECT_EQ(committed(), 1);
+  groups->transaction_ended(7, partition_of_g, true);
+  EXPECT_EQ(committed("t", true), 10);
+}
+
 TEST_F(Coordinator, FiftyMembers) {
   std::vector<Later<JoinResult>> joining;
   for (int i = 0; i < 50; ++i) joining.push_back(start(groups->join(join_request())));

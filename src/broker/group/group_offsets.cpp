@@ -11,13 +11,19 @@ void GroupOffsets::begin(const std::vector<OffsetCommit>& commits) {
 void GroupOffsets::abandon(const std::vector<OffsetCommit>& commits) {
   for (const OffsetCommit& one : commits) {
     auto found = pending_.find(one.partition);
-    if (found != pending_.end() && --found->second == 0) pending_.erase(found);
+    if (found == pending_.end() || --found->second > 0) continue;
+    pending_.erase(found);
+    removed_.erase(one.partition);
   }
 }
 
 void GroupOffsets::commit(const std::vector<OffsetCommit>& commits, std::int64_t first_log_offset) {
+  for (const OffsetCommit& one : commits) {
+    const std::int64_t log_offset = first_log_offset++;
+    const auto removed = removed_.find(one.partition);
+    if (removed == removed_.end() || removed->second < log_offset) replay(one.partition, one.value, log_offset);
+  }
   abandon(commits);
-  for (const OffsetCommit& one : commits) replay(one.partition, one.value, first_log_offset++);
 }
 
 void GroupOffsets::replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset) {
@@ -58,6 +64,10 @@ void GroupOffsets::remove(const TopicPartition& partition) {
   offsets_.erase(partition);
   for (auto& [producer_id, commits] : transactions_) commits.erase(partition);
   std::erase_if(transactions_, [](const auto& transaction) { return transaction.second.empty(); });
+}
+
+void GroupOffsets::removed_at(const TopicPartition& partition, std::int64_t log_offset) {
+  if (pending_.contains(partition)) removed_[partition] = log_offset;
 }
 
 const CommittedOffset* GroupOffsets::find(const TopicPartition& partition) const {
@@ -104,7 +114,7 @@ std::vector<TopicPartition> GroupOffsets::expired(const ClassicGroup& group, std
   std::vector<TopicPartition> partitions;
   if (!standalone && !empty && !consuming) return partitions;
   for (const auto& [partition, entry] : offsets_) {
-    if (pending_.contains(partition)) continue;
+    if (is_unstable(partition)) continue;
     if (!standalone && !empty && group.may_be_subscribed_to(partition.topic)) continue;
     const CommittedOffset& value = entry.value;
     const std::int64_t since = !standalone && empty ? group.current_state_timestamp().value_or(value.commit_timestamp)
@@ -122,7 +132,7 @@ std::vector<TopicPartition> GroupOffsets::expired(const std::function<bool(const
   for (const auto& [partition, entry] : offsets_) {
     const CommittedOffset& value = entry.value;
     const std::int64_t end = value.expire_timestamp.value_or(value.commit_timestamp + retention_ms);
-    if (now_wall_ms < end || pending_.contains(partition) || is_subscribed_to(partition.topic)) continue;
+    if (now_wall_ms < end || is_unstable(partition) || is_subscribed_to(partition.topic)) continue;
     partitions.push_back(partition);
   }
   return partitions;

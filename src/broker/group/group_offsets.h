@@ -38,6 +38,8 @@ class GroupOffsets {
                              std::int64_t first_log_offset);
 
   void remove(const TopicPartition& partition);
+  // Its tombstone is at this place of the log: a commit that came before it and is still on its way is gone, too.
+  void removed_at(const TopicPartition& partition, std::int64_t log_offset);
 
   const CommittedOffset* find(const TopicPartition& partition) const;
   bool is_unstable(const TopicPartition& partition) const;  // a commit or a transaction is on its way
@@ -46,7 +48,8 @@ class GroupOffsets {
   std::vector<TopicPartition> of_topics(const std::set<std::string>& topics) const;
   bool empty() const { return offsets_.empty() && pending_.empty() && transactions_.empty(); }
 
-  // Kafka's rules: since the group became empty, or since the commit if it isn't used by members of this topic.
+  // Kafka's rules: since the group became empty, or since the commit if it isn't used by members of this topic. Never while a
+  // commit is on its way, and, as from Kafka 4.0 on, while one waits for the end of its transaction: it would go with the rest.
   std::vector<TopicPartition> expired(const ClassicGroup& group, std::int64_t now_wall_ms,
                                       std::int64_t retention_ms) const;
   // Of a group of the newer protocol: since the commit, if no member subscribes to the topic.
@@ -60,6 +63,7 @@ class GroupOffsets {
   };
   std::map<TopicPartition, Entry> offsets_;
   std::map<TopicPartition, int> pending_;
+  std::map<TopicPartition, std::int64_t> removed_;  // of the pending ones
   std::map<std::int64_t, std::map<TopicPartition, Entry>> transactions_;  // by producer id
 };
 

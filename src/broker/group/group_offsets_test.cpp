@@ -1,0 +1,57 @@
+#include "broker/group/group_offsets.h"
+
+#include <gtest/gtest.h>
+
+namespace broker::group {
+namespace {
+
+const TopicPartition kPartition{"t", 0};
+
+std::vector<OffsetCommit> commit_of(std::int64_t offset) {
+  OffsetCommit commit;
+  commit.partition = kPartition;
+  commit.value.offset = offset;
+  return {commit};
+}
+
+// As somebody who reads the log would see it: a tombstone counts for what stands before it, and for nothing behind it.
+TEST(GroupOffsets, ATombstoneOvertakesACommitOnItsWay) {
+  GroupOffsets offsets;
+  offsets.replay(kPartition, commit_of(1)[0].value, 10);
+  offsets.begin(commit_of(2));
+  offsets.remove(kPartition);
+  offsets.removed_at(kPartition, 12);
+  offsets.begin(commit_of(3));
+  offsets.commit(commit_of(2), 11);
+  EXPECT_EQ(offsets.find(kPartition), nullptr);
+  EXPECT_TRUE(offsets.is_unstable(kPartition));
+  offsets.commit(commit_of(3), 13);
+  ASSERT_NE(offsets.find(kPartition), nullptr);
+  EXPECT_EQ(offsets.find(kPartition)->offset, 3);
+  EXPECT_FALSE(offsets.is_unstable(kPartition));
+}
+
+TEST(GroupOffsets, ATombstoneIsForgottenWithTheLastCommitBeforeIt) {
+  GroupOffsets offsets;
+  offsets.removed_at(kPartition, 12);
+  offsets.begin(commit_of(2));
+  offsets.commit(commit_of(2), 11);
+  EXPECT_NE(offsets.find(kPartition), nullptr) << "nothing was on its way";
+}
+
+TEST(GroupOffsets, NothingExpiresThatIsOnItsWayOrInATransaction) {
+  GroupOffsets offsets;
+  const auto nobody = [](const std::string&) { return false; };
+  offsets.replay(kPartition, commit_of(1)[0].value, 10);
+  EXPECT_EQ(offsets.expired(nobody, 1'000'000, 10).size(), 1U);
+  offsets.begin(commit_of(2));
+  EXPECT_TRUE(offsets.expired(nobody, 1'000'000, 10).empty());
+  offsets.abandon(commit_of(2));
+  offsets.replay_transactional(7, kPartition, commit_of(3)[0].value, 11);
+  EXPECT_TRUE(offsets.expired(nobody, 1'000'000, 10).empty());
+  offsets.end_transaction(7, false);
+  EXPECT_EQ(offsets.expired(nobody, 1'000'000, 10).size(), 1U);
+}
+
+}  // namespace
+}  // namespace broker::group
