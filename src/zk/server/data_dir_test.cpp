@@ -200,6 +200,26 @@ TEST_F(SampleDataDir, CompressedSnapshotsHoldTheSame) {
   }
 }
 
+// A length alone must not make the reader unpack gigabytes.
+TEST_F(SampleDataDir, ACompressedSnapshotIsNotABomb) {
+  load();
+  base::Bytes bytes = encode_snapshot_head(state_.sessions(), state_.tree().acls().lists());
+  base::append_big_endian(bytes, std::int32_t{0x7fffffff});  // of a path
+  bytes.resize(bytes.size() + 1'000'000);
+  for (base::Codec codec : {base::Codec::gzip, base::Codec::snappy}) {
+    const std::string name = file(snapshot_name(0x100, codec));
+    files_.open(name, base::OpenMode::create)->write_at(0, base::compress(codec, bytes));
+    tree::State again;
+    try {
+      read_snapshot(files_, name, again);
+      ADD_FAILURE() << "it was read";
+    } catch (const DataDirError& error) {
+      EXPECT_NE(std::string(error.what()).find("too large for a compressed file"), std::string::npos) << error.what();
+    }
+    files_.remove(name);
+  }
+}
+
 TEST_F(SampleDataDir, TheSectionOf39CanBeLeftOut) {
   load();
   SnapshotOptions options;

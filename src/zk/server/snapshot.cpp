@@ -14,8 +14,11 @@ namespace zk::server {
 
 namespace {
 
-constexpr std::size_t kBufferBytes = 1024 * 1024;
+constexpr std::size_t kBufferBytesMin = 4096, kBufferBytes = 1024 * 1024;
+constexpr std::uint64_t kLikelyRatio = 8;  // of what is unpacked to what is packed
 constexpr std::size_t kStatBytes = 60;
+// Of a znode in a compressed file: what it unpacks to is bounded by nothing else. Far above any jute.maxbuffer in use.
+constexpr std::size_t kPackedRecordBytesMax = 256 * 1024 * 1024;
 constexpr const char* kPrefix = "snapshot.";
 constexpr const char* kTemporaryName = "unfinished-snapshot.tmp";
 constexpr const char* kAdvice = "An older snapshot is tried if there is one";
@@ -96,17 +99,24 @@ class Stream {
   bool fill(std::size_t bytes) {
     if (buffer_.size() - cursor_ >= bytes) return true;
     if (file_ && size_ - position_ < bytes) return false;
+    if (!file_ && bytes > kPackedRecordBytesMax) fail("a record is too large for a compressed file");
     sum();
     buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(cursor_));
     cursor_ = summed_ = 0;
     while (buffer_.size() < bytes) {
       std::size_t have = buffer_.size();
-      buffer_.resize(have + kBufferBytes);
+      buffer_.resize(have + step_of(have));
       std::size_t got = read(position_ + have, base::MutableByteView(buffer_).subspan(have));
       buffer_.resize(have + got);
       if (got == 0) return false;
     }
     return true;
+  }
+
+  // No more than there can be: many a file is small.
+  std::size_t step_of(std::size_t have) const {
+    const std::uint64_t left = file_ ? size_ - position_ - have : packed_.size() * kLikelyRatio;
+    return static_cast<std::size_t>(std::clamp<std::uint64_t>(left, kBufferBytesMin, kBufferBytes));
   }
 
   std::size_t read(std::uint64_t position, base::MutableByteView into) {

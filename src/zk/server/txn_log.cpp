@@ -96,7 +96,7 @@ std::optional<tree::Txn> TxnLogReader::next() {
 
 std::nullopt_t TxnLogReader::refuse_damage() {
   std::uint64_t end = file_size_;
-  base::Bytes part(kReadBytes);
+  base::Bytes part(static_cast<std::size_t>(std::min<std::uint64_t>(end - position_, kReadBytes)));
   while (end > position_) {
     auto size = static_cast<std::size_t>(std::min<std::uint64_t>(end - position_, part.size()));
     file_->read_at(end - size, base::MutableByteView(part).first(size));
