@@ -17,11 +17,21 @@ LONG = os.environ.get("MILENA_LONG") == "1"
 SEEDS = [int(seed) for seed in os.environ.get("MILENA_ORACLE_SEEDS", "1,2,3,4").split(",")]
 OPERATIONS = int(os.environ.get("MILENA_ORACLE_OPERATIONS", "2500"))  # for each seed
 SETTLE_EVERY = 40  # steps
+SANITIZED_SHARE = 0.4  # of the operations, under a sanitizer
 SHRINK_S = 120  # a failure is reported after this, small or not
 SETTINGS = {
     "extendedTypesEnabled": "true", "snapCount": 700, "maxSessionTimeout": 600000, "preAllocSize": 256,
     "znode.container.checkIntervalMs": 3600000, "DigestAuthenticationProvider.superDigest": stream.digest(b"super:secret"),
 }
+
+
+def share(context, operations):
+    return operations if context.scale == 1.0 else int(operations * SANITIZED_SHARE)
+
+
+def expect_no_complaints(context):
+    complaints = broker_complaints(context)
+    expect(not complaints, "\n".join(complaints))
 
 
 class Pair:
@@ -138,12 +148,11 @@ def test_random_streams(context):
     if LONG:
         seeds = range(1, 41)
     for seed in seeds:
-        pair = run_seed(context, seed, int(OPERATIONS * context.scale) * (4 if LONG else 1))
+        pair = run_seed(context, seed, share(context, OPERATIONS) * (4 if LONG else 1))
         replies += pair.lockstep.replies
         events += pair.lockstep.events
         pair.stop()
-    complaints = broker_complaints(context)
-    expect(not complaints, "\n".join(complaints))
+    expect_no_complaints(context)
     return f"{len(seeds)} seeds, {replies} replies and {events} events equal"
 
 
@@ -160,9 +169,10 @@ def swapped(pair):
 
 
 @only("milena")
+@sanitizer_workload
 def test_directories_both_ways(context):
     """Times and all: what one server had, the other serves; sessions go on; and the same again on the way back."""
-    pair = run_seed(context, 21, int(1200 * context.scale))
+    pair = run_seed(context, 21, share(context, 1200))
     nodes = 0
     for turn in range(2):
         before = [oracle.walk(side) for side in pair.lockstep.sides]
@@ -174,12 +184,13 @@ def test_directories_both_ways(context):
                 oracle.compare_trees(expected, oracle.walk(side), f"{side.name} on the other's directory, turn {turn}")
         except oracle.Difference as difference:
             raise Failure(str(difference)) from difference
-        failure = play(after.lockstep, stream.steps(2100 + turn, int(300 * context.scale)))
+        failure = play(after.lockstep, stream.steps(2100 + turn, share(context, 300)))
         if failure:
             raise Failure(f"turn {turn}, step {failure[0]}: {failure[1]}")
         nodes += sum(map(len, before))
         pair = after
     pair.stop()
+    expect_no_complaints(context)
     return f"{nodes} nodes the same on the other's server"
 
 

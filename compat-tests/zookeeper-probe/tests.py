@@ -94,3 +94,65 @@ def test_clients_of_both_protocols(context):
         server.stop()
     expect_equal(answers[1], answers[0], "answers")
     return f"{len(answers[0])} answers"
+
+
+@only("milena")
+def test_handshakes(context):
+    """With and without the byte of clients that would read from a server without a quorum, new and old clients."""
+    answers = []
+    for kind in ("zookeeper", "milena"):
+        server = context.new_coordinator(kind)
+        answers.append([])
+        for last_bytes in (b"", b"\0", b"\1"):
+            client = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            body = struct.pack(">iqiqi", 0, 0, 7000, 0, 16) + bytes(16) + last_bytes
+            client.sendall(struct.pack(">i", len(body)) + body)
+            answer = read_frame(client)
+            answers[-1].append((answer[:8], len(answer), answer[36:], ask(client, 1, 3, text("/zookeeper") + b"\0")[0][2]))
+            answers[-1].append(ask(client, 2, 1, text("/" + last_bytes.hex()) + text("x") + struct.pack(">ii", 1, 31) + text("world") +
+                                   text("anyone") + struct.pack(">i", 0))[0][2])
+        answers[-1].append(server.command(b"isro"))
+        server.stop()
+    expect_equal(answers[1], answers[0], "answers")
+
+
+@only("milena")
+def test_the_word_hash(context):
+    """Digests of the same transactions, at most a thousand of them; the digests are of trees whose times differ."""
+    found = []
+    for kind in ("zookeeper", "milena"):
+        server = context.new_coordinator(kind)
+        client = session("127.0.0.1", server.port)
+        create = text("/n-") + text("x") + struct.pack(">ii", 1, 31) + text("world") + text("anyone") + struct.pack(">i", 2)
+        client.sendall(b"".join(request(number, 1, create) for number in range(700)))
+        for _ in range(700):
+            read_frame(client)
+        found.append(re.sub(r": -?\d+$", ": N", server.command(b"hash"), flags=re.M))
+        server.stop()
+    expect_equal(found[1], found[0], "zxids")
+    expect_equal(len(found[0].split()), 2 * 5, "lines of two words")
+
+
+@only("milena")
+def test_connections_in_all_are_bounded(context):
+    """maxCnxns: one more is closed unheard, and the log says which bound it was."""
+    for kind in ("zookeeper", "milena"):
+        server = context.new_coordinator(kind, settings={"maxCnxns": 3, "maxClientCnxns": 50})
+        clients = []
+        while len(clients) < 3:  # a word's connection may take a moment to go
+            try:
+                client = session("127.0.0.1", server.port)
+                ask(client, 1, 3, text("/") + b"\0")
+                clients.append(client)
+            except (OSError, struct.error):
+                continue
+        try:
+            refused = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            refused.sendall(connect_request(30_000))
+            expect_equal(read_frame(refused), b"", f"one too many for {kind}")
+        except ConnectionError:
+            pass
+        expect_equal(ask(clients[0], 2, 3, text("/") + b"\0")[0][2], 0, "others go on")
+        if kind == "milena":
+            expect("Too many connections: 3, from 127.0.0.1 - maxCnxns is 3" in server.child.text(), server.child.text())
+        server.stop()

@@ -20,13 +20,14 @@ using testing::ScriptedServer;
 
 class Client {
  public:
-  explicit Client(std::uint16_t port, std::string chroot = "", std::int32_t timeout_ms = 10000)
+  explicit Client(std::uint16_t port, std::string chroot = "", std::int32_t timeout_ms = 10000,
+                  std::int32_t reconnect_pause_ms = 1)
       : guard_(boost::asio::make_work_guard(loop_)), thread_([this] { loop_.run(); }) {
     SessionOptions options;
     options.connect.servers.push_back(Server{"127.0.0.1", port});
     options.connect.chroot = std::move(chroot);
     options.session_timeout_ms = timeout_ms;
-    options.reconnect_pause_ms = 1;
+    options.reconnect_pause_ms = reconnect_pause_ms;
     SessionEvents events;
     events.watch = [this](const WatchEvent& event) { note(std::to_string(static_cast<int>(event.type)) + event.path); };
     events.state = [this](SessionState state) {
@@ -226,6 +227,24 @@ TEST(Session, PingsWhenIdleAndLeavesASilentServer) {
   server.send("00000000 0000012c 0000000000000005 00000010 01010101010101010101010101010101 00");
   EXPECT_EQ(server.receive(), plain("fffffffe0000000b"));
   EXPECT_NE(server.attach().find("0000000000000005"), std::string::npos);
+}
+
+// So that not all clients of a server that comes back are there at once.
+TEST(Session, ReconnectsAfterPausesThatDiffer) {
+  constexpr int kTries = 12;
+  constexpr std::chrono::milliseconds kPause(200), kSpread(20);  // all of twelve so close together: once in 10^10 runs
+  ScriptedServer server;
+  Client client(server.port(), "", 10000, kPause.count());
+  server.attach();
+  std::vector<std::chrono::steady_clock::duration> pauses;
+  for (int i = 0; i < kTries; ++i) {
+    server.drop();
+    const auto dropped = std::chrono::steady_clock::now();
+    server.attach();
+    pauses.push_back(std::chrono::steady_clock::now() - dropped);
+  }
+  const auto [least, most] = std::minmax_element(pauses.begin(), pauses.end());
+  EXPECT_GT(*most - *least, kSpread);
 }
 
 TEST(Session, CloseEndsTheSession) {

@@ -1,9 +1,11 @@
 // A server whose file system fails at every n-th call, then loses power: what was answered is there afterwards, what
-// wasn't is there as a whole or not at all, and the owner is told.
+// wasn't is there as a whole or not at all, and the owner is told. With one client, whose calls are the same each time, and
+// with several at once, whose writes share syncs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
+#include <thread>
 
 #include "base/faulty_file_system.h"
 #include "base/memory_file_system.h"
@@ -31,6 +33,7 @@ struct Case {
   bool persistent;
   bool half_written;
   UnsyncedBytes unsynced;
+  std::size_t writers = 1;
 };
 
 class FaultsTest : public ::testing::TestWithParam<Case> {
@@ -58,18 +61,18 @@ class FaultsTest : public ::testing::TestWithParam<Case> {
     return writer.take();
   }
   // Writes until all is answered or the server ends the connection: a few at a time, so that they share syncs.
-  static Written write_on(std::uint16_t port) {
+  static Written write_on(std::uint16_t port, std::size_t writer) {
     constexpr int kRounds = 8, kInFlight = 5;
     Written written;
-    RawClient client(port);
     try {
+      RawClient client(port);  // which may come too late
       if (!client.connect()) {
         written.refused = true;
         return written;
       }
       for (int round = 0; round < kRounds; ++round) {
         for (int i = 0; i < kInFlight; ++i) {
-          written.sent.push_back("/n" + std::to_string(round) + "-" + std::to_string(i));
+          written.sent.push_back("/w" + std::to_string(writer) + "-" + std::to_string(round) + "-" + std::to_string(i));
           client.send_frame(multi(i, written.sent.back()));
         }
         for (int i = 0; i < kInFlight; ++i) {
@@ -83,10 +86,16 @@ class FaultsTest : public ::testing::TestWithParam<Case> {
     }
     return written;
   }
-  // What is there after a start on the directory as it is now.
-  static void check(base::FileSystem& files, const Written& written) {
-    tree::State state;
-    DataDir(files, "/data", "/data").load(state, LoadOptions{});
+  static std::vector<Written> write_all(std::uint16_t port, std::size_t writers) {
+    std::vector<Written> written(writers);
+    std::vector<std::thread> threads;
+    for (std::size_t i = 1; i < writers; ++i) threads.emplace_back([&, i] { written[i] = write_on(port, i); });
+    written[0] = write_on(port, 0);
+    for (std::thread& thread : threads) thread.join();
+    return written;
+  }
+  // What one of them wrote, in what is there after a start.
+  static void check(const tree::State& state, const Written& written) {
     std::size_t done = 0;
     for (const std::string& path : written.sent) {
       const tree::Znode* node = state.tree().find(path);
@@ -111,7 +120,7 @@ TEST_P(FaultsTest, AtEveryCall) {
     SCOPED_TRACE("call " + std::to_string(call));
     base::MemoryFileSystem memory;
     base::FaultyFileSystem files(memory);
-    Written written;
+    std::vector<Written> written;
     {
       Server server(config(), files);
       std::promise<std::string> failure;
@@ -124,18 +133,21 @@ TEST_P(FaultsTest, AtEveryCall) {
       fault.half_written = param.half_written;
       fault.changes_only = true;
       files.set_fault(fault);
-      written = write_on(server.port());
+      written = write_all(server.port(), param.writers);
+      const bool refused = std::any_of(written.begin(), written.end(), [](const Written& one) { return one.refused; });
       // Either all is well, or the owner is told and nothing more is answered.
-      if (written.refused) {
+      if (refused) {
         EXPECT_NE(failure.get_future().get().find("cannot be written"), std::string::npos);
         EXPECT_THROW(RawClient(server.port()).connect(), std::runtime_error);  // the port is closed
       }
       server.stop();
       met = files.fault_met();
-      EXPECT_TRUE(met || !written.refused);
+      EXPECT_TRUE(met || !refused);
     }
     memory.lose_power(param.unsynced);
-    check(memory, written);
+    tree::State state;
+    DataDir(memory, "/data", "/data").load(state, LoadOptions{});
+    for (const Written& one : written) check(state, one);
     if (::testing::Test::HasFailure()) return;
     // And it goes on from there.
     Server again(config(), memory);
@@ -144,8 +156,8 @@ TEST_P(FaultsTest, AtEveryCall) {
     ASSERT_TRUE(client.connect().has_value());
     Reply reply = client.create("/after");
     EXPECT_EQ(reply.error, 0);
-    if (!written.answered.empty()) {
-      EXPECT_GT(reply.zxid, written.answered.back().second);
+    for (const Written& one : written) {
+      EXPECT_TRUE(one.answered.empty() || reply.zxid > one.answered.back().second);
     }
     again.stop();
   }
@@ -155,7 +167,9 @@ INSTANTIATE_TEST_SUITE_P(Faults, FaultsTest,
                          ::testing::Values(Case{EIO, false, false, UnsyncedBytes::lost},
                                            Case{EIO, true, false, UnsyncedBytes::zeroed},
                                            Case{ENOSPC, false, true, UnsyncedBytes::torn},
-                                           Case{ENOSPC, true, true, UnsyncedBytes::kept}));
+                                           Case{ENOSPC, true, true, UnsyncedBytes::kept},
+                                           Case{EIO, true, false, UnsyncedBytes::torn, 4},
+                                           Case{ENOSPC, false, true, UnsyncedBytes::lost, 4}));
 
 }  // namespace
 }  // namespace zk::server

@@ -1,6 +1,7 @@
 // A whole server over real sockets: handshake, order, sessions over restarts, bounds, words, failures.
 #include "zk/server/server.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 #include "base/faulty_file_system.h"
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
+#include "zk/server/coordinator.h"
 #include "zk/server/data_dir_error.h"
 #include "zk/server/password.h"
 #include "zk/server/testing/server_fixture.h"
@@ -271,6 +273,27 @@ TEST_F(ServerTest, FourLetterWords) {
   restart();
   EXPECT_EQ(ask("ruok"), "imok");
   EXPECT_THAT(ask("mntr"), HasSubstr("zk_server_state\tstandalone\n"));
+}
+
+// The digests after every 128th transaction, as numbers with a sign.
+TEST_F(ServerTest, TheWordHashTellsTheTreesDigests) {
+  start();
+  std::map<std::int64_t, std::uint64_t> digests;
+  auto made = client();
+  while (digests.size() < 3) {
+    const std::int64_t zxid = made->create("/n-", 2).zxid;
+    if (zxid % 128 != 0) continue;
+    std::promise<std::uint64_t> digest;
+    server_->run([&](Coordinator& coordinator) { digest.set_value(coordinator.state().tree().digest()); });
+    digests[zxid] = digest.get_future().get();
+  }
+  std::string expected;
+  for (const auto& [zxid, digest] : digests) {
+    expected += fmt::format("{:x}: {}\n", zxid, static_cast<std::int64_t>(digest));
+  }
+  RawClient asker(server_->port());
+  asker.send_bytes(base::as_bytes("hash"));
+  EXPECT_EQ(asker.read_all(), expected);
 }
 
 TEST_F(ServerTest, AnUnknownOperationIsAnsweredAndEndsTheConnection) {

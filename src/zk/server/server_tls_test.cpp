@@ -4,12 +4,14 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include "base/testing/temp_dir.h"
 #include "base/tls/engine.h"
 #include "base/tls/testing/certificates.h"
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
+#include "zk/server/coordinator.h"
 #include "zk/server/server.h"
 #include "zk/server/testing/test_socket.h"
 #include "zk/tree/types.h"
@@ -120,6 +122,11 @@ class ServerTls : public ::testing::Test {
     if (!name.empty()) options.key_store.path = directory_ / (name + ".pem");
     options.trust_store.path = directory_ / "trust.pem";
     return std::make_shared<Context>(Context::Role::client, options);
+  }
+  std::uint64_t handshakes() {
+    std::promise<std::uint64_t> count;
+    server_->run([&](Coordinator& coordinator) { count.set_value(coordinator.stats().tls_handshakes); });
+    return count.get_future().get();
   }
   bool is_served(const std::string& name) { return Client(server_->secure_port(), as(name)).attach(); }
 
@@ -281,6 +288,7 @@ TEST_F(ServerTls, HandshakesCountAsConnections) {
     Client fourth(server_->secure_port());
     EXPECT_EQ(fourth.read_all(), "");  // the others are there, or it would wait for ever
     EXPECT_FALSE(Client(server_->port()).attach());
+    EXPECT_EQ(handshakes(), 3U);
   }
   while (!is_served("client")) {  // the server hears a little later that they have gone
   }

@@ -68,6 +68,24 @@ TEST_F(Throttle, RequestsWaitInTheOrderOfTheirArrivalWhileSoManyAreUnderWay) {
   EXPECT_EQ(metrics().request_throttle_wait_count, 2U);
 }
 
+// globalOutstandingLimit alone: whoever has a request in the pipeline sends no more into it until others are done.
+TEST_F(Throttle, TheGlobalLimitStopsReadingFromThoseWhoWait) {
+  configure("globalOutstandingLimit=2\n");
+  TestPeer& first = connect();
+  TestPeer& second = connect();
+  TestPeer& idle = connect();
+  create(first, 1, "/a");
+  EXPECT_TRUE(coordinator_->accepts(first));
+  create(second, 2, "/b");
+  EXPECT_FALSE(coordinator_->accepts(first));
+  EXPECT_FALSE(coordinator_->accepts(second));
+  EXPECT_TRUE(coordinator_->accepts(idle));  // it waits for nothing yet, as in ZooKeeper
+  sync_once();
+  EXPECT_TRUE(coordinator_->accepts(first));
+  EXPECT_TRUE(coordinator_->accepts(second));
+  EXPECT_THAT(xids_of(first), ElementsAre(1));
+}
+
 TEST_F(Throttle, WithoutTheKeyNothingWaits) {
   configure("");
   TestPeer& peer = connect();
