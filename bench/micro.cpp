@@ -1,6 +1,7 @@
 // Micro-benchmarks: decoding and encoding, the log's append and read, checksums. Run build/release/bench/milena_bench.
 #include <benchmark/benchmark.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -21,6 +22,9 @@
 #include "protocol/record_batch_builder.h"
 
 namespace {
+
+// With MILENA_BENCH_BRIEF in the environment a hundredth, for a test that all of them run.
+std::int64_t usual(std::int64_t amount) { return std::getenv("MILENA_BENCH_BRIEF") != nullptr ? amount / 100 : amount; }
 
 base::Bytes batch_of(std::int64_t records, std::size_t size, base::Codec codec) {
   protocol::RecordBatchBuilder builder;
@@ -121,16 +125,17 @@ void append(benchmark::State& state, base::Codec codec) {
   }
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * batch.size()));
 }
-BENCHMARK_CAPTURE(append, none, base::Codec::none)->Args({1, 100})->Args({60, 1024})->Iterations(5000);
-BENCHMARK_CAPTURE(append, lz4, base::Codec::lz4)->Args({60, 1024})->Iterations(5000);
+BENCHMARK_CAPTURE(append, none, base::Codec::none)->Args({1, 100})->Args({60, 1024})->Iterations(usual(5000));
+BENCHMARK_CAPTURE(append, lz4, base::Codec::lz4)->Args({60, 1024})->Iterations(usual(5000));
 
 void read(benchmark::State& state) {
   OneLog one;
   base::Bytes batch = batch_of(60, 1024, base::Codec::none);
-  for (int i = 0; i < 2000; ++i) one.append(batch);
+  const std::int64_t batches = usual(2000);
+  for (std::int64_t i = 0; i < batches; ++i) one.append(batch);
   std::mt19937 random(7);
   for (auto _ : state) {
-    const std::int64_t offset = static_cast<std::int64_t>(random() % 120'000);
+    const std::int64_t offset = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(60 * batches));
     auto result = one.log().read(offset, 1 << 20, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
     if (!result || result->records.size == 0) state.SkipWithError("nothing read");
     benchmark::DoNotOptimize(result);
@@ -188,8 +193,8 @@ void compaction(benchmark::State& state, base::Codec codec) {
     state.ResumeTiming();
   }
 }
-BENCHMARK_CAPTURE(compaction, none, base::Codec::none)->ArgsProduct({{4000}, {1024, 100}})->Iterations(1)->UseRealTime();
-BENCHMARK_CAPTURE(compaction, lz4, base::Codec::lz4)->ArgsProduct({{4000}, {1024, 100}})->Iterations(1)->UseRealTime();
+BENCHMARK_CAPTURE(compaction, none, base::Codec::none)->ArgsProduct({{usual(4000)}, {1024, 100}})->Iterations(1)->UseRealTime();
+BENCHMARK_CAPTURE(compaction, lz4, base::Codec::lz4)->ArgsProduct({{usual(4000)}, {1024, 100}})->Iterations(1)->UseRealTime();
 
 }  // namespace
 
