@@ -96,21 +96,23 @@ void EventLoop::drop_connections() {
 }
 
 void EventLoop::shed() {
-  boost::asio::post(context_, [this] { shed_one(); });
+  boost::asio::post(context_, [this] {
+    if (shed_one(false)) shed();  // one at a time, so that the other loops do their part
+  });
 }
 
-// One at a time, so that the other loops do their part.
-void EventLoop::shed_one() {
+bool EventLoop::shed_one(bool also_busy) {
   std::shared_ptr<Connection> quietest;
-  const auto busyness = [](const Connection& one) { return std::pair(!one.idle(), one.still_since_ms); };
+  const auto rank = [](const Connection& one) { return std::pair(!one.idle(), one.still_since_ms); };
   for (auto& [key, entry] : connections_) {
-    if (!quietest || busyness(*entry.connection) < busyness(*quietest)) quietest = entry.connection;
+    if (!also_busy && !entry.connection->idle()) continue;
+    if (!quietest || rank(*entry.connection) < rank(*quietest)) quietest = entry.connection;
   }
-  if (!quietest || !limits_.claim_excess(quietest->info().listener)) return;
+  if (!quietest || !limits_.claim_excess(quietest->info().listener)) return false;
   base::log_debug("kafka.network.Processor", "Closing the connection from {}: there are more than max.connections",
                   quietest->info().peer);
   quietest->close();
-  shed();
+  return true;
 }
 
 void EventLoop::stop_and_join() {
@@ -160,6 +162,7 @@ void EventLoop::sweep() {
     base::log_debug("kafka.network.Processor", "Closing the idle connection from {}", each->info().peer);
     each->close();
   }
+  shed_one(true);
 }
 
 }  // namespace broker::net

@@ -34,7 +34,8 @@ class EventLoop {
   void finish(std::function<void()> done);
   // From any thread: closes those that are there as soon as their requests in flight are answered.
   void drop_connections();
-  // From any thread: while there are more connections than the limits allow, closes those that have been quiet longest.
+  // From any thread: while there are more connections than the limits allow, closes idle ones, those first that have been
+  // quiet longest. If none is idle any more, the sweep closes others, one at a time.
   void shed();
   // Closes what is left and ends the thread.
   void stop_and_join();
@@ -49,7 +50,7 @@ class EventLoop {
   void on_loop_add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
                    std::function<void()> removed);
   void remove(Connection& connection);
-  void shed_one();
+  bool shed_one(bool also_busy);
   void schedule_sweep();
   void sweep();
 

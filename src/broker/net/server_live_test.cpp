@@ -56,13 +56,25 @@ TEST_F(LoweredLimit, ClosesWhatIsTooMuchOnAllLoops) {
 }
 
 TEST_F(LoweredLimit, ClosesThoseThatAreIdleFirst) {
-  start(1);
-  connect(5);
-  clients[2]->send({kWait});
-  eventually([&] { return handler.started == 6; });
-  lower_to(1);
-  handler.gate_of(0).set(true);
+  start(3);
+  connect(9);
+  for (std::size_t i : {2u, 7u}) clients[i]->send({kWait, static_cast<std::uint8_t>(i)});
+  eventually([&] { return handler.started == 11; });
+  lower_to(2);
+  handler.gate_of(2).set(true);
   EXPECT_TRUE(clients[2]->receive());
+  lower_to(1);
+  handler.gate_of(7).set(true);
+  EXPECT_TRUE(clients[7]->receive());
+}
+
+TEST_F(LoweredLimit, ClosesBusyOnesIfNoOtherIsLeft) {
+  start(2);
+  connect(2);
+  for (std::size_t i : {0u, 1u}) clients[i]->send({kWait, static_cast<std::uint8_t>(i)});
+  eventually([&] { return handler.started == 4; });
+  lower_to(1);
+  for (std::uint8_t i = 0; i < 2; ++i) handler.gate_of(i).set(true);
 }
 
 TEST_F(ServerTest, ConnectionsComeNoFasterThanAllowed) {
