@@ -4,6 +4,8 @@ import random
 import resource
 import socket
 import struct
+import threading
+import time
 
 from harness import wire
 from harness.context import expect, expect_equal
@@ -284,6 +286,96 @@ def test_connections_of_one_address_are_limited(context):
     for connection in held:
         connection.socket.close()
     broker.kill()
+
+
+def served(connection, seconds=1):
+    """Whether ApiVersions is answered."""
+    connection.send(frame(wire.api_versions_v0()))
+    try:
+        return not connection.silent(seconds)
+    except wire.Closed:
+        return False
+
+
+def test_connections_are_limited_in_all(context):
+    """The next one waits until one has gone, or until the limit is raised; when it is lowered, the excess goes."""
+    broker = context.new_broker({"max.connections": 3})
+    own = 1 if context.target == "kafka" else 0  # Kafka's controller holds a connection to its own broker
+    held = [Wire(broker) for _ in range(3 - own)]
+    for connection in held:
+        connection.ask(wire.api_versions_v0())
+    waiting = Wire(broker)
+    expect(not served(waiting), "one more is served")
+    held.pop().socket.close()
+    waiting.socket.settimeout(30)
+    expect_equal(error_of(waiting.read()), 0, "ApiVersions, once there is room")
+    held.append(waiting)
+
+    def set_limit(value):
+        expect_equal(wire.alter_config_error(held[0].ask(wire.alter_config(wire.BROKER_RESOURCE, "", "max.connections", value))), 0)
+
+    late = Wire(broker)
+    expect(not served(late), "one more is served")
+    set_limit("5")
+    late.socket.settimeout(30)
+    expect_equal(error_of(late.read()), 0, "ApiVersions, once the limit is raised")
+    held += [late, Wire(broker)]
+    held[-1].ask(wire.api_versions_v0())
+    set_limit("2")
+
+    def open_ones():
+        return sum(connection.silent(0.05) for connection in held)
+    wait_until("the end of those that are too many", lambda: open_ones() in (2 - own, 2))  # or the controller's has gone
+    for connection in held:
+        connection.socket.close()
+    broker.stop()
+
+
+def test_requests_in_memory_are_limited(context):
+    """Large requests of others that don't come to their end take all memory; once they are gone, the next is served."""
+    limit = 1 << 20
+    broker = context.new_broker({"queued.max.request.bytes": limit, "socket.request.max.bytes": limit})
+    request = frame(header(wire.API_VERSIONS, 0) + b"\0" * 900_000)
+    stuck = [Wire(broker), Wire(broker)]
+    for connection in stuck:
+        connection.send(request[:100_000])
+    time.sleep(0.2)
+    with Wire(broker) as third:
+        third.socket.settimeout(30)
+        sender = threading.Thread(target=third.send, args=(request,))
+        sender.start()
+        with Wire(broker, guard_s=0.5) as small:  # Kafka reads nothing more at all, Milena no large requests
+            expect(context.target == "kafka" or error_of(small.ask(wire.api_versions_v0())) == 0, "small ones are served")
+        time.sleep(1)
+        expect(sender.is_alive() or third.silent(0.1), "served without memory")
+        for connection in stuck:
+            connection.socket.close()
+        sender.join()
+        third.socket.settimeout(30)
+        expect_equal(error_of(third.read()), 0, "served once there is room")
+    broker.stop()
+
+
+def test_connections_come_no_faster_than_allowed(context):
+    """max.connection.creation.rate, a mean over ten seconds: a burst of 50, then five in a second; set while it runs."""
+    broker = context.new_broker()
+    with Wire(broker) as admin:
+        answer = admin.ask(wire.alter_config(wire.BROKER_RESOURCE, "", "max.connection.creation.rate", "5"))
+        expect_equal(wire.alter_config_error(answer), 0)
+        time.sleep(0.5)  # until the change is heard of
+
+        def seconds_for(count):
+            begin = time.monotonic()
+            for _ in range(count):
+                with Wire(broker) as connection:
+                    connection.ask(wire.api_versions_v0())
+            return time.monotonic() - begin
+        seconds_for(50)
+        slow = seconds_for(6)
+        expect(slow > 0.7, f"6 connections in {slow:.2f} s")
+        admin.ask(wire.alter_config(wire.BROKER_RESOURCE, "", "max.connection.creation.rate", None))
+        wait_until("an end of the limit", lambda: seconds_for(5) < 0.5)
+    broker.stop()
 
 
 def test_larger_requests_than_allowed(context):

@@ -1,5 +1,9 @@
 """What a broker does that can't start, or can't go on: one clear message, exit code 1, and nothing is lost."""
+import os
+import pathlib
 import re
+import shutil
+import signal
 import socket
 import time
 
@@ -52,9 +56,29 @@ def test_file_that_is_not_there(context):
 
 
 @only("milena")
-def test_unknown_key_only_warns(context):
-    broker = context.new_broker({"no.such.key": "1"})
-    expect_equal(broker.log.read_text().count("no.such.key"), 1, "named once")
+def test_combinations_that_cannot_be(context):
+    """The message names the file and the line, the keys and their values, and what is allowed."""
+    cases = [({"broker.id": -2}, ("broker.id=-2", "reserved.broker.max.id=1000 by default", "allowed: -1 ")),
+             ({"log.retention.minutes": 0}, ("log.retention.minutes=0", "allowed: -1 ")),
+             ({"replica.socket.timeout.ms": 1}, ("replica.socket.timeout.ms=1", "replica.fetch.wait.max.ms=500 by default")),
+             ({"queued.max.request.bytes": 1}, ("queued.max.request.bytes=1", "socket.request.max.bytes=104857600 by default"))]
+    for settings, parts in cases:
+        broker = context.new_broker(settings, start=False)
+        line = 1 + list(broker.settings).index(next(iter(settings)))
+        refuses(context, broker, f"{broker.properties}:{line}: ", *parts)
+        broker.dispose()
+
+
+@only("milena")
+def test_what_has_no_effect_only_warns(context):
+    useless = {"no.such.key": 1, "num.io.threads": 99, "auto.leader.rebalance.enable": "false", "ssl.key.password": "secret"}
+    broker = context.new_broker({**useless, "background.threads": 10})
+    text = broker.log.read_text()
+    for key in useless:
+        lines = [line for line in text.splitlines() if key in line]
+        expect(len(lines) == 1 and "server.properties:" in lines[0] and " WARN " in lines[0], f"{key} is named once: {lines}")
+    expect("secret" not in text, "a secret is hidden")
+    expect("background.threads" not in text, "a default is not named")
     expect_equal(broker.stop(), 0, "exit code")
 
 
@@ -216,6 +240,76 @@ def test_scripts_with_kafkas_names(context):
     bad = context.work / "bad.properties"
     bad.write_text("broker.id=none\n")
     context.run([scripts / "kafka-server-start.sh", bad], code=1, env=environment)
+
+
+class Checkout:
+    """The scripts beside a copy of the binary, so that the stop scripts, which look for processes by it, find no others."""
+
+    def __init__(self, context):
+        self.context = context
+        self.home = context.work / "checkout"
+        shutil.copytree(context.root / "bin", self.home / "bin")
+        self.binary = self.home / "build" / "release" / "milena"
+        self.binary.parent.mkdir(parents=True)
+        shutil.copy(context.binary, self.binary)
+
+    def run(self, script, *arguments, code=0, log_dir=None):
+        environment = {"MILENA_BINARY": str(self.binary), "LOG_DIR": str(log_dir or self.home / "logs")}
+        return self.context.run([self.home / "bin" / script, *arguments], code=code, env=environment)
+
+    def processes(self):
+        found = []
+        for link in pathlib.Path("/proc").glob("[0-9]*/exe"):
+            try:
+                if link.readlink() == self.binary:
+                    found.append(int(link.parent.name))
+            except OSError:
+                pass
+        return found
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes():
+            os.kill(process, signal.SIGKILL)
+
+
+@only("milena")
+def test_scripts_in_the_background_and_their_end(context):
+    """-daemon with $LOG_DIR, the stop scripts, --version, --help: exit codes and words are those of Kafka's scripts."""
+    with Checkout(context) as checkout:
+        broker = context.new_broker(start=False)
+        log_dir = context.work / "script-logs"
+        for what in ("kafka", "zookeeper"):
+            expect_equal(checkout.run(f"{what}-server-stop.sh", code=1).out, f"No {what} server to stop\n", "nothing runs")
+        checkout.run("zookeeper-server-start.sh", "-daemon", broker.coordinator.properties, log_dir=log_dir)
+        wait_until("the coordinator", broker.coordinator.serves)
+        checkout.run("kafka-server-start.sh", "-daemon", broker.properties, "--override", "num.partitions=7", log_dir=log_dir)
+        output = log_dir / "kafkaServer.out"
+        wait_until("the broker", lambda: READY in output.read_text())
+        expect_in("binding to port", (log_dir / "zookeeper.out").read_text(), "the coordinator's output")
+        expect_equal(len(checkout.processes()), 2, "processes")
+        context.run(["kcat", "-b", broker.bootstrap, "-P", "-t", "seven"], stdin="x\n")
+        checkout.run("kafka-server-stop.sh")
+        wait_until("the end of the broker", lambda: len(checkout.processes()) == 1)
+        expect_in("shut down completed", output.read_text(), "a clean end")
+        expect(broker.coordinator.serves(), "the coordinator runs on")
+        expect_in("No kafka server to stop", checkout.run("kafka-server-stop.sh", code=1).out)
+        checkout.run("zookeeper-server-stop.sh")
+        wait_until("the end of the coordinator", lambda: not checkout.processes())
+
+        expect(re.fullmatch(r"Milena \d+\.\d+\.\d+ \(compatible with Kafka 3\.9\.2\)\n",
+                            checkout.run("kafka-server-start.sh", "--version").out), "--version")
+        expect_in("--override", checkout.run("kafka-server-start.sh", "--help").out)
+        for script in ("kafka-server-start.sh", "zookeeper-server-start.sh"):
+            expect_in("USAGE: ", checkout.run(script, code=1).out, "no arguments")
+        missing = checkout.run("zookeeper-server-start.sh", context.work / "none.properties", code=2)
+        expect_in("none.properties", missing.out + missing.err)
+        bad = context.work / "bad-zookeeper.properties"
+        bad.write_text("dataDir=/tmp/x\nclientPort=many\n")
+        refused = checkout.run("zookeeper-server-start.sh", bad, code=2)
+        expect(any("clientPort" in line and "many" in line for line in (refused.out + refused.err).splitlines()), refused.out)
 
 
 def test_full_disk(context):
