@@ -11,7 +11,7 @@ struct FaultyFileSystem::Plan {
   Fault fault;
   std::uint64_t calls = 0;
   bool met = false;
-  std::function<void()> before_sync, before_remove;
+  std::function<void()> before_sync, before_remove, before_read;
 
   void wait_in(const std::function<void()>& which) const {
     std::function<void()> wait;
@@ -44,6 +44,7 @@ class FaultyFileSystem::OpenFile final : public File {
       : inner_(std::move(inner)), plan_(std::move(plan)), path_(std::move(path)) {}
 
   std::size_t read_at(std::uint64_t position, MutableByteView into) const override {
+    plan_->wait_in(plan_->before_read);
     plan_->pass_or_fail("read", path_, false);
     return inner_->read_at(position, into);
   }
@@ -110,6 +111,11 @@ void FaultyFileSystem::set_before_sync(std::function<void()> before_sync) {
 void FaultyFileSystem::set_before_remove(std::function<void()> before_remove) {
   std::lock_guard lock(plan_->mutex);
   plan_->before_remove = std::move(before_remove);
+}
+
+void FaultyFileSystem::set_before_read(std::function<void()> before_read) {
+  std::lock_guard lock(plan_->mutex);
+  plan_->before_read = std::move(before_read);
 }
 
 bool FaultyFileSystem::fault_met() const {

@@ -29,7 +29,8 @@ class FaultyFileSystem final : public FileSystem {
   bool fault_met() const;
   // Called before each sync() of a file, on the thread that syncs; a slow disk waits in it.
   void set_before_sync(std::function<void()> before_sync);
-  // The same before each remove() of a file.
+  // The same before each read_at(), in which it may throw; and before each remove() of a file.
+  void set_before_read(std::function<void()> before_read);
   void set_before_remove(std::function<void()> before_remove);
 
   std::unique_ptr<File> open(const std::string& path, OpenMode mode) override;

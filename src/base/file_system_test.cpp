@@ -11,6 +11,7 @@
 #include "base/faulty_file_system.h"
 #include "base/memory_file_system.h"
 #include "base/testing/temp_dir.h"
+#include "base/without_waiting.h"
 
 namespace base {
 namespace {
@@ -73,6 +74,33 @@ TEST_P(AnyFileSystem, ReadsWhatIsInMemory) {
   EXPECT_TRUE(read_if_resident(*file, 2, into));
   EXPECT_EQ(as_text(into), "cde");
   EXPECT_FALSE(read_if_resident(*file, 4, into));  // it ends before
+}
+
+TEST_P(AnyFileSystem, ReadsOrSaysThatItWouldWait) {
+  const std::string text(100'000, 'x');
+  write(files(), dir_ + "/f", text);
+  auto file = files().open(dir_ + "/f", OpenMode::read_write);
+  file->sync();
+  if (file->native_handle() >= 0) {
+    ASSERT_EQ(::posix_fadvise(file->native_handle(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  }
+  const bool cold = !file->is_resident(0, text.size());
+  Bytes into(text.size());
+  bool refused = false;
+  try {
+    WithoutWaiting scope;
+    EXPECT_TRUE(WithoutWaiting::is_active());
+    EXPECT_EQ(file->read_at(0, into), text.size());
+  } catch (const WouldWait& missing) {
+    refused = true;
+    missing.read();
+  }
+  EXPECT_FALSE(WithoutWaiting::is_active());
+  EXPECT_EQ(refused, cold);
+  WithoutWaiting scope;
+  EXPECT_EQ(file->read_at(0, into), text.size());
+  EXPECT_EQ(as_text(into), text);
+  EXPECT_EQ(file->read_at(text.size(), into), 0u) << "the end is no wait";
 }
 
 TEST_P(AnyFileSystem, OpensKeepWhatIsThere) {

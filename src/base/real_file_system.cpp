@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/file_system.h"
+#include "base/without_waiting.h"
 
 namespace base {
 namespace {
@@ -35,7 +36,7 @@ class RealFile : public File {
   std::size_t read_at(std::uint64_t position, MutableByteView into) const override {
     std::size_t done = 0;
     while (done < into.size()) {
-      ssize_t got = ::pread(descriptor_, into.data() + done, into.size() - done, static_cast<off_t>(position + done));
+      ssize_t got = read_some(position + done, into.subspan(done));
       if (got < 0) {
         if (errno == EINTR) continue;
         fail("read", path_);
@@ -98,6 +99,17 @@ class RealFile : public File {
   }
 
  private:
+  ssize_t read_some(std::uint64_t position, MutableByteView into) const {
+    if (WithoutWaiting::is_active()) {
+      iovec part{into.data(), into.size()};
+      const ssize_t got = ::preadv2(descriptor_, &part, 1, static_cast<off_t>(position), RWF_NOWAIT);
+      if (got >= 0) return got;
+      if (errno == EAGAIN) throw WouldWait(path_, position, into.size());
+      // Anything else shows below, or the file system can't tell.
+    }
+    return ::pread(descriptor_, into.data(), into.size(), static_cast<off_t>(position));
+  }
+
   bool byte_is_resident(std::uint64_t position) const {
     std::uint8_t byte = 0;
     iovec part{&byte, 1};

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/without_waiting.h"
 #include "broker/api/fetch_session.h"
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
@@ -105,26 +106,43 @@ partition::FetchOutcome read_one(partition::Partition& partition, const FetchTar
   return bytes_max < 0 && something ? refusal(ErrorCode::unknown_server_error) : outcome;
 }
 
+// One look at all partitions, which may be interrupted by base::WouldWait between them, and gone on with.
+struct ReadPass {
+  explicit ReadPass(const Limits& limits)
+      : bytes_left(limits.max_bytes), first_batch(limits.hard ? storage::FirstBatch::cut : storage::FirstBatch::whole) {}
+  ReadTotal total;
+  std::size_t next = 0;
+  std::int64_t bytes_left;
+  storage::FirstBatch first_batch;
+};
+
 // In the order of the targets, until the bytes of the whole response are used up. From v3 on the first batch of all may
 // be larger than what its limits say, so that a client can always go on.
-ReadTotal read_all(const FetchPlan& plan, const Limits& limits, std::vector<Reading>& readings) {
-  ReadTotal total;
-  std::int64_t bytes_left = limits.max_bytes;
-  auto first_batch = limits.hard ? storage::FirstBatch::cut : storage::FirstBatch::whole;
-  for (std::size_t i = 0; i < readings.size(); ++i) {
-    Reading& reading = readings[i];
+void read_rest(const FetchPlan& plan, const Limits& limits, std::vector<Reading>& readings, ReadPass& pass) {
+  for (; pass.next < readings.size(); ++pass.next) {
+    Reading& reading = readings[pass.next];
     if (reading.partition) {
-      const FetchTarget& target = plan.targets[i];
-      const std::int64_t bytes_max = std::min<std::int64_t>(target.max_bytes, bytes_left);
-      reading.outcome = read_one(*reading.partition, target, bytes_max, limits.isolation, first_batch);
+      const FetchTarget& target = plan.targets[pass.next];
+      const std::int64_t bytes_max = std::min<std::int64_t>(target.max_bytes, pass.bytes_left);
+      reading.outcome = read_one(*reading.partition, target, bytes_max, limits.isolation, pass.first_batch);
     }
     const auto bytes = static_cast<std::int64_t>(reading.outcome.data.records.size);
-    if (bytes > 0 && !limits.hard) first_batch = storage::FirstBatch::if_it_fits;
-    total.bytes += bytes;
-    bytes_left = std::max<std::int64_t>(bytes_left - bytes, 0);
-    if (reading.outcome.error != ErrorCode::none || reading.outcome.diverging) total.answer_now = true;
+    if (bytes > 0 && !limits.hard) pass.first_batch = storage::FirstBatch::if_it_fits;
+    pass.total.bytes += bytes;
+    pass.bytes_left = std::max<std::int64_t>(pass.bytes_left - bytes, 0);
+    if (reading.outcome.error != ErrorCode::none || reading.outcome.diverging) pass.total.answer_now = true;
   }
-  return total;
+}
+
+// False: an index or a header isn't in memory.
+bool read_what_is_resident(const FetchPlan& plan, const Limits& limits, std::vector<Reading>& readings, ReadPass& pass) {
+  try {
+    base::WithoutWaiting scope;
+    read_rest(plan, limits, readings, pass);
+    return true;
+  } catch (const base::WouldWait&) {
+    return false;
+  }
 }
 
 // Returns when more than the missing bytes may have come, or something else has happened, or the time is up.
@@ -297,7 +315,12 @@ base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) 
   const std::int64_t deadline_ms = context.received_monotonic_ms + std::max(request.max_wait_ms, 0);
   std::vector<Reading> readings = look_up(context, plan);
   for (;;) {
-    ReadTotal total = read_all(plan, limits, readings);
+    ReadPass pass(limits);
+    if (!read_what_is_resident(plan, limits, readings, pass)) {
+      std::function<void()> work = [&] { read_rest(plan, limits, readings, pass); };
+      co_await partition::look_up_aside(std::move(work));
+    }
+    const ReadTotal total = pass.total;
     if (total.bytes >= limits.min_bytes || total.answer_now || readings.empty()) break;
     const std::int64_t left_ms = deadline_ms - clock.monotonic_ms();
     if (left_ms <= 0) break;

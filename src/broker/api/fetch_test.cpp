@@ -1,9 +1,12 @@
 // Fetch through the dispatcher, over a real log: versions, errors, bounds, long polls and sessions.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
+#include "base/without_waiting.h"
 #include "broker/api/testing/data_path.h"
+#include "protocol/messages/list_offsets.h"
 #include "protocol/messages/offset_for_leader_epoch.h"
 
 namespace broker::api {
@@ -65,6 +68,34 @@ TEST_F(DataPath, ShortSlicesLeaveAsBytesLongOnesFromTheFile) {
   produce(produce_request("t", batch_of({seven_kib}), -1, 3));
   EXPECT_EQ(file_slices(one), 1u);  // two batches are long
   EXPECT_EQ(fetch(one).responses.at(0).partitions.at(0).records.size(), 2 * batch_of({seven_kib}).size());
+}
+
+// What isn't in memory is read on another thread, and the locks are free meanwhile.
+TEST_F(DataPath, ColdIndexesAreReadAside) {
+  broker.add_topic("t");
+  for (int i = 0; i < 20; ++i) produce(produce_request("t", batch_of({std::string(200, 'x')}, 1'700'000'000'000 + i)));
+  const auto loop = std::this_thread::get_id();
+  std::atomic<int> refused = 0;
+  std::atomic<bool> loop_waited = false;
+  broker.files.set_before_read([&] {
+    if (!base::WithoutWaiting::is_active()) loop_waited = loop_waited || std::this_thread::get_id() == loop;
+    if (base::WithoutWaiting::is_active() && ++refused % 2 == 1) throw base::WouldWait("/nowhere", 0, 1);
+  });
+  const FetchResponse fetched = fetch(fetch_request("t", 3));
+  EXPECT_EQ(fetched.responses.at(0).partitions.at(0).error_code, ErrorCode::none);
+  EXPECT_GT(fetched.responses.at(0).partitions.at(0).records.size(), 0u);
+  EXPECT_GT(refused, 0);
+  refused = 0;
+  ListOffsetsRequest by_time;
+  by_time.replica_id = -1;
+  auto& topic = by_time.topics.emplace_back();
+  topic.name = "t";
+  topic.partitions.emplace_back().timestamp = 1'700'000'000'007;
+  const auto answer = broker.ask<ListOffsetsResponse>(by_time, 7);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->topics.at(0).partitions.at(0).offset, 7);
+  EXPECT_GT(refused, 0);
+  EXPECT_FALSE(loop_waited);
 }
 
 TEST_F(DataPath, FetchErrors) {

@@ -3,6 +3,7 @@
 // tiered offset. v10: timeout. v11: earliest offset that isn't tiered yet. Nothing is tiered here.
 #include "protocol/messages/list_offsets.h"
 
+#include <functional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
 #include "broker/api/request_context.h"
+#include "broker/partition/read_ahead.h"
 
 namespace broker::api {
 namespace {
@@ -61,9 +63,18 @@ void look_up(const RequestContext& context, const ListOffsetsRequest& request, c
   if (context.api_version >= 4) answer.leader_epoch = offset->leader_epoch;
 }
 
-}  // namespace
+// Searches by time read indexes and batches, and v0 asks for the times of files.
+bool reads_files(const RequestContext& context, const ListOffsetsRequest& request) {
+  if (context.api_version == 0) return true;
+  for (const ListOffsetsRequest::ListOffsetsTopic& topic : request.topics) {
+    for (const ListOffsetsRequest::ListOffsetsPartition& wanted : topic.partitions) {
+      if (wanted.timestamp >= 0 || wanted.timestamp == storage::kMaxTimestamp) return true;
+    }
+  }
+  return false;
+}
 
-base::Task<ListOffsetsResponse> handle(RequestContext& context, ListOffsetsRequest request) {
+ListOffsetsResponse look_all_up(const RequestContext& context, const ListOffsetsRequest& request) {
   ListOffsetsResponse response;
   std::set<std::pair<std::string, std::int32_t>> seen;
   for (const ListOffsetsRequest::ListOffsetsTopic& topic : request.topics) {
@@ -78,6 +89,19 @@ base::Task<ListOffsetsResponse> handle(RequestContext& context, ListOffsetsReque
         answer.error_code = ErrorCode::invalid_request;
       }
     }
+  }
+  return response;
+}
+
+}  // namespace
+
+base::Task<ListOffsetsResponse> handle(RequestContext& context, ListOffsetsRequest request) {
+  ListOffsetsResponse response;
+  if (reads_files(context, request)) {
+    std::function<void()> work = [&] { response = look_all_up(context, request); };
+    co_await partition::look_up_aside(std::move(work));
+  } else {
+    response = look_all_up(context, request);
   }
   co_return response;
 }

@@ -8,12 +8,14 @@
 
 #include "base/logging.h"
 #include "base/resident_read.h"
+#include "base/without_waiting.h"
 
 namespace broker::partition {
 namespace {
 
 constexpr std::size_t kChunkBytes = 256u << 10;
 constexpr std::size_t kThreads = 2;
+constexpr int kLookUpsMax = 64;
 
 boost::asio::thread_pool& readers() {
   static boost::asio::thread_pool pool(kThreads);
@@ -55,6 +57,27 @@ base::Task<void> run_aside(std::function<void()> work) {
     done.set(true);
   });
   co_await done.wait();
+}
+
+base::Task<void> look_up_aside(std::function<void()> work) {
+  std::exception_ptr failure;
+  std::function<void()> attempts = [work = std::move(work), &failure] {
+    try {
+      for (int i = 0; i < kLookUpsMax; ++i) {
+        try {
+          base::WithoutWaiting scope;
+          return work();
+        } catch (const base::WouldWait& missing) {
+          missing.read();
+        }
+      }
+      work();  // a machine that is short of memory forgets as fast as it reads
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  };
+  co_await run_aside(std::move(attempts));
+  if (failure) std::rethrow_exception(failure);
 }
 
 base::Task<void> read_ahead(std::vector<storage::FileSlice> slices) {

@@ -17,6 +17,9 @@ std::optional<base::Bytes> read_resident(const storage::FileSlice& slice);
 // Runs work that waits for disks, or takes long, on one of those threads, and returns on the caller's event loop. What
 // it throws is logged.
 base::Task<void> run_aside(std::function<void()> work);
+// Runs work that looks things up in files under locks: what isn't in memory is read first, with no lock held, and the work is
+// done again from its beginning. What it throws comes out.
+base::Task<void> look_up_aside(std::function<void()> work);
 // Returns once the slices were read.
 base::Task<void> read_ahead(std::vector<storage::FileSlice> slices);
 

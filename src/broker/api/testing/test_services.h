@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/faulty_file_system.h"
 #include "base/file_system.h"
 #include "base/testing/temp_dir.h"
 #include "broker/api/dispatcher.h"
@@ -160,7 +161,8 @@ class TestBroker {
 
   base::testing::TempDir directory;
   base::SystemClock clock;
-  storage::LogManager logs{base::real_file_system(), clock, log_manager_config()};
+  base::FaultyFileSystem files{base::real_file_system()};
+  storage::LogManager logs{files, clock, log_manager_config()};
   config::ConfigStore configs{config::BrokerConfig::create(properties())};
   metadata::MetadataCache metadata;
   partition::PartitionManager manager{kBrokerId, logs, [this](const std::string&) { return topic_settings; }};

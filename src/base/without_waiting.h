@@ -1,0 +1,39 @@
+// For threads that must not wait for a disk, and for code that reads under a lock: within a WithoutWaiting scope, File::read_at of
+// the real file system throws WouldWait instead of waiting. Whoever catches it, with no lock held and where waiting is
+// allowed, calls read() and does its work again: the bytes are in memory then. Opening a file may wait for all that.
+//
+// The scope belongs to its thread. Don't co_await within it. Other file systems never throw WouldWait, nor does one that can't
+// tell what is in memory.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <string>
+
+namespace base {
+
+class WouldWait : public std::exception {
+ public:
+  WouldWait(std::string path, std::uint64_t position, std::size_t size)
+      : path_(std::move(path)), position_(position), size_(size) {}
+  const char* what() const noexcept override { return "reading would wait for the disk"; }
+  // Brings the bytes into memory. A failure shows when they are read again.
+  void read() const noexcept;
+
+ private:
+  std::string path_;
+  std::uint64_t position_;
+  std::size_t size_;
+};
+
+class WithoutWaiting {
+ public:
+  WithoutWaiting();
+  ~WithoutWaiting();
+  WithoutWaiting(const WithoutWaiting&) = delete;
+  WithoutWaiting& operator=(const WithoutWaiting&) = delete;
+
+  static bool is_active();  // on this thread
+};
+
+}  // namespace base
