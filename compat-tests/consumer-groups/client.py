@@ -10,9 +10,9 @@ BOOTSTRAP = sys.argv[1]
 TOPIC, GROUP, PARTITIONS, RECORDS = "librdkafka", "librdkafka-group", 4, 400
 
 
-def consumer():
-    made = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": GROUP, "group.protocol": "consumer", "auto.offset.reset": "earliest",
-                     "enable.auto.commit": False})
+def consumer(group=GROUP, **more):
+    made = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": group, "group.protocol": "consumer",
+                     "auto.offset.reset": "earliest", "enable.auto.commit": False, **more})
     made.subscribe([TOPIC])
     return made
 
@@ -48,4 +48,16 @@ poll_until([second], values, "the rest", lambda: len(second.assignment()) == PAR
 offsets = [one.offset for one in second.committed([TopicPartition(TOPIC, number) for number in range(PARTITIONS)], 30)]
 assert offsets == [RECORDS // PARTITIONS] * PARTITIONS, offsets
 second.close()
+
+# A group that changes its kind while it is used: an eager member of the classic protocol, a newer one, and a classic one again.
+CLASSIC = {"group.protocol": "classic", "heartbeat.interval.ms": 300, "session.timeout.ms": 10000}
+values = []
+first = consumer("mixed-librdkafka", **CLASSIC)
+poll_until([first], values, "all of them", lambda: len(first.assignment()) == PARTITIONS)
+second = consumer("mixed-librdkafka")
+poll_until([first, second], values, "halves", lambda: len(first.assignment()) == len(second.assignment()) == PARTITIONS // 2)
+poll_until([first, second], values, "all records", lambda: len(set(values)) == RECORDS)
+second.close()
+poll_until([first], values, "all of them", lambda: len(first.assignment()) == PARTITIONS)
+first.close()
 print("librdkafka done,", confluent_kafka.libversion()[0])

@@ -1,12 +1,20 @@
 """Consumer groups of KIP-848. The target `kafka` is Kafka 4.3.1 in KRaft mode here: 3.9.2 with ZooKeeper has no such groups."""
+import concurrent.futures
+import importlib.util
+import pathlib
 import re
 import subprocess
 
-from harness import jars, tools, venv
+from harness import jars, recorded, tools, venv
 from harness.context import expect, expect_equal, expect_in
 from harness.kraft import Kraft
 from harness.process import wait_until
 from harness.runner import only, sanitizer_workload
+
+HERE = pathlib.Path(__file__).parent
+_spec = importlib.util.spec_from_file_location("mixed_groups", HERE / "mixed.py")
+mixed = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(mixed)
 
 SETTINGS = {
     "group.consumer.heartbeat.interval.ms": 300, "group.consumer.min.heartbeat.interval.ms": 300,
@@ -39,6 +47,32 @@ def client(context, *scenarios):
 def test_java(context):
     """Members come and go under both assignors, static ones keep what they had, expressions find new topics."""
     client(context, "come-and-go", "range", "static", "regex")
+
+
+@sanitizer_workload
+def test_rolling_upgrade_and_downgrade(context):
+    """From the classic protocol to the newer one and back, member by member, while records flow."""
+    client(context, "roll")
+
+
+@sanitizer_workload
+def test_mixed_answers(context):
+    """What members of both protocols in one group are answered, and what is written: as Kafka 4.3.1 does it."""
+    at = new_broker(context, {"group.consumer.session.timeout.ms": 4000, "group.min.session.timeout.ms": 1000})
+    topic_id = mixed.prepare(at.bootstrap)
+    with concurrent.futures.ThreadPoolExecutor(len(mixed.SCENARIOS)) as pool:
+        running = {one.__name__: pool.submit(mixed.run, at.bootstrap, one, topic_id) for one in mixed.SCENARIOS}
+    expected, count = recorded.answers(HERE / "mixed.txt"), 0
+    for name, lines in running.items():
+        context.say("\n".join([f"[{name}]", *lines.result()]))
+    for name, lines in running.items():
+        for line, should in zip(lines.result(), expected[name]):
+            expect_equal(line, should, name)
+        expect_equal(len(lines.result()), len(expected[name]), name)
+        count += len(expected[name])
+    expect_equal(set(expected), set(running))
+    at.stop()
+    return f"{count} answers and records"
 
 
 @sanitizer_workload
@@ -112,6 +146,51 @@ def test_tools(context):
         groups("--delete-offsets", "--group", "tools-group", "--topic", "tools")
         groups("--delete", "--group", "tools-group", code=None)
         expect("tools-group" not in groups("--list"), "deleted")
+
+
+def test_group_configs(context):
+    """Session timeout and heartbeat interval of one group alone, by kafka-configs."""
+    at = new_broker(context)
+    group = mixed.Group(at.bootstrap, "configured/1", mixed.prepare(at.bootstrap), [])
+    with tools.ToolServer(context, "4.3.1") as server:
+        def configs(*arguments, code=0):
+            done = server.run("kafka-configs", "--bootstrap-server", at.bootstrap, "--entity-type", "groups", "--entity-name", group.id,
+                              *arguments, code=code)
+            return done.out + done.err
+
+        def refused(config):
+            return configs("--alter", "--add-config", config, code=None)
+        member = mixed.Newer(group, "N")
+        member.join()
+        expect_equal(member.interval_ms, 300)
+        expect("consumer." not in configs("--describe"), "nothing of its own")
+        configs("--alter", "--add-config", "consumer.session.timeout.ms=11000,consumer.heartbeat.interval.ms=400")
+        member.beat()
+        expect_equal(member.interval_ms, 400)
+        out = configs("--describe")
+        expect(re.search(r"consumer.session.timeout.ms=11000 sensitive=false synonyms=\{DYNAMIC_GROUP_CONFIG:consumer.session.timeout.ms=11000, "
+                         r"STATIC_BROKER_CONFIG:group.consumer.session.timeout.ms=10000, "
+                         r"DEFAULT_CONFIG:group.consumer.session.timeout.ms=45000\}", out), out)
+        expect_in("consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms",
+                  refused("consumer.session.timeout.ms=1"))
+        expect_in("consumer.heartbeat.interval.ms must be less than or equal to group.consumer.max.heartbeat.interval.ms",
+                  refused("consumer.heartbeat.interval.ms=15001"))
+        expect_in("consumer.session.timeout.ms must be greater than consumer.heartbeat.interval.ms",
+                  refused("consumer.session.timeout.ms=5000,consumer.heartbeat.interval.ms=5000"))
+        expect_in("Not a number of type INT", refused("consumer.session.timeout.ms=soon"))
+        expect_in("Unknown group config name: retention.ms", refused("retention.ms=1"))
+        configs("--alter", "--delete-config", "consumer.session.timeout.ms")
+        expect("consumer.session.timeout.ms" not in configs("--describe"), "deleted")
+        at.stop()
+        at.start()
+        again = mixed.Group(at.bootstrap, group.id, group.topic_id, [])
+        member = mixed.Newer(again, "N")
+        member.join()
+        expect_equal(member.interval_ms, 400, "still there after a restart")
+        configs("--alter", "--delete-config", "consumer.heartbeat.interval.ms")
+        member.beat()
+        expect_equal(member.interval_ms, 300)
+    at.stop()
 
 
 def restarts(context, stop):

@@ -8,11 +8,14 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -20,6 +23,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -59,6 +63,7 @@ class ConsumerGroupClient {
         volatile String identity = "";
         volatile Throwable failure;
         volatile boolean stopping;
+        volatile boolean mayMissCommits;  // amid a rebalance of the classic protocol; then the next commit counts
 
         Member(String group, List<String> topics, String... more) throws Exception {
             consumer = new KafkaConsumer<>(settings(group, more), new StringDeserializer(), new StringDeserializer());
@@ -81,7 +86,7 @@ class ConsumerGroupClient {
                         read.add(record);
                         ++count;
                     }
-                    if (count > 0) consumer.commitSync();
+                    if (count > 0) commit();
                     identity = consumer.groupMetadata().memberId() + " in epoch " + consumer.groupMetadata().generationId();
                     assignment = new HashSet<>(consumer.assignment());
                 }
@@ -89,6 +94,14 @@ class ConsumerGroupClient {
                 // ends
             } catch (Throwable failed) {
                 failure = failed;
+            }
+        }
+
+        void commit() {
+            try {
+                consumer.commitSync();
+            } catch (RebalanceInProgressException | CommitFailedException missed) {
+                if (!mayMissCommits) throw missed;
             }
         }
 
@@ -214,6 +227,78 @@ class ConsumerGroupClient {
         check(wrong.failure.getClass().getSimpleName().equals("InvalidRegularExpression"), "refused: " + wrong.failure);
     }
 
+    static Member rolling(String protocol) throws Exception {
+        String[] classic = {"group.protocol", "classic", "heartbeat.interval.ms", "300", "session.timeout.ms", "10000"};
+        String[] newer = {"group.protocol", "consumer"};
+        Member member = new Member("rolling-group", List.of("rolling"), protocol.equals("classic") ? classic : newer);
+        member.mayMissCommits = true;
+        return member;
+    }
+
+    static void checkType(String wanted) throws Exception {
+        ConsumerGroupDescription group = describe("rolling-group");
+        check(group.type().toString().equals(wanted), "a group of type " + wanted + ": " + group);
+        check(group.members().size() == 3, "of three members: " + group);
+        String listed = admin.listConsumerGroups().all().get().stream().filter(one -> one.groupId().equals("rolling-group"))
+            .map(one -> one.type().get().toString()).findFirst().orElse("none");
+        check(listed.equals(wanted), "listed as " + wanted + ": " + listed);
+    }
+
+    /** Three members change from the classic protocol to the newer one, one by one, and back, while records flow. */
+    static void roll() throws Exception {
+        int partitions = 6;
+        create("rolling", partitions);
+        Set<String> sent = ConcurrentHashMap.newKeySet();
+        AtomicBoolean enough = new AtomicBoolean();
+        Thread sender = new Thread(() -> {
+            Map<String, Object> with = Map.of("bootstrap.servers", bootstrap, "linger.ms", "5");
+            StringSerializer text = new StringSerializer();
+            try (KafkaProducer<String, String> producer = new KafkaProducer<>(with, text, text)) {
+                for (int i = 0; !enough.get(); ++i) {
+                    String value = "rolling-" + i;
+                    producer.send(new ProducerRecord<>("rolling", i % partitions, "k", value)).get();
+                    sent.add(value);
+                    Thread.sleep(2);
+                }
+            } catch (Exception failed) {
+                throw new IllegalStateException(failed);
+            }
+        });
+        sender.start();
+        List<Member> members = new ArrayList<>(), all = new ArrayList<>();
+        for (int i = 0; i < 3; ++i) members.add(rolling("classic"));
+        all.addAll(members);
+        awaitShares(partitions, members, 2, 2, 2);
+        checkType("Classic");
+        for (String protocol : List.of("consumer", "classic")) {
+            for (int i = 0; i < 3; ++i) {
+                members.remove(0).end();
+                members.add(rolling(protocol));
+                all.add(members.get(2));
+                awaitShares(partitions, members, 2, 2, 2);
+                checkType(protocol.equals("classic") && i == 2 ? "Classic" : "Consumer");
+            }
+        }
+        enough.set(true);
+        sender.join();
+        await("every record", () -> {
+            Set<String> read = new HashSet<>();
+            for (Member member : all) member.read.forEach(record -> read.add(record.value()));
+            return read.equals(sent);
+        });
+        awaitShares(partitions, members, 2, 2, 2);
+        await("all commits", () -> {
+            try {
+                return committed("rolling-group") == sent.size();
+            } catch (Exception failed) {
+                throw new IllegalStateException(failed);
+            }
+        });
+        for (Member member : members) member.end();
+        int read = all.stream().mapToInt(member -> member.read.size()).sum();
+        System.out.println(sent.size() + " records, " + (read - sent.size()) + " of them twice");
+    }
+
     /** A line for each change of what it has, with its member id and epoch, and for each batch that it committed. */
     static void hold(String group, String topic) throws Exception {
         Member member = new Member(group, List.of(topic));
@@ -258,6 +343,7 @@ class ConsumerGroupClient {
                     case "range": range(); break;
                     case "static": staticMembers(); break;
                     case "regex": regex(); break;
+                    case "roll": roll(); break;
                     default: throw new IllegalArgumentException(argv[i]);
                 }
                 System.out.println(argv[i] + " done in " + (System.nanoTime() - began) / 1_000_000 + " ms");

@@ -49,7 +49,7 @@ void fill(ConsumerGroupDescribeResponse::DescribedGroup& to, group::ConsumerGrou
     one.client_id = member.metadata.client_id;
     one.client_host = member.metadata.client_host;
     one.subscribed_topic_names = {member.metadata.topic_names.begin(), member.metadata.topic_names.end()};
-    if (!member.metadata.topic_regex.empty()) one.subscribed_topic_regex = member.metadata.topic_regex;
+    one.subscribed_topic_regex = member.metadata.topic_regex;
     one.assignment = to_wire(member.assignment, cluster);
     one.target_assignment = to_wire(member.target_assignment, cluster);
     one.member_type = member.metadata.classic ? kClassicMember : kConsumerMember;

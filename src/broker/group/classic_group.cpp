@@ -307,9 +307,62 @@ void ClassicGroup::replay(const StoredGroup& stored, Time now, Effects& effects)
     add_member(std::move(member));
   }
   compute_subscribed_topics();
-  if (std::cmp_greater(members_.size(), limits_.size_max)) {
-    prepare_rebalance(fmt::format("Freshly-loaded group is over capacity ({})", limits_.size_max), now, effects);
+  if (std::cmp_greater(members_.size(), limits_->size_max)) {
+    prepare_rebalance(fmt::format("Freshly-loaded group is over capacity ({})", limits_->size_max), now, effects);
   }
+}
+
+std::vector<ClassicMember> ClassicGroup::members() const {
+  std::vector<ClassicMember> members;
+  for (const auto& [id, member] : members_) {
+    ClassicMember& one = members.emplace_back();
+    one.member_id = id;
+    one.group_instance_id = member.group_instance_id;
+    one.client_id = member.client_id;
+    one.client_host = member.client_host;
+    one.rebalance_timeout_ms = member.rebalance_timeout_ms;
+    one.session_timeout_ms = member.session_timeout_ms;
+    one.protocols = member.protocols;
+    one.assignment = member.assignment;
+  }
+  return members;
+}
+
+void ClassicGroup::release(Effects& effects) {
+  for (auto& [id, member] : members_) {
+    answer_join(member, JoinResult(id, ErrorCode::rebalance_in_progress), effects);
+    answer_sync(member, SyncResult(ErrorCode::rebalance_in_progress), effects);
+  }
+  *this = ClassicGroup(id_, *limits_);
+}
+
+void ClassicGroup::restore(std::int32_t generation, const std::vector<ClassicMember>& members,
+                           const AssignmentOf& assignment_of, Time now) {
+  *this = ClassicGroup(id_, *limits_);
+  enter(GroupState::stable, now);
+  generation_ = generation;
+  protocol_type_ = "consumer";
+  for (const ClassicMember& one : members) {
+    Member member;
+    member.member_id = one.member_id;
+    member.group_instance_id = one.group_instance_id;
+    member.client_id = one.client_id;
+    member.client_host = one.client_host;
+    member.rebalance_timeout_ms = one.rebalance_timeout_ms;
+    member.session_timeout_ms = one.session_timeout_ms;
+    member.protocols = one.protocols;
+    touch(member, now);
+    add_member(std::move(member));
+  }
+  protocol_name_ = select_protocol();
+  compute_subscribed_topics();
+  for (auto& [id, member] : members_) member.assignment = assignment_of(id, member.metadata(*protocol_name_));
+}
+
+StoredGroup ClassicGroup::stored_as() const {
+  std::map<std::string, base::Bytes> assignments;
+  for (const auto& [id, member] : members_) assignments[id] = member.assignment;
+  return to_stored(assignments);
 }
 
 std::optional<std::int64_t> ClassicGroup::next_deadline() const {

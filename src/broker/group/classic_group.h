@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -58,11 +59,13 @@ struct Effects {
   std::vector<AnswerSync> syncs;
   std::vector<StoreGroup> stores;
   std::vector<std::string> log_lines;  // what Kafka logs at INFO
+
+  bool empty() const { return joins.empty() && syncs.empty() && stores.empty() && log_lines.empty(); }
 };
 
 class ClassicGroup {
  public:
-  ClassicGroup(std::string group_id, const GroupLimits& limits) : id_(std::move(group_id)), limits_(limits) {}
+  ClassicGroup(std::string group_id, const GroupLimits& limits) : id_(std::move(group_id)), limits_(&limits) {}
 
   // `new_member_id` is used if the request has none.
   void join(JoinRequest request, std::string new_member_id, WaiterId waiter, Time now, Effects& effects);
@@ -86,10 +89,22 @@ class ClassicGroup {
   void unload(Effects& effects);
   void mark_dead(Time now) { enter(GroupState::dead, now); }
 
+  // To and from a group of the newer protocol. `members` and their protocol are what it takes over; release() answers
+  // whoever waits, who must join again, and leaves this as new.
+  std::vector<ClassicMember> members() const;
+  void release(Effects& effects);
+  // A stable group of what is left of one; `assignment_of` is given a member's metadata for the protocol that is chosen.
+  using AssignmentOf = std::function<base::Bytes(const std::string& member_id, base::ByteView metadata)>;
+  void restore(std::int32_t generation, const std::vector<ClassicMember>& members, const AssignmentOf& assignment_of,
+               Time now);
+  StoredGroup stored_as() const;  // its record
+  void rebalance(const std::string& reason, Time now, Effects& effects) { prepare_rebalance(reason, now, effects); }
+
   const std::string& id() const { return id_; }
   GroupState state() const { return state_; }
   std::int32_t generation() const { return generation_; }
   const std::optional<std::string>& protocol_type() const { return protocol_type_; }
+  const std::optional<std::string>& protocol_name() const { return protocol_name_; }
   std::optional<std::int64_t> current_state_timestamp() const { return current_state_timestamp_; }
   std::size_t size() const { return members_.size(); }
   bool has_member(const std::string& member_id) const { return members_.contains(member_id); }
@@ -180,7 +195,7 @@ class ClassicGroup {
   void expire_pending_sync(Time now, Effects& effects);
 
   std::string id_;
-  const GroupLimits& limits_;
+  const GroupLimits* limits_;
   GroupState state_ = GroupState::empty;
   std::optional<std::int64_t> current_state_timestamp_;
   std::optional<std::string> protocol_type_;

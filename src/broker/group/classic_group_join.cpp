@@ -32,7 +32,7 @@ void ClassicGroup::join(JoinRequest request, std::string new_member_id, WaiterId
 
 // While members rejoin, those that did count, so that the last ones of a group that became too large are left out.
 bool ClassicGroup::accepts(const std::string& member_id) const {
-  const auto size_max = static_cast<std::size_t>(limits_.size_max);
+  const auto size_max = static_cast<std::size_t>(limits_->size_max);
   auto found = members_.find(member_id);
   switch (state_) {
     case GroupState::empty:

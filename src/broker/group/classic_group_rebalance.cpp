@@ -23,8 +23,8 @@ void ClassicGroup::prepare_rebalance(const std::string& reason, Time now, Effect
   Rebalance rebalance;
   rebalance.initial = is(GroupState::empty);
   if (rebalance.initial) {
-    rebalance.delay_ms = limits_.initial_rebalance_delay_ms;
-    rebalance.remaining_ms = std::max(rebalance_timeout_ms() - limits_.initial_rebalance_delay_ms, 0);
+    rebalance.delay_ms = limits_->initial_rebalance_delay_ms;
+    rebalance.remaining_ms = std::max(rebalance_timeout_ms() - limits_->initial_rebalance_delay_ms, 0);
     rebalance.deadline = now.monotonic_ms + rebalance.delay_ms;
   } else {
     rebalance.deadline = now.monotonic_ms + rebalance_timeout_ms();
@@ -47,7 +47,7 @@ void ClassicGroup::initial_delay_over(Time now, Effects& effects) {
   }
   new_member_added_ = false;
   const std::int64_t waited = rebalance_->delay_ms;
-  const std::int64_t delay = std::min<std::int64_t>(limits_.initial_rebalance_delay_ms, rebalance_->remaining_ms);
+  const std::int64_t delay = std::min<std::int64_t>(limits_->initial_rebalance_delay_ms, rebalance_->remaining_ms);
   rebalance_->remaining_ms = std::max<std::int64_t>(rebalance_->remaining_ms - waited, 0);
   rebalance_->delay_ms = delay;
   rebalance_->deadline = now.monotonic_ms + delay;

@@ -3,6 +3,7 @@
 
 #include "base/logging.h"
 #include "base/uuid.h"
+#include "broker/group/consumer_protocol.h"
 #include "broker/group/coordinator_impl.h"
 
 namespace broker::group {
@@ -33,12 +34,17 @@ ConsumerHeartbeatResult refused(ErrorCode code, std::string message) {
 
 }  // namespace
 
-// In the group's lock. The end of what was written; nothing if there was nothing to write.
+// In the group's lock. The end of what was written; nothing if there was nothing to write. `consumers` are gone after it if
+// the group became a classic one.
 protocol::Result<std::optional<std::int64_t>> GroupCoordinator::Impl::write_decision(
-    Group& group, ConsumerGroup& consumers, const ConsumerDecision& decision, std::vector<KeyAndValue> before) {
+    Group& group, ConsumerGroup& consumers, const ConsumerDecision& decision, std::vector<KeyAndValue> before,
+    Effects& effects) {
   std::optional<std::int64_t> end;
+  std::optional<ClassicGroup> classic;
+  if (decision.becomes_classic) classic = classic_from(consumers.id(), *decision.becomes_classic);
   if (!decision.records.empty()) {
     for (const ConsumerGroupRecord& record : decision.records) before.push_back(to_record(consumers.id(), record));
+    if (classic) before.push_back(to_record(GroupRecord{consumers.id(), classic->stored_as()}));
     const auto written = log_.append(group.partition, build_batch(before, clock_.wall_ms()));
     if (!written) {
       base::log_warn(kLogger, "Failed to write {} records of group {}: {}", before.size(), consumers.id(),
@@ -47,60 +53,129 @@ protocol::Result<std::optional<std::int64_t>> GroupCoordinator::Impl::write_deci
     }
     end = *written;
   }
-  consumers.settle(decision, now());
   for (const std::string& line : decision.log_lines) base::log_info(kLogger, "{}", line);
+  if (!classic) {
+    consumers.settle(decision, now());
+    return end;
+  }
+  base::log_info(kLogger, "[GroupId {}] Converted the consumer group to a classic group.", consumers.id());
+  group.members = std::move(*classic);
+  group.consumers.reset();
+  if (decision.becomes_classic->rebalance) group.members.rebalance(decision.becomes_classic->reason, now(), effects);
+  set_timer(group);
   return end;
+}
+
+ClassicGroup GroupCoordinator::Impl::classic_from(const std::string& group_id, const BecomesClassic& becomes) const {
+  ClassicGroup classic(group_id, limits_);
+  const ClusterPtr cluster = metadata_.get();
+  const auto assignment_of = [&](const std::string& member_id, base::ByteView metadata) {
+    const auto target = becomes.targets.find(member_id);
+    return write_assignment(target == becomes.targets.end() ? NamedPartitions() : with_names(target->second, *cluster),
+                            metadata);
+  };
+  classic.restore(becomes.generation, becomes.members, assignment_of, now());
+  return classic;
 }
 
 // In the group's lock.
 ConsumerHeartbeatResult GroupCoordinator::Impl::consumer_heartbeat(Group& group, const ConsumerHeartbeat& request,
-                                                                   std::optional<std::int64_t>& end) {
+                                                                   std::optional<std::int64_t>& end, Effects& effects) {
   if (group.members.state() == GroupState::dead) {  // dropped while this request was on its way to it
     return refused(ErrorCode::coordinator_not_available, "");
   }
-  // A classic group without members becomes one of the newer protocol, with its offsets.
+  // A classic group becomes one of the newer protocol, with its offsets.
   std::optional<ConsumerGroup> anew;
   std::vector<KeyAndValue> before;
   if (!group.consumers) {
-    if (request.member_epoch != kJoinEpoch || group.members.state() != GroupState::empty) {
+    if (request.member_epoch != kJoinEpoch) {
       return refused(ErrorCode::group_id_not_found, "Group " + request.group_id + " is not a consumer group.");
     }
-    if (group.members.generation() > 0) {
-      GroupRecord classic;
-      classic.group_id = request.group_id;
-      before.push_back(to_record(classic));
-    }
     anew.emplace(request.group_id, limits_.consumer);
+    anew->set_times(times_of(request.group_id));
+    if (group.members.generation() > 0) before.push_back(to_record(GroupRecord{request.group_id, std::nullopt}));
+    if (group.members.state() != GroupState::empty) {
+      Upgrade upgrade = anew->take_over(group.members, metadata_.get(), now());
+      if (upgrade.refused) {
+        if (!upgrade.refused->error_message.empty()) base::log_info(kLogger, "{}", upgrade.refused->error_message);
+        return std::move(*upgrade.refused);
+      }
+      for (const ConsumerGroupRecord& record : upgrade.records) before.push_back(to_record(request.group_id, record));
+    }
   }
   ConsumerGroup& consumers = anew ? *anew : *group.consumers;
   ConsumerDecision decision = consumers.heartbeat(request, metadata_.get(), now());
   if (decision.result.error != ErrorCode::none) return std::move(decision.result);
-  const auto written = write_decision(group, consumers, decision, std::move(before));
+  const auto written = write_decision(group, consumers, decision, std::move(before), effects);
   if (!written) return refused(error_of_consumer_write(written.error()), "");
   end = *written;
-  if (anew) group.consumers.emplace(std::move(*anew));
-  if (end) {
-    set_timer(group);
-  } else if (group.consumers->deadline_of(request.member_id).value_or(kNever) < group.timer_at) {
-    set_timer(group);
+  if (anew) {
+    base::log_info(kLogger, "[GroupId {}] Converted the classic group to a consumer group.", request.group_id);
+    group.members.release(effects);
+    group.consumers.emplace(std::move(*anew));
   }
+  if (end || group.consumers->deadline_of(request.member_id).value_or(kNever) < group.timer_at) set_timer(group);
   return std::move(decision.result);
 }
 
 // In the group's lock. Members that were silent for too long.
-void GroupCoordinator::Impl::expire_consumers(Group& group) {
+void GroupCoordinator::Impl::expire_consumers(Group& group, Effects& effects) {
   if (!group.consumers) return;
   const ConsumerDecision decision = group.consumers->expire(metadata_.get(), now());
   if (decision.records.empty()) return;
   if (group.members.state() == GroupState::dead) return;
   constexpr std::int64_t kRetryMs = 1000;
-  if (!write_decision(group, *group.consumers, decision, {})) group.expiry_retry_at = now().monotonic_ms + kRetryMs;
+  if (!write_decision(group, *group.consumers, decision, {}, effects)) {
+    group.expiry_retry_at = now().monotonic_ms + kRetryMs;
+  }
 }
 
-// In the group's lock. Whether it may be joined as a classic group: one of the newer protocol without members becomes one.
+// In the group's lock, for groups of either kind.
+ErrorCode GroupCoordinator::Impl::classic_heartbeat(Group& group, const MemberIdentity& who, std::int32_t generation) {
+  if (!has_consumers(group)) {
+    const ErrorCode error = group.members.heartbeat(who, generation, now());
+    keep_alive(group, who.member_id);
+    return error;
+  }
+  const ErrorCode error = group.consumers->classic_heartbeat(who, generation, now());
+  const bool sooner = group.consumers->deadline_of(who.member_id).value_or(kNever) < group.timer_at;
+  if (sooner || error == ErrorCode::rebalance_in_progress) set_timer(group);
+  return error;
+}
+
+// In the group's lock.
+JoinResult GroupCoordinator::Impl::classic_join(Group& group, const JoinRequest& request,
+                                                std::optional<std::int64_t>& end, Effects& effects) {
+  ClassicJoinDecision join =
+      group.consumers->classic_join(request, base::Uuid::random().to_string(), metadata_.get(), now());
+  if (join.result.error != ErrorCode::none) {
+    for (const std::string& line : join.decision.log_lines) base::log_info(kLogger, "{}", line);
+    return std::move(join.result);
+  }
+  const auto written = write_decision(group, *group.consumers, join.decision, {}, effects);
+  if (!written) return JoinResult("", error_of_consumer_write(written.error()));
+  end = *written;
+  return std::move(join.result);
+}
+
+// In the group's lock.
+LeaveResult GroupCoordinator::Impl::classic_leave(Group& group, const std::vector<MemberIdentity>& members,
+                                                  std::optional<std::int64_t>& end, Effects& effects) {
+  LeaveResult result;
+  const ConsumerDecision decision = group.consumers->classic_leave(members, metadata_.get(), result);
+  const auto written = write_decision(group, *group.consumers, decision, {}, effects);
+  if (!written) {
+    result.members.clear();
+    result.error = error_of_consumer_write(written.error());
+  } else {
+    end = *written;
+  }
+  return result;
+}
+
+// In the group's lock. One of the newer protocol without members becomes a classic one.
 ErrorCode GroupCoordinator::Impl::make_classic(Group& group) {
   if (!group.consumers) return ErrorCode::none;
-  if (!group.consumers->empty()) return ErrorCode::inconsistent_group_protocol;
   std::vector<KeyAndValue> tombstones;
   for (const ConsumerGroupRecord& record : group.consumers->tombstones()) {
     tombstones.push_back(to_record(group.consumers->id(), record));
@@ -112,17 +187,50 @@ ErrorCode GroupCoordinator::Impl::make_classic(Group& group) {
 }
 
 ErrorCode GroupCoordinator::Impl::check_consumer_commit(const Group& group, const CommitRequest& request) const {
+  // Producers don't know of member epochs.
+  const auto translated = [&request](ErrorCode error) {
+    return request.producer && error == ErrorCode::stale_member_epoch ? ErrorCode::illegal_generation : error;
+  };
   const ErrorCode error =
       group.consumers->check_commit(request.who, request.generation, request.producer.has_value(), request.version);
-  if (error != ErrorCode::none) return error;
+  if (error != ErrorCode::none) return translated(error);
   const ClusterPtr cluster = metadata_.get();
   for (const OffsetCommit& one : request.commits) {
     const metadata::Topic* topic = cluster->topic(one.partition.topic);
     const ErrorCode of_partition = group.consumers->check_commit_of(
         request.who.member_id, request.generation, topic ? topic->id : base::Uuid(), one.partition.partition);
-    if (of_partition != ErrorCode::none) return of_partition;
+    if (of_partition != ErrorCode::none) return translated(of_partition);
   }
   return ErrorCode::none;
+}
+
+base::Task<ErrorCode> GroupCoordinator::Impl::await_committed(const Group& group, std::int64_t end) {
+  co_return error_of_consumer_write(co_await log_.await_committed(group.partition, end));
+}
+
+void GroupCoordinator::set_times(const std::string& group_id, std::optional<ConsumerGroupTimes> times) {
+  impl_->set_times(group_id, times);
+}
+
+void GroupCoordinator::Impl::set_times(const std::string& group_id, std::optional<ConsumerGroupTimes> times) {
+  {
+    std::lock_guard lock(mutex_);
+    if (times) {
+      times_[group_id] = *times;
+    } else {
+      times_.erase(group_id);
+    }
+  }
+  const GroupPtr group = find(group_id);
+  if (!group) return;
+  std::lock_guard lock(group->mutex);
+  if (group->consumers) group->consumers->set_times(times);
+}
+
+std::optional<ConsumerGroupTimes> GroupCoordinator::Impl::times_of(const std::string& group_id) {
+  std::lock_guard lock(mutex_);
+  const auto found = times_.find(group_id);
+  return found == times_.end() ? std::nullopt : std::optional(found->second);
 }
 
 bool GroupCoordinator::serves_consumer_groups() const { return impl_->serves_consumer_groups(); }
@@ -145,13 +253,12 @@ base::Task<ConsumerHeartbeatResult> GroupCoordinator::consumer_heartbeat(Consume
   if (!group) co_return refused(ErrorCode::group_id_not_found, "Consumer group " + request.group_id + " not found.");
   ConsumerHeartbeatResult result;
   std::optional<std::int64_t> end;
-  {
-    std::lock_guard lock(group->mutex);
-    result = impl.consumer_heartbeat(*group, request, end);
-  }
+  impl.run_consumers(group, [&](Group& one, Effects& effects) {
+    result = impl.consumer_heartbeat(one, request, end, effects);
+  });
   if (!end) co_return result;
-  const ErrorCode outcome = co_await impl.log().await_committed(group->partition, *end);
-  if (outcome != ErrorCode::none) co_return refused(error_of_consumer_write(outcome), "");
+  const ErrorCode outcome = co_await impl.await_committed(*group, *end);
+  if (outcome != ErrorCode::none) co_return refused(outcome, "");
   co_return result;
 }
 
@@ -169,7 +276,6 @@ base::Task<ConsumerGroupSummary> GroupCoordinator::describe_consumer(std::string
   }
   summary.error = ErrorCode::group_id_not_found;
   summary.error_message = "Group " + group_id + (group ? " is not a consumer group." : " not found.");
-  summary.state = name_of(GroupState::dead);
   co_return summary;
 }
 

@@ -175,6 +175,8 @@ TEST_F(ConsumerCoordinator, ListedDescribedAndDeleted) {
 }
 
 TEST_F(ConsumerCoordinator, EmptyGroupsChangeTheirKind) {
+  limits.consumer.migration = MigrationPolicy::disabled;  // which is of groups with members alone
+  restart();
   EXPECT_EQ(commit(7, "", -1, 8), ErrorCode::none);  // a classic group that only stores offsets
   EXPECT_EQ(join().member_epoch, 2);
   EXPECT_EQ(run(groups->join(classic_join())).error, ErrorCode::inconsistent_group_protocol);
@@ -209,6 +211,22 @@ TEST_F(ConsumerCoordinator, WhatCannotBeWrittenHasNotHappened) {
   EXPECT_EQ(run(groups->describe_consumer("g")).members.size(), 1u);
   log.append_error = ErrorCode::none;
   pass(1000);
+  EXPECT_EQ(run(groups->describe_consumer("g")).state, "Empty");
+}
+
+TEST_F(ConsumerCoordinator, AGroupMayHaveTimesOfItsOwn) {
+  EXPECT_EQ(join().heartbeat_interval_ms, 5000);
+  groups->set_times("g", ConsumerGroupTimes{60'000, 7000});
+  groups->set_times("other", ConsumerGroupTimes{1, 1});
+  EXPECT_EQ(beat(2).heartbeat_interval_ms, 7000);
+  pass(59'999);
+  EXPECT_EQ(run(groups->describe_consumer("g")).state, "Stable");
+  pass(1);
+  EXPECT_EQ(run(groups->describe_consumer("g")).state, "Empty");
+  EXPECT_EQ(join().heartbeat_interval_ms, 7000);
+  groups->set_times("g", std::nullopt);
+  EXPECT_EQ(beat(4).heartbeat_interval_ms, 5000);
+  pass(45'000);
   EXPECT_EQ(run(groups->describe_consumer("g")).state, "Empty");
 }
 

@@ -50,6 +50,12 @@ void ConsumerGroup::drop_member(const std::string& member_id) {
   members_.erase(found);
   session_deadlines_.erase(member_id);
   rebalance_timers_.erase(member_id);
+  join_deadlines_.erase(member_id);
+  sync_deadlines_.erase(member_id);
+}
+
+std::int32_t ConsumerGroup::session_timeout_of(const Member& member) const {
+  return member.metadata.classic ? member.metadata.classic->session_timeout_ms : session_timeout_ms();
 }
 
 void ConsumerGroup::apply_to(const MemberMetadataRecord& record, Time now) {
@@ -60,7 +66,10 @@ void ConsumerGroup::apply_to(const MemberMetadataRecord& record, Time now) {
   Member& member = members_[record.member_id];
   member.metadata = *record.value;
   if (member.metadata.instance_id) static_members_[*member.metadata.instance_id] = record.member_id;
-  session_deadlines_.try_emplace(record.member_id, now.monotonic_ms + limits_->session_timeout_ms);
+  session_deadlines_.try_emplace(record.member_id, now.monotonic_ms + session_timeout_of(member));
+  if (member.metadata.classic) return;
+  join_deadlines_.erase(record.member_id);
+  sync_deadlines_.erase(record.member_id);
 }
 
 void ConsumerGroup::apply_to(const CurrentAssignmentRecord& record, Time now) {
@@ -72,7 +81,8 @@ void ConsumerGroup::apply_to(const CurrentAssignmentRecord& record, Time now) {
   }
   Member& member = members_[record.member_id];  // of a compacted log, its metadata may come later
   replace_current(record.member_id, member, *record.value);
-  if (member.current.state == MemberState::unrevoked_partitions) {
+  // Of a classic member, the next JoinGroup is what is waited for.
+  if (member.current.state == MemberState::unrevoked_partitions && !member.metadata.classic) {
     rebalance_timers_[record.member_id] = {now.monotonic_ms + member.metadata.rebalance_timeout_ms,
                                            member.current.member_epoch};
   }
@@ -107,17 +117,19 @@ void ConsumerGroup::apply(const ConsumerGroupRecord& record, Time now) {
 void ConsumerGroup::settle(const ConsumerDecision& decision, Time now) {
   for (const ConsumerGroupRecord& record : decision.records) apply(record, now);
   if (decision.looked_at) looked_at_ = decision.looked_at;
-  if (members_.contains(decision.heard_from)) {
-    session_deadlines_[decision.heard_from] = now.monotonic_ms + limits_->session_timeout_ms;
-  }
+  const auto heard_from = members_.find(decision.heard_from);
+  if (heard_from == members_.end()) return;
+  session_deadlines_[heard_from->first] = now.monotonic_ms + session_timeout_of(heard_from->second);
+  if (!decision.must_sync) return;
+  join_deadlines_.erase(heard_from->first);
+  sync_deadlines_[heard_from->first] = now.monotonic_ms + heard_from->second.metadata.rebalance_timeout_ms;
 }
 
 void ConsumerGroup::loaded(Time now) {
   for (const auto& [member_id, member] : members_) {
-    session_deadlines_[member_id] = now.monotonic_ms + limits_->session_timeout_ms;
-  }
-  for (auto& [member_id, timer] : rebalance_timers_) {
-    timer.deadline = now.monotonic_ms + members_.at(member_id).metadata.rebalance_timeout_ms;
+    session_deadlines_[member_id] = now.monotonic_ms + session_timeout_ms();
+    if (member.current.state != MemberState::unrevoked_partitions) continue;
+    rebalance_timers_[member_id] = {now.monotonic_ms + member.metadata.rebalance_timeout_ms, member.current.member_epoch};
   }
 }
 
@@ -131,6 +143,8 @@ std::optional<std::int64_t> ConsumerGroup::next_deadline() const {
   const auto consider = [&next](std::int64_t deadline) { next = next ? std::min(*next, deadline) : deadline; };
   for (const auto& [member_id, deadline] : session_deadlines_) consider(deadline);
   for (const auto& [member_id, timer] : rebalance_timers_) consider(timer.deadline);
+  for (const auto& [member_id, deadline] : join_deadlines_) consider(deadline);
+  for (const auto& [member_id, deadline] : sync_deadlines_) consider(deadline);
   return next;
 }
 
@@ -213,12 +227,13 @@ ConsumerGroupSummary ConsumerGroup::summary() const {
   return summary;
 }
 
-std::vector<ConsumerGroupRecord> ConsumerGroup::tombstones() const {
+std::vector<ConsumerGroupRecord> ConsumerGroup::tombstones(const std::string& replaced, const std::string& by) const {
   std::vector<ConsumerGroupRecord> records;
-  for (const auto& [member_id, member] : members_) records.push_back(CurrentAssignmentRecord{member_id, std::nullopt});
-  for (const auto& [member_id, target] : target_) records.push_back(TargetAssignmentRecord{member_id, std::nullopt});
+  const auto name = [&](const std::string& member_id) -> const std::string& { return member_id == replaced ? by : member_id; };
+  for (const auto& [id, member] : members_) records.push_back(CurrentAssignmentRecord{name(id), std::nullopt});
+  for (const auto& [id, member] : members_) records.push_back(TargetAssignmentRecord{name(id), std::nullopt});
   records.push_back(TargetEpochRecord());
-  for (const auto& [member_id, member] : members_) records.push_back(MemberMetadataRecord{member_id, std::nullopt});
+  for (const auto& [id, member] : members_) records.push_back(MemberMetadataRecord{name(id), std::nullopt});
   for (const auto& [regex, resolved] : regexes_) records.push_back(RegexRecord{regex, std::nullopt});
   records.push_back(SubscriptionMetadataRecord());
   records.push_back(GroupEpochRecord());

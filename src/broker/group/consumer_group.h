@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "broker/group/classic_group.h"
 #include "broker/group/consumer_assignors.h"
 #include "broker/group/consumer_group_types.h"
 #include "broker/metadata/cluster_metadata.h"
@@ -24,13 +25,35 @@ namespace broker::group {
 
 using ClusterPtr = std::shared_ptr<const metadata::ClusterMetadata>;
 
+// Only members of the classic protocol are left: the group is to go on as a classic one.
+struct BecomesClassic {
+  std::int32_t generation = 0;
+  std::vector<ClassicMember> members;  // without assignments, which are what the targets say
+  std::map<std::string, Partitions> targets;
+  bool rebalance = false;
+  std::string reason;
+};
+
 struct ConsumerDecision {
   std::vector<ConsumerGroupRecord> records;  // all in one batch, before anybody is answered
   ConsumerHeartbeatResult result;
+  std::optional<BecomesClassic> becomes_classic;  // the records end this group; that of the classic one comes last
   // For settle().
   std::string heard_from;      // this member gave a sign of life
+  bool must_sync = false;      // it is of the classic protocol, and was told its generation
   ClusterPtr looked_at;        // the metadata that the group's subscriptions were compared with
   std::vector<std::string> log_lines;
+};
+
+struct ClassicJoinDecision {
+  ConsumerDecision decision;
+  JoinResult result;
+};
+
+// Of a classic group to one of the newer protocol.
+struct Upgrade {
+  std::optional<ConsumerHeartbeatResult> refused;  // why it can't be
+  std::vector<ConsumerGroupRecord> records;        // which make it
 };
 
 class ConsumerGroup {
@@ -42,10 +65,22 @@ class ConsumerGroup {
                                                            const ConsumerGroupLimits& limits);
 
   ConsumerDecision heartbeat(const ConsumerHeartbeat& request, const ClusterPtr& cluster, Time now) const;
+  // Makes this group, which is a fresh one, what the classic group is.
+  Upgrade take_over(const ClassicGroup& classic, const ClusterPtr& cluster, Time now);
+  // Members of the classic protocol in this group.
+  ClassicJoinDecision classic_join(const JoinRequest& request, std::string new_member_id, const ClusterPtr& cluster,
+                                   Time now) const;
+  SyncResult classic_sync(const SyncRequest& request, const ClusterPtr& cluster, Time now);
+  ErrorCode classic_heartbeat(const MemberIdentity& who, std::int32_t generation, Time now);
+  // LeaveGroup removes members of either kind.
+  ConsumerDecision classic_leave(const std::vector<MemberIdentity>& members, const ClusterPtr& cluster,
+                                 LeaveResult& result) const;
   // Of those whose session or whose time to give up partitions is over.
   ConsumerDecision expire(const ClusterPtr& cluster, Time now) const;
   void settle(const ConsumerDecision& decision, Time now);
   void apply(const ConsumerGroupRecord& record, Time now);
+  // Its own config, if it has one; sessions run by it from their members' next sign of life on.
+  void set_times(std::optional<ConsumerGroupTimes> times) { times_ = times; }
   // To be called once the partition is loaded: everybody has the whole session timeout from here.
   void loaded(Time now);
   std::optional<std::int64_t> next_deadline() const;  // monotonic
@@ -65,7 +100,8 @@ class ConsumerGroup {
   bool has_member(const std::string& member_id) const { return members_.contains(member_id); }
   bool is_subscribed_to(const std::string& topic) const;
   ConsumerGroupSummary summary() const;
-  std::vector<ConsumerGroupRecord> tombstones() const;  // that delete the whole group
+  // That delete the whole group; one member may have been replaced by another just now.
+  std::vector<ConsumerGroupRecord> tombstones(const std::string& replaced = "", const std::string& by = "") const;
 
  private:
   // As in Kafka 4.3: the first member moves it to 2. So even one that subscribes to nothing is told an epoch.
@@ -92,6 +128,8 @@ class ConsumerGroup {
   void apply_to(const MemberMetadataRecord& record, Time now);
   void apply_to(const CurrentAssignmentRecord& record, Time now);
   void drop_member(const std::string& member_id);
+  std::int32_t session_timeout_ms() const { return times_ ? times_->session_timeout_ms : limits_->session_timeout_ms; }
+  std::int32_t session_timeout_of(const Member& member) const;
   bool is_owned(const base::Uuid& topic_id, std::int32_t partition) const;
 
   // consumer_group_heartbeat.cpp
@@ -110,6 +148,19 @@ class ConsumerGroup {
                                                    const Outlook& outlook, Time now, Member& member,
                                                    ConsumerDecision& decision) const;
 
+  // consumer_group_classic.cpp
+  bool supports_protocols(const JoinRequest& request) const;
+  ErrorCode find_classic(const MemberIdentity& who, std::string& member_id) const;
+  void expect_rejoin(const std::string& member_id, const Member& member, Time now);
+  bool waits_for_unreleased(const std::string& member_id, const Member& member) const;
+  std::size_t classic_count() const;
+  bool may_become_classic(std::size_t size, ConsumerDecision& decision) const;
+  bool leaves_classic_members(const std::set<std::string>& leaving, ConsumerDecision& decision) const;
+  bool replaces_last_consumer(const ConsumerHeartbeat& request, ConsumerDecision& decision) const;
+  void become_classic(const std::set<std::string>& leaving, ConsumerDecision& decision) const;
+  void become_classic_with(const ConsumerHeartbeat& request, const Outlook& outlook, bool rebalance,
+                           ConsumerDecision& decision) const;
+
   // consumer_group_target.cpp
   std::int64_t metadata_hash(const metadata::ClusterMetadata& cluster, const Outlook& outlook) const;
   std::string preferred_assignor(const Outlook& outlook) const;
@@ -122,6 +173,7 @@ class ConsumerGroup {
 
   std::string id_;
   const ConsumerGroupLimits* limits_;
+  std::optional<ConsumerGroupTimes> times_;
 
   GroupEpoch epoch_{kFirstEpoch, 0};
   TargetEpoch target_epoch_;
@@ -137,7 +189,9 @@ class ConsumerGroup {
     std::int32_t member_epoch = 0;
   };
   std::map<std::string, std::int64_t> session_deadlines_;
-  std::map<std::string, RebalanceTimer> rebalance_timers_;
+  std::map<std::string, RebalanceTimer> rebalance_timers_;  // to give up partitions
+  std::map<std::string, std::int64_t> join_deadlines_;      // of classic members that were told to join again
+  std::map<std::string, std::int64_t> sync_deadlines_;      // of those that joined
   ClusterPtr looked_at_;
 };
 

@@ -48,7 +48,7 @@ ConsumerMemberMetadata updated(ConsumerMemberMetadata metadata, const ConsumerHe
   if (request.subscribed_topic_regex) metadata.topic_regex = *request.subscribed_topic_regex;
   metadata.client_id = request.client_id;
   metadata.client_host = request.client_host;
-  metadata.classic.reset();
+  metadata.classic = request.classic ? std::optional(request.classic->metadata) : std::nullopt;
   return metadata;
 }
 
@@ -125,7 +125,8 @@ Problem ConsumerGroup::find_dynamic(const ConsumerHeartbeat& request, Member& me
 Problem ConsumerGroup::find_static(const ConsumerHeartbeat& request, Member& member, Outlook& outlook,
                                    ConsumerDecision& decision) const {
   const auto found = static_members_.find(*request.instance_id);
-  if (request.member_epoch != kJoinEpoch) {
+  const bool comes_anew = request.classic ? request.classic->is_new : request.member_epoch == kJoinEpoch;
+  if (!comes_anew) {
     if (found == static_members_.end()) {
       return refuse(ErrorCode::unknown_member_id, fmt::format("Instance id {} is unknown.", *request.instance_id));
     }
@@ -140,7 +141,7 @@ Problem ConsumerGroup::find_static(const ConsumerHeartbeat& request, Member& mem
   if (found == static_members_.end()) return find_dynamic(request, member);
   const std::string& old_id = found->second;
   const Member& old = members_.at(old_id);
-  if (!old.metadata.classic && old.current.member_epoch != kStaticLeaveEpoch) {
+  if (!request.classic && !old.metadata.classic && old.current.member_epoch != kStaticLeaveEpoch) {
     return refuse(ErrorCode::unreleased_instance_id,
                   fmt::format("Static member {} with instance id {} cannot join the group because the instance id is "
                               "owned by {} member.",
@@ -174,8 +175,9 @@ ConsumerDecision ConsumerGroup::join_or_stay(const ConsumerHeartbeat& request, c
       request.instance_id ? find_static(request, member, outlook, decision) : find_dynamic(request, member);
   if (problem) return refused(std::move(problem));
   if (request.member_epoch == kJoinEpoch) {
-    decision.log_lines.push_back(fmt::format("[GroupId {}] {}ember {} joins the consumer group using the consumer protocol.",
-                                             id_, request.instance_id ? "Static m" : "M", request.member_id));
+    decision.log_lines.push_back(fmt::format("[GroupId {}] {}ember {} joins the consumer group using the {} protocol.", id_,
+                                             request.instance_id ? "Static m" : "M", request.member_id,
+                                             request.classic ? "classic" : "consumer"));
   }
   const OwnedPartitions had = member.current.assigned;
   outlook.member_id = request.member_id;
@@ -188,13 +190,16 @@ ConsumerDecision ConsumerGroup::join_or_stay(const ConsumerHeartbeat& request, c
   if (problem) return refused(std::move(problem));
   outlook.subscription_changed = outlook.subscription_changed || outlook.metadata.topic_names != member.metadata.topic_names;
   update_epoch(cluster, outlook, decision);
-  problem = reconcile(request, cluster, outlook, now, member, decision);
+  const bool downgrades = replaces_last_consumer(request, decision);
+  const bool stale = downgrades && target_epoch_.epoch < outlook.epoch;
+  if (!stale) problem = reconcile(request, cluster, outlook, now, member, decision);
   if (problem) return refused(std::move(problem));
+  if (downgrades) become_classic_with(request, outlook, stale, decision);
 
   decision.heard_from = request.member_id;
   decision.result.member_id = request.member_id;
   decision.result.member_epoch = member.current.member_epoch;
-  decision.result.heartbeat_interval_ms = limits_->heartbeat_interval_ms;
+  decision.result.heartbeat_interval_ms = times_ ? times_->heartbeat_interval_ms : limits_->heartbeat_interval_ms;
   if (tells_everything(request) || member.current.assigned != had) {
     decision.result.assignment = without_epochs(member.current.assigned);
   }
@@ -333,6 +338,7 @@ ConsumerDecision ConsumerGroup::leave_for_now(const std::string& member_id) cons
 
 void ConsumerGroup::fence(const std::set<std::string>& members, const ClusterPtr& cluster,
                           ConsumerDecision& decision) const {
+  if (leaves_classic_members(members, decision)) return become_classic(members, decision);
   Outlook outlook;
   outlook.leaving = members;
   outlook.regexes = regexes_;
@@ -365,6 +371,15 @@ ConsumerDecision ConsumerGroup::expire(const ClusterPtr& cluster, Time now) cons
         fmt::format("[GroupId {}] Member {} fenced from the group because it failed to transition from epoch {} within {}ms.",
                     id_, member_id, timer.member_epoch, members_.at(member_id).metadata.rebalance_timeout_ms));
   }
+  const auto fence_late = [&](const std::map<std::string, std::int64_t>& deadlines, const char* reason) {
+    for (const auto& [member_id, deadline] : deadlines) {
+      if (deadline > now.monotonic_ms || !fenced.insert(member_id).second) continue;
+      decision.log_lines.push_back(
+          fmt::format("[GroupId {}] Member {} fenced from the group because {}.", id_, member_id, reason));
+    }
+  };
+  fence_late(join_deadlines_, "the classic member failed to join within the rebalance timeout");
+  fence_late(sync_deadlines_, "the member failed to sync within timeout");
   if (!fenced.empty()) fence(fenced, cluster, decision);
   return decision;
 }

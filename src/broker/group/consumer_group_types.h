@@ -23,6 +23,18 @@ inline constexpr std::int32_t kJoinEpoch = 0;
 inline constexpr std::int32_t kLeaveEpoch = -1;
 inline constexpr std::int32_t kStaticLeaveEpoch = -2;  // gone, but comes back under the same instance id
 
+struct ClassicMemberMetadata {  // of a member that speaks the classic protocol
+  std::int32_t session_timeout_ms = 0;
+  std::vector<GroupProtocol> protocols;
+  bool operator==(const ClassicMemberMetadata&) const = default;
+};
+
+// A JoinGroup, which is decided as a heartbeat is.
+struct JoiningClassicMember {
+  ClassicMemberMetadata metadata;
+  bool is_new = false;  // it came without a member id
+};
+
 struct ConsumerHeartbeat {
   std::string group_id;
   std::string member_id;
@@ -34,6 +46,7 @@ struct ConsumerHeartbeat {
   std::optional<std::string> subscribed_topic_regex;               // empty: none any more
   std::optional<std::string> server_assignor;
   std::optional<Partitions> owned;  // what the member has
+  std::optional<JoiningClassicMember> classic;
   std::string client_id;
   std::string client_host;
 };
@@ -51,12 +64,6 @@ struct ConsumerHeartbeatResult {
 };
 
 // What records say. A record without a value is a tombstone.
-
-struct ClassicMemberMetadata {  // of a member that speaks the classic protocol
-  std::int32_t session_timeout_ms = 0;
-  std::vector<GroupProtocol> protocols;
-  bool operator==(const ClassicMemberMetadata&) const = default;
-};
 
 struct ConsumerMemberMetadata {
   std::optional<std::string> instance_id;
@@ -145,7 +152,7 @@ struct ConsumerMemberSummary {
 struct ConsumerGroupSummary {
   ErrorCode error = ErrorCode::none;
   std::string error_message;
-  std::string state;  // "Empty", "Assigning", "Reconciling", "Stable"; "Dead" with an error
+  std::string state;  // "Empty", "Assigning", "Reconciling", "Stable"; empty with an error
   std::int32_t group_epoch = 0;
   std::int32_t assignment_epoch = 0;
   std::string assignor;

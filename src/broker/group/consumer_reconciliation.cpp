@@ -5,7 +5,8 @@
 namespace broker::group {
 namespace {
 
-bool contains(const Partitions& partitions, const base::Uuid& topic_id, std::int32_t partition) {
+template <class ByTopic>
+bool contains(const ByTopic& partitions, const base::Uuid& topic_id, std::int32_t partition) {
   const auto found = partitions.find(topic_id);
   return found != partitions.end() && found->second.contains(partition);
 }
@@ -41,7 +42,8 @@ CurrentAssignment towards_target(CurrentAssignment member, const ReconciliationI
     const auto mine = kept.find(topic_id);
     for (const std::int32_t partition : partitions) {
       if (mine != kept.end() && mine->second.contains(partition)) continue;
-      if (input.is_owned(topic_id, partition)) {
+      // What it has just given up itself it may have back.
+      if (input.is_owned(topic_id, partition) && !contains(member.pending_revocation, topic_id, partition)) {
         some_unreleased = true;
       } else {
         added[topic_id].emplace(partition, input.target_epoch);

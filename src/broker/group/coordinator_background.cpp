@@ -103,14 +103,19 @@ void GroupCoordinator::Impl::install(std::int32_t partition, GroupLoader& loader
     if (loaded.consumers) {
       group->consumers.emplace(std::move(*loaded.consumers));
       std::lock_guard lock(group->mutex);
+      group->consumers->set_times(times_of(id));
       group->consumers->loaded(now());
       set_timer(*group);
     } else if (loaded.group) {
       run(group, [&](Group& one, Effects& effects) { one.members.replay(*loaded.group, now(), effects); });
     }
-    std::lock_guard lock(mutex_);
-    if (!partitions_.contains(partition)) return;
-    groups_.try_emplace(id, std::move(group));
+    {
+      std::lock_guard lock(mutex_);
+      if (!partitions_.contains(partition)) return;
+      groups_.try_emplace(id, group);
+    }
+    std::lock_guard lock(group->mutex);
+    if (group->consumers) group->consumers->set_times(times_of(id));  // it may have changed meanwhile
   }
 }
 
@@ -145,7 +150,7 @@ void GroupCoordinator::Impl::run_timeouts() {
       if (one.timer_at != deadline) return;  // an earlier timer took its place
       one.timer_at = kNever;
       one.members.on_time(now(), effects);
-      expire_consumers(one);
+      expire_consumers(one, effects);
     });
   }
   bool check_expiry = false;

@@ -62,6 +62,7 @@ class GroupCoordinator::Impl {
 
   CoordinatorLog& log() { return log_; }
   const GroupLimits& limits() const { return limits_; }
+  ClusterPtr cluster() const { return metadata_.get(); }
   Time now() const { return {clock_.wall_ms(), clock_.monotonic_ms()}; }
   WaiterId next_waiter() { return ++last_waiter_; }
 
@@ -91,6 +92,19 @@ class GroupCoordinator::Impl {
     wakeups.wake();
     return pending;
   }
+  // The same for what mostly has no effects on a classic group, as heartbeats of the newer protocol.
+  template <class Act>
+  void run_consumers(const GroupPtr& group, Act act) {
+    Effects effects;
+    std::vector<PendingStore> pending;  // a group that just became classic stores nothing yet
+    Wakeups wakeups;
+    {
+      std::lock_guard lock(group->mutex);
+      act(*group, effects);
+      if (!effects.empty()) settle(*group, effects, pending, wakeups);
+    }
+    wakeups.wake();
+  }
   base::Task<void> finish(GroupPtr group, std::vector<PendingStore> pending);
 
   // In the group's lock, after a sign of life of this member: cheaper than run().
@@ -105,10 +119,22 @@ class GroupCoordinator::Impl {
 
   // consumer_coordinator.cpp, all in the group's lock.
   bool serves_consumer_groups() const;
+  void set_times(const std::string& group_id, std::optional<ConsumerGroupTimes> times);
+  std::optional<ConsumerGroupTimes> times_of(const std::string& group_id);
   ConsumerHeartbeatResult consumer_heartbeat(Group& group, const ConsumerHeartbeat& request,
-                                             std::optional<std::int64_t>& end);
+                                             std::optional<std::int64_t>& end, Effects& effects);
+  // Of classic members in a group of the newer protocol. `end`: of what must be committed before the answer goes out.
+  bool has_consumers(const Group& group) const {
+    return group.consumers && !group.consumers->empty() && group.members.state() != GroupState::dead;
+  }
+  ErrorCode classic_heartbeat(Group& group, const MemberIdentity& who, std::int32_t generation);
+  JoinResult classic_join(Group& group, const JoinRequest& request, std::optional<std::int64_t>& end, Effects& effects);
+  LeaveResult classic_leave(Group& group, const std::vector<MemberIdentity>& members, std::optional<std::int64_t>& end,
+                            Effects& effects);
   ErrorCode check_consumer_commit(const Group& group, const CommitRequest& request) const;
   ErrorCode make_classic(Group& group);
+  // Not in the lock: with the error as clients of groups are told.
+  base::Task<ErrorCode> await_committed(const Group& group, std::int64_t end);
 
   // Deletes the offsets that `choose` names in the group's lock, and the group if it is empty without them: memory first,
   // then tombstones.
@@ -132,10 +158,11 @@ class GroupCoordinator::Impl {
   void settle(Group& group, Effects& effects, std::vector<PendingStore>& pending, Wakeups& wakeups);
   void collect_answers(Group& group, Effects& effects, Wakeups& wakeups);
   void set_timer(Group& group);
-  void expire_consumers(Group& group);
+  void expire_consumers(Group& group, Effects& effects);
+  ClassicGroup classic_from(const std::string& group_id, const BecomesClassic& becomes) const;
   protocol::Result<std::optional<std::int64_t>> write_decision(Group& group, ConsumerGroup& consumers,
                                                                const ConsumerDecision& decision,
-                                                               std::vector<KeyAndValue> before);
+                                                               std::vector<KeyAndValue> before, Effects& effects);
   ErrorCode check_partition(std::int32_t partition);
   void load(std::int32_t partition);
   void install(std::int32_t partition, GroupLoader& loader);
@@ -158,6 +185,7 @@ class GroupCoordinator::Impl {
   std::condition_variable changed_;
   bool stopping_ = false;
   std::unordered_map<std::string, GroupPtr> groups_;
+  std::unordered_map<std::string, ConsumerGroupTimes> times_;
   std::map<std::int32_t, LoadState> partitions_;
   std::map<std::pair<std::int64_t, std::int32_t>, std::set<std::string>> groups_in_transaction_;  // producer, partition
   std::map<std::int32_t, std::vector<EndedTransaction>> ended_while_loading_;

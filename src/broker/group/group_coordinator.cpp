@@ -1,6 +1,7 @@
 #include "broker/group/group_coordinator.h"
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include "base/uuid.h"
@@ -106,6 +107,27 @@ void settle_commits(Group& group, const std::optional<CommittingProducer>& produ
   }
 }
 
+// Kafka 3.9's default is "disabled"; what has the newer protocol by default has 4.3's, too.
+MigrationPolicy migration_policy_from(const config::BrokerConfig& config) {
+  constexpr std::string_view kPolicy = "group.consumer.migration.policy";
+  if (config.file().find(kPolicy) == nullptr) return MigrationPolicy::bidirectional;
+  std::string policy = config.get_string(kPolicy);
+  std::ranges::transform(policy, policy.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+  if (policy == "upgrade") return MigrationPolicy::upgrade;
+  if (policy == "downgrade") return MigrationPolicy::downgrade;
+  return policy == "bidirectional" ? MigrationPolicy::bidirectional : MigrationPolicy::disabled;
+}
+
+// By name or by the class that stands for it; the first is the default.
+std::vector<std::string> assignors_from(const config::BrokerConfig& config) {
+  std::vector<std::string> names;
+  for (const std::string& assignor : config.get_list("group.consumer.assignors")) {
+    const std::string name = assignor == "range" || assignor.ends_with(".RangeAssignor") ? "range" : "uniform";
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
 }  // namespace
 
 GroupLimits limits_from(const config::BrokerConfig& config) {
@@ -126,6 +148,9 @@ GroupLimits limits_from(const config::BrokerConfig& config) {
   limits.consumer.session_timeout_ms = config.get_int("group.consumer.session.timeout.ms");
   limits.consumer.heartbeat_interval_ms = config.get_int("group.consumer.heartbeat.interval.ms");
   limits.consumer.size_max = config.get_int("group.consumer.max.size");
+  limits.consumer.classic_size_max = limits.size_max;
+  limits.consumer.assignors = assignors_from(config);
+  limits.consumer.migration = migration_policy_from(config);
   return limits;
 }
 
@@ -172,7 +197,14 @@ base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
       request.member_id.empty() ? impl.find_or_create(request.group_id, place.partition) : impl.find(request.group_id);
   if (!group) co_return JoinResult(request.member_id, ErrorCode::unknown_member_id);
   base::OneShot<JoinResult> answer;
+  JoinResult among_consumers;
+  std::optional<std::int64_t> end;
   std::vector<PendingStore> pending = impl.run(group, [&](Group& joined, Effects& effects) {
+    if (impl.has_consumers(joined)) {
+      among_consumers = impl.classic_join(joined, request, end, effects);
+      if (!end) answer.set(std::move(among_consumers));
+      return;
+    }
     if (const ErrorCode error = impl.make_classic(joined); error != ErrorCode::none) {
       answer.set(JoinResult(request.member_id, error));
       return;
@@ -182,6 +214,10 @@ base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
     std::string new_member_id = make_member_id(request);
     joined.members.join(std::move(request), std::move(new_member_id), waiter, impl.now(), effects);
   });
+  if (end) {
+    const ErrorCode outcome = co_await impl.await_committed(*group, *end);
+    co_return outcome == ErrorCode::none ? std::move(among_consumers) : JoinResult("", outcome);
+  }
   co_await impl.finish(std::move(group), std::move(pending));
   co_return co_await answer.wait();
 }
@@ -196,6 +232,10 @@ base::Task<SyncResult> GroupCoordinator::sync(SyncRequest request) {
   if (!group) co_return SyncResult(ErrorCode::unknown_member_id);
   base::OneShot<SyncResult> answer;
   std::vector<PendingStore> pending = impl.run(group, [&](Group& synced, Effects& effects) {
+    if (impl.has_consumers(synced)) {
+      answer.set(synced.consumers->classic_sync(request, impl.cluster(), impl.now()));
+      return;
+    }
     const WaiterId waiter = impl.next_waiter();
     synced.syncing.emplace(waiter, answer);
     synced.members.sync(request, waiter, impl.now(), effects);
@@ -211,9 +251,7 @@ base::Task<ErrorCode> GroupCoordinator::heartbeat(std::string group_id, MemberId
   const GroupPtr group = impl_->find(group_id);
   if (!group) co_return ErrorCode::unknown_member_id;
   std::lock_guard lock(group->mutex);
-  const ErrorCode error = group->members.heartbeat(who, generation, impl_->now());
-  impl_->keep_alive(*group, who.member_id);
-  co_return error;
+  co_return impl_->classic_heartbeat(*group, who, generation);
 }
 
 base::Task<LeaveResult> GroupCoordinator::leave(std::string group_id, std::vector<MemberIdentity> members) {
@@ -226,8 +264,14 @@ base::Task<LeaveResult> GroupCoordinator::leave(std::string group_id, std::vecto
     result.members.assign(members.size(), ErrorCode::unknown_member_id);
     co_return result;
   }
-  impl_->run(group,
-             [&](Group& left, Effects& effects) { result = left.members.leave(members, impl_->now(), effects); });
+  std::optional<std::int64_t> end;
+  impl_->run(group, [&](Group& left, Effects& effects) {
+    result = impl_->has_consumers(left) ? impl_->classic_leave(left, members, end, effects)
+                                        : left.members.leave(members, impl_->now(), effects);
+  });
+  if (!end) co_return result;
+  const ErrorCode outcome = co_await impl_->await_committed(*group, *end);
+  if (outcome != ErrorCode::none) result = LeaveResult{outcome, {}};
   co_return result;
 }
 

@@ -135,6 +135,8 @@ class GroupCoordinator {
   // Groups of the newer protocol (KIP-848). Offered if the config allows it and every broker of the cluster knows it.
   bool serves_consumer_groups() const;
   base::Task<ConsumerHeartbeatResult> consumer_heartbeat(ConsumerHeartbeat request, std::int16_t version);
+  // Of one group, whether it is there or not; nothing: those of all.
+  void set_times(const std::string& group_id, std::optional<ConsumerGroupTimes> times);
   base::Task<ConsumerGroupSummary> describe_consumer(std::string group_id);
 
   // How many partitions __consumer_offsets has, made first if missing; 0 if it can't be.

@@ -28,15 +28,32 @@ struct Time {
   std::int64_t monotonic_ms = 0;  // for timeouts
 };
 
+// Whether a group that has members may change from the classic protocol to the newer one, and back.
+enum class MigrationPolicy { disabled, upgrade, downgrade, bidirectional };
+inline bool allows_upgrade(MigrationPolicy policy) {
+  return policy == MigrationPolicy::upgrade || policy == MigrationPolicy::bidirectional;
+}
+inline bool allows_downgrade(MigrationPolicy policy) {
+  return policy == MigrationPolicy::downgrade || policy == MigrationPolicy::bidirectional;
+}
+
 // Of groups of the newer protocol (KIP-848).
 struct ConsumerGroupLimits {
   bool enabled = true;  // the newer protocol is served at all
+  MigrationPolicy migration = MigrationPolicy::bidirectional;
+  std::int32_t classic_size_max = 2147483647;  // as group.max.size: a larger one can't become a classic group
   std::int32_t session_timeout_ms = 45'000;
   std::int32_t heartbeat_interval_ms = 5000;
   std::int32_t size_max = 2147483647;
   // Between two computations of who shall own what (group.consumer.assignment.interval.ms of Kafka 4.3).
   std::int32_t assignment_interval_ms = 1000;
   std::vector<std::string> assignors = {"uniform", "range"};  // the first is the default
+};
+
+// Of one group, over those of all.
+struct ConsumerGroupTimes {
+  std::int32_t session_timeout_ms = 0;
+  std::int32_t heartbeat_interval_ms = 0;
 };
 
 struct GroupLimits {
@@ -54,6 +71,18 @@ struct GroupProtocol {
   std::string name;
   base::Bytes metadata;
   bool operator==(const GroupProtocol&) const = default;
+};
+
+// A member of the classic protocol on its way between a classic group and one of the newer protocol.
+struct ClassicMember {
+  std::string member_id;
+  std::optional<std::string> group_instance_id;
+  std::string client_id;
+  std::string client_host;
+  std::int32_t rebalance_timeout_ms = 0;
+  std::int32_t session_timeout_ms = 0;
+  std::vector<GroupProtocol> protocols;  // none is never
+  base::Bytes assignment;
 };
 
 struct JoinRequest {
