@@ -12,6 +12,8 @@
 #include "broker/api/request_context.h"
 #include "broker/config/config_entry.h"
 #include "broker/config/dynamic_config.h"
+#include "broker/config/group_config.h"
+#include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_metadata.h"
 
 namespace broker::api {
@@ -143,10 +145,32 @@ Outcome check_broker(const ConfigView& view, std::string_view name, const String
   }
 }
 
+Outcome check_group(const ConfigView& view, const StringMap& config) {
+  try {
+    config::validate_group_config(view.broker, config);
+    return {};
+  } catch (const ConfigError& error) {
+    return refusal(ErrorCode::invalid_config, error.what());
+  }
+}
+
+ConfigPlan plan_group_change(const ConfigView& view, const ConfigChange& change, bool incremental) {
+  if (change.name.empty()) return refused_plan(ErrorCode::invalid_request, "Default group resources are not allowed.");
+  ConfigPlan plan;
+  plan.type = ConfigEntityType::group;
+  plan.entity = change.name;
+  if (incremental) plan.config = view.overrides(plan.type, plan.entity);
+  Outcome outcome = apply(plan.config, change.operations, config::find_group_key);
+  if (outcome.error == ErrorCode::none) outcome = check_group(view, plan.config);
+  static_cast<Outcome&>(plan) = std::move(outcome);
+  return plan;
+}
+
 }  // namespace
 
 ConfigPlan plan_config_change(const ConfigView& view, const ConfigChange& change, bool incremental) {
   if (auto problem = malformed(change.operations)) return refused_plan(ErrorCode::invalid_request, std::move(problem));
+  if (change.type == ConfigResourceType::group) return plan_group_change(view, change, incremental);
   const bool is_topic = change.type == ConfigResourceType::topic;
   ConfigPlan plan;
   if (is_topic) {
@@ -191,7 +215,8 @@ base::Task<std::vector<Outcome>> alter_configs(RequestContext& context, std::vec
                         "AlterConfigs is only supported for topics and brokers, but resource type is CLIENT_METRICS");
     } else if (change.type == ConfigResourceType::broker_logger && incremental) {
       outcome = alter_log_level(services.broker_id, change, validate_only);
-    } else if (change.type != ConfigResourceType::topic && change.type != ConfigResourceType::broker) {
+    } else if (change.type != ConfigResourceType::topic && change.type != ConfigResourceType::broker &&
+               (change.type != ConfigResourceType::group || !services.groups.serves_consumer_groups())) {
       outcome = unknown_resource_type(change.type);
     } else {
       const auto broker = services.configs.broker();  // anew: the change before may have changed it

@@ -20,7 +20,7 @@ namespace broker::api {
 class RequestContext;
 
 // The numbers of the wire. Any other is possible.
-enum class ConfigResourceType : std::int8_t { topic = 2, broker = 4, broker_logger = 8, client_metrics = 16 };
+enum class ConfigResourceType : std::int8_t { topic = 2, broker = 4, broker_logger = 8, client_metrics = 16, group = 32 };
 
 enum class ConfigOperationType : std::int8_t { set = 0, remove = 1, append = 2, subtract = 3 };
 
@@ -50,7 +50,7 @@ struct ConfigPlan : controller::Outcome {
   config::StringMap config;
 };
 
-// For topics and brokers. `incremental`: on top of what is stored; else in its place.
+// For topics, brokers and groups. `incremental`: on top of what is stored; else in its place.
 ConfigPlan plan_config_change(const ConfigView& view, const ConfigChange& change, bool incremental);
 
 // Both alter requests: plans, stores unless validate_only, and answers in the order of the changes.

@@ -124,6 +124,23 @@ TEST_F(ConfigResources, BrokersAsKafka) {
             (StringMap{{"log.cleanup.policy", "delete,compact"}}));
 }
 
+// Codes and messages of Kafka 4.3.1.
+TEST_F(ConfigResources, GroupsAsKafka) {
+  const auto group = [this](std::vector<ConfigOperation> operations, const std::string& name = "g") {
+    return plan(ConfigResourceType::group, name, std::move(operations));
+  };
+  const ConfigPlan planned = group({set("consumer.session.timeout.ms", "50000")});
+  expect(planned, ErrorCode::none, std::nullopt);
+  EXPECT_EQ(planned.type, controller::ConfigEntityType::group);
+  EXPECT_EQ(planned.entity, "g");
+  EXPECT_EQ(planned.config, (StringMap{{"consumer.session.timeout.ms", "50000"}}));
+  expect(group({}, ""), ErrorCode::invalid_request, "Default group resources are not allowed.");
+  expect(group({set("consumer.session.timeout.ms", "1")}), ErrorCode::invalid_config,
+         "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms");
+  expect(group({set("foo", "1")}), ErrorCode::invalid_config, "Unknown group config name: foo");
+  expect(group({remove("consumer.session.timeout.ms")}), ErrorCode::none, std::nullopt);
+}
+
 TEST_F(ConfigResources, TheRootLoggerHasALevel) {
   const std::string before(root_log_level());
   ConfigChange change;

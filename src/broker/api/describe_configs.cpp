@@ -12,7 +12,9 @@
 #include "broker/api/handlers.h"
 #include "broker/api/request_context.h"
 #include "broker/config/config_entry.h"
+#include "broker/config/group_config.h"
 #include "broker/controller/topic_rules.h"
+#include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_metadata.h"
 
 namespace broker::api {
@@ -92,6 +94,21 @@ void describe_broker(const Services& services, const DescribeConfigsRequest::Des
   fill(result, config::describe_broker(*broker), resource, request);
 }
 
+void describe_group(const Services& services, const DescribeConfigsRequest::DescribeConfigsResource& resource,
+                    const DescribeConfigsRequest& request, Result& result) {
+  if (resource.resource_name.empty()) {
+    return refuse(result, ErrorCode::invalid_request, "Group name must not be empty");
+  }
+  const auto stored = services.cluster.config_overrides(controller::ConfigEntityType::group, resource.resource_name);
+  fill(result, config::describe_group(*services.configs.broker(), {stored.begin(), stored.end()}), resource, request);
+}
+
+void refuse_type(Result& result) {
+  refuse(result, ErrorCode::invalid_request,
+         "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
+         "incompatible broker. See the broker logs for more details.");
+}
+
 void describe_logger(const Services& services, const DescribeConfigsRequest::DescribeConfigsResource& resource,
                      const DescribeConfigsRequest& request, Result& result) {
   if (resource.resource_name.empty()) {
@@ -131,10 +148,15 @@ base::Task<DescribeConfigsResponse> handle(RequestContext& context, DescribeConf
                resource.resource_name.empty() ? "Client metrics subscription name must not be empty"
                                               : "Config type client-metrics is only supported on KRaft clusters");
         break;
+      case ConfigResourceType::group:
+        if (context.services.groups.serves_consumer_groups()) {
+          describe_group(context.services, resource, request, result);
+        } else {
+          refuse_type(result);
+        }
+        break;
       default:
-        refuse(result, ErrorCode::invalid_request,
-               "This most likely occurs because of a request being malformed by the client library or the message was "
-               "sent to an incompatible broker. See the broker logs for more details.");
+        refuse_type(result);
     }
     if (context.api_version == 0) mark_defaults(result);
   }

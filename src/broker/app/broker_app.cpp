@@ -12,6 +12,7 @@
 #include "broker/app/broker_parts.h"
 #include "broker/app/broker_settings.h"
 #include "broker/app/zookeeper_login.h"
+#include "broker/config/group_config.h"
 
 namespace broker::app {
 namespace {
@@ -89,6 +90,13 @@ void BrokerApp::Parts::make_controller() {
     const config::StringMap values(overrides.begin(), overrides.end());
     if (type == controller::ConfigEntityType::topic) {
       configs.set_topic_overrides(name, values);
+    } else if (type == controller::ConfigEntityType::group) {
+      std::optional<group::ConsumerGroupTimes> times;
+      if (!values.empty()) {
+        const config::GroupTimes own = config::group_times(*configs.broker(), values);
+        times = group::ConsumerGroupTimes{own.session_timeout_ms, own.heartbeat_interval_ms};
+      }
+      groups.set_times(name, times);
     } else if (type == controller::ConfigEntityType::broker_default) {
       configs.set_dynamic_default(values);
     } else if (name == std::to_string(configs.broker()->hot().broker_id)) {

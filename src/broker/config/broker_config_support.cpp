@@ -37,9 +37,10 @@ constexpr JavaClassKey kJavaClassKeys[] = {
     {"client.quota.callback.class", "", kNoClasses},
     {"create.topic.policy.class.name", "", kNoClasses},
     {"group.consumer.assignors",
-     "org.apache.kafka.coordinator.group.assignor.UniformAssignor,"
+     "uniform,range,org.apache.kafka.coordinator.group.assignor.UniformAssignor,"
      "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
-     "only the assignors UniformAssignor and RangeAssignor are built in"},
+     "only the assignors uniform and range are built in, by these names or as "
+     "org.apache.kafka.coordinator.group.assignor.UniformAssignor and RangeAssignor"},
     {"kafka.metrics.reporters", "", kNoClasses},
     {"metric.reporters", "org.apache.kafka.common.metrics.JmxReporter", kNoClasses},
     {"principal.builder.class", "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder",
@@ -85,6 +86,10 @@ void check_supported(const BrokerConfig& config) {
     }
   }
   check_java_classes(config);
+  if (config.get_list("group.consumer.assignors").empty()) {
+    throw ConfigError("Invalid value  for configuration group.consumer.assignors: name uniform, range, or both",
+                      "group.consumer.assignors");
+  }
   for (const char* key : {"remote.log.storage.system.enable"}) {
     if (config.get_bool(key)) {
       throw ConfigError(fmt::format("Invalid value true for configuration {}: not supported so far", key), key);

@@ -223,12 +223,18 @@ TEST(BrokerConfig, RefusesWhatIsNotThereYet) {
         "listeners=PLAINTEXT://:9092,SASL_SSL://:9093", "authorizer.class.name=kafka.security.authorizer.AclAuthorizer",
         "create.topic.policy.class.name=org.example.Policy", "metric.reporters=org.example.Reporter",
         "principal.builder.class=org.example.Builder", "remote.log.storage.system.enable=true",
-        "zookeeper.metadata.migration.enable=true|broker.id=1",
+        "zookeeper.metadata.migration.enable=true|broker.id=1", "group.consumer.assignors=",
         "listeners=PLAINTEXT://localhost:70000",
         "listeners=PLAINTEXT://:9092,C://:9093|listener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT|"
         "control.plane.listener.name=C"}) {
     EXPECT_NE(error_of(pairs), "ok") << pairs;
   }
+  EXPECT_EQ(error_of("group.consumer.assignors=range"), "ok");
+  EXPECT_EQ(error_of("group.consumer.assignors=org.apache.kafka.coordinator.group.assignor.RangeAssignor,uniform"), "ok");
+  EXPECT_EQ(error_of("group.consumer.assignors=range,org.example.Assignor"),
+            "Invalid value org.example.Assignor for configuration group.consumer.assignors: only the assignors uniform and "
+            "range are built in, by these names or as org.apache.kafka.coordinator.group.assignor.UniformAssignor and "
+            "RangeAssignor");
   EXPECT_EQ(error_of("metric.reporters=org.apache.kafka.common.metrics.JmxReporter"), "ok");
   EXPECT_EQ(
       error_of("authorizer.class.name=kafka.security.authorizer.AclAuthorizer"),

@@ -22,6 +22,7 @@ enum class ConfigSource : std::int8_t {
   file = 4,            // STATIC_BROKER_CONFIG
   by_default = 5,      // DEFAULT_CONFIG
   broker_logger = 6,   // DYNAMIC_BROKER_LOGGER_CONFIG
+  group = 8,           // DYNAMIC_GROUP_CONFIG
 };
 
 struct ConfigSynonym {

@@ -42,6 +42,8 @@ std::string source_name(ConfigSource source) {
       return "DEFAULT_CONFIG";
     case ConfigSource::broker_logger:
       return "DYNAMIC_BROKER_LOGGER_CONFIG";
+    case ConfigSource::group:
+      return "DYNAMIC_GROUP_CONFIG";
   }
   return "";
 }

@@ -50,7 +50,9 @@ struct ProducerIdBlock {
   std::int32_t size = 0;
 };
 
-enum class ConfigEntityType { topic, broker, broker_default };
+// Configs of groups are Milena's own in a cluster with ZooKeeper: a Kafka 3.9 broker doesn't look at their folder, and must
+// not be notified of them, as it could follow no other change after one that it doesn't know.
+enum class ConfigEntityType { topic, broker, broker_default, group };
 
 struct TopicPartition {
   std::string topic;
@@ -70,8 +72,9 @@ class Cluster {
   // Topic auto-creation by Metadata (auto.create.topics.enable).
   virtual base::Task<Outcome> auto_create_topic(std::string name) = 0;
 
-  // Replaces the whole stored config of an entity (name: topic, or broker id as text) and notifies all brokers through
-  // /config/changes. The caller has validated it. Takes effect on this broker before the call returns.
+  // Replaces the whole stored config of an entity (name: topic, broker id as text, or group) and notifies all brokers
+  // through /config/changes, of groups only this one. The caller has validated it. Takes effect on this broker before the
+  // call returns.
   virtual base::Task<Outcome> set_config(ConfigEntityType type, std::string name, StringMap config) = 0;
 
   virtual base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids() = 0;

@@ -410,6 +410,25 @@ TEST(Controller, WritesConfigsAndNotifies) {
   EXPECT_NE(server.data("/config/changes/config_change_0000000003"), "<none>");
 }
 
+// A Kafka 3.9 broker could follow no other change after one of a kind that it doesn't know.
+TEST(Controller, KeepsConfigsOfGroupsAndNotifiesNobody) {
+  FakeZooKeeper server;
+  {
+    Node node(server);
+    node.start();
+    const StringMap config = {{"consumer.session.timeout.ms", "50000"}};
+    EXPECT_EQ(node.run(node.controller->set_config(ConfigEntityType::group, "a/b", config)).error, ErrorCode::none);
+    EXPECT_EQ(server.data("/config/groups/a%2Fb"), R"({"version":1,"config":{"consumer.session.timeout.ms":"50000"}})");
+    EXPECT_EQ(server.data("/config/changes/config_change_0000000000"), "<none>");
+    EXPECT_EQ(node.configs, Log{"3 a/b consumer.session.timeout.ms=50000"});
+    node.run(node.controller->close());
+  }
+  Node again(server);
+  again.start();
+  EXPECT_EQ(again.configs, Log{"3 a/b consumer.session.timeout.ms=50000"});
+  EXPECT_EQ(again.controller->config_overrides(ConfigEntityType::group, "a/b").size(), 1u);
+}
+
 TEST(Controller, WaitsWhileAnotherBrokerIsController) {
   FakeZooKeeper server;
   Node other(server, 7);

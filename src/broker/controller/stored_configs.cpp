@@ -17,12 +17,21 @@ using zk::client::Response;
 constexpr const char* kLogger = "kafka.common.ZkNodeChangeNotificationListener";
 constexpr std::int64_t kChangeLifeMs = 15 * 60 * 1000;
 
-const char* folder_of(ConfigEntityType type) { return type == ConfigEntityType::topic ? "topics" : "brokers"; }
+const char* folder_of(ConfigEntityType type) {
+  if (type == ConfigEntityType::group) return "groups";
+  return type == ConfigEntityType::topic ? "topics" : "brokers";
+}
 
 // Kafka's path and ours differ for the default: the type is "brokers" there too.
 ConfigEntityType entity_type(std::string_view folder, std::string_view name) {
   if (folder == "topics") return ConfigEntityType::topic;
+  if (folder == "groups") return ConfigEntityType::group;
   return name == "<default>" ? ConfigEntityType::broker_default : ConfigEntityType::broker;
+}
+
+// Groups may be called anything.
+std::string path_of(ConfigEntityType type, std::string_view name) {
+  return znodes::config_path(folder_of(type), type == ConfigEntityType::group ? znodes::node_name(name) : std::string(name));
 }
 
 std::int64_t number_of(std::string_view change) {
@@ -42,6 +51,7 @@ base::Task<void> StoredConfigs::load() {
   for (const std::string& change : changes.children) last_change_ = std::max(last_change_, number_of(change));
   co_await read_all(ConfigEntityType::broker);
   co_await read_all(ConfigEntityType::topic);
+  co_await read_all(ConfigEntityType::group);
 }
 
 base::Task<void> StoredConfigs::read_all(ConfigEntityType type) {
@@ -52,26 +62,28 @@ base::Task<void> StoredConfigs::read_all(ConfigEntityType type) {
   for (const std::string& name : names.children)
     requests.push_back(zk::client::get_data(znodes::config_path(folder, name)));
   const std::vector<Response> responses = co_await context_.execute(std::move(requests));
+  std::set<std::string> present;
   for (std::size_t i = 0; i < responses.size(); ++i) {
-    const std::string& name = names.children[i];
+    const std::string& node = names.children[i];
+    const std::string name = type == ConfigEntityType::group ? znodes::text_of_node_name(node).value_or(node) : node;
+    present.insert(name);
     if (!responses[i].ok()) continue;
     std::optional<StringMap> config = znodes::decode_config(responses[i].data.value_or(""));
     if (!config) {
-      base::log_error(kLogger, "The config of {}/{} can't be read; it is taken as empty", folder, name);
+      base::log_error(kLogger, "The config of {}/{} can't be read; it is taken as empty", folder, node);
       config.emplace();
     }
     adopt(entity_type(folder, name), name, std::move(*config));
   }
-  drop_all_but(type, names.children);
+  drop_all_but(type, present);
 }
 
-void StoredConfigs::drop_all_but(ConfigEntityType type, const std::vector<std::string>& names) {
-  const std::set<std::string> present(names.begin(), names.end());
+void StoredConfigs::drop_all_but(ConfigEntityType type, const std::set<std::string>& present) {
   std::vector<Key> gone;
   {
     std::lock_guard lock(mutex_);
     for (const auto& [key, config] : configs_) {
-      const bool same_folder = (key.first == ConfigEntityType::topic) == (type == ConfigEntityType::topic);
+      const bool same_folder = std::string_view(folder_of(key.first)) == folder_of(type);
       if (same_folder && !present.contains(key.second)) gone.push_back(key);
     }
   }
@@ -79,7 +91,7 @@ void StoredConfigs::drop_all_but(ConfigEntityType type, const std::vector<std::s
 }
 
 base::Task<void> StoredConfigs::read_one(ConfigEntityType type, std::string name) {
-  Request request = zk::client::get_data(znodes::config_path(folder_of(type), name));
+  Request request = zk::client::get_data(path_of(type, name));
   const Response response = co_await context_.execute(std::move(request));
   std::optional<StringMap> config = znodes::decode_config(response.data.value_or(""));
   if (!config) {
@@ -126,7 +138,7 @@ base::Task<void> StoredConfigs::follow_changes() {
 }
 
 base::Task<Outcome> StoredConfigs::write(ConfigEntityType type, std::string name, StringMap config) {
-  const std::string path = znodes::config_path(folder_of(type), name);
+  const std::string path = path_of(type, name);
   Request look = zk::client::exists(std::string(znodes::kController));
   const Response controller = co_await context_.execute(std::move(look));
   Outcome outcome;
@@ -145,6 +157,10 @@ base::Task<Outcome> StoredConfigs::write(ConfigEntityType type, std::string name
     base::log_error(kLogger, "The config of {}/{} was not written: {}", folder_of(type), name,
                     zk::client::name_of(written.error));
     outcome.error = protocol::ErrorCode::unknown_server_error;
+    co_return outcome;
+  }
+  if (type == ConfigEntityType::group) {
+    adopt(type, name, std::move(config));
     co_return outcome;
   }
   Request notify = zk::client::create(std::string(znodes::kConfigChangePrefix),

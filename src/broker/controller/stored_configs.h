@@ -4,6 +4,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -30,7 +31,7 @@ class StoredConfigs {
   using Key = std::pair<ConfigEntityType, std::string>;
 
   base::Task<void> read_all(ConfigEntityType type);
-  void drop_all_but(ConfigEntityType type, const std::vector<std::string>& names);
+  void drop_all_but(ConfigEntityType type, const std::set<std::string>& present);
   base::Task<void> read_one(ConfigEntityType type, std::string name);
 
   ControlContext& context_;

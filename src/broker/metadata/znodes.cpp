@@ -1,7 +1,12 @@
 #include "broker/metadata/znodes.h"
 
+#include <fmt/format.h>
+
 #include <boost/json.hpp>
+#include <cctype>
 #include <charconv>
+
+#include "base/bytes.h"
 
 namespace broker::metadata::znodes {
 namespace {
@@ -141,6 +146,31 @@ std::string state_path(std::string_view topic, std::int32_t partition) {
   return partition_path(topic, partition) + "/state";
 }
 std::string delete_topic_path(std::string_view topic) { return std::string(kDeleteTopics) + "/" + std::string(topic); }
+std::string node_name(std::string_view text) {
+  std::string name;
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    const bool plain = std::isalnum(byte) != 0 || letter == '_' || letter == '-' || (letter == '.' && !name.empty());
+    name += plain ? std::string(1, letter) : fmt::format("%{:02X}", byte);
+  }
+  return name;
+}
+
+std::optional<std::string> text_of_node_name(std::string_view name) {
+  std::string text;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name[i] != '%') {
+      text += name[i];
+      continue;
+    }
+    const auto byte = base::from_hex(name.substr(i + 1, 2));
+    if (!byte || byte->size() != 1) return std::nullopt;
+    text += static_cast<char>(byte->front());
+    i += 2;
+  }
+  return text;
+}
+
 std::string config_path(std::string_view type, std::string_view name) {
   return "/config/" + std::string(type) + "/" + std::string(name);
 }

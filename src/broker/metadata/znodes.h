@@ -44,6 +44,9 @@ std::string state_path(std::string_view topic, std::int32_t partition);
 std::string delete_topic_path(std::string_view topic);
 // `type`: "topics", "brokers", …; `name` as in the path, "<default>" for the default.
 std::string config_path(std::string_view type, std::string_view name);
+// Any text as the name of one znode, and back: all but letters, digits, '_', '-' and inner dots as %XX.
+std::string node_name(std::string_view text);
+std::optional<std::string> text_of_node_name(std::string_view name);
 
 // /brokers/ids/<id>, version 5. Host and port of its own are those of the first PLAINTEXT endpoint.
 std::string encode_broker(const Broker& broker, std::int64_t timestamp_ms);

@@ -13,6 +13,18 @@ const std::string kBroker =
     R"("endpoints":["INTERNAL://127.0.0.1:19421","CLIENT://127.0.0.1:19431"],"rack":"rack1","jmx_port":-1,)"
     R"("port":19421,"host":"127.0.0.1","version":5,"timestamp":"1795361984353"})";
 
+TEST(Znodes, AnyTextIsTheNameOfOneNode) {
+  for (const std::string text : {"group-1.of_mine", "", ".", "..", "a/b", "%", "caf\xc3\xa9 1", std::string("\0\n", 2).c_str()}) {
+    const std::string name = node_name(text);
+    EXPECT_EQ(name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.%"), std::string::npos);
+    EXPECT_FALSE(name.starts_with('.')) << name;
+    EXPECT_EQ(text_of_node_name(name), text);
+  }
+  EXPECT_EQ(node_name("a/b.c"), "a%2Fb.c");
+  EXPECT_EQ(text_of_node_name("a%2"), std::nullopt);
+  EXPECT_EQ(text_of_node_name("a%zz"), std::nullopt);
+}
+
 TEST(Znodes, BrokerIsWrittenAsKafkaDoes) {
   const auto broker = decode_broker(1, kBroker);
   ASSERT_TRUE(broker);
