@@ -355,29 +355,71 @@ class LogFaultTest : public LogCrashTest {
     }
   }
 
+  void recovery_fails(base::Fault fault);  // at each call
+
   base::FaultyFileSystem faulty_{files_};
 };
 
 TEST_F(LogFaultTest, NoSpaceOnce) { fail_each_call({.error = ENOSPC, .half_written = true}); }
 TEST_F(LogFaultTest, BrokenDiskForEver) { fail_each_call({.error = EIO, .persistent = true}); }
 
+// The power goes at each call, and with it all that wasn't synced. What was acknowledged stays.
+TEST_F(LogFaultTest, AFlushForEachMessageLosesNothingByAPowerLoss) {
+  config_.segment_bytes = 300;
+  config_.index_interval_bytes = 50;
+  config_.flush_messages = 1;
+  std::vector<std::string> all;
+  for (int number = 0; number < 12; ++number) all.push_back("value-" + std::to_string(number));
+  using base::UnsyncedBytes;
+  for (auto unsynced : {UnsyncedBytes::lost, UnsyncedBytes::zeroed, UnsyncedBytes::torn, UnsyncedBytes::kept}) {
+    for (std::uint64_t call = 1; call < 1000; ++call) {
+      faulty_.set_fault({});
+      files_.remove_all("/data");
+      files_.create_directories("/data");
+      files_.sync_everything();
+      faulty_.set_fault({.call = call, .persistent = true, .half_written = true});
+      const std::vector<std::string> acknowledged = work();
+      const bool met = faulty_.fault_met();
+      faulty_.set_fault({});
+      reopen_after(unsynced, 0);
+      expect_prefix_of(all, acknowledged.size(), "call " + std::to_string(call) + " mode " + std::to_string(static_cast<int>(unsynced)));
+      if (met) continue;
+      EXPECT_EQ(acknowledged.size(), 12u);
+      EXPECT_GT(call, 50u);
+      break;
+    }
+  }
+}
+
 TEST_F(LogFaultTest, RecoveryFailsAndIsRepeated) {
+  recovery_fails({.error = EIO});
+  recovery_fails({.error = EIO, .persistent = true});
+  recovery_fails({.error = ENOSPC, .half_written = true, .changes_only = true});
+}
+
+void LogFaultTest::recovery_fails(base::Fault fault) {
   config_.segment_bytes = 300;
   config_.index_interval_bytes = 50;
   std::uint64_t calls = 1000;
   for (std::uint64_t call = 1; call <= calls; ++call) {
+    ASSERT_LT(call, calls);
     faulty_.set_fault({});
     files_.remove_all("/data/t-0");
     open();
     std::vector<std::string> appended;
-    for (int number = 0; number < 12; ++number) append({appended.emplace_back("value-" + std::to_string(number))});
+    for (int number = 0; number < 12; ++number) {
+      // A producer with sequences, and at the end an open transaction.
+      const BatchFields fields{.producer_id = 9 + number / 10, .producer_epoch = 0, .base_sequence = number % 10, .transactional = number >= 10};
+      append({appended.emplace_back("value-" + std::to_string(number))}, fields);
+    }
     log_.reset();
     std::string last;
     for (const std::string& name : names()) {
       if (name.ends_with(".log")) last = "/data/t-0/" + name;
     }
     write_at(last, files_.info(last).size, base::Bytes(100, 0));
-    faulty_.set_fault({.call = call});
+    fault.call = call;
+    faulty_.set_fault(fault);
     try {
       open();
     } catch (const std::system_error&) {
@@ -386,7 +428,9 @@ TEST_F(LogFaultTest, RecoveryFailsAndIsRepeated) {
     if (!faulty_.fault_met()) break;
     faulty_.set_fault({});
     open();
+    EXPECT_EQ(log().offsets().last_stable_offset, 10) << call;
     expect_prefix_of(appended, 12, "call " + std::to_string(call));
+    EXPECT_TRUE(append({"again"}, {.producer_id = 9, .producer_epoch = 0, .base_sequence = 10}).ok()) << call;
   }
 }
 
