@@ -1,5 +1,6 @@
 """Malformed, slow and hostile peers: the broker closes what it must, goes on serving others, and stays small."""
 import gzip
+import pathlib
 import random
 import resource
 import socket
@@ -375,6 +376,50 @@ def test_connections_come_no_faster_than_allowed(context):
         expect(slow > 0.7, f"6 connections in {slow:.2f} s")
         admin.ask(wire.alter_config(wire.BROKER_RESOURCE, "", "max.connection.creation.rate", None))
         wait_until("an end of the limit", lambda: seconds_for(5) < 0.5)
+    broker.stop()
+
+
+@only("milena")  # Kafka's threads have other names
+def test_number_of_threads_changes_while_it_runs(context):
+    broker = context.new_broker({"num.network.threads": 2})
+
+    def threads():
+        names = [(task / "comm").read_text().strip() for task in pathlib.Path(f"/proc/{broker.child.pid}/task").iterdir()]
+        return sum(name.startswith("network-") for name in names)
+    expect_equal(threads(), 2, "network threads")
+    with Wire(broker) as admin:
+        answer = admin.ask(wire.alter_config(wire.BROKER_RESOURCE, "", "num.network.threads", "4"))
+        expect_equal(wire.alter_config_error(answer), 0)
+        wait_until("more threads", lambda: threads() == 4)
+        answer = admin.ask(wire.alter_config(wire.BROKER_RESOURCE, "", "num.network.threads", "9"))
+        expect_equal(wire.alter_config_error(answer), 42, "more than twice as many")
+    expect(wire.serves(broker), "serves")
+    broker.stop()
+
+
+def active_producers(connection, topic):
+    """DescribeProducers of partition 0."""
+    request = header(wire.DESCRIBE_PRODUCERS, 0, 2) + b"\2" + compact(topic) + b"\2" + struct.pack(">i", 0) + b"\0\0"
+    answer = connection.ask(request)
+    at = 4 + 1 + 4 + 1 + len(compact(topic)) + 1 + 4  # header, throttle time, topics, name, partitions, index
+    error, message, count = struct.unpack_from(">hBB", answer, at)
+    expect_equal((error, message), (0, 0), "DescribeProducers")
+    return count - 1
+
+
+def test_expiration_of_producer_ids_changes_while_it_runs(context):
+    """For the cluster and for this broker alone; a day is the default."""
+    broker = context.new_broker({"producer.id.expiration.check.interval.ms": 100})
+    with Wire(broker) as admin:
+        for number, name in enumerate(("", "0")):
+            topic = f"expires-{number}"
+            context.run(["kcat", "-b", broker.bootstrap, "-X", "enable.idempotence=true", "-P", "-t", topic, "-p", "0"], stdin="x\n")
+            expect_equal(active_producers(admin, topic), 1, "producers")
+            set_key = wire.alter_config(wire.BROKER_RESOURCE, name, "producer.id.expiration.ms", "50")
+            expect_equal(wire.alter_config_error(admin.ask(set_key)), 0)
+            wait_until("the end of its state", lambda: active_producers(admin, topic) == 0)
+            admin.ask(wire.alter_config(wire.BROKER_RESOURCE, name, "producer.id.expiration.ms", None))
+            time.sleep(0.5)  # until the change is heard of
     broker.stop()
 
 

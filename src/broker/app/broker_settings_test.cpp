@@ -1,0 +1,48 @@
+#include "broker/app/broker_settings.h"
+
+#include <gtest/gtest.h>
+
+namespace broker::app {
+namespace {
+
+base::Properties file_of(std::initializer_list<std::pair<const char*, const char*>> pairs) {
+  base::Properties file;
+  file.set("zookeeper.connect", "localhost:2181");
+  for (const auto& [key, value] : pairs) file.set(key, value);
+  return file;
+}
+
+TEST(BrokerSettings, ConnectionLimitsOfBrokerAndListeners) {
+  const auto config = config::BrokerConfig::create(
+      file_of({{"listeners", "IN://:9092,OUT://:9093,SLOW://:9094"},
+               {"listener.security.protocol.map", "IN:PLAINTEXT,OUT:PLAINTEXT,SLOW:PLAINTEXT"},
+               {"inter.broker.listener.name", "IN"},
+               {"max.connections", "100"},
+               {"max.connection.creation.rate", "20"},
+               {"quota.window.num", "5"},
+               {"quota.window.size.seconds", "2"},
+               {"listener.name.out.max.connections", "7"},
+               {"listener.name.slow.max.connection.creation.rate", "3"},
+               {"max.connections.per.ip.overrides", "127.0.0.1:9"}}));
+  net::ConnectionLimitOptions limits = connection_limits(*config);
+  EXPECT_EQ(limits.connections_max, 100);
+  EXPECT_EQ(limits.rate.per_second_max, 20);
+  EXPECT_EQ(limits.rate.samples, 5);
+  EXPECT_EQ(limits.rate.sample_ms, 2000);
+  EXPECT_EQ(limits.protected_listener, "IN");
+  EXPECT_EQ(limits.listeners.at("OUT").connections_max, 7);
+  EXPECT_EQ(limits.listeners.at("OUT").per_second_max, std::numeric_limits<std::int32_t>::max());
+  EXPECT_EQ(limits.listeners.at("SLOW").per_second_max, 3);
+  EXPECT_EQ(limits.per_ip_overrides.at("127.0.0.1"), 9);
+
+  limits = connection_limits(*config->with_dynamic({{"max.connections", "50"}}, {{"listener.name.out.max.connections", "6"}}));
+  EXPECT_EQ(limits.connections_max, 50);
+  EXPECT_EQ(limits.listeners.at("OUT").connections_max, 6);
+}
+
+TEST(BrokerSettings, TheOnlyListenerIsNotProtected) {
+  EXPECT_EQ(connection_limits(*config::BrokerConfig::create(file_of({}))).protected_listener, "");
+}
+
+}  // namespace
+}  // namespace broker::app
