@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "broker/group/classic_group.h"
@@ -85,7 +86,8 @@ void ClassicGroup::complete_join(Time now, Effects& effects) {
 }
 
 void ClassicGroup::start_generation(Time now, Effects& effects) {
-  ++generation_;
+  // After the last one, which no group gets to but a damaged record may tell of, comes the first: below 0 is nobody's.
+  generation_ = generation_ == std::numeric_limits<std::int32_t>::max() ? 1 : generation_ + 1;
   pending_sync_members_.clear();
   new_member_added_ = false;
   if (members_.empty()) {

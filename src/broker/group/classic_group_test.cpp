@@ -461,6 +461,19 @@ TEST(ClassicGroup, ReplayedGroupGoesOn) {
   EXPECT_EQ(after.group.state(), GroupState::empty);
 }
 
+TEST(ClassicGroup, AfterTheLastGenerationComesTheFirst) {
+  Sim sim;
+  StoredGroup stored;
+  stored.protocol_type = "consumer";
+  stored.generation = std::numeric_limits<std::int32_t>::max();
+  stored.members.emplace_back().member_id = "gone";
+  Effects effects;
+  sim.group.replay(stored, sim.now, effects);
+  sim.pass(1);
+  EXPECT_EQ(sim.group.state(), GroupState::empty);
+  EXPECT_EQ(sim.group.generation(), 1);
+}
+
 TEST(ClassicGroup, SubscriptionsAreRead) {
   // Version 0, topics "in" and "out", no user data.
   EXPECT_EQ(read_subscription_topics(*base::from_hex("0000000000020002696e00036f7574ffffffff")),

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "broker/group/consumer_group.h"
@@ -51,6 +52,9 @@ ConsumerMemberMetadata updated(ConsumerMemberMetadata metadata, const ConsumerHe
   metadata.classic = request.classic ? std::optional(request.classic->metadata) : std::nullopt;
   return metadata;
 }
+
+// No group gets as far as the last one, but a damaged record may say so.
+std::int32_t next_epoch(std::int32_t epoch) { return epoch == std::numeric_limits<std::int32_t>::max() ? epoch : epoch + 1; }
 
 bool tells_everything(const ConsumerHeartbeat& request) {
   if (request.member_epoch == kJoinEpoch) return true;
@@ -247,7 +251,7 @@ void ConsumerGroup::update_epoch(const ClusterPtr& cluster, Outlook& outlook, Co
   decision.looked_at = cluster;
   const std::int64_t hash = metadata_hash(*cluster, outlook);
   if (outlook.subscription_changed || hash != epoch_.metadata_hash) {
-    ++outlook.epoch;
+    outlook.epoch = next_epoch(outlook.epoch);
     decision.records.push_back(GroupEpochRecord{GroupEpoch{outlook.epoch, hash}});
     decision.log_lines.push_back(
         fmt::format("[GroupId {}] Bumped group epoch to {} with metadata hash {}.", id_, outlook.epoch, hash));
@@ -350,9 +354,10 @@ void ConsumerGroup::fence(const std::set<std::string>& members, const ClusterPtr
     if (!used.contains(regex)) decision.records.push_back(RegexRecord{regex, std::nullopt});
   }
   const std::int64_t hash = metadata_hash(*cluster, outlook);
-  decision.records.push_back(GroupEpochRecord{GroupEpoch{epoch_.epoch + 1, hash}});
+  const std::int32_t epoch = next_epoch(epoch_.epoch);
+  decision.records.push_back(GroupEpochRecord{GroupEpoch{epoch, hash}});
   decision.log_lines.push_back(
-      fmt::format("[GroupId {}] Bumped group epoch to {} with metadata hash {}.", id_, epoch_.epoch + 1, hash));
+      fmt::format("[GroupId {}] Bumped group epoch to {} with metadata hash {}.", id_, epoch, hash));
 }
 
 ConsumerDecision ConsumerGroup::expire(const ClusterPtr& cluster, Time now) const {

@@ -395,5 +395,16 @@ b beats
                 1000);
 }
 
+// What a damaged record may say.
+TEST(ConsumerGroup, TheLastEpochStays) {
+  World world;
+  constexpr std::int32_t kLast = std::numeric_limits<std::int32_t>::max();
+  world.group.apply(GroupEpochRecord{GroupEpoch{kLast, 0}}, world.now());
+  world.group.apply(MemberMetadataRecord{"m", ConsumerMemberMetadata()}, world.now());
+  world.pass(world.limits.session_timeout_ms);
+  EXPECT_TRUE(world.group.empty());
+  EXPECT_EQ(world.group.epoch(), kLast);
+}
+
 }  // namespace
 }  // namespace broker::group

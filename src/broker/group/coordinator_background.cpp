@@ -107,7 +107,8 @@ void GroupCoordinator::Impl::install(std::int32_t partition, GroupLoader& loader
       group->consumers->loaded(now());
       set_timer(*group);
     } else if (loaded.group) {
-      run(group, [&](Group& one, Effects& effects) { one.members.replay(*loaded.group, now(), effects); });
+      const StoredGroup& stored = *loaded.group;
+      run(group, [&](Group& one, Effects& effects) { one.members.replay(stored, now(), effects); });
     }
     {
       std::lock_guard lock(mutex_);
