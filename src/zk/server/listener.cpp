@@ -26,7 +26,7 @@ Listener::Listener(boost::asio::io_context& io, const ListenerOptions& options, 
                              std::to_string(options.port) + ": " + error.message());
   }
   port_ = acceptor_.local_endpoint().port();
-  base::log_info(kLogger, "binding to port {}:{}", base::java_address_text(address), port_);
+  base::log_info(kLogger, "binding to port {}:{}", address.is_unspecified() ? "*" : address.to_string(), port_);
   accept();
 }
 
