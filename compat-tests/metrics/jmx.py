@@ -24,5 +24,5 @@ def samples(text):
             labels["quantile"] = "0." + percentile[1]
         else:
             continue
-        found[stem.lower(), frozenset(labels.items())] = value
+        found[stem.lower().replace("-", "_"), frozenset(labels.items())] = value
     return found

@@ -187,6 +187,15 @@ void BrokerApp::Parts::serve_metrics() {
   const auto offline = [this] {
     return static_cast<std::int64_t>(std::ranges::count_if(logs.directories(), &storage::LogDirectoryInfo::offline));
   };
+  const auto uncleanable = [this] {
+    const auto found = cleaner.uncleanable_partitions();
+    std::map<std::string, std::int64_t> counts;
+    for (const storage::LogDirectoryInfo& each : logs.directories()) {
+      const auto here = found.find(each.path);
+      counts[each.path] = here == found.end() ? 0 : static_cast<std::int64_t>(here->second.size());
+    }
+    return counts;
+  };
   metrics::Sources sources{clock,
                            metadata,
                            partitions,
@@ -195,7 +204,8 @@ void BrokerApp::Parts::serve_metrics() {
                            config->hot().broker_id,
                            [this] { return state.load(); },
                            [this] { return server->connection_count(); },
-                           offline};
+                           offline,
+                           uncleanable};
   metrics_endpoint = std::make_unique<metrics::MetricsEndpoint>(
       config->get_string("milena.prometheus.host"), static_cast<std::uint16_t>(*port), std::move(sources));
   metrics_endpoint->start();

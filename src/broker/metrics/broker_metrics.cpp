@@ -21,6 +21,8 @@ std::string BrokerMetrics::text() {
               sources_.connections());
   text.single("kafka_log_logmanager_offlinelogdirectorycount", "gauge", "Log directories that failed",
               sources_.offline_log_directories());
+  text.family("kafka_log_logcleanermanager_uncleanable_partitions_count", "gauge", "Partitions whose cleaning failed");
+  for (const auto& [directory, count] : sources_.uncleanable_partitions()) text.sample({{"logDirectory", directory}}, count);
   request_samples_.add(text, sources_.requests, sources_.clock.monotonic_ms());
   add_traffic(text, view, sources_.partitions.traffic());
   add_replicas(text, view, sources_.partitions, sources_.broker_id);

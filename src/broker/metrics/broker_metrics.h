@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "base/clock.h"
@@ -29,6 +30,7 @@ struct Sources {
   std::function<BrokerState()> state;
   std::function<std::int64_t()> connections;
   std::function<std::int64_t()> offline_log_directories;
+  std::function<std::map<std::string, std::int64_t>()> uncleanable_partitions;  // how many, for each log directory
 };
 
 class BrokerMetrics {

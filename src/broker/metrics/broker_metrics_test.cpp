@@ -30,7 +30,8 @@ class BrokerMetricsTest : public api::testing::DataPath {
                     api::testing::TestBroker::kBrokerId,
                     [] { return BrokerState::running; },
                     [] { return std::int64_t{4}; },
-                    [] { return std::int64_t{0}; }};
+                    [] { return std::int64_t{0}; },
+                    [] { return std::map<std::string, std::int64_t>{{"/a", 0}, {"/b", 2}}; }};
     return sources;
   }
   std::string text() { return metrics.text(); }
@@ -105,6 +106,7 @@ TEST_F(BrokerMetricsTest, CountsRequestsAndTraffic) {
   EXPECT_EQ(value("kafka_network_requestmetrics_totaltimems{request=\"Heartbeat\",quantile=\"0.999\"}"), "none");
   EXPECT_EQ(value("kafka_log_log_logendoffset{topic=\"t\",partition=\"1\"}"), "3");
   EXPECT_EQ(value("kafka_log_log_size{topic=\"u\",partition=\"0\"}"), bytes);
+  EXPECT_EQ(value("kafka_log_logcleanermanager_uncleanable_partitions_count{logDirectory=\"/b\"}"), "2");
   EXPECT_EQ(value("kafka_log_log_numlogsegments{topic=\"u\",partition=\"0\"}"), "1");
 }
 

@@ -163,11 +163,11 @@ bool LogCleaner::is_uncleanable(const Log& log) const {
 
 bool LogCleaner::is_copied(const Log& log) const { return logs_.find_future(log.topic_partition()) != nullptr; }
 
-std::set<TopicPartition> LogCleaner::uncleanable_partitions() const {
-  std::set<TopicPartition> result;
+std::map<std::string, std::set<TopicPartition>> LogCleaner::uncleanable_partitions() const {
+  std::map<std::string, std::set<TopicPartition>> result;
   std::lock_guard lock(mutex_);
   for (const auto& one : uncleanable_) {
-    if (auto log = one.lock()) result.insert(log->topic_partition());
+    if (auto log = one.lock()) result[log->parent_directory()].insert(log->topic_partition());
   }
   return result;
 }

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -50,7 +51,8 @@ class LogCleaner {
   // Retention of compacted logs: for compact,delete, and what DeleteRecords left behind.
   void delete_old_segments();
 
-  std::set<TopicPartition> uncleanable_partitions() const;
+  // Those whose cleaning failed, by their entry of log.dirs: they grow until somebody looks at them.
+  std::map<std::string, std::set<TopicPartition>> uncleanable_partitions() const;
 
  private:
   struct Candidate {

@@ -146,7 +146,8 @@ TEST_F(LogCleanerTest, ACorruptLogStopsNobodyElse) {
   before[70] ^= 1;
   files_.open(path, base::OpenMode::read_write)->write_at(0, before);
   EXPECT_EQ(clean_all(), 2);
-  EXPECT_EQ(cleaner_->uncleanable_partitions(), (std::set<TopicPartition>{{"bad", 0}}));
+  EXPECT_EQ(cleaner_->uncleanable_partitions(),
+            (std::map<std::string, std::set<TopicPartition>>{{"/one", {{"bad", 0}}}}));
   EXPECT_EQ(base::read_file(files_, path), before);
   EXPECT_FALSE(log("bad")->first_dirty_offset());
   EXPECT_TRUE(log("good")->first_dirty_offset());
