@@ -10,7 +10,9 @@ CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 
 
 class Kraft:
-    def __init__(self, directory, settings=None):
+    def __init__(self, directory, settings=None, features=(), as_kafka=False):
+        self.as_kafka = as_kafka  # with the heap and the flags of Kafka's start script
+        self.features = features  # "transaction.version=0": other than what this version has from the beginning
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port, controller = free_port(), free_port()
@@ -29,11 +31,13 @@ class Kraft:
 
     def start(self):
         if not self.data.exists():
-            format_log = Child(jars.java(VERSION, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", self.properties),
+            format_log = Child(jars.java(VERSION, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", self.properties,
+                                          *(part for feature in self.features for part in ("--feature", feature))),
                                self.directory / "format.log")
             if format_log.wait() != 0:
                 raise Failure(f"the directory can't be formatted:\n{format_log.text()[-2000:]}")
-        self.child = Child(jars.java(VERSION, "kafka.Kafka", self.properties, heap="512m", log_level="INFO"), self.log)
+        self.child = Child(jars.java(VERSION, "kafka.Kafka", self.properties, heap="1g" if self.as_kafka else "512m", log_level="INFO",
+                                     as_kafka=self.as_kafka), self.log)
         wait_until("Kafka 4.3.1", lambda: Broker.serves(self) or not self.child.running(), READY_GUARD_S)
         if not self.child.running():
             raise Failure(f"Kafka 4.3.1 ended at once:\n{self.child.text()[-3000:]}")

@@ -63,6 +63,35 @@ def test_features_tool(context):
         expect_equal(sorted(re.findall(r"listing-\d", out)), ["listing-1", "listing-2"], "ids by pattern")
 
 
+def without_v2(context, level):
+    """A broker of this transaction.version."""
+    if context.target == "milena":
+        return context.new_broker({**SETTINGS, "milena.transaction.version": level})
+    made = Kraft(context.work / context.name("kafka"), SETTINGS, [f"transaction.version={level}"]).start()
+    context.brokers.append(made)
+    return made
+
+
+def test_switched_off(context):
+    """With transaction.version 0 or 1 clients of 4.3.1 use transactions v1, and are told what Kafka 4.3.1 tells them."""
+    expected = recorded.answers(HERE / "answers-switched-off.txt")
+    for level in (0, 1):
+        at = without_v2(context, level)
+        lines = probe.run(raw, at, probe.features)
+        expect_equal(lines, expected[f"features of {level}"], f"features of {level}")
+        if context.target == "milena":  # whoever knew v2 before goes on; Kafka 4.3.1 at level 0 has no record that could tell of it
+            expect_equal(probe.run(raw, at, probe.ends), recorded.answers(HERE / "answers.txt")["ends"], "v2 all the same")
+        done = context.run(jars.java("4.3.1", "TransactionClient", at.bootstrap, "off"))
+        expect_in("transactions done", done.out)
+        with wire.Wire(at) as connection:
+            described = raw.Producer(connection, "basic-off").describe()
+            expect_equal((described[0], described[2]), ("CompleteCommit", 0), "no end has bumped the epoch")
+            found = dict(raw.state_record(key, value) for partition in range(4)
+                         for key, value in raw.Producer(connection, "any").records("__transaction_state", partition))
+            expect_equal(found["basic-off"].client, 0, "a client of v1")
+        at.stop()
+
+
 def prepare(producer, topic, epoch, next_id):
     """The decision of a commit alone, as a crash right after it leaves it."""
     value = raw.prepared_value(producer.id, epoch, next_id, topic)

@@ -10,6 +10,7 @@
 #include "broker/api/handlers.h"
 #include "broker/api/registry.h"
 #include "broker/api/request_context.h"
+#include "broker/config/config_store.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_metadata.h"
 #include "broker/transaction/transaction_types.h"
@@ -35,18 +36,25 @@ bool is_of_consumer_groups(std::int16_t key) {
          key == static_cast<std::int16_t>(protocol::ConsumerGroupDescribeRequest::kApiKey);
 }
 
-// Supported from 0 and finalized at the highest level. Before v4 a client can't read a lowest version of 0.
-void add_feature(const RequestContext& context, std::string_view name, std::int16_t level,
-                 protocol::ApiVersionsResponse& response) {
+struct Feature {
+  std::string_view name;
+  std::int16_t highest = 0;
+  std::int16_t level = 0;  // that clients shall use
+};
+
+// Supported from 0 up, which a client can't read before v4; finalized at its level, as Kafka has it: 0 isn't told.
+void add_feature(const RequestContext& context, const Feature& feature, protocol::ApiVersionsResponse& response) {
   if (context.api_version < kFirstVersionWithFeatures) return;
-  auto& finalized = response.finalized_features.emplace_back();
-  finalized.name = name;
-  finalized.min_version_level = level;
-  finalized.max_version_level = level;
+  if (feature.level > 0) {
+    auto& finalized = response.finalized_features.emplace_back();
+    finalized.name = feature.name;
+    finalized.min_version_level = feature.level;
+    finalized.max_version_level = feature.level;
+  }
   if (context.api_version < kFirstVersionWithLowestZero) return;
   auto& supported = response.supported_features.emplace_back();
-  supported.name = name;
-  supported.max_version = level;
+  supported.name = feature.name;
+  supported.max_version = feature.highest;
 }
 
 }  // namespace
@@ -66,10 +74,11 @@ base::Task<protocol::ApiVersionsResponse> handle(RequestContext& context, protoc
     entry.min_version = api.version_min;
     entry.max_version = api.version_max;
   }
-  if (consumer_groups) add_feature(context, kGroupVersion, 1, response);
+  if (consumer_groups) add_feature(context, {kGroupVersion, 1, 1}, response);
   // A producer that relies on v2 adds partitions nowhere, also not for a broker that can only be Kafka 3.9.
   if (context.services.metadata.get()->brokers.size() <= 1) {
-    add_feature(context, kTransactionVersion, transaction::kVersionWithEpochBump, response);
+    const int level = context.services.configs.broker()->get_int("milena.transaction.version");
+    add_feature(context, {kTransactionVersion, transaction::kVersionWithEpochBump, static_cast<std::int16_t>(level)}, response);
   }
   // Kafka's brokers have no features in a cluster with ZooKeeper, and say so with this epoch.
   response.finalized_features_epoch = 0;

@@ -313,5 +313,26 @@ TEST_F(DataPath, ApiVersionsTellsTheRegistry) {
   }
 }
 
+// Of transaction.version, what Kafka 4.3.1 tells of a cluster that has this level.
+TEST(ApiVersions, TransactionVersionsBelow2) {
+  for (const std::int16_t level : std::initializer_list<std::int16_t>{0, 1}) {
+    TestBroker broker({{"milena.transaction.version", std::to_string(level)}});
+    ApiVersionsRequest request;
+    request.client_software_name = "kcat";
+    request.client_software_version = "1.7.1";
+    const auto response = broker.ask<ApiVersionsResponse>(request, 4);
+    EXPECT_EQ(response->api_keys.size(), served_apis().size());
+    ASSERT_EQ(response->supported_features.size(), 2u);
+    EXPECT_EQ(response->supported_features[1].name, "transaction.version");
+    EXPECT_EQ(response->supported_features[1].max_version, 2);
+    ASSERT_EQ(response->finalized_features.size(), level == 0 ? 1u : 2u);
+    EXPECT_EQ(response->finalized_features[0].name, "group.version");
+    if (level == 0) continue;
+    EXPECT_EQ(response->finalized_features[1].name, "transaction.version");
+    EXPECT_EQ(response->finalized_features[1].min_version_level, level);
+    EXPECT_EQ(response->finalized_features[1].max_version_level, level);
+  }
+}
+
 }  // namespace
 }  // namespace broker::api

@@ -61,6 +61,10 @@ TEST(BrokerConfig, KeysOfMilenasOwn) {
             "Invalid value 65536 for configuration milena.prometheus.port: Value must be no more than 65535");
   EXPECT_NE(error_of("milena.prometheus.port="), "ok");
   EXPECT_NE(error_of("milena.prometheus.host="), "ok");
+  EXPECT_EQ(config_of("")->get_int("milena.transaction.version"), 2);
+  EXPECT_EQ(config_of("milena.transaction.version=0")->get_int("milena.transaction.version"), 0);
+  EXPECT_EQ(error_of("milena.transaction.version=3"),
+            "Invalid value 3 for configuration milena.transaction.version: Value must be no more than 2");
 }
 
 TEST(BrokerConfig, WrongUseIsABug) {

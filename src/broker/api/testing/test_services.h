@@ -6,9 +6,11 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/faulty_file_system.h"
@@ -72,7 +74,8 @@ class TestBroker {
  public:
   static constexpr std::int32_t kBrokerId = 1;
 
-  TestBroker() {
+  // `settings` as in its file.
+  explicit TestBroker(std::map<std::string, std::string> settings = {}) : settings_in_file(std::move(settings)) {
     logs.open_directories();
     logs.check_identity(kBrokerId, "test-cluster");
     logs.load([](const std::string&) { return storage::LogConfig(); });
@@ -159,6 +162,7 @@ class TestBroker {
     return Frame(view, std::move(owner));
   }
 
+  const std::map<std::string, std::string> settings_in_file;
   base::testing::TempDir directory;
   base::SystemClock clock;
   base::FaultyFileSystem files{base::real_file_system()};
@@ -199,6 +203,7 @@ class TestBroker {
   base::Properties properties() const {
     base::Properties file;
     file.set("zookeeper.connect", "localhost:2181");
+    for (const auto& [key, value] : settings_in_file) file.set(key, value);
     return file;
   }
 };
