@@ -371,7 +371,7 @@ std::optional<std::int64_t> ClassicGroup::next_deadline() const {
   for (const auto& [id, member] : members_) {
     if (member.deadline) consider(*member.deadline);
   }
-  for (const auto& [id, deadline] : pending_members_) consider(deadline);
+  if (const auto deadline = pending_members_.next_deadline()) consider(*deadline);
   if (rebalance_) consider(rebalance_->deadline);
   if (pending_sync_) consider(pending_sync_->deadline);
   return next;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "broker/group/group_types.h"
+#include "broker/group/pending_members.h"
 
 namespace broker::group {
 
@@ -204,7 +205,7 @@ class ClassicGroup {
   std::optional<std::string> leader_;
   std::map<std::string, Member> members_;
   std::map<std::string, std::string> static_members_;    // instance id -> member id
-  std::map<std::string, std::int64_t> pending_members_;  // told their id, not joined yet -> deadline
+  PendingMembers pending_members_;
   std::set<std::string> pending_sync_members_;
   std::map<std::string, std::size_t> protocol_supporters_;
   std::size_t awaiting_join_count_ = 0;

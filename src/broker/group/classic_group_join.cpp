@@ -57,7 +57,7 @@ void ClassicGroup::join_as_new(JoinRequest request, std::string new_member_id, W
       return;
     }
   } else if (request.needs_known_member_id) {
-    pending_members_[new_member_id] = now.monotonic_ms + request.session_timeout_ms;
+    pending_members_.add(new_member_id, now.monotonic_ms + request.session_timeout_ms);
     effects.log_lines.push_back(
         fmt::format("Dynamic member with unknown member id joins {}. Created a new member id {} and request the member "
                     "to rejoin with this id.",

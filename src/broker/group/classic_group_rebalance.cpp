@@ -302,9 +302,7 @@ void ClassicGroup::expire_members(Time now, Effects& effects) {
     effects.log_lines.push_back(fmt::format("Member {} in group {} has failed, removing it from the group", id, id_));
     remove_and_update(id, fmt::format("removing member {} on heartbeat expiration", id), now, effects);
   }
-  const std::size_t pending_before = pending_members_.size();
-  std::erase_if(pending_members_, [&](const auto& pending) { return pending.second <= now.monotonic_ms; });
-  if (pending_members_.size() != pending_before) maybe_complete_join(now, effects);
+  if (pending_members_.erase_until(now.monotonic_ms)) maybe_complete_join(now, effects);
 }
 
 void ClassicGroup::expire_pending_sync(Time now, Effects& effects) {
