@@ -164,6 +164,59 @@ def test_tool_4_3_1(context):
     tool(context, "4.3.1")
 
 
+COPIED, COPIED_PARTITIONS = 40_000, 4
+
+
+def copier(context, at, version, source, target):
+    return context.spawn(jars.java(
+        version, "org.apache.kafka.tools.TransactionalMessageCopier", "--broker-list", at.bootstrap, "--input-topic", source, "--input-partition", 0,
+        "--output-topic", target, "--consumer-group", "copiers", "--transactional-id", f"copier-{version}", "--transaction-size", 50,
+        "--enable-random-aborts", "--group-mode", "--use-group-metadata"))
+
+
+def values_by_partition(context, at, topic, isolation):
+    found = [[] for _ in range(COPIED_PARTITIONS)]
+    out = context.run(["kcat", "-b", at.bootstrap, "-C", "-t", topic, "-e", "-q", "-X", f"isolation.level={isolation}", "-f", "%p %s\n"]).out
+    for line in out.splitlines():
+        partition, value = line.split()
+        found[int(partition)].append(int(value))
+    return found
+
+
+def test_message_copier(context):
+    """Kafka's own proof: two of its copiers, one of 3.9.2 and one of 4.3.1 (transactions v2), share a topic, abort by chance, and the broker
+    is killed under them. What read_committed sees of the copy is the topic."""
+    at = context.new_broker({**SETTINGS, "num.partitions": COPIED_PARTITIONS})
+    for partition in range(COPIED_PARTITIONS):
+        values = "".join(f"{number}\n" for number in range(partition, COPIED, COPIED_PARTITIONS))
+        context.run(["kcat", "-b", at.bootstrap, "-P", "-t", "original", "-p", partition], stdin=values)
+    copiers = [copier(context, at, version, "original", "copy") for version in ("3.9.2", "4.3.1")]
+
+    def copied(one):
+        found = re.findall(r'"totalProcessed":(\d+)', one.text())
+        return int(found[-1]) if found else 0
+
+    def alive():
+        for one in copiers:
+            if not one.running() and "shutdown_complete" not in one.text():
+                raise Failure(f"a copier ended: {one.text()[-3000:]}")
+        return True
+
+    wait_until("a part of it from each", lambda: alive() and all(copied(one) > 0 for one in copiers))
+    at.kill()
+    before = [copied(one) for one in copiers]
+    expect(sum(before) < COPIED, "the kill came too late")
+    start_again(at)
+    for one in copiers:
+        expect_equal(one.wait(), 0, f"exit code: {one.text()[-3000:]}")
+    expect_equal(values_by_partition(context, at, "copy", "read_committed"),
+                 [list(range(partition, COPIED, COPIED_PARTITIONS)) for partition in range(COPIED_PARTITIONS)], "the copy")
+    written = sum(map(len, values_by_partition(context, at, "copy", "read_uncommitted")))
+    expect(written > COPIED, "some were aborted")
+    at.stop()
+    return f"killed after {before}; {COPIED} records copied by {[copied(one) for one in copiers]}, {written - COPIED} aborted"
+
+
 def test_killed(context):
     """A producer of transactions goes on over SIGKILLs of the broker; its journal tells what must be seen."""
     victim = context.new_broker(SETTINGS)
