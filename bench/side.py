@@ -96,11 +96,11 @@ def settle():
     os.sync()
 
 
-def build_load(root, with_broker):
-    """Builds bench_load, and Milena too; the path of bench_load."""
+def build_load(root, with_broker, *more):
+    """Builds bench_load, and Milena too, and more targets; the path of bench_load."""
     build = root / "build" / "release"
     if not (build / "build.ninja").exists():
         subprocess.run(["cmake", "--preset", "release"], cwd=root, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", str(build), "--target", "bench_load", "answering_loop",
+    subprocess.run(["cmake", "--build", str(build), "--target", "bench_load", "answering_loop", *more,
                     *(["milena"] if with_broker else [])], check=True, stdout=subprocess.DEVNULL)
     return build / "bench" / "bench_load"

@@ -1,0 +1,552 @@
+// Load on the coordinators of a broker: a client of few lines over our own codec, one connection and one thread for each member
+// or producer, one request at a time on each, as stock clients do it. The codec's cost is far below a broker's.
+//
+//   bench_groups commits      port=N clients=N seconds=N partitions=N          members of groups of their own commit offsets
+//   bench_groups fill         port=N clients=N groups=N rounds=N partitions=N  as many records in __consumer_offsets
+//   bench_groups transactions port=N clients=N seconds=N version=1|2           one record of 100 bytes each
+//   bench_groups join         port=N clients=N protocol=classic|consumer group=NAME [hold=1]
+//                                                                              until all have their part; hold: until stdin ends
+//
+// The topic is `bench` and exists, for `join` with as many partitions as there are clients. Prints `name=value` pairs; exits with 1 and a line on stderr when anything is not as it should be.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "protocol/codec/codec.h"
+#include "protocol/codec/frame.h"
+#include "protocol/error.h"
+#include "protocol/messages/add_partitions_to_txn.h"
+#include "protocol/messages/consumer_group_heartbeat.h"
+#include "protocol/messages/end_txn.h"
+#include "protocol/messages/find_coordinator.h"
+#include "protocol/messages/heartbeat.h"
+#include "protocol/messages/init_producer_id.h"
+#include "protocol/messages/join_group.h"
+#include "protocol/messages/offset_commit.h"
+#include "protocol/messages/produce.h"
+#include "protocol/messages/sync_group.h"
+#include "protocol/record_batch_builder.h"
+
+namespace {
+
+using namespace protocol;
+using Clock = std::chrono::steady_clock;
+
+const std::string kTopic = "bench";
+constexpr auto kRetryPause = std::chrono::milliseconds(20);  // of Kafka's producer after CONCURRENT_TRANSACTIONS
+constexpr auto kBeatPause = std::chrono::milliseconds(100);
+
+std::map<std::string, std::string> g_options;
+
+[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
+
+std::string text_option(const std::string& name) {
+  auto found = g_options.find(name);
+  if (found == g_options.end()) fail("no " + name + "=");
+  return found->second;
+}
+int option(const std::string& name) { return std::stoi(text_option(name)); }
+
+void require(ErrorCode error, const char* what) {
+  if (error != ErrorCode::none) fail(std::string(what) + ": " + std::string(name_of(error)));
+}
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+class Connection {
+ public:
+  explicit Connection(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("connect");
+    int on = 1;
+    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  ~Connection() { ::close(socket_); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // What the response points to lives until the next one.
+  template <class Response, class Request>
+  Response ask(const Request& request, std::int16_t version) {
+    const base::Bytes frame = encode_request(request, version, ++correlation_id_, "bench").to_bytes();
+    for (std::size_t sent = 0; sent < frame.size();) {
+      const ssize_t count = ::send(socket_, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL);
+      if (count <= 0) fail("send");
+      sent += static_cast<std::size_t>(count);
+    }
+    std::uint8_t size[4];
+    read(size, sizeof size);
+    answer_.resize(base::load_big_endian<std::uint32_t>(size));
+    read(answer_.data(), answer_.size());
+    const std::size_t prefix = response_prefix_bytes(response_header_version(api_info(Response::kApiKey), version)) - 4;
+    Response response;
+    const Decoded decoded = decode(response, version, base::ByteView(answer_).subspan(prefix));
+    if (!decoded) fail(std::string(Response::kName) + ": " + decoded.error);
+    return response;
+  }
+
+ private:
+  void read(std::uint8_t* into, std::size_t size) {
+    while (size > 0) {
+      const ssize_t count = ::recv(socket_, into, size, 0);
+      if (count <= 0) fail("the broker closed the connection");
+      into += count;
+      size -= static_cast<std::size_t>(count);
+    }
+  }
+
+  int socket_;
+  std::int32_t correlation_id_ = 0;
+  base::Bytes answer_;
+};
+
+bool asks_for_patience(ErrorCode error) {
+  return error == ErrorCode::coordinator_load_in_progress || error == ErrorCode::coordinator_not_available ||
+         error == ErrorCode::not_coordinator;
+}
+
+void wait_for_coordinator(Connection& connection, const std::string& key, std::int8_t type) {
+  FindCoordinatorRequest request;
+  request.key = key;
+  request.key_type = type;
+  while (connection.ask<FindCoordinatorResponse>(request, 2).error_code != ErrorCode::none) {
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
+
+// Runs one thread for each client; what any of them throws ends the program.
+void run_clients(int count, const std::function<void(int)>& run) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < count; ++i) {
+    threads.emplace_back([i, &run] {
+      try {
+        run(i);
+      } catch (const std::exception& failure) {
+        std::fprintf(stderr, "client %d: %s\n", i, failure.what());
+        std::_Exit(1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// Everybody starts once everybody is ready.
+class StartLine {
+ public:
+  explicit StartLine(int count) : missing_(count) {}
+  void wait() {
+    if (--missing_ == 0) start_ = Clock::now();
+    while (missing_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  Clock::time_point start() const { return start_; }
+
+ private:
+  std::atomic<int> missing_;
+  Clock::time_point start_;
+};
+
+// What took how long, of all clients.
+class Times {
+ public:
+  void add(const std::vector<double>& milliseconds) {
+    std::lock_guard lock(mutex_);
+    all_.insert(all_.end(), milliseconds.begin(), milliseconds.end());
+  }
+  void print(const char* what, double seconds) {
+    std::sort(all_.begin(), all_.end());
+    const auto at = [this](double share) { return all_[static_cast<std::size_t>(share * static_cast<double>(all_.size() - 1))]; };
+    if (all_.empty()) fail("nothing was done");
+    std::printf("%s=%zu per_s=%.1f p50_ms=%.3f p99_ms=%.3f\n", what, all_.size(), static_cast<double>(all_.size()) / seconds,
+                at(0.5), at(0.99));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<double> all_;
+};
+
+// Of a group that no earlier run has left members in.
+std::string new_name(const std::string& stem, int number) {
+  return stem + "-" + std::to_string(::getpid()) + "-" + std::to_string(number);
+}
+
+struct Membership {
+  std::string group, member;
+  std::int32_t generation = -1;
+  bool leads = false;
+};
+
+JoinGroupResponse join(Connection& connection, Membership& me) {
+  JoinGroupRequest request;
+  request.group_id = me.group;
+  request.session_timeout_ms = 45'000;
+  request.rebalance_timeout_ms = 300'000;
+  request.protocol_type = "consumer";
+  // Version 1: one topic, no user data, nothing owned.
+  static const std::string subscription = std::string("\0\1\0\0\0\1\0\5", 8) + kTopic + std::string("\xff\xff\xff\xff\0\0\0\0", 8);
+  request.protocols.emplace_back().name = "range";
+  request.protocols.back().metadata = base::as_bytes(subscription);
+  while (true) {
+    request.member_id = me.member;
+    JoinGroupResponse response = connection.ask<JoinGroupResponse>(request, 5);
+    if (!asks_for_patience(response.error_code)) me.member = response.member_id;
+    if (response.error_code == ErrorCode::none) {
+      me.generation = response.generation_id;
+      me.leads = response.leader == response.member_id;
+      return response;
+    }
+    if (response.error_code == ErrorCode::unknown_member_id) me.member.clear();
+    if (asks_for_patience(response.error_code)) {
+      std::this_thread::sleep_for(kRetryPause);
+    } else if (response.error_code != ErrorCode::member_id_required && response.error_code != ErrorCode::unknown_member_id &&
+               response.error_code != ErrorCode::rebalance_in_progress) {
+      require(response.error_code, "join");
+    }
+  }
+}
+
+ErrorCode sync(Connection& connection, const Membership& me, const JoinGroupResponse& joined) {
+  SyncGroupRequest request;
+  request.group_id = me.group;
+  request.generation_id = me.generation;
+  request.member_id = me.member;
+  static const base::Bytes assignment(40, 1);
+  for (const auto& member : joined.members) {
+    request.assignments.emplace_back().member_id = member.member_id;
+    request.assignments.back().assignment = assignment;
+  }
+  return connection.ask<SyncGroupResponse>(request, 3).error_code;
+}
+
+// A member of a group of its own.
+Membership join_alone(Connection& connection, const std::string& group) {
+  Membership me;
+  me.group = group;
+  wait_for_coordinator(connection, group, 0);
+  ErrorCode error = ErrorCode::none;
+  do {
+    const JoinGroupResponse joined = join(connection, me);
+    error = sync(connection, me, joined);
+  } while (error == ErrorCode::rebalance_in_progress);
+  require(error, "sync");
+  return me;
+}
+
+void commit(Connection& connection, const Membership& me, int partitions, std::int64_t offset) {
+  OffsetCommitRequest request;
+  request.group_id = me.group;
+  request.generation_id_or_member_epoch = me.generation;
+  request.member_id = me.member;
+  request.topics.emplace_back().name = kTopic;
+  for (int i = 0; i < partitions; ++i) {
+    auto& partition = request.topics.back().partitions.emplace_back();
+    partition.partition_index = i;
+    partition.committed_offset = offset;
+    partition.committed_metadata = "";
+  }
+  const auto response = connection.ask<OffsetCommitResponse>(request, 7);
+  for (const auto& partition : response.topics.at(0).partitions) require(partition.error_code, "commit");
+}
+
+void commits() {
+  const int clients = option("clients"), partitions = option("partitions"), port = option("port");
+  const auto duration = std::chrono::seconds(option("seconds"));
+  StartLine line(clients);
+  Times times;
+  run_clients(clients, [&](int number) {
+    Connection connection(port);
+    const Membership me = join_alone(connection, new_name("commits", number));
+    std::vector<double> took;
+    line.wait();
+    for (Clock::time_point now = Clock::now(); now - line.start() < duration;) {
+      commit(connection, me, partitions, static_cast<std::int64_t>(took.size()));
+      const Clock::time_point after = Clock::now();
+      took.push_back(std::chrono::duration<double, std::milli>(after - now).count());
+      now = after;
+    }
+    times.add(took);
+  });
+  times.print("commits", seconds_since(line.start()));
+}
+
+void fill() {
+  const int clients = option("clients"), groups = option("groups"), rounds = option("rounds"), partitions = option("partitions");
+  const int port = option("port");
+  const auto start = Clock::now();
+  run_clients(clients, [&](int number) {
+    Connection connection(port);
+    for (int group = number; group < groups; group += clients) {
+      Membership nobody;  // commits past group membership
+      nobody.group = "fill-" + std::to_string(group);
+      if (group == number) join_alone(connection, new_name("first", number));
+      for (int round = 0; round < rounds; ++round) commit(connection, nobody, partitions, round);
+    }
+  });
+  const long records = static_cast<long>(groups) * rounds * partitions;
+  std::printf("records=%ld seconds=%.3f\n", records, seconds_since(start));
+}
+
+class TransactionalProducer {
+ public:
+  TransactionalProducer(int port, int number, int version)
+      : connection_(port), id_("bench-" + std::to_string(number)), partition_(number % 10), version_(version) {
+    wait_for_coordinator(connection_, id_, 1);
+    InitProducerIdRequest request;
+    request.transactional_id = id_;
+    request.transaction_timeout_ms = 60'000;
+    InitProducerIdResponse response;
+    patiently([&] { return (response = connection_.ask<InitProducerIdResponse>(request, 4)).error_code; }, "init");
+    producer_id_ = response.producer_id;
+    epoch_ = response.producer_epoch;
+  }
+
+  void one() {
+    if (version_ == 1) add();
+    produce();
+    end();
+  }
+  long retries() const { return retries_; }
+
+ private:
+  void patiently(const std::function<ErrorCode()>& ask, const char* what) {
+    while (true) {
+      const ErrorCode error = ask();
+      if (error == ErrorCode::none) return;
+      if (error != ErrorCode::concurrent_transactions && !asks_for_patience(error)) require(error, what);
+      ++retries_;
+      std::this_thread::sleep_for(kRetryPause);
+    }
+  }
+  void add() {
+    AddPartitionsToTxnRequest request;
+    request.v3_and_below_transactional_id = id_;
+    request.v3_and_below_producer_id = producer_id_;
+    request.v3_and_below_producer_epoch = epoch_;
+    request.v3_and_below_topics.emplace_back().name = kTopic;
+    request.v3_and_below_topics.back().partitions = {partition_};
+    patiently(
+        [&] {
+          const auto response = connection_.ask<AddPartitionsToTxnResponse>(request, 3);
+          return response.results_by_topic_v3_and_below.at(0).results_by_partition.at(0).partition_error_code;
+        },
+        "add");
+  }
+  void produce() {
+    static const base::Bytes value(100, 'v');
+    RecordBatchBuilder builder;
+    builder.header.producer_id = producer_id_;
+    builder.header.producer_epoch = epoch_;
+    builder.header.base_sequence = sequence_++;
+    builder.header.attributes |= kAttributeTransactional;
+    NewRecord record;
+    record.value = value;
+    record.timestamp =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    builder.append(record);
+    ProduceRequest request;
+    request.transactional_id = id_;
+    request.acks = -1;
+    request.timeout_ms = 30'000;
+    request.topic_data.emplace_back().name = kTopic;
+    auto& data = request.topic_data.back().partition_data.emplace_back();
+    data.index = partition_;
+    data.records = Records::own(builder.build());
+    patiently(
+        [&] {
+          const auto response = connection_.ask<ProduceResponse>(request, version_ == 1 ? 9 : 12);
+          return response.responses.at(0).partition_responses.at(0).error_code;
+        },
+        "produce");
+  }
+  void end() {
+    EndTxnRequest request;
+    request.transactional_id = id_;
+    request.producer_id = producer_id_;
+    request.producer_epoch = epoch_;
+    request.committed = true;
+    EndTxnResponse response;
+    patiently([&] { return (response = connection_.ask<EndTxnResponse>(request, version_ == 1 ? 3 : 5)).error_code; }, "end");
+    if (version_ == 1) return;
+    producer_id_ = response.producer_id;
+    epoch_ = response.producer_epoch;
+    sequence_ = 0;
+  }
+
+  Connection connection_;
+  const std::string id_;
+  const std::int32_t partition_;
+  const int version_;
+  std::int64_t producer_id_ = -1;
+  std::int16_t epoch_ = -1;
+  std::int32_t sequence_ = 0;
+  long retries_ = 0;
+};
+
+void transactions() {
+  const int clients = option("clients"), port = option("port"), version = option("version");
+  const auto duration = std::chrono::seconds(option("seconds"));
+  StartLine line(clients);
+  Times times;
+  run_clients(clients, [&](int number) {
+    TransactionalProducer producer(port, number, version);
+    producer.one();
+    std::vector<double> took;
+    line.wait();
+    for (Clock::time_point now = Clock::now(); now - line.start() < duration;) {
+      producer.one();
+      const Clock::time_point after = Clock::now();
+      took.push_back(std::chrono::duration<double, std::milli>(after - now).count());
+      now = after;
+    }
+    times.add(took);
+  });
+  times.print("transactions", seconds_since(line.start()));
+}
+
+// How many members are settled in which generation or epoch; the time when the last one was.
+class Settled {
+ public:
+  explicit Settled(int count) : count_(count) {}
+  void tell(int member, std::int32_t generation) {
+    std::lock_guard lock(mutex_);
+    generations_[member] = generation;
+    const bool all = static_cast<int>(generations_.size()) == count_ &&
+                     std::all_of(generations_.begin(), generations_.end(), [&](const auto& one) { return one.second == generation; });
+    if (all && !over_) at_ = Clock::now();
+    over_ = over_ || all;
+  }
+  bool over() const { return over_; }
+  Clock::time_point at() const { return at_; }
+
+ private:
+  const int count_;
+  std::mutex mutex_;
+  std::map<int, std::int32_t> generations_;
+  std::atomic<bool> over_ = false;
+  Clock::time_point at_;
+};
+
+std::atomic<bool> g_released = true;  // members needn't stay any more
+
+void classic_member(Connection& connection, int number, Settled& settled) {
+  Membership me;
+  me.group = text_option("group");
+  HeartbeatRequest beat;
+  beat.group_id = me.group;
+  while (true) {
+    const JoinGroupResponse joined = join(connection, me);
+    const ErrorCode synced = sync(connection, me, joined);
+    if (synced == ErrorCode::unknown_member_id) me.member.clear();
+    if (synced != ErrorCode::none) continue;
+    settled.tell(number, me.generation);
+    beat.generation_id = me.generation;
+    beat.member_id = me.member;
+    ErrorCode error = ErrorCode::none;
+    while (error == ErrorCode::none) {
+      if (settled.over() && g_released) return;
+      std::this_thread::sleep_for(kBeatPause);
+      error = connection.ask<HeartbeatResponse>(beat, 3).error_code;
+    }
+  }
+}
+
+// There are as many partitions as members: settled is who has one.
+void consumer_member(Connection& connection, int number, Settled& settled) {
+  ConsumerGroupHeartbeatRequest request;
+  request.group_id = text_option("group");
+  request.member_id = "member-" + std::to_string(number);
+  request.rebalance_timeout_ms = 300'000;
+  request.subscribed_topic_names = std::vector<std::string>{kTopic};
+  request.topic_partitions.emplace();
+  std::size_t owned = 0;
+  while (true) {
+    const auto response = connection.ask<ConsumerGroupHeartbeatResponse>(request, 0);
+    if (asks_for_patience(response.error_code)) {
+      std::this_thread::sleep_for(kRetryPause);
+      continue;
+    }
+    require(response.error_code, "heartbeat");
+    request.member_epoch = response.member_epoch;
+    request.rebalance_timeout_ms = -1;
+    request.subscribed_topic_names.reset();
+    request.topic_partitions.reset();
+    if (response.assignment) {  // gives up and takes at once, and says so
+      request.topic_partitions.emplace();
+      owned = 0;
+      for (const auto& topic : response.assignment->topic_partitions) {
+        auto& told = request.topic_partitions->emplace_back();
+        told.topic_id = topic.topic_id;
+        told.partitions = topic.partitions;
+        owned += topic.partitions.size();
+      }
+    }
+    if (owned == 1) settled.tell(number, response.member_epoch);
+    if (settled.over() && g_released) return;
+    std::this_thread::sleep_for(kBeatPause);
+  }
+}
+
+void join_all() {
+  const int clients = option("clients"), port = option("port");
+  const bool classic = text_option("protocol") == "classic";
+  g_released = !g_options.contains("hold");
+  {
+    Connection first(port);
+    wait_for_coordinator(first, text_option("group"), 0);
+  }
+  StartLine line(clients);
+  Settled settled(clients);
+  std::thread waiter([&] {
+    while (!settled.over()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::printf("seconds=%.3f\n", std::chrono::duration<double>(settled.at() - line.start()).count());
+    std::fflush(stdout);
+    while (!g_released) {
+      char byte = 0;
+      if (::read(STDIN_FILENO, &byte, 1) <= 0) g_released = true;
+    }
+  });
+  run_clients(clients, [&](int number) {
+    Connection connection(port);
+    line.wait();
+    classic ? classic_member(connection, number, settled) : consumer_member(connection, number, settled);
+  });
+  waiter.join();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::map<std::string, void (*)()> commands = {
+      {"commits", commits}, {"fill", fill}, {"transactions", transactions}, {"join", join_all}};
+  try {
+    if (argc < 2 || !commands.contains(argv[1])) fail("commits, fill, transactions or join");
+    for (int i = 2; i < argc; ++i) {
+      const std::string pair = argv[i];
+      g_options[pair.substr(0, pair.find('='))] = pair.substr(pair.find('=') + 1);
+    }
+    commands.at(argv[1])();
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "%s\n", failure.what());
+    return 1;
+  }
+  return 0;
+}
