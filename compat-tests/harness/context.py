@@ -23,6 +23,7 @@ class Context:
         self.log_path = self.work / "test.log"
         self.brokers = []
         self.shared = None
+        self.sanitized = False  # the broker is built with a sanitizer, which keeps freed memory and shadows all of it
         self.scale = 1.0  # the share of the usual load; less under a sanitizer
         self.unique = 0
         self.starts_failed = 0

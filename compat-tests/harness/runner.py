@@ -71,7 +71,8 @@ class Runner:
         directory = self.work / folder
         directory.mkdir()
         context = Context(self.arguments.target, self.arguments.binary, directory, ROOT)
-        context.scale = 0.1 if self.arguments.sanitizer_workload else 1.0
+        context.sanitized = self.arguments.sanitizer_workload
+        context.scale = 0.1 if context.sanitized else 1.0
         failed_before = len(self.failed)
         try:
             for _, name, function in tests:

@@ -98,8 +98,9 @@ def check(work, broker, seed, say, class_paths=None, speed=CHECK_SPEED):
     line = f"seed {seed}, kill -9 of the broker {counts['broker']} times, of an instance {counts['instance']} times; {found}"
     if not right:
         raise Failure(line)
-    if codes != [143] * INSTANCES:
-        raise Failure(f"exit codes {codes} of the instances after SIGTERM")
+    for instance, code in zip(instances, codes):
+        if code != 143:
+            raise Failure(f"exit codes {codes} of the instances after SIGTERM; {instance.output}:\n{instance.text()[-4000:]}")
     return line
 
 
