@@ -28,6 +28,7 @@ class Storefront:
     def __init__(self, work, bootstrap, class_paths=None):
         self.work, self.bootstrap = work, bootstrap
         self.class_paths, self.python = class_paths or [prepare.class_path(HERE)] * INSTANCES, prepare.python(HERE)
+        self.started = 0
         # The events end now: with times of 2023, they would be too old for the broker to keep.
         self.start_ms = (int(time.time()) // 60 - MINUTES) * 60_000
 
@@ -43,8 +44,11 @@ class Storefront:
         return child
 
     def instance(self, number, session_timeout_ms):
+        """Each starts with an empty directory and gets its state from the changelogs. With that of one that was killed, Streams 4.3.1
+        doesn't start if SIGKILL came while RocksDB made or removed its files."""
+        self.started += 1
         return Child(["java", *prepare.JAVA_FLAGS, "-cp", self.class_paths[number], "storefront.Storefront", self.bootstrap,
-                      self.work / f"state-{number}", session_timeout_ms], self.work / f"instance-{number}.log")
+                      self.work / f"state-{number}-{self.started}", session_timeout_ms], self.work / f"instance-{number}.log")
 
     def page(self):
         port = free_port()
