@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace broker::metadata::znodes {
 namespace {
 
@@ -14,7 +17,8 @@ const std::string kBroker =
     R"("port":19421,"host":"127.0.0.1","version":5,"timestamp":"1795361984353"})";
 
 TEST(Znodes, AnyTextIsTheNameOfOneNode) {
-  for (const std::string text : {"group-1.of_mine", "", ".", "..", "a/b", "%", "caf\xc3\xa9 1", std::string("\0\n", 2).c_str()}) {
+  const std::vector<std::string> texts = {"group-1.of_mine", "", ".", "..", "a/b", "%", "caf\xc3\xa9 1", std::string("\0\n", 2)};
+  for (const std::string& text : texts) {
     const std::string name = node_name(text);
     EXPECT_EQ(name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.%"), std::string::npos);
     EXPECT_FALSE(name.starts_with('.')) << name;
