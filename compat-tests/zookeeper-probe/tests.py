@@ -63,10 +63,11 @@ def test_reconfig_of_one_server(context):
             server = context.new_coordinator(kind, settings={"reconfigEnabled": enabled})
             client = session("127.0.0.1", server.port)
             answers[-1] += [ask(client, 1, 16, RECONFIG), ask(client, 2, 3, text("/none") + b"\0")]
-            client.sendall(request(3, -11) + request(4, 16, RECONFIG))  # the end of the session, and one more behind it
-            answers[-1] += [read_frame(client), read_frame(client)]
+            # The end of the session. One more behind it ZooKeeper answers or not, as its threads meet.
+            client.sendall(request(3, -11))
+            answers[-1].append(read_frame(client))
             server.stop()
-    expect_equal([answers[0][at][0][2] for at in (0, 4)], [-123, -6], "ZooKeeper's errors")
+    expect_equal([answers[0][at][0][2] for at in (0, 3)], [-123, -6], "ZooKeeper's errors")
     expect_equal(answers[1], answers[0], "answers")
 
 
