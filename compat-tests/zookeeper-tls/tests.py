@@ -219,6 +219,8 @@ def broker_settings(context, connect, **more):
         "zookeeper.clientCnxnSocket": "org.apache.zookeeper.ClientCnxnSocketNetty",
         "zookeeper.ssl.keystore.location": made.path("client.p12"), "zookeeper.ssl.keystore.password": PASSWORD,
         "zookeeper.ssl.truststore.location": made.path("trust.p12"), "zookeeper.ssl.truststore.password": PASSWORD,
+        # Certificates name localhost, which may be ::1 as well. ZooKeeper's client draws one of the addresses for each attempt.
+        "zookeeper.connection.timeout.ms": 60000,
         "num.partitions": 1, **more,
     }
 
