@@ -315,12 +315,13 @@ class ConsumerGroupClient {
         Set<TopicPartition> told = Set.of();
         int read = 0;
         while (member.isAlive()) {
+            int size = member.read.size(); // looked at first, so that "has" is told before "read" of what came with it
             if (!member.assignment.equals(told)) {
                 told = member.assignment;
                 System.out.println("has " + told.size() + " as " + member.identity);
             }
-            if (member.read.size() != read) {
-                read = member.read.size();
+            if (size != read) {
+                read = size;
                 System.out.println("read " + read);
             }
             Thread.sleep(50);
