@@ -19,28 +19,7 @@ TOPIC, PARTITIONS = "mixed", 4
 OFFSETS_PARTITIONS = 10  # of __consumer_offsets
 
 
-class Reader:
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, layout):
-        values = struct.unpack_from(">" + layout, self.data, self.at)
-        self.at += struct.calcsize(">" + layout)
-        return values if len(values) > 1 else values[0]
-
-    def bytes(self, count):
-        self.at += count
-        return self.data[self.at - count:self.at]
-
-    def varint(self):
-        value = shift = 0
-        while True:
-            byte = self.take("B")
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
+class Reader(wire.Reader):
     def zigzag(self):
         value = self.varint()
         return value >> 1 ^ -(value & 1)

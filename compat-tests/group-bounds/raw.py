@@ -30,34 +30,15 @@ def bytes_of(data):
     return struct.pack(">i", len(data)) + data
 
 
-class Reader:
+class Reader(wire.Reader):
     """What is left of a response."""
 
     def __init__(self, answer, flexible=False):
-        self.data, self.at = answer, 5 if flexible else 4
-
-    def take(self, layout):
-        values = struct.unpack_from(">" + layout, self.data, self.at)
-        self.at += struct.calcsize(">" + layout)
-        return values if len(values) > 1 else values[0]
-
-    def bytes(self, count):
-        self.at += count
-        return self.data[self.at - count:self.at]
+        super().__init__(answer, 5 if flexible else 4)
 
     def string(self):
         count = self.take("h")
         return None if count < 0 else self.bytes(count).decode()
-
-    def varint(self):
-        value = shift = 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
 
     def compact(self):
         count = self.varint()

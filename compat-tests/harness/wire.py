@@ -179,3 +179,29 @@ def serves(broker):
     with Wire(broker) as wire:
         answer = wire.ask(api_versions_v0())
     return struct.unpack_from(">ih", answer) == (CORRELATION, 0)
+
+
+class Reader:
+    """What is left of a response, from `at` on."""
+
+    def __init__(self, data, at=0):
+        self.data, self.at = data, at
+
+    def take(self, layout):
+        values = struct.unpack_from(">" + layout, self.data, self.at)
+        self.at += struct.calcsize(">" + layout)
+        return values if len(values) > 1 else values[0]
+
+    def bytes(self, count):
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def varint(self):
+        value = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7

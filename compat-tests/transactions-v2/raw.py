@@ -21,34 +21,12 @@ def name_of(code):
     return ERRORS.get(code, str(code))
 
 
-class Reader:
+class Reader(wire.Reader):
     """What is left of a response."""
-
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, layout):
-        values = struct.unpack_from(">" + layout, self.data, self.at)
-        self.at += struct.calcsize(">" + layout)
-        return values if len(values) > 1 else values[0]
-
-    def varint(self):
-        value = shift = 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
 
     def zigzag(self):
         value = self.varint()
         return value >> 1 ^ -(value & 1)
-
-    def bytes(self, count):
-        self.at += count
-        return self.data[self.at - count:self.at]
 
     def string(self):
         size = self.varint()
