@@ -52,7 +52,16 @@ class Writer:
 
 
 def test_killed_ten_times(context):
-    broker = context.new_broker()
+    return killed_again_and_again(context, {})
+
+
+def test_killed_with_a_flush_for_each_message(context):
+    """Acknowledgements, commits of the group among them, that each wait for an fsync on another thread."""
+    return killed_again_and_again(context, {"log.flush.interval.messages": 1})
+
+
+def killed_again_and_again(context, settings):
+    broker = context.new_broker(settings)
     writer = Writer(context, broker, "crashing")
     for number in range(ROUNDS):
         writer.goes_on(2000, f"after {number} kills")

@@ -250,6 +250,10 @@ void Log::finish_flush(const PlannedFlush& plan) {
   last_flush_ms_ = clock_.monotonic_ms();
   // After a truncation in between, the bytes that were synced may not be those that are there now.
   if (plan.truncations == truncations_) recovery_point_ = std::max(recovery_point_, plan.offset);
+  if (!held_back_from_ || recovery_point_ <= *held_back_from_) return;
+  // What was appended meanwhile may be few enough to need no flush of its own.
+  held_back_from_.reset();
+  if (log_end_offset_ - recovery_point_ >= config_->flush_messages) held_back_from_ = recovery_point_;
 }
 
 void Log::flush_up_to(std::int64_t offset, bool with_active) {
@@ -263,6 +267,16 @@ void Log::flush_up_to(std::int64_t offset, bool with_active) {
 
 void Log::flush() {
   watching_for_failure([&] { flush_up_to(-1, true); });
+}
+
+std::int64_t Log::acknowledgeable_end() const {
+  std::lock_guard lock(mutex_);
+  return held_back_from_.value_or(log_end_offset_);
+}
+
+bool Log::flush_is_due() const {
+  std::lock_guard lock(mutex_);
+  return held_back_from_.has_value();
 }
 
 bool Log::has_closed_segments_to_flush() const {

@@ -89,7 +89,7 @@ class Log {
   protocol::ErrorCode set_topic_id(const base::Uuid& topic_id);
 
   // Appends exactly one batch. The bytes are rewritten in place: base offset, leader epoch, and timestamp fields and
-  // crc where they change; they may be reused once this returns. Nothing is fsynced unless flush.messages says so.
+  // crc where they change; they may be reused once this returns. Nothing is fsynced; `flush_due` asks for it.
   //   before  [start … end)            after  [start … end | end … end+n)
   AppendResult append_as_leader(base::MutableByteView batch, const AppendContext& context);
   // Before the first batch of a producer's transaction: what to put into AppendContext once its coordinator has said
@@ -138,8 +138,11 @@ class Log {
   // Drops everything; the log starts and ends at `offset`.
   void truncate_fully_and_start_at(std::int64_t offset);
 
-  // fsyncs what was appended; the recovery point becomes the log end of the time of the call.
+  // fsyncs what was appended; the recovery point becomes the log end of the time of the call. Appends go on meanwhile.
   void flush();
+  // The log end; or, while flush.messages asks for a flush that isn't done, where what waits for it begins.
+  std::int64_t acknowledgeable_end() const;
+  bool flush_is_due() const;
   // Closes the active segment and starts the next, even if it is far from full. No-op on an empty segment.
   void roll();
   void expire_producers(std::int64_t now_ms);
@@ -220,6 +223,7 @@ class Log {
   protocol::ErrorCode check_producer(const protocol::ValidatedRecords& records, const AppendContext& context,
                                      std::optional<ControlMarker>& marker) const;
   void append_to_segment(const SegmentAppend& append, std::int64_t now_ms);
+  void hold_back_for_flush(AppendResult& result);
   void complete(const CompletedTransaction& completed);
   void roll_locked(std::int64_t new_base, std::int64_t now_ms);
   LogOffsetMetadata place_of(std::int64_t offset);
@@ -267,6 +271,7 @@ class Log {
   std::int64_t high_watermark_ = 0;
   std::int64_t recovery_point_ = 0;
   std::int64_t last_flush_ms_ = 0;
+  std::optional<std::int64_t> held_back_from_;  // what flush.messages wants flushed first begins here
   std::uint64_t truncations_ = 0;
   std::optional<std::int64_t> first_dirty_offset_;
   std::vector<PendingDelete> pending_deletes_;

@@ -1,5 +1,5 @@
 // Appending. The order of effects: checks (the long ones before the lock is taken), producer and sequence, roll, leader
-// epoch file, bytes to the .log, indexes, log end, producer state, flush if flush.messages says so.
+// epoch file, bytes to the .log, indexes, log end, producer state. A flush that flush.messages wants is up to the caller.
 #include <algorithm>
 
 #include "base/logging.h"
@@ -59,14 +59,12 @@ AppendResult Log::append_as_leader(base::MutableByteView batch, const AppendCont
   }
   try {
     return watching_for_failure([&] {
-      std::unique_lock lock(mutex_);
+      std::lock_guard lock(mutex_);
       if (!usable()) return failure(ErrorCode::kafka_storage_error);
       AppendResult result = append_validated(records, context);
       result.log_start_offset = log_start_offset_;
       result.log_end_offset = log_end_offset_;
-      bool flush_now = result.ok() && log_end_offset_ - recovery_point_ >= config_->flush_messages;
-      lock.unlock();
-      if (flush_now) flush_up_to(-1, true);
+      if (result.ok()) hold_back_for_flush(result);
       return result;
     });
   } catch (const std::system_error&) {
@@ -135,6 +133,14 @@ void Log::append_to_segment(const SegmentAppend& append, std::int64_t now_ms) {
   epochs_.flush(false);
   active().append(append, *config_);
   log_end_offset_ = append.last_offset + 1;
+}
+
+// From the first that needs a flush on nothing is acknowledged, as offsets are committed in their order.
+void Log::hold_back_for_flush(AppendResult& result) {
+  if (!held_back_from_ && !result.duplicate && log_end_offset_ - recovery_point_ >= config_->flush_messages) {
+    held_back_from_ = result.first_offset;
+  }
+  result.flush_due = held_back_from_ && result.last_offset >= *held_back_from_;
 }
 
 // The transaction's end goes to the index of the segment that holds its marker, the active one.

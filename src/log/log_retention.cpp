@@ -119,6 +119,7 @@ void Log::drop_all_segments_and_start_at(std::int64_t offset) {
   producers_.clear();
   segments_[offset] = Segment::create(where_, offset, *config_, clock_.wall_ms());
   log_end_offset_ = offset;
+  held_back_from_.reset();
 }
 
 void Log::lower_first_dirty_offset(std::int64_t offset) {
@@ -166,6 +167,7 @@ void Log::truncate_to(std::int64_t offset) {
     log_start_offset_ = std::min(log_start_offset_, offset);
     high_watermark_ = std::min(high_watermark_, offset);
     recovery_point_ = std::min(recovery_point_, offset);
+    if (held_back_from_ >= offset) held_back_from_.reset();
     lower_first_dirty_offset(offset);
     epochs_.truncate_from_end(offset);
     epochs_.flush();

@@ -110,6 +110,33 @@ TEST_F(LogTest, FlushesAfterSoManyMessages) {
   EXPECT_EQ(log().recovery_point(), 3);
 }
 
+TEST_F(LogTest, WhatNeedsAFlushHoldsBackWhatComesBehindIt) {
+  config_.flush_messages = 3;
+  open();
+  const auto append_without_flush = [this](const std::vector<std::string>& values, const BatchFields& fields = {}) {
+    base::Bytes bytes = make_batch(values, fields);
+    return log().append_as_leader(bytes, AppendContext());
+  };
+  EXPECT_FALSE(append_without_flush({"a", "b"}).flush_due);
+  EXPECT_EQ(log().acknowledgeable_end(), 2);
+  const BatchFields fields{.producer_id = 5, .producer_epoch = 0, .base_sequence = 0};
+  EXPECT_TRUE(append_without_flush({"c"}, fields).flush_due);
+  EXPECT_EQ(log().acknowledgeable_end(), 2);
+  EXPECT_TRUE(append_without_flush({"d"}).flush_due);
+  const AppendResult again = append_without_flush({"c"}, fields);
+  EXPECT_TRUE(again.duplicate && again.flush_due) << "a repetition is no more on disk than what it repeats";
+  EXPECT_TRUE(log().flush_is_due());
+  log().flush();
+  EXPECT_FALSE(log().flush_is_due());
+  EXPECT_EQ(log().acknowledgeable_end(), 4);
+  EXPECT_FALSE(append_without_flush({"c"}, fields).flush_due);
+  EXPECT_FALSE(append_without_flush({"e", "f"}).flush_due);
+  EXPECT_TRUE(append_without_flush({"g"}).flush_due);
+  log().truncate_to(6);
+  EXPECT_FALSE(log().flush_is_due());
+  EXPECT_EQ(log().acknowledgeable_end(), 6);
+}
+
 TEST_F(LogTest, FollowersKeepOffsetsAndEpochs) {
   open();
   base::Bytes chunk;

@@ -42,6 +42,9 @@ struct AppendResult {
   std::int64_t log_start_offset = -1;  // set on errors too
   std::int64_t log_end_offset = -1;    // after the append
   bool duplicate = false;              // an idempotent producer sent it before; the offsets are the old ones
+  // flush.messages: the caller sees to it that the log is flushed, and acknowledges this, and shows it to consumers, when
+  // Log::acknowledgeable_end() lies behind it.
+  bool flush_due = false;
 
   bool ok() const { return error == protocol::ErrorCode::none; }
 };

@@ -3,6 +3,8 @@
 // TRANSACTION_ABORTABLE. v12: partitions are added to the transaction implicitly. v13: topics by id.
 #include "protocol/messages/produce.h"
 
+#include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,10 +24,13 @@ using protocol::ProduceRequest;
 using protocol::ProduceResponse;
 using PartitionAnswer = ProduceResponse::PartitionProduceResponse;
 
-// An append with acks=-1 that isn't committed yet, and where its answer stands.
-struct Uncommitted {
+// An append that can't be acknowledged yet, and where its answer stands.
+struct Waiting {
   std::size_t topic = 0;
   std::size_t partition = 0;
+  std::shared_ptr<partition::Partition> where;
+  std::int64_t end_offset = 0;
+  bool for_flush = false;  // first
   base::OneShot<ErrorCode> done;
 };
 
@@ -96,6 +101,34 @@ void add_leader_hint(const RequestContext& context, const ProduceRequest::TopicP
   add_node_endpoint(response.node_endpoints, hint);
 }
 
+// Nothing if it can be acknowledged at once.
+std::optional<Waiting> wait_for(const std::shared_ptr<partition::Partition>& where, const storage::AppendResult& result,
+                                std::int16_t acks) {
+  if (!result.ok()) return std::nullopt;
+  const std::int64_t end_offset = result.last_offset + 1;
+  if (!result.flush_due && (acks != -1 || where->log()->high_watermark() >= end_offset)) return std::nullopt;
+  Waiting waiting;
+  waiting.where = where;
+  waiting.end_offset = end_offset;
+  waiting.for_flush = result.flush_due;
+  waiting.done = result.flush_due ? where->flushed(end_offset) : where->committed(end_offset);
+  return waiting;
+}
+
+// The flush has no limit of time, as in Kafka, where it is a part of the append; the other replicas have.
+base::Task<void> settle(RequestContext& context, Waiting waiting, std::int16_t acks, std::int64_t deadline_ms,
+                        PartitionAnswer& answer) {
+  if (waiting.for_flush) {
+    storage::AppendResult refused;
+    refused.error = co_await waiting.done.wait();
+    if (!refused.ok()) fill_answer(answer, std::move(refused));
+    if (acks != -1 || answer.error_code != ErrorCode::none) co_return;
+    waiting.done = waiting.where->committed(waiting.end_offset);
+  }
+  const std::int64_t left_ms = deadline_ms - context.services.clock.monotonic_ms();
+  answer.error_code = co_await partition::wait_for_commit(waiting.done, left_ms);
+}
+
 // With acks=0 there is nobody to tell, so that an error shows as a closed connection and makes the client look again.
 void answer_nothing(RequestContext& context, const ProduceResponse& response) {
   context.no_response = true;
@@ -117,7 +150,7 @@ void answer_nothing(RequestContext& context, const ProduceResponse& response) {
 
 base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest request) {
   ProduceResponse response;
-  std::vector<Uncommitted> uncommitted;
+  std::vector<Waiting> unsettled;
   ProduceTransactions transactions;
   if (ProduceTransactions::concerns(request)) co_await transactions.check(context, request);
   response.responses.reserve(request.topic_data.size());
@@ -131,24 +164,21 @@ base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest reque
       answer.index = data.index;
       FoundPartition found = find(context, topic, data.index);
       storage::AppendResult result = append(context, request, data, found, transactions.next());
-      const std::int64_t end_offset = result.last_offset + 1;
+      if (auto waiting = wait_for(found.partition, result, request.acks)) {
+        waiting->topic = response.responses.size() - 1;
+        waiting->partition = topic_answer.partition_responses.size() - 1;
+        unsettled.push_back(std::move(*waiting));
+      }
       fill_answer(answer, std::move(result));
       add_leader_hint(context, topic, answer, response);
-      if (request.acks != -1 || answer.error_code != ErrorCode::none) continue;
-      if (found.partition->log()->high_watermark() >= end_offset) continue;
-      Uncommitted& waiting = uncommitted.emplace_back();
-      waiting.topic = response.responses.size() - 1;
-      waiting.partition = topic_answer.partition_responses.size() - 1;
-      waiting.done = found.partition->committed(end_offset);
     }
   }
   context.frame.reset();  // the log has its copy
 
   const std::int64_t deadline_ms = context.received_monotonic_ms + request.timeout_ms;
-  for (Uncommitted& each : uncommitted) {
-    const std::int64_t left_ms = deadline_ms - context.services.clock.monotonic_ms();
-    ErrorCode error = co_await partition::wait_for_commit(each.done, left_ms);
-    response.responses[each.topic].partition_responses[each.partition].error_code = error;
+  for (Waiting& each : unsettled) {
+    PartitionAnswer& answer = response.responses[each.topic].partition_responses[each.partition];
+    co_await settle(context, std::move(each), request.acks, deadline_ms, answer);
   }
   if (request.acks == 0) answer_nothing(context, response);
   co_return response;

@@ -116,6 +116,7 @@ LogMover::Step LogMover::step(const storage::TopicPartition& name, std::uint64_t
 }
 
 LogMover::Step LogMover::exchange(Partition& partition, const std::shared_ptr<storage::Log>& copy) {
+  copy->flush();  // so that little is left to flush while the partition stands still
   bool exchanged =
       partition.exchange_log(copy, [&] { return logs_.replace_with_future(partition.name()); });
   if (!exchanged) return Step::waiting;

@@ -13,10 +13,11 @@ constexpr std::int64_t kMuchNews = std::numeric_limits<std::int32_t>::max();  //
 }  // namespace
 
 Partition::Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log,
-                     std::shared_ptr<TopicTraffic> traffic)
+                     std::shared_ptr<FlushThreads> flush_threads, std::shared_ptr<TopicTraffic> traffic)
     : broker_id_(broker_id),
       topic_id_(topic_id),
       name_(log->topic_partition()),
+      flush_threads_(std::move(flush_threads)),
       traffic_(std::move(traffic)),
       log_(std::move(log)) {}
 
@@ -65,7 +66,7 @@ ErrorCode Partition::become_leader(const metadata::LeaderState& state) {
 
 void Partition::stop(ErrorCode reason) {
   std::vector<std::shared_ptr<FetchWaiter>> fetches;
-  std::vector<CommitWaiter> commits;
+  std::vector<Waiter> producers;
   {
     std::unique_lock lock(state_mutex_);
     leader_ = false;
@@ -73,10 +74,10 @@ void Partition::stop(ErrorCode reason) {
     std::lock_guard progress(progress_mutex_);
     stopped_ = true;
     fetches.swap(fetch_waiters_);
-    commits.swap(commit_waiters_);
+    producers.swap(waiters_);
   }
   for (auto& each : fetches) each->wake();
-  for (auto& each : commits) each.done.set(reason);
+  for (auto& each : producers) each.done.set(reason);
 }
 
 std::int32_t Partition::min_insync_replicas() const {
@@ -118,7 +119,9 @@ storage::AppendResult Partition::append_here(base::MutableByteView records, cons
   context.verification_guard = options.verification_guard;
   context.marker_transaction_version = options.marker_transaction_version;
   result = log_->append_as_leader(records, context);
-  if (result.ok() && !result.duplicate) {
+  if (result.flush_due) {
+    start_flush();
+  } else if (result.ok() && !result.duplicate) {
     // The end of a transaction, which comes from its coordinator, lets readers see what came long before it.
     const bool marker = options.origin == storage::AppendOrigin::coordinator;
     advance_high_watermark(marker ? kMuchNews : static_cast<std::int64_t>(records.size()));
@@ -126,42 +129,93 @@ storage::AppendResult Partition::append_here(base::MutableByteView records, cons
   return result;
 }
 
-// With this broker alone in the ISR everything that is in the log is committed. With followers it will be the lowest of
-// their log ends, and move when they fetch.
+// With this broker alone in the ISR everything that may be acknowledged is committed. With followers it will be the
+// lowest of their log ends, and move when they fetch.
 void Partition::advance_high_watermark(std::int64_t bytes) {
-  if (isr_.size() != 1 || isr_.front() != broker_id_) return;
+  const bool alone = isr_.size() == 1 && isr_.front() == broker_id_;
   std::vector<std::shared_ptr<FetchWaiter>> fetches;
-  std::vector<CommitWaiter> commits;
+  std::vector<Waiter> producers;
   {
     std::lock_guard progress(progress_mutex_);
-    std::int64_t end = log_->log_end_offset();
-    log_->update_high_watermark(end);
-    fetches = fetch_waiters_;
-    auto still_waiting = std::partition(commit_waiters_.begin(), commit_waiters_.end(),
-                                        [end](const CommitWaiter& each) { return each.end_offset > end; });
-    std::move(still_waiting, commit_waiters_.end(), std::back_inserter(commits));
-    commit_waiters_.erase(still_waiting, commit_waiters_.end());
+    const std::int64_t flushed = log_->acknowledgeable_end();
+    if (alone) log_->update_high_watermark(flushed);
+    const std::int64_t committed = alone ? flushed : log_->high_watermark();
+    if (alone) fetches = fetch_waiters_;
+    auto still_waiting = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& each) {
+      return each.end_offset > (each.awaited == Awaited::flushed ? flushed : committed);
+    });
+    std::move(still_waiting, waiters_.end(), std::back_inserter(producers));
+    waiters_.erase(still_waiting, waiters_.end());
   }
   for (auto& each : fetches) each->bytes_arrived(bytes);
-  for (auto& each : commits) each.done.set(ErrorCode::none);
+  for (auto& each : producers) each.done.set(ErrorCode::none);
 }
 
 base::OneShot<ErrorCode> Partition::committed(std::int64_t end_offset) {
+  return wait_for(Awaited::committed, end_offset);
+}
+
+base::OneShot<ErrorCode> Partition::flushed(std::int64_t end_offset) { return wait_for(Awaited::flushed, end_offset); }
+
+base::OneShot<ErrorCode> Partition::wait_for(Awaited awaited, std::int64_t end_offset) {
   base::OneShot<ErrorCode> done;
   std::shared_lock lock(state_mutex_);
   std::lock_guard progress(progress_mutex_);
+  const auto reached = [&] {
+    return awaited == Awaited::flushed ? log_->acknowledgeable_end() : log_->high_watermark();
+  };
   if (ErrorCode error = check_leader(-1); error != ErrorCode::none) {
     done.set(error);
-  } else if (log_->high_watermark() >= end_offset) {
+  } else if (reached() >= end_offset) {
     done.set(ErrorCode::none);
   } else {
     // Those that were given up in the meantime go here, so that the list can't grow without bound.
-    std::erase_if(commit_waiters_, [](const CommitWaiter& each) { return each.done.is_set(); });
-    CommitWaiter& waiter = commit_waiters_.emplace_back();
+    std::erase_if(waiters_, [](const Waiter& each) { return each.done.is_set(); });
+    Waiter& waiter = waiters_.emplace_back();
     waiter.end_offset = end_offset;
+    waiter.awaited = awaited;
     waiter.done = done;
   }
   return done;
+}
+
+void Partition::start_flush() {
+  {
+    std::lock_guard progress(progress_mutex_);
+    if (flushing_) return;  // it goes on for what has come since it began
+    flushing_ = true;
+  }
+  flush_threads_->run(log_->parent_directory(), [self = shared_from_this()] { self->flush_while_due(); });
+}
+
+void Partition::flush_while_due() {
+  bool done = false;
+  while (!done) {
+    const std::shared_ptr<storage::Log> flushed = log();
+    bool failed = false;
+    try {
+      flushed->flush();
+    } catch (const std::exception&) {  // the log has told its directory, or is closed
+      failed = true;
+    }
+    std::shared_lock lock(state_mutex_);
+    // A move to another directory, for which everything was flushed, may have come in between.
+    done = finish_flush(failed && flushed == log_);
+  }
+}
+
+bool Partition::finish_flush(bool failed) {
+  // How many bytes became visible isn't counted: who waits for more than there are looks, and waits on.
+  if (!failed) advance_high_watermark(kMuchNews);
+  std::vector<Waiter> refused;
+  {
+    std::lock_guard progress(progress_mutex_);
+    if (!failed && log_->flush_is_due()) return false;
+    flushing_ = false;
+    if (failed) refused.swap(waiters_);
+  }
+  for (auto& each : refused) each.done.set(ErrorCode::kafka_storage_error);
+  return true;
 }
 
 FetchOutcome Partition::fetch(const FetchOptions& options) {

@@ -19,6 +19,7 @@
 #include "base/uuid.h"
 #include "broker/metadata/partition_sink.h"
 #include "broker/partition/fetch_waiter.h"
+#include "broker/partition/flush_threads.h"
 #include "broker/partition/topic_traffic.h"
 #include "log/log.h"
 
@@ -49,9 +50,10 @@ struct FetchOutcome {
   std::optional<storage::EpochEndOffset> diverging;  // where the reader's history and ours part; then there is no data
 };
 
-class Partition {
+class Partition : public std::enable_shared_from_this<Partition> {
  public:
   Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log,
+            std::shared_ptr<FlushThreads> flush_threads,
             std::shared_ptr<TopicTraffic> traffic = std::make_shared<TopicTraffic>());
 
   const storage::TopicPartition& name() const { return name_; }
@@ -71,9 +73,11 @@ class Partition {
   // the log from then on. False if something is missing or the exchange failed.
   bool exchange_log(const std::shared_ptr<storage::Log>& copy, const std::function<protocol::ErrorCode()>& exchange);
 
-  // The records are rewritten in place. With acks=-1 the answer may go out once await_committed() of log_end_offset is
-  // through.
+  // The records are rewritten in place. If a flush is due for them, it is begun on another thread, and the answer may go
+  // out, with any acks, once flushed() of what lies behind the last one is set; with acks=-1 once committed() is.
   storage::AppendResult append(base::MutableByteView records, const AppendOptions& options);
+  // Set, at once or later, with none when everything before `end_offset` is on disk that flush.messages wants there.
+  base::OneShot<protocol::ErrorCode> flushed(std::int64_t end_offset);
   // Set, at once or later, with none, or with the reason why it won't be known. Whoever sets a time limit sets it too.
   base::OneShot<protocol::ErrorCode> committed(std::int64_t end_offset);
 
@@ -93,8 +97,10 @@ class Partition {
   protocol::Result<std::int64_t> delete_records(std::int64_t offset);
 
  private:
-  struct CommitWaiter {
+  enum class Awaited { flushed, committed };
+  struct Waiter {
     std::int64_t end_offset = 0;
+    Awaited awaited = Awaited::committed;
     base::OneShot<protocol::ErrorCode> done;
   };
 
@@ -102,10 +108,15 @@ class Partition {
   FetchOutcome fetch_here(const FetchOptions& options);
   protocol::ErrorCode check_leader(std::int32_t current_leader_epoch) const;  // state_mutex_ is held
   void advance_high_watermark(std::int64_t bytes);                            // state_mutex_ is held
+  base::OneShot<protocol::ErrorCode> wait_for(Awaited awaited, std::int64_t end_offset);
+  void start_flush();                                                         // state_mutex_ is held
+  void flush_while_due();                                                     // on a thread for it
+  bool finish_flush(bool failed);                                             // state_mutex_ is held; false: go on
 
   const std::int32_t broker_id_;
   const base::Uuid topic_id_;
   const storage::TopicPartition name_;
+  const std::shared_ptr<FlushThreads> flush_threads_;
   const std::shared_ptr<TopicTraffic> traffic_;
 
   mutable std::shared_mutex state_mutex_;
@@ -121,7 +132,8 @@ class Partition {
   mutable std::mutex progress_mutex_;
   bool stopped_ = false;
   std::vector<std::shared_ptr<FetchWaiter>> fetch_waiters_;
-  std::vector<CommitWaiter> commit_waiters_;
+  std::vector<Waiter> waiters_;  // producers
+  bool flushing_ = false;        // one flush at a time, for all that was appended before it began
 };
 
 }  // namespace broker::partition

@@ -13,6 +13,8 @@ using protocol::ErrorCode;
 PartitionManager::PartitionManager(std::int32_t broker_id, storage::LogManager& logs, SettingsOf settings_of)
     : broker_id_(broker_id), logs_(logs), settings_of_(std::move(settings_of)) {}
 
+PartitionManager::~PartitionManager() { flush_threads_->stop(); }
+
 std::shared_ptr<Partition> PartitionManager::find(std::string_view topic, std::int32_t partition) const {
   std::shared_lock lock(mutex_);
   auto entry = topics_.find(topic);
@@ -78,7 +80,7 @@ ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
     return log.error();
   }
   (*log)->set_config(settings.log);
-  partition = std::make_shared<Partition>(broker_id_, state.topic_id, *log, traffic_of(state));
+  partition = std::make_shared<Partition>(broker_id_, state.topic_id, *log, flush_threads_, traffic_of(state));
   partition->set_min_insync_replicas(settings.min_insync_replicas);
   ErrorCode error = partition->become_leader(state);
   if (error != ErrorCode::none) return error;

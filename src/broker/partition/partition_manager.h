@@ -46,6 +46,7 @@ class PartitionManager final : public metadata::PartitionSink {
   // `settings_of` answers for a topic with what is configured now; called on the control thread.
   using SettingsOf = std::function<TopicSettings(const std::string& topic)>;
   PartitionManager(std::int32_t broker_id, storage::LogManager& logs, SettingsOf settings_of);
+  ~PartitionManager() override;  // waits for flushes that have begun
   // For an id that is generated at the start; before any partition is led.
   void set_broker_id(std::int32_t broker_id) { broker_id_ = broker_id; }
 
@@ -94,6 +95,7 @@ class PartitionManager final : public metadata::PartitionSink {
   std::int32_t broker_id_;
   storage::LogManager& logs_;
   const SettingsOf settings_of_;
+  const std::shared_ptr<FlushThreads> flush_threads_ = std::make_shared<FlushThreads>();
   const std::shared_ptr<TopicTraffic> all_traffic_ = std::make_shared<TopicTraffic>();
   std::function<void(const storage::TopicPartition&)> on_move_;
 

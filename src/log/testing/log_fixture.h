@@ -96,6 +96,14 @@ class LogFixture : public ::testing::Test {
     context.origin = origin;
     context.now_ms = clock_.wall_ms();
     AppendResult result = log_->append_as_leader(bytes, context);
+    if (result.flush_due) {  // what the partition does
+      try {
+        log_->flush();
+      } catch (const std::system_error&) {
+        result = AppendResult();
+        result.error = protocol::ErrorCode::kafka_storage_error;
+      }
+    }
     if (result.ok()) log_->update_high_watermark(log_->log_end_offset());
     return result;
   }
