@@ -5,11 +5,14 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import time
+from types import SimpleNamespace
 
+from harness import wire
 from harness.broker import READY
 from harness.context import expect, expect_equal, expect_in
-from harness.process import Failure, wait_until
+from harness.process import Failure, free_port, wait_until
 from harness.runner import only
 from harness.small_disk import SmallDisk
 
@@ -206,6 +209,90 @@ def test_generated_broker_id(context):
         broker.stop()
         if count == 1:
             broker.start()
+
+
+def set_config(connection, broker_id, key, value):
+    answer = connection.ask(wire.alter_config(wire.BROKER_RESOURCE, str(broker_id), key, value))
+    expect_equal(wire.alter_config_error(answer), 0, f"{key}={value}")
+
+
+def test_dynamic_configs_of_a_generated_broker_id(context):
+    """They count after a restart, although they are read before the id is known."""
+    broker = context.new_broker({"broker.id": -1})
+
+    def produce():
+        with wire.Wire(broker) as connection:
+            connection.ask(wire.header(wire.METADATA, 1) + struct.pack(">i", 1) + wire.string("t"))  # makes it
+            return wire.produce_error(connection.ask(wire.produce(3, "t", wire.batch(wire.record(bytes(2000))))), "t")
+
+    wait_until("a produced record", lambda: produce() == 0)
+    with wire.Wire(broker) as connection:
+        set_config(connection, 1001, "message.max.bytes", "1000")
+    wait_until("the refusal of a large record", lambda: produce() == wire.MESSAGE_TOO_LARGE)
+    broker.stop()
+    broker.start()
+    errors = []
+    wait_until("a leader", lambda: errors.append(produce()) or errors[-1] not in wire.NO_LEADER_YET)
+    expect_equal(errors[-1], wire.MESSAGE_TOO_LARGE, "after a restart")
+    broker.stop()
+
+
+def address_told_at(port):
+    """Where the broker is, as those hear it who ask at that port; None if nobody answers there or no broker is named yet."""
+    try:
+        with wire.Wire(SimpleNamespace(port=port), guard_s=5) as connection:
+            answer = connection.ask(wire.header(wire.METADATA, 1) + struct.pack(">i", 0))
+    except (OSError, wire.Closed):
+        return None
+    if answer[4:8] == bytes(4):
+        return None
+    (length,) = struct.unpack_from(">h", answer, 12)  # behind correlation id, count of brokers, id
+    return answer[14:14 + length].decode(), struct.unpack_from(">i", answer, 14 + length)[0]
+
+
+def test_listeners_change_live(context):
+    """One more, advertised as it is or as told, moved, and gone again, while the other's connection stays."""
+    broker = context.new_broker()
+    plain, extra = f"PLAINTEXT://127.0.0.1:{broker.port}", free_port()
+    connection = wire.Wire(broker)
+
+    def told(port, host, told_port=None):
+        wait_until(f"{host} at {port}", lambda: address_told_at(port) == (host, told_port or port))
+
+    def listen(*others):
+        set_config(connection, 0, "listeners", ",".join([plain, *(f"EXTRA://127.0.0.1:{port}" for port in others)]))
+
+    set_config(connection, 0, "listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,EXTRA:PLAINTEXT")
+    listen(extra)
+    told(extra, "127.0.0.1")
+    set_config(connection, 0, "advertised.listeners", f"{plain},EXTRA://example.org:77")
+    told(extra, "example.org", 77)
+    told(broker.port, "127.0.0.1")
+    set_config(connection, 0, "advertised.listeners", None)
+    told(extra, "127.0.0.1")
+    if context.target == "milena":  # Kafka advertises the new address, and goes on listening at the old one
+        moved = free_port()
+        listen(moved)
+        told(moved, "127.0.0.1")
+        expect_equal(address_told_at(extra), None, "the old address")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            listen(taken.getsockname()[1])
+            wait_until("a complaint", lambda: "Listener EXTRA is not where the dynamic config wants it" in broker.child.text())
+            expect_equal(address_told_at(moved), ("127.0.0.1", moved), "as long as the new port is in use")
+        listen(extra)
+        told(extra, "127.0.0.1")
+    broker.stop()
+    broker.start()
+    told(extra, "127.0.0.1")
+    connection.socket.close()
+    connection = wire.Wire(broker)
+    listen()
+    wait_until("the end of the listener", lambda: address_told_at(extra) is None)
+    connection.ask(wire.api_versions_v0())
+    connection.socket.close()
+    broker.stop()
 
 
 @only("milena")

@@ -152,6 +152,8 @@ void BrokerApp::Parts::agree_on_identity() {
     }
     configs.set_broker_id(broker_id);
     partitions.set_broker_id(broker_id);
+    const auto own = controller->config_overrides(controller::ConfigEntityType::broker, std::to_string(broker_id));
+    configs.set_dynamic_broker(config::StringMap(own.begin(), own.end()));
   }
   logs.check_identity(broker_id, cluster_id);
 }
@@ -159,16 +161,43 @@ void BrokerApp::Parts::agree_on_identity() {
 void BrokerApp::Parts::follow_config_changes() {
   configs.on_topic_change(
       [this](const std::string& topic, const config::TopicConfig&) { partitions.topic_settings_changed(topic); });
-  configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
-    if (server) {
-      server->set_limits(connection_limits(after));
-      server->set_network_threads(after.get_int("num.network.threads"));
-    }
+  configs.on_broker_change([this](const config::BrokerConfig& before, const config::BrokerConfig& after) {
+    server->set_limits(connection_limits(after));
+    server->set_network_threads(after.get_int("num.network.threads"));
+    const bool same = before.listeners() == after.listeners() &&
+                      before.advertised_listeners() == after.advertised_listeners();
+    if (!same) change_listeners(after);
     logs.set_producer_id_expiration(after.get_int("producer.id.expiration.ms"));
     cleaner.reconfigure(log_cleaner_config(after));
     mover.set_bytes_per_second(log_mover_rate(after));
     for (const auto& [name, topic] : metadata.get()->topics) partitions.topic_settings_changed(name);
   });
+}
+
+// Unlike Kafka 3.9.2, which goes on listening at the old address of a listener that is moved and advertises addresses
+// that it couldn't bind: what is registered is what clients can reach.
+void BrokerApp::Parts::change_listeners(const config::BrokerConfig& config) {
+  const std::map<std::string, std::string> failures = server->set_listeners(listener_options(config));
+  for (const auto& [listener, reason] : failures) {
+    base::log_error(kLogger,
+                    "Listener {} is not where the dynamic config wants it: {} Set listeners to an address of this machine "
+                    "and a free port.",
+                    listener, reason);
+  }
+  metadata::Broker self = registration(config, [&](const std::string& listener) {
+    return failures.contains(listener) ? std::uint16_t{0} : server->port(listener);
+  });
+  std::vector<metadata::Endpoint> reachable;
+  for (const metadata::Endpoint& endpoint : self.endpoints) {
+    const auto before = std::ranges::find(endpoints_, endpoint.listener, &metadata::Endpoint::listener);
+    if (!failures.contains(endpoint.listener)) {
+      reachable.push_back(endpoint);
+    } else if (before != endpoints_.end()) {
+      reachable.push_back(*before);
+    }
+  }
+  endpoints_ = reachable;
+  controller->change_endpoints(std::move(reachable));
 }
 
 void BrokerApp::Parts::listen() {
@@ -235,9 +264,14 @@ void BrokerApp::Parts::schedule_periodic_work() {
 }
 
 void BrokerApp::Parts::register_in_cluster() {
-  metadata::Broker self =
-      registration(*configs.broker(), [this](const std::string& listener) { return server->port(listener); });
-  run_on_control(controller->start(std::move(self)));
+  // On the control thread, as the changes of the configuration are: none can get between reading it and registering.
+  const auto start = [this]() -> base::Task<void> {
+    metadata::Broker self =
+        registration(*configs.broker(), [this](const std::string& listener) { return server->port(listener); });
+    endpoints_ = self.endpoints;
+    co_await controller->start(self);
+  };
+  run_on_control(start());
 }
 
 void BrokerApp::Parts::start() {

@@ -80,6 +80,7 @@ struct BrokerApp::Parts {
   void agree_on_identity();
   void make_controller();
   void follow_config_changes();
+  void change_listeners(const config::BrokerConfig& config);
   void listen();
   void serve_metrics();
   void schedule_periodic_work();
@@ -93,6 +94,7 @@ struct BrokerApp::Parts {
   std::optional<std::int32_t> stored_broker_id_;
   std::optional<std::string> stored_cluster_id_;
   bool logs_loaded_ = false;
+  std::vector<metadata::Endpoint> endpoints_;  // as registered last; the control thread's
 };
 
 }  // namespace broker::app

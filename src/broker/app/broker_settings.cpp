@@ -91,15 +91,21 @@ net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config
   return limits;
 }
 
-net::ServerOptions server_options(const config::BrokerConfig& config) {
-  net::ServerOptions options;
+std::vector<net::ListenerOptions> listener_options(const config::BrokerConfig& config) {
+  std::vector<net::ListenerOptions> options;
   for (const config::Listener& listener : config.listeners()) {
     net::ListenerOptions one;
     one.name = listener.name;
     one.host = listener.host;
     one.port = static_cast<std::uint16_t>(listener.port);
-    options.listeners.push_back(std::move(one));
+    options.push_back(std::move(one));
   }
+  return options;
+}
+
+net::ServerOptions server_options(const config::BrokerConfig& config) {
+  net::ServerOptions options;
+  options.listeners = listener_options(config);
   options.network_threads = config.get_int("num.network.threads");
   options.request_bytes_max = config.hot().socket_request_max_bytes;
   options.queued_request_bytes_max = config.hot().queued_max_request_bytes;

@@ -20,6 +20,7 @@ storage::LogCleanerConfig log_cleaner_config(const config::BrokerConfig& config)
 std::size_t log_mover_threads(const config::BrokerConfig& config);
 // Bytes per second of moves between log directories: a dynamic config that no file can have.
 std::int64_t log_mover_rate(const config::BrokerConfig& config);
+std::vector<net::ListenerOptions> listener_options(const config::BrokerConfig& config);
 net::ServerOptions server_options(const config::BrokerConfig& config);
 net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config);
 zk::client::SessionOptions session_options(const config::BrokerConfig& config);  // throws config::ConfigError

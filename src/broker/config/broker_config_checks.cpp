@@ -16,10 +16,14 @@ void require(bool condition, const Keys& keys, const std::string& text, const st
   if (!condition) throw ConfigError("requirement failed: " + text, keys, allowed);
 }
 
-std::set<std::string> names_of(const std::vector<Listener>& listeners) {
-  std::set<std::string> names;
-  for (const Listener& listener : listeners) names.insert(listener.name);
+std::vector<std::string> names_of(const std::vector<Listener>& listeners) {
+  std::vector<std::string> names;
+  for (const Listener& listener : listeners) names.push_back(listener.name);
   return names;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
 }
 
 // Which of several keys for one thing counts: the first that has a value.
@@ -88,17 +92,17 @@ void check_replication(const BrokerConfig& config) {
 
 void check_listeners(const BrokerConfig& config) {
   constexpr auto kForm = "NAME://host:port, ...";
-  const std::set<std::string> names = names_of(config.listeners());
-  const std::set<std::string> advertised = names_of(config.advertised_listeners());
+  const std::vector<std::string> names = names_of(config.listeners());
+  const std::vector<std::string> advertised = names_of(config.advertised_listeners());
   const std::string key = config.find_string("advertised.listeners") ? "advertised.listeners" : "listeners";
   require(!advertised.empty(), {key}, "There must be at least one broker advertised listener.", kForm);
   const Keys inter_broker = {"inter.broker.listener.name", "security.inter.broker.protocol", key};
-  require(advertised.contains(config.inter_broker_listener()), inter_broker,
+  require(contains(advertised, config.inter_broker_listener()), inter_broker,
           fmt::format("inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid "
                       "options based on currently configured listeners are {}",
                       fmt::join(advertised, ",")),
           fmt::format("inter.broker.listener.name is one of {}", fmt::join(advertised, ", ")));
-  require(std::ranges::includes(names, advertised), {key, "listeners"},
+  require(std::ranges::all_of(advertised, [&](const std::string& name) { return contains(names, name); }), {key, "listeners"},
           fmt::format("advertised.listeners listener names must be equal to or a subset of the ones defined in "
                       "listeners. Found {}. The valid options based on the current configuration are {}",
                       fmt::join(advertised, ","), fmt::join(names, ",")),

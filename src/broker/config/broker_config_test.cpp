@@ -141,6 +141,16 @@ const Case kKafkaRefuses[] = {
      "PLAINTEXT://localhost:9092,PLAINTEXT://localhost:9093"},
     {"listeners=PLAINTEXT://a:9092,SSL://b:9092",
      "requirement failed: Each listener must have a different port, listeners: PLAINTEXT://a:9092,SSL://b:9092"},
+    {"listeners=PLAINTEXT://127.0.0.1:9092,SSL://127.0.0.2:9092",
+     "requirement failed: If you have two listeners on the same port then one needs to be IPv4 and the other IPv6, "
+     "listeners: PLAINTEXT://127.0.0.1:9092,SSL://127.0.0.2:9092, port: 9092"},
+    {"listeners=PLAINTEXT://127.0.0.1:9092,SSL://[::1]:9092,SASL_SSL://127.0.0.2:9092",
+     "requirement failed: Each listener must have a different port unless exactly one listener has an IPv4 address and "
+     "the other IPv6 address, listeners: PLAINTEXT://127.0.0.1:9092,SSL://[::1]:9092,SASL_SSL://127.0.0.2:9092, port: "
+     "9092"},
+    {"listeners=PLAINTEXT://127.0.0.1:9092,SSL://[::1]:9092,SASL_SSL://a:9092",
+     "requirement failed: Each listener must have a different port, listeners: "
+     "PLAINTEXT://127.0.0.1:9092,SSL://[::1]:9092,SASL_SSL://a:9092"},
     {"listeners=FOO://localhost:9092",
      "Error creating broker listeners from 'FOO://localhost:9092': No security protocol defined for listener FOO"},
     {"listeners=FOO://localhost:9092|listener.security.protocol.map=FOO:PLAINTEXT",

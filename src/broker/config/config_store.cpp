@@ -89,7 +89,16 @@ void ConfigStore::replace_broker(std::shared_ptr<const BrokerConfig> next) {
   for (const BrokerListener& listener : broker_listeners_) listener(*before, *next);
 }
 
-void ConfigStore::on_broker_change(BrokerListener listener) { broker_listeners_.push_back(std::move(listener)); }
-void ConfigStore::on_topic_change(TopicListener listener) { topic_listeners_.push_back(std::move(listener)); }
+void ConfigStore::on_broker_change(BrokerListener listener) {
+  std::lock_guard writing(writer_);
+  const auto current = broker();
+  listener(*current, *current);
+  broker_listeners_.push_back(std::move(listener));
+}
+
+void ConfigStore::on_topic_change(TopicListener listener) {
+  std::lock_guard writing(writer_);
+  topic_listeners_.push_back(std::move(listener));
+}
 
 }  // namespace broker::config

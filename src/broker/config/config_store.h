@@ -1,6 +1,6 @@
 // The configuration as it stands now: the broker's snapshot and one for each topic that has overrides. Owned by the
 // app. Thread-safe; readers take a shared_ptr and see one consistent picture. The control side alone writes, from
-// znodes. Listeners are added before the first write, run on the writer's thread with no lock held, and never go.
+// znodes. Listeners run on the writer's thread, one write after another, and never go; they may read but not write.
 #pragma once
 
 #include <functional>
@@ -35,8 +35,8 @@ class ConfigStore {
   void set_dynamic_default(StringMap configs);
   void set_dynamic_broker(StringMap configs);
 
-  // The broker's values are the defaults of all topics: whoever applied a topic's config (to its logs, say) asks
-  // topic() again for every topic when it hears of a broker change.
+  // Is called at once with what there is (as before and after), then at each change. The broker's values are the defaults
+  // of all topics: whoever applied a topic's config (to its logs, say) asks topic() again for every topic then.
   void on_broker_change(BrokerListener listener);
   void on_topic_change(TopicListener listener);
 

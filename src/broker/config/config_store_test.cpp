@@ -37,13 +37,16 @@ TEST(ConfigStore, BrokerChangesReachTopics) {
   store.set_topic_overrides("a", {{"retention.ms", "5"}});
   int changes = 0;
   store.on_broker_change([&](const BrokerConfig& before, const BrokerConfig& after) {
-    ++changes;
+    if (++changes == 1) {
+      EXPECT_EQ(&before, &after) << "at once, with what there is";
+      return;
+    }
     EXPECT_EQ(before.hot().message_max_bytes, 1048588);
     EXPECT_EQ(after.hot().message_max_bytes, 70);
     EXPECT_EQ(store.topic("b")->log().max_message_bytes, 70);
   });
   store.set_dynamic_default({{"message.max.bytes", "70"}});
-  EXPECT_EQ(changes, 1);
+  EXPECT_EQ(changes, 2);
   EXPECT_EQ(store.topic("a")->log().max_message_bytes, 70);
   EXPECT_EQ(store.topic("a")->log().retention_ms, 5);
   EXPECT_EQ(store.broker()->hot().message_max_bytes, 70);
@@ -155,9 +158,43 @@ TEST(DynamicConfig, ClusterWideChanges) {
             "Cannot update these configs at default cluster level, broker id must be specified: Set(listeners)");
 }
 
+// As Kafka 3.9.2 answers a broker that listens on PLAINTEXT and, since a while, on EXTRA.
+TEST(DynamicConfig, ListenersAsKafka) {
+  const std::string base = "PLAINTEXT://127.0.0.1:9092";
+  const std::string map = "PLAINTEXT:PLAINTEXT,SSL:SSL,EXTRA:PLAINTEXT";
+  const StringMap file = {{"listeners", base + ",EXTRA://127.0.0.1:9093"}, {"listener.security.protocol.map", map}};
+  const auto answer = [&](const StringMap& proposed) { return error_of(proposed, false, file); };
+  EXPECT_EQ(answer({{"listeners", base}}), "ok");
+  EXPECT_EQ(answer({{"listeners", base + ",EXTRA://127.0.0.1:0"}}), "ok");
+  EXPECT_EQ(answer({{"advertised.listeners", "PLAINTEXT://example.org:77"}}), "ok");
+  EXPECT_EQ(answer({{"listeners", base + ",OTHER://127.0.0.1:1"}}),
+            "Error creating broker listeners from 'PLAINTEXT://127.0.0.1:9092,OTHER://127.0.0.1:1': No security protocol "
+            "defined for listener OTHER");
+  EXPECT_EQ(answer({{"listener.security.protocol.map", "PLAINTEXT:PLAINTEXT"}}),
+            "Error creating broker listeners from 'PLAINTEXT://127.0.0.1:9092,EXTRA://127.0.0.1:9093': No security "
+            "protocol defined for listener EXTRA");
+  EXPECT_EQ(answer({{"listeners", "foo"}}),
+            "Error creating broker listeners from 'foo': Unable to parse foo to a broker endpoint");
+  EXPECT_EQ(answer({{"listeners", base + ",EXTRA://127.0.0.1:9092"}}),
+            "requirement failed: If you have two listeners on the same port then one needs to be IPv4 and the other IPv6, "
+            "listeners: PLAINTEXT://127.0.0.1:9092,EXTRA://127.0.0.1:9092, port: 9092");
+  EXPECT_EQ(answer({{"listeners", "EXTRA://127.0.0.1:9093"}}),
+            "requirement failed: inter.broker.listener.name must be a listener name defined in advertised.listeners. The "
+            "valid options based on currently configured listeners are EXTRA");
+  EXPECT_EQ(answer({{"advertised.listeners", base + ",OTHER://127.0.0.1:3"},
+                    {"listener.security.protocol.map", map + ",OTHER:PLAINTEXT"}}),
+            "requirement failed: advertised.listeners listener names must be equal to or a subset of the ones defined in "
+            "listeners. Found PLAINTEXT,OTHER. The valid options based on the current configuration are PLAINTEXT,EXTRA");
+  EXPECT_EQ(answer({{"advertised.listeners", "PLAINTEXT://0.0.0.0:1"}}),
+            "requirement failed: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP "
+            "address.");
+}
+
+TEST(DynamicConfig, ListenersWithoutSupportedProtocolsAreRefused) {
+  EXPECT_NE(error_of({{"listener.security.protocol.map", "PLAINTEXT:SSL,SSL:SSL"}}, false), "ok");
+}
+
 TEST(DynamicConfig, WhatCannotChangeWhileRunningIsRefused) {
-  EXPECT_NE(error_of({{"listeners", "PLAINTEXT://localhost:1"}}, false), "ok");
-  EXPECT_NE(error_of({{"advertised.listeners", "PLAINTEXT://x:1"}}, false), "ok");
   EXPECT_NE(error_of({{"metric.reporters", "org.example.Reporter"}}, false), "ok");
   EXPECT_THROW(refuse_secrets({{"listener.name.external.ssl.keystore.password", "x"}}), ConfigError);
   EXPECT_NO_THROW(refuse_secrets({{"num.io.threads", "4"}}));

@@ -92,12 +92,6 @@ void check_live_change(const BrokerConfig& before, const BrokerConfig& after) {
   check_local_retention(after, "log.local.retention.ms", "log.retention.ms", after.log_retention_ms());
   check_local_retention(after, "log.local.retention.bytes", "log.retention.bytes",
                         after.get_long("log.retention.bytes"));
-  for (const char* key : {"listeners", "advertised.listeners", "listener.security.protocol.map"}) {
-    if (before.value(key) != after.value(key)) {
-      throw ConfigError(
-          fmt::format("{} can't be changed while the broker runs; set it in its file and start it again", key), key);
-    }
-  }
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ bool split_endpoint(std::string_view text, Listener& listener) {
   return true;
 }
 
-// Two listeners may share a port if one is an IPv4 and the other an IPv6 address.
+// Two listeners may share a port if one is an IPv4 and the other an IPv6 address. The words are Kafka's, who takes
+// addresses and names apart.
 void require_distinct_ports(const std::vector<Listener>& listeners, std::string_view text) {
   std::map<std::int32_t, std::vector<const Listener*>> by_port;
   for (const Listener& listener : listeners) {
@@ -54,13 +55,27 @@ void require_distinct_ports(const std::vector<Listener>& listeners, std::string_
   }
   for (const auto& [port, sharing] : by_port) {
     if (sharing.size() == 1) continue;
-    const bool one_of_each = sharing.size() == 2 && ((is_ip_v4(sharing[0]->host) && is_ip_v6(sharing[1]->host)) ||
-                                                     (is_ip_v6(sharing[0]->host) && is_ip_v4(sharing[1]->host)));
-    if (!one_of_each) {
-      throw ConfigError(
-          fmt::format("requirement failed: Each listener must have a different port, listeners: {}", text),
-          "listeners");
+    const auto count = [&](bool (*of_kind)(std::string_view)) {
+      return std::ranges::count_if(sharing, [&](const Listener* one) { return of_kind(one->host); });
+    };
+    const auto v4 = count(is_ip_v4), v6 = count(is_ip_v6);
+    const auto names = std::ssize(sharing) - v4 - v6;
+    const auto refuse = [&, port = port](std::string_view rule, bool with_port) {
+      return ConfigError(fmt::format("requirement failed: {}, listeners: {}{}", rule, text,
+                                     with_port ? fmt::format(", port: {}", port) : ""),
+                         "listeners");
+    };
+    if (names > 1) throw refuse("Each listener must have a different port", false);
+    if (v4 + v6 == 2 && v4 != 1) {
+      throw refuse("If you have two listeners on the same port then one needs to be IPv4 and the other IPv6", true);
     }
+    if (v4 + v6 > 2) {
+      throw refuse(
+          "Each listener must have a different port unless exactly one listener has an IPv4 address and the other IPv6 "
+          "address",
+          true);
+    }
+    if (names > 0) throw refuse("Each listener must have a different port", false);
   }
 }
 

@@ -55,6 +55,8 @@ class Controller final : public Cluster {
   // Registers under `self` (id, endpoints, rack), stands for election, and as controller brings all partitions of
   // this broker up. Throws StartError: the id is taken, or no connection.
   base::Task<void> start(metadata::Broker self);
+  // Registers this broker under other endpoints, in the session that there is and in those that follow. From any thread.
+  void change_endpoints(std::vector<metadata::Endpoint> endpoints);
   // Tells the controller, whoever it is, that a log directory of this broker failed. From any thread.
   void log_directory_failed();
   // Ends the session, so that others see at once that this broker is gone. Requests fail from now on.

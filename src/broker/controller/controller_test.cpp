@@ -295,6 +295,30 @@ TEST(Controller, LostSessionMeansNewRegistrationAndElection) {
   EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
 }
 
+TEST(Controller, RegistersUnderOtherEndpointsWhenTheyChange) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  const std::int64_t epoch = node.controller->broker_epoch();
+  node.clock.advance_ms(1000);
+  node.controller->change_endpoints(
+      {{"PLAINTEXT", "PLAINTEXT", "127.0.0.1", 9092}, {"EXTRA", "PLAINTEXT", "example.org", 77}});
+  node.settle();
+  // Field by field as Kafka 3.9.2 wrote it after the same change.
+  const std::string changed =
+      R"({"features":{},"listener_security_protocol_map":{"PLAINTEXT":"PLAINTEXT","EXTRA":"PLAINTEXT"},"endpoints":)"
+      R"(["PLAINTEXT://127.0.0.1:9092","EXTRA://example.org:77"],"jmx_port":-1,"port":9092,"host":"127.0.0.1",)"
+      R"("version":5,"timestamp":"1700000001000"})";
+  EXPECT_EQ(server.data("/brokers/ids/1"), changed);
+  EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.version, 2);
+  EXPECT_EQ(node.cache.get()->brokers.at(1).endpoints.size(), 2u);
+  EXPECT_EQ(node.cache.get()->brokers.at(1).epoch, epoch) << "it is the same registration";
+  server.expire(server.nodes()["/controller"].stat.ephemeral_owner);
+  node.settle();
+  EXPECT_EQ(server.data("/brokers/ids/1"), changed) << "and so it registers again";
+  EXPECT_EQ(node.cache.get()->brokers.at(1).endpoints.back().host, "example.org");
+}
+
 TEST(Controller, ReactsToWhatOtherToolsWrite) {
   FakeZooKeeper server;
   Node node(server);

@@ -97,6 +97,26 @@ base::Task<void> Controller::take_over(std::int64_t stale_session) {
   co_await context_.execute(std::move(removal));
 }
 
+void Controller::change_endpoints(std::vector<metadata::Endpoint> endpoints) {
+  queue_->post([this, endpoints = std::move(endpoints)]() -> base::Task<void> {
+    context_.self.endpoints = endpoints;
+    if (!started_) co_return;
+    const std::string path = znodes::broker_path(context_.self.id);
+    Request update = zk::client::set_data(path, znodes::encode_broker(context_.self, context_.clock.wall_ms()));
+    const Response updated = co_await context_.execute(std::move(update));
+    if (!updated.ok()) {  // registering again will tell them
+      base::log_error(kLogger, "The addresses of broker {} at {} were not updated: {}", context_.self.id, path,
+                      zk::client::name_of(updated.error));
+      co_return;
+    }
+    base::log_info(kLogger, "Updated the addresses of broker {} at path {}", context_.self.id, path);
+    const auto shown = context_.state.brokers.find(context_.self.id);
+    if (shown == context_.state.brokers.end()) co_return;
+    shown->second.endpoints = context_.self.endpoints;
+    context_.publish();
+  });
+}
+
 void Controller::registered(std::int64_t broker_epoch) {
   broker_epoch_ = broker_epoch;
   context_.self.epoch = broker_epoch;

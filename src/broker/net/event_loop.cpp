@@ -87,11 +87,13 @@ void EventLoop::finish(std::function<void()> done) {
   });
 }
 
-void EventLoop::drop_connections() {
-  boost::asio::post(context_, [this] {
-    std::vector<std::shared_ptr<Connection>> all;
-    for (auto& [key, entry] : connections_) all.push_back(entry.connection);
-    for (auto& each : all) each->finish();
+void EventLoop::drop_connections(std::optional<std::string> listener) {
+  boost::asio::post(context_, [this, listener = std::move(listener)] {
+    std::vector<std::shared_ptr<Connection>> dropped;
+    for (auto& [key, entry] : connections_) {
+      if (!listener || entry.connection->info().listener == *listener) dropped.push_back(entry.connection);
+    }
+    for (auto& each : dropped) each->finish();
   });
 }
 

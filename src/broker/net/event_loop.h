@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
 #include <unordered_map>
 
@@ -32,8 +34,9 @@ class EventLoop {
            std::function<void()> removed);
   // From any thread: no more requests are read; `done` is called on the loop's thread when the last one has gone.
   void finish(std::function<void()> done);
-  // From any thread: closes those that are there as soon as their requests in flight are answered.
-  void drop_connections();
+  // From any thread: closes those that are there, of one listener or all, as soon as their requests in flight are
+  // answered.
+  void drop_connections(std::optional<std::string> listener = std::nullopt);
   // From any thread: while there are more connections than the limits allow, closes idle ones, those first that have been
   // quiet longest. If none is idle any more, the sweep closes others, one at a time.
   void shed();

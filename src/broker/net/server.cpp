@@ -6,12 +6,13 @@
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <functional>
 #include <future>
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <utility>
@@ -38,55 +39,6 @@ struct Listener {
   asio::steady_timer pause;
 };
 
-// Of a name all addresses, those of IPv4 first.
-std::vector<tcp::endpoint> endpoints_of(asio::io_context& context, const ListenerOptions& options) {
-  if (options.host.empty()) return {tcp::endpoint(tcp::v6(), options.port), tcp::endpoint(tcp::v4(), options.port)};
-  boost::system::error_code error;
-  auto address = asio::ip::make_address(options.host, error);
-  if (!error) return {tcp::endpoint(address, options.port)};
-  tcp::resolver resolver(context);
-  auto found = resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, error);
-  if (error || found.empty())
-    throw std::runtime_error(fmt::format("cannot resolve {}: {}", options.host, error.message()));
-  std::vector<tcp::endpoint> endpoints(found.begin(), found.end());
-  std::stable_partition(endpoints.begin(), endpoints.end(),
-                        [](const tcp::endpoint& each) { return each.protocol() == tcp::v4(); });
-  return endpoints;
-}
-
-tcp::acceptor try_to_bind(asio::io_context& context, const tcp::endpoint& endpoint, bool v6_only, int backlog,
-                          boost::system::error_code& error) {
-  tcp::acceptor acceptor(context);
-  acceptor.open(endpoint.protocol(), error);
-  if (error) return acceptor;
-  acceptor.set_option(asio::socket_base::reuse_address(true));
-  if (endpoint.protocol() == tcp::v6()) acceptor.set_option(asio::ip::v6_only(v6_only), error);
-  acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(backlog, error);
-  if (!error) acceptor.non_blocking(true, error);
-  return acceptor;
-}
-
-// Without a host, the first of the candidates that the system has: a machine without IPv6 gets 0.0.0.0. A name is bound at its
-// first address, of IPv4 if it has one, as by Java; and at its others where that works, since clients may take any of
-// them: in most systems localhost is ::1 first.
-std::vector<tcp::acceptor> bind(asio::io_context& context, const ListenerOptions& options, int backlog) {
-  std::vector<tcp::acceptor> bound;
-  boost::system::error_code error;
-  const bool any_host = options.host.empty();
-  for (tcp::endpoint endpoint : endpoints_of(context, options)) {
-    if (!bound.empty()) endpoint.port(bound.front().local_endpoint().port());
-    tcp::acceptor acceptor = try_to_bind(context, endpoint, !bound.empty(), backlog, error);
-    if (error == asio::error::address_in_use && bound.empty()) break;
-    if (error) continue;
-    bound.push_back(std::move(acceptor));
-    if (any_host) break;
-  }
-  if (!bound.empty()) return bound;
-  throw std::runtime_error(
-      fmt::format("Socket server failed to bind to {}:{}: {}.", options.host, options.port, error.message()));
-}
-
 std::string text_of(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
     return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
@@ -103,13 +55,8 @@ struct Server::Impl {
     budget = std::make_shared<FrameBudget>(bytes_max);
     active_loops = static_cast<std::size_t>(std::max(1, options.network_threads));
     while (loops.size() < active_loops) add_loop();
-    asio::io_context& context = loops.front()->context();
-    accepting = &context;
-    for (const ListenerOptions& each : options.listeners) {
-      for (tcp::acceptor& acceptor : bind(context, each, options.listen_backlog)) {
-        listeners.push_back(std::make_unique<Listener>(each, std::move(acceptor), asio::steady_timer(context)));
-      }
-    }
+    accepting = &loops.front()->context();
+    for (const ListenerOptions& each : options.listeners) open(each);
   }
 
   ~Impl() {
@@ -119,9 +66,8 @@ struct Server::Impl {
   }
 
   void start() {
-    for (auto& listener : listeners) {
-      asio::co_spawn(*accepting, accept_loop(*listener), asio::detached);
-    }
+    std::lock_guard changing(change_mutex);
+    for (const auto& listener : listeners) asio::co_spawn(*accepting, accept_loop(listener), asio::detached);
     std::lock_guard lock(loops_mutex);
     for (std::size_t i = 0; i < loops.size(); ++i) loops[i]->start(static_cast<int>(i));
     started = true;
@@ -131,9 +77,13 @@ struct Server::Impl {
   void add_loop();
   void set_network_threads(int threads);
   void set_limits(ConnectionLimitOptions limit_options);
+  std::map<std::string, std::string> set_listeners(const std::vector<ListenerOptions>& wanted);
+  void open(const ListenerOptions& listener);
+  void close(const std::function<bool(const ListenerOptions&)>& chosen);
+  std::vector<ListenerOptions> open_listeners() const;
   EventLoop& next();
   bool take_turn(const EventLoop& loop);
-  base::Task<void> accept_loop(Listener& listener);
+  base::Task<void> accept_loop(std::shared_ptr<Listener> listening);
   base::Task<void> accept_waiting(Listener& listener);
   base::Task<void> let_in(Listener& listener, EventLoop& loop, tcp::socket socket);
   base::Task<void> wait_for_room(Listener& listener, Moment until);
@@ -145,14 +95,16 @@ struct Server::Impl {
   api::FrameHandler& handler;
   ConnectionLimits limits;
   std::shared_ptr<FrameBudget> budget;
-  std::mutex loops_mutex;  // guards the next five
+  std::mutex change_mutex;  // of listeners: held by the one who changes them, starts or stops; before the others
+  std::mutex loops_mutex;   // guards the next five; the last two are written with both held
   std::vector<std::unique_ptr<EventLoop>> loops;  // only ever grows: requests that wait elsewhere come back to their loop
   std::size_t active_loops = 0;                   // the first ones, which get new connections
   std::size_t next_loop = 0;
   bool started = false;
   bool stopped = false;
   asio::io_context* accepting = nullptr;  // of the first loop, which accepts for all
-  std::vector<std::unique_ptr<Listener>> listeners;
+  mutable std::mutex listeners_mutex;  // guards the next; what the listeners hold belongs to the first loop
+  std::vector<std::shared_ptr<Listener>> listeners;
   std::atomic<int> acceptors_waiting = 0;  // for room or for their time
   bool accept_failure_logged = false;
 };
@@ -184,7 +136,8 @@ bool Server::Impl::take_turn(const EventLoop& loop) {
 }
 
 // Runs on the first loop. At max.connections it waits for one to go, and lets new ones queue in the kernel, as Kafka.
-base::Task<void> Server::Impl::accept_loop(Listener& listener) {
+base::Task<void> Server::Impl::accept_loop(std::shared_ptr<Listener> listening) {
+  Listener& listener = *listening;
   while (listener.acceptor.is_open()) {
     boost::system::error_code error;
     co_await wait_for_room(listener, Moment());
@@ -287,6 +240,7 @@ void Server::Impl::set_socket_options(tcp::socket& socket) const {
 void Server::Impl::wake_acceptors() {
   if (acceptors_waiting == 0) return;
   asio::post(*accepting, [this] {
+    std::lock_guard lock(listeners_mutex);
     for (auto& listener : listeners) listener->pause.cancel();
   });
 }
@@ -310,22 +264,93 @@ void Server::Impl::set_network_threads(int threads) {
   active_loops = wanted;
 }
 
-void Server::Impl::stop() {
-  {
-    std::lock_guard lock(loops_mutex);
-    stopped = true;  // from here on there come no more
-    if (!std::exchange(started, false)) return;
+// Throws std::runtime_error if it can't be bound.
+void Server::Impl::open(const ListenerOptions& options_of_one) {
+  for (tcp::acceptor& acceptor : bind_listener(*accepting, options_of_one, options.listen_backlog)) {
+    auto listener =
+        std::make_shared<Listener>(options_of_one, std::move(acceptor), asio::steady_timer(*accepting));
+    if (started) asio::co_spawn(*accepting, accept_loop(listener), asio::detached);
+    std::lock_guard lock(listeners_mutex);
+    listeners.push_back(std::move(listener));
   }
-  std::promise<void> closed;
-  asio::post(*accepting, [this, &closed] {
-    for (auto& listener : listeners) {
+}
+
+// When it returns, the ports are free.
+void Server::Impl::close(const std::function<bool(const ListenerOptions&)>& chosen) {
+  const auto work = [&] {
+    std::lock_guard lock(listeners_mutex);
+    std::erase_if(listeners, [&](const std::shared_ptr<Listener>& listener) {
+      if (!chosen(listener->options)) return false;
       boost::system::error_code ignored;
       listener->acceptor.close(ignored);
       listener->pause.cancel();
-    }
+      return true;
+    });
+  };
+  if (!started) return work();
+  std::promise<void> closed;
+  asio::post(*accepting, [&] {
+    work();
     closed.set_value();
   });
   closed.get_future().wait();
+}
+
+std::vector<ListenerOptions> Server::Impl::open_listeners() const {
+  std::lock_guard lock(listeners_mutex);
+  std::vector<ListenerOptions> open;
+  for (const auto& listener : listeners) {
+    if (std::ranges::find(open, listener->options) == open.end()) open.push_back(listener->options);
+  }
+  return open;
+}
+
+std::map<std::string, std::string> Server::Impl::set_listeners(const std::vector<ListenerOptions>& wanted) {
+  std::map<std::string, std::string> failures;
+  std::lock_guard changing(change_mutex);
+  if (stopped) return failures;
+  const std::vector<ListenerOptions> before = open_listeners();
+  close([&](const ListenerOptions& one) { return std::ranges::find(wanted, one) == wanted.end(); });
+  for (const ListenerOptions& each : wanted) {
+    if (std::ranges::find(before, each) != before.end()) continue;
+    try {
+      open(each);
+      base::log_info(kLogger, "Listener {} is open on {}:{}", each.name, each.host, each.port);
+    } catch (const std::runtime_error& error) {
+      failures[each.name] = error.what();
+      const auto old = std::ranges::find(before, each.name, &ListenerOptions::name);
+      if (old == before.end()) continue;
+      try {
+        open(*old);
+      } catch (const std::runtime_error& lost) {
+        failures[each.name].append(" And no more at its old address: ").append(lost.what());
+      }
+    }
+  }
+  const std::vector<ListenerOptions> now = open_listeners();
+  std::lock_guard lock(loops_mutex);
+  for (const ListenerOptions& each : before) {
+    if (std::ranges::find(now, each.name, &ListenerOptions::name) != now.end()) continue;
+    base::log_info(kLogger, "Listener {} on {}:{} is closed", each.name, each.host, each.port);
+    for (auto& loop : loops) loop->drop_connections(each.name);
+  }
+  return failures;
+}
+
+void Server::Impl::stop() {
+  {
+    std::lock_guard changing(change_mutex);
+    bool was_started = false;
+    {
+      std::lock_guard lock(loops_mutex);
+      stopped = true;  // from here on there come no more
+      was_started = started;
+    }
+    if (!was_started) return;
+    close([](const ListenerOptions&) { return true; });
+    std::lock_guard lock(loops_mutex);
+    started = false;
+  }
   std::vector<std::shared_ptr<std::promise<void>>> finished;
   for (auto& loop : loops) {
     auto& promise = finished.emplace_back(std::make_shared<std::promise<void>>());
@@ -341,6 +366,7 @@ Server::Server(ServerOptions options, api::FrameHandler& handler)
 Server::~Server() = default;
 
 std::uint16_t Server::port(const std::string& listener) const {
+  std::lock_guard lock(impl_->listeners_mutex);
   for (auto& each : impl_->listeners) {
     if (each->options.name == listener) return each->acceptor.local_endpoint().port();
   }
@@ -351,6 +377,9 @@ void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
 std::int64_t Server::connection_count() const { return impl_->limits.count(); }
 void Server::set_limits(ConnectionLimitOptions limits) { impl_->set_limits(std::move(limits)); }
+std::map<std::string, std::string> Server::set_listeners(const std::vector<ListenerOptions>& wanted) {
+  return impl_->set_listeners(wanted);
+}
 void Server::set_network_threads(int threads) { impl_->set_network_threads(threads); }
 
 }  // namespace broker::net

@@ -6,20 +6,16 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "broker/api/frame_handler.h"
+#include "broker/net/binding.h"
 #include "broker/net/connection_limits.h"
 
 namespace broker::net {
-
-struct ListenerOptions {
-  std::string name;  // "PLAINTEXT"
-  std::string host;  // empty: all addresses, IPv6 and IPv4, as Kafka binds an empty host
-  std::uint16_t port = 0;
-};
 
 struct ServerOptions {
   std::vector<ListenerOptions> listeners;
@@ -54,6 +50,10 @@ class Server {
   std::int64_t connection_count() const;
   // Count at once: those that wait to be accepted are, and what is more than max.connections is closed, as by Kafka.
   void set_limits(ConnectionLimitOptions limits);
+  // Opens those that aren't there, with another host or port too, and closes what isn't wanted any more; connections of a
+  // name that is gone are closed once their requests are answered. Returns what couldn't be bound, by name, with the
+  // reason; such a one stays at its old address if it had one. Blocks for names to be resolved.
+  std::map<std::string, std::string> set_listeners(const std::vector<ListenerOptions>& wanted);
   // num.network.threads. With fewer, the connections of the threads that go are closed once their requests are answered.
   void set_network_threads(int threads);
 

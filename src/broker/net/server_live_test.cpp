@@ -133,5 +133,99 @@ TEST_F(ServerTest, TheNumberOfThreadsChangesWhileItRuns) {
   EXPECT_EQ(threads_of(6), 2u);
 }
 
+class LiveListeners : public ServerTest {
+ protected:
+  static bool serves(std::uint16_t at) {
+    try {
+      Client client(at);
+      client.send({kEcho});
+      return client.receive().has_value();
+    } catch (const boost::system::system_error&) {
+      return false;
+    }
+  }
+  static std::uint16_t free_port() {
+    asio::io_context context;
+    return tcp::acceptor(context, tcp::endpoint(asio::ip::address_v4::loopback(), 0)).local_endpoint().port();
+  }
+  ListenerOptions plain() const { return options.listeners.front(); }
+};
+
+TEST_F(LiveListeners, ComeAndGo) {
+  start(3);
+  Client of_plain(port);
+  of_plain.send({kEcho});
+  EXPECT_TRUE(of_plain.receive());
+  EXPECT_TRUE(server->set_listeners({plain(), {"EXTRA", "127.0.0.1", 0}}).empty());
+  const std::uint16_t extra = server->port("EXTRA");
+  Client quiet(extra), busy(extra);
+  for (Client* each : {&quiet, &busy}) {
+    each->send({kEcho});
+    EXPECT_TRUE(each->receive());
+  }
+  busy.send({kWait, 1});
+  eventually([&] { return handler.started == 4; });
+  EXPECT_TRUE(server->set_listeners({plain()}).empty());
+  EXPECT_TRUE(quiet.closed_by_peer());
+  EXPECT_FALSE(serves(extra));
+  handler.gate_of(1).set(true);
+  EXPECT_TRUE(busy.receive()) << "requests in flight are answered";
+  EXPECT_TRUE(busy.closed_by_peer());
+  of_plain.send({kEcho});
+  EXPECT_TRUE(of_plain.receive()) << "the other listener's connections stay";
+  EXPECT_THROW(server->port("EXTRA"), std::logic_error);
+}
+
+TEST_F(LiveListeners, MoveAndKeepTheirConnections) {
+  start();
+  Client before(port);
+  before.send({kEcho});
+  EXPECT_TRUE(before.receive());
+  const std::uint16_t next = free_port();
+  EXPECT_TRUE(server->set_listeners({{"PLAINTEXT", "127.0.0.1", next}}).empty());
+  EXPECT_TRUE(serves(next));
+  EXPECT_FALSE(serves(port));
+  before.send({kEcho});
+  EXPECT_TRUE(before.receive());
+  // The name of one at the port of the other.
+  EXPECT_TRUE(server->set_listeners({{"PLAINTEXT", "127.0.0.1", port}, {"EXTRA", "127.0.0.1", next}}).empty());
+  EXPECT_EQ(server->port("PLAINTEXT"), port);
+  EXPECT_EQ(server->port("EXTRA"), next);
+  EXPECT_TRUE(serves(port) && serves(next));
+}
+
+TEST_F(LiveListeners, StayWhereTheyAreIfTheNewAddressCannotBeHad) {
+  start();
+  const std::uint16_t other = free_port();
+  ASSERT_TRUE(server->set_listeners({plain(), {"EXTRA", "127.0.0.1", other}}).empty());
+  asio::io_context context;
+  const tcp::acceptor taken(context, tcp::endpoint(asio::ip::address_v4::loopback(), 0), false);
+  const std::uint16_t taken_port = taken.local_endpoint().port();
+  const auto failures = server->set_listeners(
+      {plain(), {"EXTRA", "127.0.0.1", taken_port}, {"THIRD", "127.0.0.1", taken_port}});
+  ASSERT_EQ(failures.size(), 2u);
+  EXPECT_NE(failures.at("EXTRA").find(std::to_string(taken_port)), std::string::npos) << failures.at("EXTRA");
+  EXPECT_EQ(server->port("EXTRA"), other);
+  EXPECT_TRUE(serves(other) && serves(port));
+  EXPECT_THROW(server->port("THIRD"), std::logic_error);
+}
+
+TEST_F(LiveListeners, ChangeBesideConnectionsAndTheEnd) {
+  start(2);
+  std::atomic<bool> ended = false;
+  std::thread changes([&] {
+    while (!ended) {
+      (void)server->set_listeners({plain(), {"EXTRA", "127.0.0.1", 0}});
+      (void)server->set_listeners({plain()});
+    }
+  });
+  for (int i = 0; i < 200; ++i) EXPECT_TRUE(serves(port));
+  server->stop();
+  ended = true;
+  changes.join();
+  EXPECT_TRUE(server->set_listeners({plain()}).empty()) << "after the end there is nothing to do";
+  EXPECT_FALSE(serves(port));
+}
+
 }  // namespace
 }  // namespace broker::net
