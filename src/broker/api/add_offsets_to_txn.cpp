@@ -27,11 +27,9 @@ base::Task<protocol::AddOffsetsToTxnResponse> handle(RequestContext& context,
   partitions.front().topic = metadata::kOffsetsTopic;
   partitions.front().partition = *partition;
   const transaction::ProducerIdentity producer{request.producer_id, request.producer_epoch};
-  response.error_code = co_await context.services.transactions.add_partitions(std::move(request.transactional_id),
-                                                                              producer, std::move(partitions), 0);
-  if (context.api_version < 2 && response.error_code == ErrorCode::producer_fenced) {
-    response.error_code = ErrorCode::invalid_producer_epoch;
-  }
+  const ErrorCode error = co_await context.services.transactions.add_partitions(std::move(request.transactional_id),
+                                                                                producer, std::move(partitions), 0);
+  response.error_code = transaction::error_for(error, context.api_version, transaction::kFirstVersionWithFenced);
   co_return response;
 }
 

@@ -70,7 +70,7 @@ base::Task<std::vector<ErrorCode>> add(RequestContext& context, Addition additio
     error = co_await transactions.add_partitions(std::move(addition.transactional_id), addition.producer,
                                                  std::move(addition.partitions), addition.client_version);
   }
-  if (context.api_version < 2 && error == ErrorCode::producer_fenced) error = ErrorCode::invalid_producer_epoch;
+  error = transaction::error_for(error, context.api_version, transaction::kFirstVersionWithFenced);
   if (errors.empty()) errors.assign(count, error);
   co_return errors;
 }

@@ -10,8 +10,6 @@
 
 namespace broker::api {
 
-using protocol::ErrorCode;
-
 base::Task<protocol::EndTxnResponse> handle(RequestContext& context, protocol::EndTxnRequest request) {
   transaction::EndTransactionRequest end;
   end.transactional_id = std::move(request.transactional_id);
@@ -20,12 +18,9 @@ base::Task<protocol::EndTxnResponse> handle(RequestContext& context, protocol::E
   if (context.api_version >= 5) end.client_version = transaction::kVersionWithEpochBump;
   const transaction::ProducerResult result = co_await context.services.transactions.end(std::move(end));
   protocol::EndTxnResponse response;
-  response.error_code = result.error;
+  response.error_code = transaction::error_for(result.error, context.api_version, transaction::kFirstVersionWithFenced);
   response.producer_id = result.producer.id;
   response.producer_epoch = result.producer.epoch;
-  if (context.api_version < 2 && result.error == ErrorCode::producer_fenced) {
-    response.error_code = ErrorCode::invalid_producer_epoch;
-  }
   co_return response;
 }
 

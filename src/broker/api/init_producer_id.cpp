@@ -14,8 +14,6 @@ namespace {
 
 using protocol::ErrorCode;
 
-constexpr std::int16_t kFirstVersionWithFenced = 4;
-
 base::Task<transaction::ProducerResult> init_transactional(RequestContext& context,
                                                            protocol::InitProducerIdRequest request) {
   transaction::InitProducerIdRequest init;
@@ -25,9 +23,7 @@ base::Task<transaction::ProducerResult> init_transactional(RequestContext& conte
     init.expected = transaction::ProducerIdentity{request.producer_id, request.producer_epoch};
   }
   transaction::ProducerResult result = co_await context.services.transactions.init_producer_id(std::move(init));
-  if (context.api_version < kFirstVersionWithFenced && result.error == ErrorCode::producer_fenced) {
-    result.error = ErrorCode::invalid_producer_epoch;
-  }
+  result.error = transaction::error_for(result.error, context.api_version, transaction::kFirstInitVersionWithFenced);
   co_return result;
 }
 

@@ -89,6 +89,15 @@ struct ProducerResult {
   ProducerIdentity producer;
 };
 
+// PRODUCER_FENCED came with these versions of InitProducerId, and of requests of a transaction. Earlier ones are told
+// INVALID_PRODUCER_EPOCH.
+inline constexpr std::int16_t kFirstInitVersionWithFenced = 4;
+inline constexpr std::int16_t kFirstVersionWithFenced = 2;
+inline ErrorCode error_for(ErrorCode error, std::int16_t version, std::int16_t first_version_with_fenced) {
+  const bool unknown = error == ErrorCode::producer_fenced && version < first_version_with_fenced;
+  return unknown ? ErrorCode::invalid_producer_epoch : error;
+}
+
 struct EndTransactionRequest {
   std::string transactional_id;
   ProducerIdentity producer;
