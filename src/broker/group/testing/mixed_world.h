@@ -268,12 +268,18 @@ class MixedWorld {
     for (const ErrorCode error : result.members) text += " " + error_text(error);
     return text;
   }
-  // "N joins [as i]", "N beats", "N leaves [for now]"
+  // "N joins [as i] [matching t.*]", "N beats [keeping 01] [at 5]", "N leaves [for now]"
   std::string newer(const std::vector<std::string>& words) {
     MixedMember& one = member(words[0]);
     const bool joins = words[1] == "joins";
+    const auto after = [&](const std::string& word) {
+      const auto found = std::find(words.begin(), words.end(), word);
+      return found == words.end() ? std::optional<std::string>() : *std::next(found);
+    };
     if (joins) one = MixedMember();
-    if (words.size() > 3 && words[2] == "as") one.instance = words[3];
+    if (const auto instance = after("as")) one.instance = instance;
+    if (const auto keeps = after("keeping")) one.owned = numbers_of(*keeps);
+    if (const auto epoch = after("at")) one.epoch = std::stoi(*epoch);
     one.id = words[0];
     ConsumerHeartbeat request;
     request.group_id = "g";
@@ -286,7 +292,9 @@ class MixedWorld {
     if (!one.owned.empty()) (*request.owned)[topic_id()] = one.owned;
     if (joins) {
       request.rebalance_timeout_ms = 30'000;
-      request.subscribed_topic_names = std::vector<std::string>{"t"};
+      request.subscribed_topic_names.emplace();
+      request.subscribed_topic_regex = after("matching");
+      if (!request.subscribed_topic_regex) request.subscribed_topic_names->emplace_back("t");
     }
     if (words[1] == "leaves") request.member_epoch = words.size() > 2 ? kStaticLeaveEpoch : kLeaveEpoch;
     const ConsumerHeartbeatResult result = run(groups->consumer_heartbeat(std::move(request), 1));
