@@ -16,6 +16,10 @@ _spec = importlib.util.spec_from_file_location("mixed_groups", HERE / "mixed.py"
 mixed = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(mixed)
 
+_spec = importlib.util.spec_from_file_location("groups_tool", HERE / "tool.py")
+tool = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tool)
+
 SETTINGS = {
     "group.consumer.heartbeat.interval.ms": 300, "group.consumer.min.heartbeat.interval.ms": 300,
     "group.consumer.session.timeout.ms": 10000, "group.consumer.min.session.timeout.ms": 1000,
@@ -47,6 +51,22 @@ def client(context, *scenarios):
 def test_java(context):
     """Members come and go under both assignors, static ones keep what they had, expressions find new topics."""
     client(context, "come-and-go", "range", "static", "regex")
+
+
+CLASSIC_ASSIGNORS = ["RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor"]
+REMOTE_ASSIGNORS = ["remote-uniform", "remote-range"]
+
+
+def test_assignors(context):
+    """Every assignor of the Java clients 3.9.2 and 4.3.1 at once: who has what is as on Kafka 4.3.1."""
+    clients = {version: context.spawn(jars.java(version, "AssignorClient", broker(context).bootstrap, version, *CLASSIC_ASSIGNORS,
+                                                *REMOTE_ASSIGNORS)) for version in ("3.9.2", "4.3.1")}
+    expected = recorded.answers(HERE / "assignors.txt")["both versions"]
+    for version, one in clients.items():
+        expect_equal(one.wait(), 0, f"{version}: {one.text()[-3000:]}")
+        lines = re.findall(r"^(?:\w+Assignor|remote-\w+): .*", one.text(), re.MULTILINE)
+        context.say("\n".join([f"[{version}]", *lines]))
+        expect_equal(lines, expected, version)
 
 
 @sanitizer_workload
@@ -146,6 +166,29 @@ def test_tools(context):
         groups("--delete-offsets", "--group", "tools-group", "--topic", "tools")
         groups("--delete", "--group", "tools-group", code=None)
         expect("tools-group" not in groups("--list"), "deleted")
+
+
+def every_command(context, version):
+    at = new_broker(context)
+    with tools.ToolServer(context, version) as server:
+        lines = tool.everything(tool.Session(context, at, server, newer=version == "4.3.1"))
+    context.say("\n".join([f"[{version}]", *lines]))
+    at.stop()
+    return lines
+
+
+def test_every_command(context):
+    """kafka-consumer-groups of 3.9.2 and 4.3.1, side by side: exit codes and output as over Kafka 4.3.1."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        running = {version: pool.submit(every_command, context, version) for version in ("3.9.2", "4.3.1")}
+    count = 0
+    for version, lines in running.items():
+        expected = (HERE / f"tool-{version}.txt").read_text(encoding="utf-8").splitlines()[1:]
+        for line, should in zip(lines.result(), expected):
+            expect_equal(line, should, version)
+        expect_equal(len(lines.result()), len(expected), version)
+        count += sum(line.startswith("$ ") for line in expected)
+    return f"{count} commands"
 
 
 def test_group_configs(context):
