@@ -380,7 +380,7 @@ Bytes decompress(Codec codec, ByteView bytes, std::size_t output_bytes_max) {
     if (out.size() == output_bytes_max) {
       std::uint8_t one_more = 0;
       if (reader->read({&one_more, 1}) == 0) break;
-      fail("decompress", "more than " + std::to_string(output_bytes_max) + " bytes come out");
+      throw OutputTooLarge("decompress: more than " + std::to_string(output_bytes_max) + " bytes come out");
     }
     out.resize(std::min(output_bytes_max, out.size() * 2));
   }

@@ -1,6 +1,6 @@
 // Kafka's codecs: gzip, snappy in xerial's framing, lz4 frames, zstd. Whole buffers, or a stream that is read piece by
 // piece so that a small batch which unpacks to gigabytes costs no memory. Errors: CompressionError, for bytes that no
-// writer of the codec makes and for output beyond the caller's bound. The functions are thread-safe; a Decompressor
+// writer of the codec makes; OutputTooLarge, for output beyond the caller's bound. The functions are thread-safe; a Decompressor
 // belongs to one thread.
 #pragma once
 
@@ -23,6 +23,12 @@ std::optional<Codec> codec_named(std::string_view text);  // not "producer" and 
 class CompressionError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+// The output is larger than the caller's bound; nothing is wrong with the bytes.
+class OutputTooLarge : public CompressionError {
+ public:
+  using CompressionError::CompressionError;
 };
 
 // Levels are those of compression.gzip.level, .lz4.level and .zstd.level; without one, the codec's default.

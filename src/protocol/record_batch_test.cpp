@@ -212,8 +212,65 @@ TEST(RecordBatchValidation, LargeRecordsAndBombsPassThroughASmallBuffer) {
     rules.max_message_bytes = 100'000'000;
     EXPECT_TRUE(validate_for_append(batch, rules, AppendRequest()).ok()) << base::name_of(codec);
     rules.unpacked_bytes_max = 1'000'000;
-    EXPECT_EQ(validate_for_append(batch, rules, AppendRequest()).error, ErrorCode::unknown_server_error);
+    EXPECT_EQ(validate_for_append(batch, rules, AppendRequest()).error, ErrorCode::message_too_large);
   }
+}
+
+base::Bytes batch_of_zeros(std::size_t bytes, base::Codec codec) {
+  const std::string zeros(bytes, '\0');
+  RecordBatchBuilder builder;
+  builder.append(record_of("k", zeros, 7));
+  return builder.build(codec);
+}
+
+// Which honest data can be: of zeros, zstd makes 1/10,000 and less. The other codecs can't reach the ratio.
+TEST(RecordBatchValidation, TheRatioAloneRefusesNothing) {
+  for (const auto codec : {base::Codec::gzip, base::Codec::snappy, base::Codec::lz4, base::Codec::zstd}) {
+    constexpr std::size_t kBytes = std::size_t{32} << 20;
+    base::Bytes batch = batch_of_zeros(kBytes, codec);
+    const bool beyond = kBytes / batch.size() > AppendRules().unpacked_ratio_max;
+    EXPECT_EQ(beyond, codec == base::Codec::zstd) << base::name_of(codec);
+    AppendRules rules;
+    rules.max_message_bytes = 100'000'000;
+    EXPECT_TRUE(validate_for_append(batch, rules, AppendRequest()).ok()) << base::name_of(codec);
+    rules.compression = codec == base::Codec::gzip ? base::Codec::lz4 : base::Codec::gzip;
+    EXPECT_TRUE(validate_for_append(batch, rules, AppendRequest()).ok()) << base::name_of(codec) << " rewritten";
+  }
+}
+
+TEST(RecordBatchValidation, BombsAreBoundedByRatioAndSize) {
+  struct Row {
+    std::uint64_t at_any_ratio, ratio, in_all;
+    bool ok;
+  };
+  constexpr std::uint64_t kPlenty = std::uint64_t{1} << 30;
+  constexpr std::size_t kBytes = 1'000'000;
+  for (const auto codec : {base::Codec::gzip, base::Codec::snappy, base::Codec::lz4, base::Codec::zstd}) {
+    const base::Bytes sent = batch_of_zeros(kBytes, codec);
+    const std::uint64_t ratio = kBytes / (sent.size() - kBatchHeaderSize);
+    for (const Row& row : {Row{0, ratio + 2, kPlenty, true}, Row{0, ratio / 2, kPlenty, false},
+                           Row{kBytes + 100, ratio / 2, kPlenty, true}, Row{kBytes + 100, ratio + 2, kBytes / 2, false}}) {
+      for (const bool rewritten : {false, true}) {
+        base::Bytes batch = sent;
+        AppendRules rules;
+        rules.unpacked_at_any_ratio_max = row.at_any_ratio;
+        rules.unpacked_ratio_max = row.ratio;
+        rules.unpacked_bytes_max = row.in_all;
+        if (rewritten) rules.compression = codec == base::Codec::gzip ? base::Codec::lz4 : base::Codec::gzip;
+        const ValidatedRecords validated = validate_for_append(batch, rules, AppendRequest());
+        EXPECT_EQ(validated.error, row.ok ? ErrorCode::none : ErrorCode::message_too_large)
+            << base::name_of(codec) << " " << row.at_any_ratio << " " << row.ratio << " " << row.in_all << " " << rewritten;
+        EXPECT_EQ(validated.error_message.has_value(), !row.ok);
+      }
+    }
+  }
+}
+
+// 300 MB out of some 30 KB, with the bounds that are in force.
+TEST(RecordBatchValidation, ABombOfZstdIsRefused) {
+  base::Bytes batch = batch_of_zeros(300'000'000, base::Codec::zstd);
+  EXPECT_LT(batch.size(), 50'000u);
+  EXPECT_EQ(validate_for_append(batch, AppendRules(), AppendRequest()).error, ErrorCode::message_too_large);
 }
 
 TEST(RecordBatchValidation, RecompressionKeepsProducerAndHeaders) {

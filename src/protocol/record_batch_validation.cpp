@@ -39,6 +39,8 @@ class Validation {
   ErrorCode check_header() const;
   ErrorCode check_records_in_place();
   ErrorCode rewrite();
+  std::uint64_t unpacked_bytes_max(base::ByteView packed) const;
+  std::size_t rewritten_bytes_max(base::ByteView batch) const;
   ErrorCode append_all(base::ByteView batch, RecordBatchBuilder& builder);
   ErrorCode check_inner_crcs(const BatchHeader& header, base::ByteView batch) const;
   bool keeps_codec() const {
@@ -183,6 +185,16 @@ ErrorCode Validation::reject_for_record_errors() {
   return ErrorCode::invalid_record;
 }
 
+std::uint64_t Validation::unpacked_bytes_max(base::ByteView packed) const {
+  return std::min(rules_.unpacked_bytes_max,
+                  std::max(rules_.unpacked_at_any_ratio_max, packed.size() * rules_.unpacked_ratio_max));
+}
+
+std::size_t Validation::rewritten_bytes_max(base::ByteView batch) const {
+  const base::ByteView packed = batch.subspan(std::min(batch.size(), kBatchHeaderSize));
+  return static_cast<std::size_t>(std::min<std::uint64_t>(rules_.rewritten_bytes_max, unpacked_bytes_max(packed)));
+}
+
 // The usual way: nothing is copied. The batch's timestamp is made true, and the rest stays as the producer wrote it.
 ErrorCode Validation::check_records_in_place() {
   const base::MutableByteView batch = batches_.front();
@@ -190,7 +202,7 @@ ErrorCode Validation::check_records_in_place() {
   const bool compressed = source_codec_ != base::Codec::none;
   const bool stamped = header_.timestamp_type() == TimestampType::log_append_time;
   RecordWalker walker =
-      compressed ? RecordWalker(source_codec_, packed, rules_.unpacked_bytes_max) : RecordWalker(packed);
+      compressed ? RecordWalker(source_codec_, packed, unpacked_bytes_max(packed)) : RecordWalker(packed);
   RecordOutline outline;
   RecordFacts facts;
   std::int64_t max_timestamp = -1;
@@ -224,7 +236,7 @@ ErrorCode Validation::check_records_in_place() {
 // Entries inside of a compressed entry have checksums of their own.
 ErrorCode Validation::check_inner_crcs(const BatchHeader& header, base::ByteView batch) const {
   if (header.magic == 2 || !header.is_compressed()) return ErrorCode::none;
-  const base::Bytes inner = unpack_legacy_wrapper(batch, header, rules_.rewritten_bytes_max);
+  const base::Bytes inner = unpack_legacy_wrapper(batch, header, rewritten_bytes_max(batch));
   for (base::ByteView rest = inner; !rest.empty();) {
     const NextBatch next = next_batch(rest);
     if (!is_whole(next)) return ErrorCode::corrupt_message;
@@ -239,7 +251,7 @@ ErrorCode Validation::append_all(base::ByteView batch, RecordBatchBuilder& build
   const auto header = read_batch_header(batch);
   const ErrorCode crc_error = check_inner_crcs(*header, batch);
   if (crc_error != ErrorCode::none) return crc_error;
-  RecordReader reader(batch, rules_.rewritten_bytes_max);
+  RecordReader reader(batch, rewritten_bytes_max(batch));
   Record record;
   RecordFacts facts;
   for (; reader.next(record); ++facts.index) {
@@ -287,6 +299,9 @@ ValidatedRecords Validation::run() {
     out_.error = header_.magic == 2 && keeps_codec() ? check_records_in_place() : rewrite();
   } catch (const InvalidRecord&) {
     out_.error = ErrorCode::invalid_record;
+  } catch (const base::OutputTooLarge&) {
+    out_.error = ErrorCode::message_too_large;
+    out_.error_message = "The records of the batch are too large in total once they are unpacked.";
   } catch (const base::CompressionError&) {
     out_.error = ErrorCode::unknown_server_error;  // what Kafka answers to bytes that don't unpack
   }

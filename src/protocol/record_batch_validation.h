@@ -31,8 +31,14 @@ struct AppendRules {                       // a topic's configuration
   std::int64_t timestamp_after_max_ms = std::numeric_limits<std::int64_t>::max();
   std::int32_t max_message_bytes = 1048588;
   bool compacted = false;                                     // records need keys
+  // What a batch may unpack to. Kafka has no such bound. A batch of zstd can be 32,000 times as large as it was sent, and
+  // honest ones are where all records are alike, so the ratio alone refuses nothing: it holds for what is larger than
+  // unpacked_at_any_ratio_max. Neither gzip (1,032), lz4 (255) nor snappy (22) can reach it. Beyond it MESSAGE_TOO_LARGE,
+  // upon which Java's producer sends the records again in smaller batches.
   std::uint64_t unpacked_bytes_max = std::uint64_t{1} << 31;  // walked as a stream, so it costs time only
-  std::size_t rewritten_bytes_max = std::size_t{256} << 20;   // unpacked in memory
+  std::size_t rewritten_bytes_max = std::size_t{256} << 20;   // unpacked in memory, where the codec or format changes
+  std::uint64_t unpacked_at_any_ratio_max = std::uint64_t{256} << 20;
+  std::uint64_t unpacked_ratio_max = 1100;
 };
 
 struct AppendRequest {

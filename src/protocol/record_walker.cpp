@@ -92,7 +92,7 @@ void RecordWalker::refill() {
   at_ = buffer;
   end_ = buffer + left + count;
   read_before_ += count;
-  if (read_before_ > unpacked_bytes_max_) throw base::CompressionError("The batch unpacks to too many bytes");
+  if (read_before_ > unpacked_bytes_max_) throw base::OutputTooLarge("The batch unpacks to too many bytes");
   if (left + count < kBufferSize) stream_.reset();
 }
 
