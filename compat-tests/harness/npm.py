@@ -3,7 +3,7 @@ import shutil
 
 
 def installed(context, folder, name):
-    """The directory NAME in the cache, with the packages and client.js of `folder`."""
+    """The directory NAME in the cache, with the packages and programs of `folder`."""
     target = context.cache / name
     stamp = target / ".package.json"
     wanted = (folder / "package.json").read_bytes()
@@ -12,5 +12,6 @@ def installed(context, folder, name):
         shutil.copy(folder / "package.json", target)
         context.run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"], cwd=target)
         stamp.write_bytes(wanted)
-    shutil.copy(folder / "client.js", target)
+    for program in folder.glob("*.js"):
+        shutil.copy(program, target)
     return target

@@ -1,10 +1,20 @@
-"""kafkajs: produce, a group that grows and shrinks, administration."""
+"""Programs with kafkajs."""
 from harness import npm
 from harness.context import expect_in
 
 
-def test_kafkajs(context):
+def client(context, program, count, done):
     target = npm.installed(context, context.root / "compat-tests" / "node", "node")
-    out = context.run(["node", target / "client.js", context.broker().bootstrap, int(3000 * context.scale)]).out
-    expect_in("kafkajs done", out)
+    out = context.run(["node", target / program, context.broker().bootstrap, int(count * context.scale)]).out
+    expect_in(done, out)
     return out.strip()
+
+
+def test_kafkajs(context):
+    """Produce, a group that grows and shrinks, administration."""
+    return client(context, "client.js", 3000, "kafkajs done")
+
+
+def test_kafkajs_transactions(context):
+    """A copy in transactions, each aborted first; a fenced producer."""
+    return client(context, "transactions.js", 3000, "kafkajs transactions done")
