@@ -95,12 +95,21 @@ def test_mixed_answers(context):
     return f"{count} answers and records"
 
 
+def librdkafka(context, program, done):
+    out = context.run([venv.python(context), HERE / program, broker(context).bootstrap]).out
+    expect_in(done, out)
+    return out.strip()
+
+
 @sanitizer_workload
 def test_confluent_kafka(context):
-    program = context.root / "compat-tests" / "consumer-groups" / "client.py"
-    out = context.run([venv.python(context), program, broker(context).bootstrap]).out
-    expect_in("librdkafka done", out)
-    return out.strip()
+    return librdkafka(context, "client.py", "librdkafka done")
+
+
+@sanitizer_workload
+def test_confluent_kafka_kinds(context):
+    """Static members, regular expressions, and copies in transactions while members come and go."""
+    return librdkafka(context, "client_kinds.py", "kinds of librdkafka done")
 
 
 class Holder:
