@@ -211,16 +211,17 @@ Completion TransactionCoordinator::Impl::begin_completion(const EntryPtr& entry)
 }
 
 base::Task<void> TransactionCoordinator::Impl::complete(Completion completion) {
-  const bool written = co_await write_markers(completion);
-  ErrorCode error = ErrorCode::none;
-  if (written) error = co_await store_completed(completion.entry);
-  if ((written && error == ErrorCode::none) || error == ErrorCode::not_coordinator) co_return;
-  put_off(std::move(completion));
+  ErrorCode error = co_await write_markers(completion);
+  if (error == ErrorCode::none) error = co_await store_completed(completion.entry);
+  // The last two: it is another coordinator's by now.
+  const bool done = error == ErrorCode::none || error == ErrorCode::not_coordinator ||
+                    error == ErrorCode::transaction_coordinator_fenced;
+  if (!done) put_off(std::move(completion));
 }
 
-// Whether none remains.
-base::Task<bool> TransactionCoordinator::Impl::write_markers(Completion& completion) {
-  if (completion.remaining.empty()) co_return true;
+// An error if some remain.
+base::Task<ErrorCode> TransactionCoordinator::Impl::write_markers(Completion& completion) {
+  if (completion.remaining.empty()) co_return ErrorCode::none;
   const std::vector<ErrorCode> outcomes = co_await environment_.markers.write(completion.marker, completion.remaining);
   std::vector<TopicPartition> remaining;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
@@ -236,6 +237,10 @@ base::Task<bool> TransactionCoordinator::Impl::write_markers(Completion& complet
                        partition.topic, partition.partition, completion.entry->id, completion.marker.producer.epoch,
                        protocol::name_of(outcomes[i]));
         continue;
+      case ErrorCode::transaction_coordinator_fenced:
+        base::log_info(kLogger, "{}-{} knows a newer coordinator of transactional id {}, which writes the markers", partition.topic,
+                       partition.partition, completion.entry->id);
+        co_return outcomes[i];
       default:
         remaining.push_back(partition);
     }
@@ -245,7 +250,7 @@ base::Task<bool> TransactionCoordinator::Impl::write_markers(Completion& complet
     }
   }
   completion.remaining = std::move(remaining);
-  co_return completion.remaining.empty();
+  co_return completion.remaining.empty() ? ErrorCode::none : ErrorCode::coordinator_not_available;
 }
 
 base::Task<ErrorCode> TransactionCoordinator::Impl::store_completed(EntryPtr entry) {

@@ -108,7 +108,7 @@ class TransactionCoordinator::Impl {
   Completion begin_completion(const EntryPtr& entry);
   // One attempt. What remains is put off.
   base::Task<void> complete(Completion completion);
-  base::Task<bool> write_markers(Completion& completion);
+  base::Task<ErrorCode> write_markers(Completion& completion);
   base::Task<ErrorCode> store_completed(EntryPtr entry);
   void put_off(Completion completion);
   std::vector<Completion> take_due_completions();

@@ -155,13 +155,15 @@ protocol::Result<EndDecision> Transaction::end(const EndTransactionRequest& requ
 
 // With version 2 the end of a transaction bumps the epoch, so that a retry names the one before. Where an epoch was
 // used up, the transaction goes on under another producer id from 0. The present epoch means the next transaction's
-// end, which may be an abort before the broker has heard of any partition.
+// end, which may be an abort before the broker has heard of any partition. Only what ended with version 2 has such retries:
+// after the end of an heir's transaction with version 1, whose epoch is one higher, too, Kafka 4.3.1 takes a fenced producer's
+// end for one, and tells it the heir's identity.
 protocol::Result<EndDecision> Transaction::end_version_2(const EndTransactionRequest& request, bool from_client,
                                                          std::optional<std::int64_t> fresh_producer_id,
                                                          std::int64_t now_ms) const {
   if (in_transition() && !fencing()) return ErrorCode::concurrent_transactions;
   const std::int16_t epoch = request.producer.epoch;
-  const bool bumped = !fencing() && image_.producer_epoch == epoch + 1;
+  const bool bumped = !fencing() && ends_bump_epoch() && image_.producer_epoch == epoch + 1;
   const bool overflown = !fencing() && request.producer.id == image_.previous_producer_id &&
                          epoch == kLastProducerEpoch && image_.producer_epoch == 0;
   if (request.producer.id != image_.producer_id && !overflown) return ErrorCode::invalid_producer_id_mapping;
@@ -245,8 +247,11 @@ TransactionImage Transaction::fenced() const {
   return next;
 }
 
-// Version 2 goes on from the highest epoch, too, if it ever gets there.
-bool Transaction::can_fence() const { return ends_bump_epoch() || image_.producer_epoch < kHighestEpoch; }
+// Version 2 goes on from the highest epoch, too, if it ever gets there. So does a fence to the highest epoch that couldn't be
+// written: it needs no other one. (There Kafka 3.9.2 leaves the transaction open until another broker coordinates it.)
+bool Transaction::can_fence() const {
+  return ends_bump_epoch() || fence_failed_ || image_.producer_epoch < kHighestEpoch;
+}
 
 bool Transaction::timed_out(std::int64_t now_ms) const {
   return image_.state == TransactionState::ongoing && !in_transition() &&
