@@ -238,8 +238,8 @@ base::Task<ErrorCode> TransactionCoordinator::Impl::write_markers(Completion& co
                        protocol::name_of(outcomes[i]));
         continue;
       case ErrorCode::transaction_coordinator_fenced:
-        base::log_info(kLogger, "{}-{} knows a newer coordinator of transactional id {}, which writes the markers", partition.topic,
-                       partition.partition, completion.entry->id);
+        base::log_info(kLogger, "{}-{} knows a newer coordinator of transactional id {}, which writes the markers",
+                       partition.topic, partition.partition, completion.entry->id);
         co_return outcomes[i];
       default:
         remaining.push_back(partition);

@@ -32,6 +32,7 @@ class MemoryLog final : public CoordinatorLog {
     protocol::set_base_offset(batch, to.end_offset);
     to.end_offset = protocol::read_batch_header(batch)->next_offset();
     to.batches.push_back(std::move(batch));
+    if (commits_by_itself && commit_error == protocol::ErrorCode::none) to.committed_batches = to.batches.size();
     return to.end_offset;
   }
   std::uint64_t start_verification(std::int32_t, std::int64_t, std::int16_t) override {
@@ -65,8 +66,25 @@ class MemoryLog final : public CoordinatorLog {
     {
       std::lock_guard lock(mutex_);
       waiting.swap(waiting_);
+      if (outcome == protocol::ErrorCode::none) {
+        for (auto& [number, partition] : partitions_) partition.committed_batches = partition.batches.size();
+      }
     }
     for (const auto& waiter : waiting) waiter.set(outcome);
+  }
+  std::size_t waiting_count() const {
+    std::lock_guard lock(mutex_);
+    return waiting_.size();
+  }
+  // Another broker becomes the leader: it has the records that aren't committed yet, or it hasn't.
+  void change_leader(bool has_uncommitted) {
+    std::lock_guard lock(mutex_);
+    for (auto& [number, partition] : partitions_) {
+      if (has_uncommitted) partition.committed_batches = partition.batches.size();
+      partition.batches.resize(partition.committed_batches);
+      partition.end_offset =
+          partition.batches.empty() ? 0 : protocol::read_batch_header(partition.batches.back())->next_offset();
+    }
   }
   void lead(std::int32_t partition, bool led) {
     std::lock_guard lock(mutex_);
@@ -99,6 +117,7 @@ class MemoryLog final : public CoordinatorLog {
  private:
   struct Partition {
     std::vector<base::Bytes> batches;
+    std::size_t committed_batches = 0;
     std::int64_t end_offset = 0;
   };
   mutable std::mutex mutex_;

@@ -1,6 +1,6 @@
 // Producers and their transaction coordinator in simulated time, moved by the words of a script (script.h tells how a file
-// of them looks). All share the transactional id "t" unless they are said to be "of" another. Identities are written p1/0: producer id 1,
-// epoch 0. Steps:
+// of them looks). All share the transactional id "t" unless they are said to be "of" another. Identities are written p1/0:
+// producer id 1, epoch 0. Steps:
 //
 //   set transactional.id.expiration.ms 5000        a broker's config; before anything else
 //   known p0/32766                                 what the log says of "t" at first
