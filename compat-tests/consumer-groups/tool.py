@@ -11,6 +11,7 @@ from harness.process import wait_until
 
 HERE = pathlib.Path(__file__).parent
 RECORDS = 27  # in orders
+RESET = "GROUP TOPIC PARTITION NEW-OFFSET"
 ORDERS, BILLS = ["--topic", "orders"], ["--topic", "bills"]
 IDLE, BUSY, FRESH, NONE = (["--group", name] for name in ("idle", "busy", "fresh", "none-such"))
 
@@ -28,7 +29,11 @@ def normal(done, texts):
             line = line.replace(text, name)
         if valid := re.fullmatch(r"(.* Valid \w+ are: )(.*)", line):  # a set in any order
             line = valid[1] + ", ".join(sorted(valid[2].split(", ")))
-        lines.append(re.sub(r"^\[Thread-\d+\]", "[Thread]", line))
+        if line.startswith(RESET):  # whose rows 3.9 writes into one line
+            lines.append(RESET)
+            lines += re.findall(r"\S+ \S+ \S+ \S+", line.removeprefix(RESET))
+        else:
+            lines.append(re.sub(r"^\[Thread-\d+\]", "[Thread]", line))
     return sorted(lines)
 
 
