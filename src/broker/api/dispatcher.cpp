@@ -37,6 +37,56 @@ Reply unsupported_api_versions(const Api& api, std::int32_t correlation_id) {
   return reply;
 }
 
+// Kafka begins no request of a connection before the one in front of it is answered. Here they may wait beside one another,
+// but for those whose outcome shows in the next: what the coordinators keep, where a commit may wait for an fsync. None of
+// these waits for what another one does.
+bool is_served_in_turn(std::int16_t key) {
+  using protocol::ApiKey;
+  switch (static_cast<ApiKey>(key)) {
+    case ApiKey::offset_commit:
+    case ApiKey::offset_fetch:
+    case ApiKey::offset_delete:
+    case ApiKey::leave_group:
+    case ApiKey::describe_groups:
+    case ApiKey::list_groups:
+    case ApiKey::delete_groups:
+    case ApiKey::consumer_group_heartbeat:
+    case ApiKey::consumer_group_describe:
+    case ApiKey::init_producer_id:
+    case ApiKey::add_partitions_to_txn:
+    case ApiKey::add_offsets_to_txn:
+    case ApiKey::end_txn:
+    case ApiKey::txn_offset_commit:
+    case ApiKey::describe_transactions:
+    case ApiKey::list_transactions:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The place of one request among those. Whatever becomes of it, the next one's turn comes.
+class Turn {
+ public:
+  Turn(ConnectionInfo& connection, std::int16_t key) {
+    if (!is_served_in_turn(key)) return;
+    before_ = std::move(connection.last_in_turn);
+    connection.last_in_turn.emplace();
+    mine_ = connection.last_in_turn;
+  }
+  ~Turn() {
+    if (mine_) mine_->set(true);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  bool has_come() const { return !before_ || before_->is_set(); }
+  base::Task<bool> wait() const { return before_->wait(); }
+
+ private:
+  std::optional<base::OneShot<bool>> before_, mine_;
+};
+
 std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
   const auto passed = std::chrono::steady_clock::now() - start;
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(passed).count());
@@ -61,6 +111,8 @@ base::Task<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   }
 
   const auto received = std::chrono::steady_clock::now();
+  const Turn turn(connection, key);
+  if (!turn.has_come()) co_await turn.wait();
   const std::size_t frame_bytes = frame.bytes.size();
   RequestContext context(services_);
   context.api_key = key;

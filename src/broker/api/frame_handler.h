@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -13,7 +14,7 @@
 
 namespace broker::api {
 
-// What is known of the peer, for as long as the connection lives.
+// What is known of the peer, for as long as the connection lives. Used on its event loop alone.
 struct ConnectionInfo {
   std::string peer;         // "127.0.0.1:50123", for log lines
   std::string client_host;  // "/127.0.0.1", as Kafka shows it
@@ -21,6 +22,8 @@ struct ConnectionInfo {
   std::string principal = "User:ANONYMOUS";
   std::string software_name = "unknown";  // from ApiVersions v3+
   std::string software_version = "unknown";
+  // Set when the last of the requests that are served in turn is done.
+  std::optional<base::OneShot<bool>> last_in_turn = std::nullopt;
 };
 
 struct Frame {

@@ -134,6 +134,42 @@ class TransactionPath : public ::testing::Test {
   std::int32_t sequence = 0;
 };
 
+// As long as a change isn't committed, others are told to come again; who sends one request behind the other isn't others.
+TEST_F(TransactionPath, ConnectionsAreServedInTheirOrder) {
+  init();
+  broker.transaction_log.commits_by_itself = false;
+  InitProducerIdRequest request;
+  request.transactional_id = "tx";
+  request.transaction_timeout_ms = 60'000;
+  std::vector<InitProducerIdResponse> answers;
+  const auto begin = [&](ConnectionInfo& connection) {
+    Frame frame = TestBroker::framed(TestBroker::frame_of(request, 4));
+    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(connection, std::move(frame)),
+                          [&](const std::exception_ptr& failure, Reply reply) {
+                            if (failure) std::rethrow_exception(failure);
+                            answers.push_back(broker.read<InitProducerIdResponse>(reply, 4));
+                          });
+    broker.loop.restart();
+    broker.loop.poll();
+  };
+  ConnectionInfo other;
+  begin(broker.connection);
+  begin(broker.connection);
+  begin(broker.connection);
+  EXPECT_TRUE(answers.empty());
+  begin(other);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers.back().error_code, ErrorCode::concurrent_transactions);
+  for (std::int16_t times = 1; times <= 3; ++times) {
+    broker.transaction_log.commit_all();
+    broker.loop.restart();
+    broker.loop.poll();
+    ASSERT_EQ(answers.size(), 1u + static_cast<std::size_t>(times));
+    EXPECT_EQ(answers.back().error_code, ErrorCode::none);
+    EXPECT_EQ(answers.back().producer_epoch, times);
+  }
+}
+
 TEST_F(TransactionPath, ACommittedTransactionIsSeen) {
   EXPECT_EQ(init().error_code, ErrorCode::none);
   EXPECT_EQ(add({0, 1}), (std::vector{ErrorCode::none, ErrorCode::none}));
