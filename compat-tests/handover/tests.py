@@ -12,6 +12,7 @@ from harness.runner import only
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import golden  # noqa: E402
+import way_back  # noqa: E402
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -99,9 +100,34 @@ def test_directories_of_real_brokers(context):
     return ", ".join(f"{name} {count}" for name, count in rows.items()) + " rows equal under both"
 
 
-def check_files(context, archives):
+@only("milena")
+def test_on_to_kafka_4_3_1(context):
+    """What Milena has opened, and what it has written, in the hands of Kafka 4.3.1: that one's DumpLogSegments reads the files, and
+    that one's broker serves the same, once its metadata has the topics."""
+    coordinator = context.new_coordinator("milena")
+    archives = [golden.Golden(context, name, coordinator) for name in golden.ALL if name not in golden.UNHEALED]
+    with LogClient(context, ["kraft", *(archive.name for archive in archives)]) as client:
+        for archive in archives:
+            archive.start("milena")
+            archive.seen = archive.directory / "seen-by-milena"
+            client.one(archive.name, *archive.questions()[0])
+            if archive.name == "internal":
+                way_back.write_more(client, archive.name, CODECS)
+            for words in [("dump", archive.seen, "user"), ("groups", archive.seen), ("transactions", archive.seen)]:
+                client.one(archive.name, *words)
+            archive.stop()
+        check_files(context, archives, "4.3.1")
+        back = way_back.WayBack(context, client, archives)
+        back.make_topics()
+        partitions = back.exchange()
+        rows = back.compare()
+    coordinator.stop()
+    return f"{partitions} partitions, {rows} rows equal under Kafka 4.3.1"
+
+
+def check_files(context, archives, version="3.9.2"):
     directories = [archive.broker.data for archive in archives if archive.name not in golden.UNHEALED]
     check = context.root / "compat-tests" / "log-tools" / "check_logs.py"
-    context.run([sys.executable, check, "--cleaned", "--together", *directories], env={"KAFKA_LIBS": str(jars.jar_dir("3.9.2"))})
+    context.run([sys.executable, check, "--cleaned", "--together", *directories], env={"KAFKA_LIBS": str(jars.jar_dir(version))})
     for directory in directories:
         context.run([context.binary, "log", "verify", directory])

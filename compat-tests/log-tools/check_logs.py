@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""usage: check_logs.py [--cleaned] [--together] DIR…   with KAFKA_LIBS naming a folder of Kafka 3.9.2 jars
+"""usage: check_logs.py [--cleaned] [--together] DIR…   with KAFKA_LIBS naming a folder of Kafka's jars
 
 Has Kafka's DumpLogSegments read every file of the log directories, as a stopped broker left them, and fails on any sign
 of trouble: a batch that isn't valid, an exception, an index that doesn't fit its log, bytes left over.
@@ -27,7 +27,8 @@ def dump(libs, files, *flags, cleaned=False):
     """DumpLogSegments over the files; its output, once nothing in it is suspicious."""
     if not files:
         return ""
-    command = [*JAVA, "-cp", f"{libs}/*", "kafka.tools.DumpLogSegments", *flags, "--files", ",".join(map(str, files))]
+    package = "org.apache.kafka.tools" if list(pathlib.Path(libs).glob("kafka-tools-4.*")) else "kafka.tools"
+    command = [*JAVA, "-cp", f"{libs}/*", f"{package}.DumpLogSegments", *flags, "--files", ",".join(map(str, files))]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     bad = [line for line in done.stdout.splitlines() if TROUBLE.search(line) and not line.startswith("SLF4J")
            and not (cleaned and PASSED.search(line))]
