@@ -2,7 +2,7 @@
 
 A step is a tuple; its first word says what it is:
   ("do", words, answer)          the client does it on both sides; answer is what it must say, or None
-  ("restart", kind)              one of RESTARTS
+  ("restart", kind, cuts)        one of RESTARTS; cuts: partition -> Cut, with `cut` in its name. Who plays it calls cut_off()
   ("check", whole)               whole: no transaction is open, so compacted logs can be compared record by record
 """
 import random
@@ -27,7 +27,9 @@ TOPICS = {
 }
 COMPACTED = ("compact", "brief", "both")
 TRIMMED = ("plain-0", "bytes-0", "time-0", "both-0")  # their log starts move on
-RESTARTS = ["bounce", "kill-bounce", "stop", "kill", "swap", "kill-swap"]  # the first two concern Milena's side alone
+RESTARTS = ["bounce", "kill-bounce",  # these concern Milena's side alone
+            "stop", "kill", "kill-cut", "swap", "kill-swap", "kill-cut-swap"]
+CUT = ("plain-0", "plain-1", "append-0", "recompress-0", "compact-0", "compact-1")  # whose ends may get lost
 GROUPS = ["group-a", "group-b"]
 
 
@@ -39,10 +41,26 @@ class Partition:
         self.topic, self.number, self.name = topic, number, f"{topic}-{number}"
         self.start = self.end = 0
         self.records = []
+        self.tail = []  # where the batches begin behind which there are none but those of producers without sequences
 
     def last_stable(self):
         open_ones = [record[0] for record in self.records if record[5] not in ("committed", "aborted")]
         return max(self.start, min(open_ones, default=self.end))
+
+
+class Cut:
+    """A log file that ends within a batch, as after a loss of power."""
+
+    def __init__(self, batches, which, part):
+        self.batches, self.which, self.part = batches, which, part  # first offsets; the other two from 0 to 1
+
+    def __repr__(self):
+        return f"Cut({self.batches}, {self.which:.2f}, {self.part:.2f})"
+
+    def choose(self, lowest):
+        """One of the batches from that offset on, or None."""
+        fitting = [offset for offset in self.batches if offset >= lowest]
+        return fitting[int(self.which * len(fitting))] if fitting else None
 
 
 class Producer:
@@ -93,15 +111,36 @@ class History:
         renewed = [one for one in self.producers.values() if one.trimmed and not one.kind.startswith("acks-")]
         for producer in renewed:
             yield ("do", ["close", producer.name], "")
-        yield ("restart", kind)
+        cuts = {}
+        if "cut" in kind:
+            yield from self.make_tails()
+            cuts = {name: Cut(self.partitions[name].tail[:], self.random.random(),
+                              self.random.choice([0, 0.02, self.random.random(), 0.99]))
+                    for name in CUT if self.partitions[name].tail}
+        yield ("restart", kind, cuts)
         for producer in renewed:
             yield from self.back_again(producer)
+
+    def make_tails(self):
+        """Batches that may get lost: a producer with sequences would miss its own."""
+        while not any(one.kind.startswith("acks-") for one in self.producers.values()):
+            yield from self.make_producer(self.random.choice(["acks-0", "acks-1", "acks-all"]))
+        for name in CUT:
+            for _ in range(self.random.randrange(4)):
+                yield from self.send(self.pick(lambda one: one.kind.startswith("acks-")), name)
+
+    def cut_off(self, name, offset):
+        """The log ends there now."""
+        partition = self.partitions[name]
+        partition.records = [record for record in partition.records if record[0] < offset]
+        partition.tail = [first for first in partition.tail if first < offset]
+        partition.end = offset
 
     def restarts(self, count):
         """Those that hand over first: few are enough for both."""
         kinds = []
         while len(kinds) < count:
-            kinds += self.random.sample(["swap", "kill-swap"], 2) + self.random.sample(["stop", "kill", "swap", "kill-swap"], 4)
+            kinds += self.random.sample(["swap", "kill-cut-swap"], 2) + self.random.sample(RESTARTS[2:], 6)
         return kinds[:count]
 
     def random_step(self):
@@ -114,8 +153,10 @@ class History:
 
     def new_producer(self):
         kind = self.random.choice(["acks-0", "acks-1", "acks-all", "idempotent", "idempotent", "transactional", "transactional"])
-        if len(self.producers) >= 9:
-            return
+        if len(self.producers) < 9:
+            yield from self.make_producer(kind)
+
+    def make_producer(self, kind):
         self.made += 1
         producer = Producer(f"{kind}-{self.made}", kind, self.random.choice(CODECS))
         producer.lasting = self.random.random() < 0.5
@@ -175,15 +216,16 @@ class History:
             return [(time, None, self.random.randbytes(size), "-")]
         return [self.record(partition) for _ in range(self.random.choice([1, 1, 2, 3, 5, 10]))]
 
-    def send(self, producer=None):
+    def send(self, producer=None, name=None):
         producer = producer or self.pick(lambda one: one.kind != "transactional")
         if producer is None:
             return
-        names = [name for name, one in self.partitions.items() if self.may_write(producer, name)]
+        names = [name] if name else [each for each in self.partitions if self.may_write(producer, each)]
         partition = self.partitions[self.random.choice(names)]
         records = self.records_for(partition)
         words = [f"{time},{text_of(key)},{text_of(value)},{headers}" for time, key, value, headers in records]
         first = partition.end
+        partition.tail = [*partition.tail, first] if producer.kind.startswith("acks-") else []
         for time, key, value, headers in records:
             partition.records.append([partition.end, time, key, value, headers, producer.name if producer.open else "committed"])
             partition.end += 1
@@ -252,6 +294,7 @@ class History:
                 if record[5] == producer.name:
                     record[5] = outcome
             partition.end += 1
+            partition.tail = []
             ends.append(f"{name}={partition.end}")
         if outcome == "committed":
             for (group, partition), offset in producer.offsets.items():
@@ -272,6 +315,7 @@ class History:
         if partition.end > partition.start and not any(partition.name in one.touched for one in self.producers.values()):
             some = self.random.randrange(partition.start, min(partition.end, partition.start + 60) + 1)
             partition.start = partition.end if partition.topic == "bytes" else some
+            partition.tail = [first for first in partition.tail if first > partition.start]
             yield ("do", ["delete-records", partition.name, partition.start], str(partition.start))
 
     def alter(self):

@@ -1,5 +1,6 @@
 """The two sides of the comparison: each a coordinator, a log directory, and a broker of either kind on them."""
 import concurrent.futures
+import os
 
 from harness.broker import Broker
 from harness.context import expect
@@ -38,8 +39,8 @@ class Sides:
         with concurrent.futures.ThreadPoolExecutor(len(brokers)) as pool:
             list(pool.map(one, brokers))
 
-    def restart(self, how, starts):
-        """how: one of history.RESTARTS; starts: log start offsets by partition."""
+    def restart(self, how, starts, cuts):
+        """how: one of history.RESTARTS; starts: log start offsets by partition. Where each of `cuts` ends now."""
         brokers = [self.milena] if how.endswith("bounce") else self.brokers
         for broker in brokers:
             if "kill" in how:
@@ -49,10 +50,25 @@ class Sides:
             else:
                 code = broker.stop_broker_only()
                 expect(code in (0, 143), f"{broker.kind} ended with exit code {code}")
+        ends = {name: end for name, cut in cuts.items() if (end := self.cut_off(name, cut)) is not None}
         if "swap" in how:
             for broker in self.brokers:
                 broker.kind = "kafka" if broker.kind == "milena" else "milena"
         self.start(brokers)
+        return ends
+
+    def cut_off(self, name, cut):
+        """Both sides lose the same batches of their last segments, and of the first of them all but a part."""
+        end = cut.choose(max(self.bases(broker, name)[-1] for broker in self.brokers))
+        for broker in self.brokers if end is not None else []:
+            path = broker.data / name / f"{self.bases(broker, name)[-1]:020}.log"
+            data, at = path.read_bytes(), 0
+            while int.from_bytes(data[at:at + 8], "big") != end:
+                expect(at < len(data), f"{path} of {broker.kind} has no batch at {end}")
+                at += 12 + int.from_bytes(data[at + 8:at + 12], "big")
+            size = 12 + int.from_bytes(data[at + 8:at + 12], "big")
+            os.truncate(path, at + int(size * cut.part))
+        return end
 
     def wait_cleaned(self, partitions, starts):
         """Until the cleaners have nothing left to do; starts: log start offsets by partition."""

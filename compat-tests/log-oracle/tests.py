@@ -40,7 +40,9 @@ class Play:
             self.do(step[1], step[2])
         elif step[0] == "restart":
             self.counts[step[1]] += 1
-            self.sides.restart(step[1], self.starts())
+            for name, end in self.sides.restart(step[1], self.starts(), step[2]).items():
+                self.counts["cuts"] += 1
+                self.history.cut_off(name, end)
             # A broker that has just started doesn't know its partitions yet.
             self.do(["await", *(f"{name}={one.end}" for name, one in self.history.partitions.items())], None)
         else:
@@ -138,5 +140,6 @@ def test_same_history(context):
         if len(seeds) > 1:
             print(f"           seed {seed}: {time.monotonic() - started:.0f} s, {dict(done)}", flush=True)
     restarts = ", ".join(f"{counts[kind]} {kind}" for kind in history.RESTARTS if counts[kind])
+    restarts += f"; {counts['cuts']} log files cut off"
     return (f"seeds {SEEDS}: {counts['send']} batches, {counts['commit']} commits and {counts['abort']} aborts, "
             f"{counts['check']} comparisons of {counts['rows']} rows; restarts: {restarts}")
