@@ -11,6 +11,7 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.MemberDescription;
@@ -44,7 +45,10 @@ class AssignorClient {
         boolean holds() throws Exception;
     }
 
-    /** One group. Names of classic assignors are those of their classes, "remote-NAME" is the server's assignor NAME. */
+    /**
+     * One group. Names of classic assignors are those of their classes, "remote-NAME" is the server's assignor NAME. "upgrade" changes from
+     * RangeAssignor to CooperativeStickyAssignor in two rounds, as KIP-429 has it; "static" restarts static members (KIP-345).
+     */
     static class Group extends Thread {
         final String assignor, id, left, right;
         final boolean remote;
@@ -54,6 +58,7 @@ class AssignorClient {
         final TreeMap<String, Member> members = new TreeMap<>();
         final List<String> told = new ArrayList<>();
         Map<TopicPartition, String> before = Map.of();
+        int generation;
         volatile boolean enough;
         volatile Throwable failure;
 
@@ -74,16 +79,25 @@ class AssignorClient {
             if (remote) {
                 all.putAll(Map.of("group.protocol", "consumer", "group.remote.assignor", assignor.substring(7)));
             } else {
-                all.putAll(Map.of("heartbeat.interval.ms", "100", "session.timeout.ms", "10000", "partition.assignment.strategy",
-                    "org.apache.kafka.clients.consumer." + assignor));
+                String strategies = Stream.of(strategies(member)).map("org.apache.kafka.clients.consumer."::concat).collect(Collectors.joining(","));
+                all.putAll(Map.of("heartbeat.interval.ms", "100", "session.timeout.ms", "10000", "partition.assignment.strategy", strategies));
+                if (assignor.equals("static")) all.put("group.instance.id", member);
             }
             return all;
+        }
+
+        String[] strategies(String member) {
+            String range = "RangeAssignor", cooperative = "CooperativeStickyAssignor";
+            if (assignor.equals("static") || member.endsWith("1")) return new String[] {range};
+            if (member.endsWith("2")) return new String[] {cooperative, range};
+            return new String[] {member.endsWith("3") ? cooperative : assignor};
         }
 
         /** One consumer. Member ids begin with the client id: that is the order in which the classic assignors take them. */
         class Member extends Thread implements ConsumerRebalanceListener {
             final KafkaConsumer<String, String> consumer;
             volatile Set<TopicPartition> assignment = Set.of();
+            volatile int generation;
             volatile boolean stopping;
 
             Member(String name) {
@@ -115,6 +129,7 @@ class AssignorClient {
                             uncommitted = true;
                         }
                         if (uncommitted) uncommitted = !commit();
+                        generation = consumer.groupMetadata().generationId();
                         assignment = new HashSet<>(consumer.assignment());
                     }
                 } catch (Throwable unexpected) {
@@ -157,11 +172,15 @@ class AssignorClient {
             member.join();
         }
 
+        ConsumerGroupDescription described() throws Exception {
+            return admin.describeConsumerGroups(List.of(id)).describedGroups().get(id).get();
+        }
+
         /** The group is stable, and the coordinator's view is that of the members. */
         boolean stable() throws Exception {
             ConsumerGroupDescription group;
             try {
-                group = admin.describeConsumerGroups(List.of(id)).describedGroups().get(id).get();
+                group = described();
             } catch (ExecutionException early) {
                 if (early.getCause() instanceof GroupIdNotFoundException) return false;
                 throw early;
@@ -187,6 +206,13 @@ class AssignorClient {
          */
         void tell() throws Exception {
             await(members.size() + " members", this::stable);
+            String which = "";
+            if (assignor.equals("upgrade")) which = " by " + described().partitionAssignor();
+            if (assignor.equals("static")) {
+                int last = generation;
+                generation = members.firstEntry().getValue().generation;
+                which = generation == last ? " without a rebalance" : " after a rebalance";
+            }
             List<String> shares = new ArrayList<>();
             Map<TopicPartition, String> now = new HashMap<>();
             members.forEach((name, member) -> {
@@ -198,7 +224,8 @@ class AssignorClient {
             long taken = before.entrySet().stream().filter(one -> members.containsKey(one.getValue()))
                 .filter(one -> !now.get(one.getKey()).equals(one.getValue())).count();
             before = now;
-            told.add(assignor + ": " + String.join("; ", shares) + (assignor.equals("remote-range") ? "" : "; taken from who stayed: " + taken));
+            String moved = assignor.equals("remote-range") ? "" : "; taken from who stayed: " + taken;
+            told.add(assignor + which + ": " + String.join("; ", shares) + moved);
         }
 
         void send() {
@@ -218,6 +245,16 @@ class AssignorClient {
             }
         }
 
+        /** "+NAME" joins, "-NAME" leaves, "!NAME" is restarted; what each has after that is told. */
+        void steps(String... all) throws Exception {
+            for (String step : all) {
+                String name = step.substring(1);
+                if (step.charAt(0) != '+') leave(name);
+                if (step.charAt(0) != '-') join(name);
+                tell();
+            }
+        }
+
         boolean committedToTheEnds() throws Exception {
             Map<TopicPartition, Long> committed = new HashMap<>(), ends = new HashMap<>();
             admin.listConsumerGroupOffsets(id).partitionsToOffsetAndMetadata().get().forEach((one, offset) -> committed.put(one, offset.offset()));
@@ -232,16 +269,9 @@ class AssignorClient {
                 admin.createTopics(List.of(new NewTopic(left, LEFT, (short) 1), new NewTopic(right, RIGHT, (short) 1))).all().get();
                 Thread sender = new Thread(this::send);
                 sender.start();
-                for (String name : List.of("a", "b", "c")) {
-                    join(name);
-                    tell();
-                }
-                leave("b");
-                tell();
-                join("d");
-                tell();
-                leave("a");
-                tell();
+                if (assignor.equals("upgrade")) steps("+a1", "+b1", "-a1", "+a2", "-b1", "+b2", "-a2", "+a3", "-b2", "+b3");
+                else if (assignor.equals("static")) steps("+a", "+b", "!b", "!a");
+                else steps("+a", "+b", "+c", "-b", "+d", "-a");
                 enough = true;
                 sender.join();
                 await("every record", () -> read.equals(sent));
