@@ -6,6 +6,7 @@ namespace storage {
 namespace {
 
 constexpr std::size_t kPendingBytesMax = 4096;
+constexpr std::size_t kBlockBytes = 4096;
 
 }  // namespace
 
@@ -44,38 +45,47 @@ base::Bytes IndexFile::entry(std::size_t index) const {
   return bytes;
 }
 
-std::optional<std::size_t> IndexFile::last_not_above(std::int64_t key) const {
-  std::size_t written = written_count();
-  std::size_t low = 0;         // entries before it are <= key
-  std::size_t high = count();  // entries from it on are > key
-  auto pending_key = [&](std::size_t index) {
-    return key_of(base::ByteView(pending_).subspan((index - written) * entry_size_, entry_size_));
-  };
-  if (high > written && pending_key(written) <= key) {
-    low = written + 1;
-  } else {
-    high = written;
-  }
-  std::unique_ptr<base::File> file;
-  base::Bytes bytes(entry_size_);
+// Of entries in memory, the first of which is number `first_index`.
+std::optional<IndexFile::Found> IndexFile::last_not_above_in(base::ByteView entries, std::size_t first_index,
+                                                             std::int64_t key) const {
+  std::size_t low = 0;                               // entries before it are <= key
+  std::size_t high = entries.size() / entry_size_;  // entries from it on are > key
   while (low < high) {
-    std::size_t middle = low + (high - low) / 2;
-    std::int64_t found;
-    if (middle >= written) {
-      found = pending_key(middle);
-    } else {
-      if (!file) file = where_.files.open(path(), base::OpenMode::read);
-      if (file->read_at(middle * entry_size_, bytes) != entry_size_) break;  // shortened from outside
-      found = key_of(bytes);
-    }
-    if (found <= key) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (key_of(entries.subspan(middle * entry_size_)) <= key) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
   if (low == 0) return std::nullopt;
-  return low - 1;
+  const base::ByteView entry = entries.subspan((low - 1) * entry_size_, entry_size_);
+  return Found{first_index + low - 1, base::Bytes(entry.begin(), entry.end())};
+}
+
+std::optional<IndexFile::Found> IndexFile::last_not_above(std::int64_t key) const {
+  const std::size_t written = written_count();
+  if (auto found = last_not_above_in(pending_, written, key)) return found;
+  if (written == 0) return std::nullopt;
+  const std::unique_ptr<base::File> file = where_.files.open(path(), base::OpenMode::read);
+  std::size_t low = 0;
+  std::size_t high = written;
+  std::optional<Found> best;  // the entry before `low`
+  // Single entries halve the range until what is left is read at once: few calls, and little memory.
+  for (base::Bytes bytes(entry_size_); (high - low) * entry_size_ > kBlockBytes;) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (file->read_at(middle * entry_size_, bytes) != entry_size_) return best;  // shortened from outside
+    if (key_of(bytes) <= key) {
+      best = Found{middle, bytes};
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  base::Bytes block((high - low) * entry_size_);
+  block.resize(file->read_at(low * entry_size_, block));
+  if (auto found = last_not_above_in(block, low, key)) return found;
+  return best;
 }
 
 void IndexFile::truncate(std::size_t entry_count) {

@@ -23,8 +23,12 @@ class IndexFile {
   bool empty() const { return count() == 0; }
   void append(base::ByteView entry);
   base::Bytes entry(std::size_t index) const;
+  struct Found {
+    std::size_t index = 0;
+    base::Bytes entry;
+  };
   // The last entry whose key is <= `key`, if any.
-  std::optional<std::size_t> last_not_above(std::int64_t key) const;
+  std::optional<Found> last_not_above(std::int64_t key) const;
   void truncate(std::size_t entry_count);
 
   // Pending entries go to the file, which is made if missing.
@@ -34,6 +38,7 @@ class IndexFile {
 
  private:
   std::size_t written_count() const;
+  std::optional<Found> last_not_above_in(base::ByteView entries, std::size_t first_index, std::int64_t key) const;
   std::int64_t key_of(base::ByteView entry) const;
   std::string path() const { return where_.path(base_offset_, suffix_); }
 

@@ -267,6 +267,35 @@ TEST_F(Indexes, OffsetsAreFoundInFileAndMemory) {
   }
 }
 
+// Wherever the search goes from single entries to a block, and from the file to what is in memory.
+TEST_F(Indexes, EveryCountOfEntriesIsSearchedWhole) {
+  for (const int count : {1, 2, 511, 512, 513, 1023, 1024, 1025, 1536, 1700}) {
+    files_.remove("/d/00000000000000000000.timeindex");
+    TimeIndex index(where_, 0);
+    for (int number = 1; number <= count; ++number) index.append(number * 10, number);
+    for (const bool written : {false, true}) {
+      if (written) index.file().write_pending();
+      EXPECT_EQ(index.lookup(9).timestamp, -1);
+      for (int number = 1; number <= count; ++number) {
+        EXPECT_EQ(index.lookup(number * 10).offset, number);
+        EXPECT_EQ(index.lookup(number * 10 + 9).offset, number);
+      }
+    }
+  }
+}
+
+TEST_F(Indexes, AFileThatWasShortenedFromOutsideHidesNothingBeforeItsEnd) {
+  OffsetIndex index(where_, 0);
+  for (int number = 1; number <= 3000; ++number) index.append(number * 10, static_cast<std::uint64_t>(number));
+  index.file().write_pending();
+  for (const std::uint64_t left : {16'000u, 8'004u, 12u, 0u}) {
+    files_.open("/d/00000000000000000000.index", base::OpenMode::create)->truncate(left);
+    for (int number = 1; number <= 3000; number += 7) {
+      EXPECT_LE(index.lookup(number * 10).position, static_cast<std::uint64_t>(number)) << left;
+    }
+  }
+}
+
 TEST_F(Indexes, Truncate) {
   for (bool written : {false, true}) {
     files_.remove("/d/00000000000000000000.index");

@@ -91,6 +91,8 @@ std::vector<AbortedTransaction> Log::aborted_between(std::int64_t from, std::int
                                                      std::uint64_t position_end) {
   std::vector<AbortedTransaction> aborted;
   auto at = segments_.find(segment_base);
+  const bool none = std::none_of(at, segments_.end(), [](const auto& each) { return each.second->has_transaction_index(); });
+  if (none) return aborted;
   std::int64_t upper = log_end_offset_;
   if (std::next(at) != segments_.end()) upper = std::next(at)->first;
   BatchScanner behind(*at->second->file(), position_end, at->second->size(), BatchScanner::What::headers);

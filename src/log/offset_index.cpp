@@ -14,11 +14,12 @@ constexpr std::size_t kEntrySize = 8;
 OffsetIndex::OffsetIndex(const PartitionFiles& where, std::int64_t base_offset)
     : base_offset_(base_offset), file_(where, base_offset, kIndexSuffix, kEntrySize) {}
 
-OffsetPosition OffsetIndex::entry(std::size_t index) const {
-  base::Bytes bytes = file_.entry(index);
-  return {base_offset_ + base::load_big_endian<std::int32_t>(bytes.data()),
-          base::load_big_endian<std::uint32_t>(bytes.data() + 4)};
+OffsetPosition OffsetIndex::decode(base::ByteView entry) const {
+  return {base_offset_ + base::load_big_endian<std::int32_t>(entry.data()),
+          base::load_big_endian<std::uint32_t>(entry.data() + 4)};
 }
+
+OffsetPosition OffsetIndex::entry(std::size_t index) const { return decode(file_.entry(index)); }
 
 OffsetPosition OffsetIndex::last() const {
   return file_.empty() ? OffsetPosition{base_offset_, 0} : entry(file_.count() - 1);
@@ -35,13 +36,13 @@ void OffsetIndex::append(std::int64_t offset, std::uint64_t position) {
 OffsetPosition OffsetIndex::lookup(std::int64_t offset) const {
   if (offset < base_offset_) return {base_offset_, 0};
   std::int64_t relative = std::min<std::int64_t>(offset - base_offset_, std::numeric_limits<std::int32_t>::max());
-  auto index = file_.last_not_above(relative);
-  return index ? entry(*index) : OffsetPosition{base_offset_, 0};
+  const auto found = file_.last_not_above(relative);
+  return found ? decode(found->entry) : OffsetPosition{base_offset_, 0};
 }
 
 void OffsetIndex::truncate_to(std::int64_t offset) {
-  auto index = file_.last_not_above(offset - 1 - base_offset_);
-  file_.truncate(index ? *index + 1 : 0);
+  const auto found = file_.last_not_above(offset - 1 - base_offset_);
+  file_.truncate(found ? found->index + 1 : 0);
 }
 
 bool OffsetIndex::is_full(std::int64_t index_bytes_max) const {

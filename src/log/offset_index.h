@@ -27,6 +27,7 @@ class OffsetIndex {
   std::size_t count() const { return file_.count(); }
 
  private:
+  OffsetPosition decode(base::ByteView entry) const;
   OffsetPosition entry(std::size_t index) const;
 
   std::int64_t base_offset_;

@@ -12,11 +12,12 @@ constexpr std::size_t kEntrySize = 12;
 TimeIndex::TimeIndex(const PartitionFiles& where, std::int64_t base_offset)
     : base_offset_(base_offset), file_(where, base_offset, kTimeIndexSuffix, kEntrySize) {}
 
-TimestampOffset TimeIndex::entry(std::size_t index) const {
-  base::Bytes bytes = file_.entry(index);
-  return {base::load_big_endian<std::int64_t>(bytes.data()),
-          base_offset_ + base::load_big_endian<std::int32_t>(bytes.data() + 8)};
+TimestampOffset TimeIndex::decode(base::ByteView entry) const {
+  return {base::load_big_endian<std::int64_t>(entry.data()),
+          base_offset_ + base::load_big_endian<std::int32_t>(entry.data() + 8)};
 }
+
+TimestampOffset TimeIndex::entry(std::size_t index) const { return decode(file_.entry(index)); }
 
 TimestampOffset TimeIndex::last() const {
   return file_.empty() ? TimestampOffset{-1, base_offset_} : entry(file_.count() - 1);
@@ -32,8 +33,8 @@ void TimeIndex::append(std::int64_t timestamp, std::int64_t offset) {
 }
 
 TimestampOffset TimeIndex::lookup(std::int64_t timestamp) const {
-  auto index = file_.last_not_above(timestamp);
-  return index ? entry(*index) : TimestampOffset{-1, base_offset_};
+  const auto found = file_.last_not_above(timestamp);
+  return found ? decode(found->entry) : TimestampOffset{-1, base_offset_};
 }
 
 void TimeIndex::truncate_to(std::int64_t offset) {

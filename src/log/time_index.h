@@ -27,6 +27,7 @@ class TimeIndex {
   std::size_t count() const { return file_.count(); }
 
  private:
+  TimestampOffset decode(base::ByteView entry) const;
   TimestampOffset entry(std::size_t index) const;
 
   std::int64_t base_offset_;
