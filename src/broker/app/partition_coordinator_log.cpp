@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "base/logging.h"
+#include "broker/coordinator/load_progress.h"
 #include "protocol/record_batch.h"
 
 namespace broker::app {
 namespace {
 
+constexpr std::string_view kLogger = "kafka.coordinator.Loader";
 constexpr std::uint64_t kLoadBytes = 5 << 20;  // read at once; a single larger batch is read whole
 constexpr std::uint64_t kBatchPrefixBytes = 12;
 
@@ -101,6 +103,7 @@ protocol::Result<std::int64_t> PartitionCoordinatorLog::read_all(std::int32_t pa
   storage::Log& log = *current;
   std::int64_t offset = log.log_start_offset();
   const std::int64_t end = log.log_end_offset();
+  coordinator::LoadProgress progress(clock_, fmt::format("{}-{}", topic_, partition), offset, end);
   base::Bytes buffer;
   while (offset < end) {
     auto read = log.read(offset, kLoadBytes, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
@@ -114,6 +117,7 @@ protocol::Result<std::int64_t> PartitionCoordinatorLog::read_all(std::int32_t pa
     if (batches.empty()) return protocol::ErrorCode::corrupt_message;
     visit(batches);
     offset = end_offset_of(batches);
+    if (const auto line = progress.line_due(offset)) base::log_info(kLogger, "{}", *line);
   }
   return offset;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "broker/controller/cluster.h"
 #include "broker/coordinator/coordinator_log.h"
 #include "broker/metadata/cluster_metadata.h"
@@ -14,9 +15,9 @@ namespace broker::app {
 
 class PartitionCoordinatorLog final : public coordinator::CoordinatorLog {
  public:
-  PartitionCoordinatorLog(std::string_view topic, partition::PartitionManager& partitions,
+  PartitionCoordinatorLog(std::string_view topic, const base::Clock& clock, partition::PartitionManager& partitions,
                           metadata::MetadataCache& metadata)
-      : topic_(topic), partitions_(partitions), metadata_(metadata) {}
+      : topic_(topic), clock_(clock), partitions_(partitions), metadata_(metadata) {}
   void set_cluster(controller::Cluster& cluster) { cluster_ = &cluster; }
 
   base::Task<std::int32_t> partition_count(bool create) override;
@@ -34,6 +35,7 @@ class PartitionCoordinatorLog final : public coordinator::CoordinatorLog {
   std::int32_t known_partition_count() const;
 
   const std::string topic_;
+  const base::Clock& clock_;
   partition::PartitionManager& partitions_;
   metadata::MetadataCache& metadata_;
   controller::Cluster* cluster_ = nullptr;
