@@ -39,6 +39,7 @@ def test_invalid_values(context):
     cases = [({"num.network.threads": "many"}, ("num.network.threads", "many")),
              ({"log.segment.bytes": "1"}, ("log.segment.bytes", "1")),
              ({"log.cleanup.policy": "burn"}, ("log.cleanup.policy", "burn")),
+             ({"zookeeper.connect": "127.0.0.1:no-port"}, ("zookeeper.connect", "127.0.0.1:no-port")),
              ({"broker.id": "x"}, ("broker.id", "x"))]
     lines = []
     for settings, parts in cases:

@@ -13,6 +13,7 @@
 
 #include "base/java_options.h"
 #include "base/logging.h"
+#include "broker/app/broker_settings.h"
 #include "broker/app/command_line.h"
 #include "broker/app/node.h"
 #include "broker/config/broker_config.h"
@@ -99,7 +100,8 @@ class Process {
     }
     std::shared_ptr<const config::BrokerConfig> config;
     if (command.kind != CommandKind::coordinator) {
-      config = config::load_broker_config(command.server_file, command.overrides);
+      config = config::load_broker_config(command.server_file, command.overrides,
+                                          [](const config::BrokerConfig& read) { (void)connect_string(read); });
     }
     if (coordinator_) start(*coordinator_);
     if (config) {

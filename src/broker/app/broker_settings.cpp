@@ -117,13 +117,19 @@ net::ServerOptions server_options(const config::BrokerConfig& config) {
   return options;
 }
 
-zk::client::SessionOptions session_options(const config::BrokerConfig& config) {
-  zk::client::SessionOptions options;
+zk::client::ConnectString connect_string(const config::BrokerConfig& config) {
   std::string reason;
   const std::string text = config.get_string("zookeeper.connect");
   auto connect = zk::client::parse_connect_string(text, &reason);
-  if (!connect) throw config::ConfigError("Invalid value " + text + " for configuration zookeeper.connect: " + reason);
-  options.connect = std::move(*connect);
+  if (connect) return *connect;
+  throw config::ConfigError("Invalid value " + text + " for configuration zookeeper.connect: " + reason,
+                            std::vector<std::string>{"zookeeper.connect"},
+                            "host:port, ..., and a /path behind the last for a chroot");
+}
+
+zk::client::SessionOptions session_options(const config::BrokerConfig& config) {
+  zk::client::SessionOptions options;
+  options.connect = connect_string(config);
   options.session_timeout_ms = config.get_int("zookeeper.session.timeout.ms");
   options.tls = zookeeper_tls(config, base::JavaOptions::from_environment());
   return options;

@@ -23,6 +23,7 @@ std::int64_t log_mover_rate(const config::BrokerConfig& config);
 std::vector<net::ListenerOptions> listener_options(const config::BrokerConfig& config);
 net::ServerOptions server_options(const config::BrokerConfig& config);
 net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config);
+zk::client::ConnectString connect_string(const config::BrokerConfig& config);    // throws config::ConfigError
 zk::client::SessionOptions session_options(const config::BrokerConfig& config);  // throws config::ConfigError
 controller::TopicDefaults topic_defaults(const config::BrokerConfig& config);
 // What goes into /brokers/ids. `port_of` answers the port that a listener is really bound to.

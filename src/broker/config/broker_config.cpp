@@ -295,11 +295,13 @@ void warn(const BrokerConfig& config, const std::string& path) {
 }  // namespace
 
 std::shared_ptr<const BrokerConfig> load_broker_config(const std::string& path,
-                                                       const std::vector<std::string>& overrides) {
+                                                       const std::vector<std::string>& overrides,
+                                                       const std::function<void(const BrokerConfig&)>& check) {
   base::Properties file = load_properties(path);
   apply_overrides(file, overrides);
   try {
     std::shared_ptr<const BrokerConfig> config = BrokerConfig::create(file);
+    if (check) check(*config);
     warn(*config, path);
     return config;
   } catch (const ConfigError& error) {

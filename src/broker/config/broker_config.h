@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -107,9 +108,9 @@ std::vector<UselessValue> values_without_effect(const BrokerConfig& config);
 std::string old_formats_advice(const BrokerConfig& config);
 
 // server.properties with "key=value" overrides on top. Throws ConfigError whose text names file, line, key, value and
-// what is allowed. Warns about unknown keys and those without effect.
-std::shared_ptr<const BrokerConfig> load_broker_config(const std::string& path,
-                                                       const std::vector<std::string>& overrides);
+// what is allowed; `check` may throw more of them. Warns about unknown keys and those without effect.
+std::shared_ptr<const BrokerConfig> load_broker_config(const std::string& path, const std::vector<std::string>& overrides,
+                                                       const std::function<void(const BrokerConfig&)>& check = nullptr);
 // A properties file as it is. Throws ConfigError.
 base::Properties load_properties(const std::string& path);
 void apply_overrides(base::Properties& properties, const std::vector<std::string>& overrides);
