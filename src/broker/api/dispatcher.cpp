@@ -65,18 +65,16 @@ bool is_served_in_turn(std::int16_t key) {
   }
 }
 
-// The place of one request among those. Whatever becomes of it, the next one's turn comes.
+// What is converted lies in memory until it is sent, and a client may ask for much of it without taking any.
+bool is_converted(std::int16_t key, std::int16_t version) {
+  return key == static_cast<std::int16_t>(protocol::ApiKey::fetch) && version < 4;
+}
+
+// The place of one request in such an order. Whatever becomes of it, the next one's turn comes when this is gone.
 class Turn {
  public:
-  Turn(ConnectionInfo& connection, std::int16_t key) {
-    if (!is_served_in_turn(key)) return;
-    before_ = std::move(connection.last_in_turn);
-    connection.last_in_turn.emplace();
-    mine_ = connection.last_in_turn;
-  }
-  ~Turn() {
-    if (mine_) mine_->set(true);
-  }
+  explicit Turn(std::optional<base::OneShot<bool>>& last) : before_(std::move(last)) { last = mine_; }
+  ~Turn() { mine_.set(true); }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
@@ -84,8 +82,15 @@ class Turn {
   base::Task<bool> wait() const { return before_->wait(); }
 
  private:
-  std::optional<base::OneShot<bool>> before_, mine_;
+  std::optional<base::OneShot<bool>> before_;
+  base::OneShot<bool> mine_;
 };
+
+std::shared_ptr<const Turn> turn_of(ConnectionInfo& connection, std::int16_t key, std::int16_t version) {
+  if (is_converted(key, version)) return std::make_shared<const Turn>(connection.last_converted);
+  if (is_served_in_turn(key)) return std::make_shared<const Turn>(connection.last_in_turn);
+  return nullptr;
+}
 
 std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
   const auto passed = std::chrono::steady_clock::now() - start;
@@ -111,8 +116,8 @@ base::Task<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   }
 
   const auto received = std::chrono::steady_clock::now();
-  const Turn turn(connection, key);
-  if (!turn.has_come()) co_await turn.wait();
+  const std::shared_ptr<const Turn> turn = turn_of(connection, key, version);
+  if (turn && !turn->has_come()) co_await turn->wait();
   const std::size_t frame_bytes = frame.bytes.size();
   RequestContext context(services_);
   context.api_key = key;
@@ -127,6 +132,7 @@ base::Task<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   context.metrics = &metrics_;
   context.metrics_row = static_cast<std::size_t>(api - served_apis().data());
   Reply reply = co_await api->serve(context, head.body);
+  if (is_converted(key, version)) reply.until_sent = turn;
   if (reply.kind != Reply::Kind::close) {
     metrics_.count_request(context.metrics_row, version, frame_bytes, microseconds_since(received));
   }

@@ -43,6 +43,10 @@ struct Reading {
 constexpr std::size_t kShortSliceBytes = 8u << 10;
 constexpr std::size_t kShortSlicesBytesMax = 64u << 10;  // of one response
 
+// Converted records lie in memory, so that one response has about this many at most; Kafka converts what it sends piece by
+// piece. The client asks for the rest.
+constexpr std::size_t kConvertedBytesMax = 1u << 20;
+
 struct Limits {
   std::int64_t max_bytes = 0;
   std::int64_t min_bytes = 0;
@@ -254,13 +258,27 @@ void hide_storage_errors(std::vector<Reading>& readings) {
   }
 }
 
+// The part of a slice that is converted: what is left of the bytes for the response, but at least the batch that the client
+// can't do without.
+base::Bytes read_to_convert(const storage::FileSlice& slice, std::size_t bytes_left, bool first) {
+  base::Bytes bytes(std::min<std::uint64_t>(slice.size, bytes_left));
+  bytes.resize(slice.file->read_at(slice.position, bytes));
+  if (!first || bytes.size() < protocol::kBatchOverhead) return bytes;
+  const std::size_t whole = protocol::kBatchOverhead + base::load_big_endian<std::uint32_t>(bytes.data() + 8);
+  if (whole <= bytes.size()) return bytes;
+  bytes.resize(std::min<std::uint64_t>(slice.size, whole));
+  bytes.resize(slice.file->read_at(slice.position, bytes));
+  return bytes;
+}
+
 // Rewrites what was read for clients that know older formats only. Waits for disks.
 void convert_all(const FetchPlan& plan, std::int8_t to_magic, std::vector<Reading>& readings) {
+  std::size_t bytes_left = kConvertedBytesMax;
   for (std::size_t i = 0; i < readings.size(); ++i) {
     storage::FileSlice& slice = readings[i].outcome.data.records;
     if (slice.size == 0) continue;
-    base::Bytes bytes(slice.size);
-    bytes.resize(slice.file->read_at(slice.position, bytes));
+    const base::Bytes bytes = read_to_convert(slice, bytes_left, bytes_left == kConvertedBytesMax);
+    bytes_left -= std::min(bytes_left, bytes.size());
     slice = storage::FileSlice();
     auto converted = protocol::down_convert(bytes, to_magic, plan.targets[i].offset);
     if (converted) {

@@ -70,6 +70,66 @@ TEST_F(DataPath, ShortSlicesLeaveAsBytesLongOnesFromTheFile) {
   EXPECT_EQ(fetch(one).responses.at(0).partitions.at(0).records.size(), 2 * batch_of({seven_kib}).size());
 }
 
+// Kafka converts piece by piece what it sends. Here it lies in memory, so it is little at once.
+TEST_F(DataPath, OldClientsGetLittleAtOnce) {
+  broker.add_topic("t", 2);
+  const std::string large(700'000, 'x');
+  for (std::int32_t partition : {0, 1}) {
+    for (int i = 0; i < 5; ++i) produce(produce_request("t", batch_of({large}), -1, partition));
+  }
+  std::int64_t offset = 0;
+  for (int fetches = 0; offset < 5; ++fetches) {
+    ASSERT_LT(fetches, 5);
+    FetchRequest request = fetch_request("t", offset);
+    request.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    auto& second = request.topics[0].partitions.emplace_back(request.topics[0].partitions[0]);
+    second.partition = 1;
+    const FetchResponse response = fetch(request, 3);
+    const auto& partitions = response.responses.at(0).partitions;
+    EXPECT_LE(partitions.at(0).records.size() + partitions.at(1).records.size(), std::size_t{1} << 20);
+    base::ByteView rest = partitions.at(0).records.bytes();
+    while (next_batch(rest).frame == BatchFrame::whole) {
+      EXPECT_EQ(base::load_big_endian<std::int64_t>(rest.data()), offset++);
+      rest = rest.subspan(next_batch(rest).size_in_bytes);
+    }
+  }
+  // A batch that is larger than that is given as a whole.
+  broker.topic_settings.log.max_message_bytes = 10 << 20;
+  broker.add_topic("large");
+  produce(produce_request("large", batch_of({std::string(3 << 20, 'y')})));
+  FetchRequest request = fetch_request("large", 0);
+  request.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+  EXPECT_GT(fetch(request, 3).responses.at(0).partitions.at(0).records.size(), std::size_t{3} << 20);
+}
+
+TEST_F(DataPath, OldClientsGetOneConvertedAnswerAtATime) {
+  broker.add_topic("t");
+  produce(produce_request("t", batch_of({"a"})));
+  std::vector<Reply> replies;
+  const auto begin = [&](ConnectionInfo& connection) {
+    Frame frame = TestBroker::framed(TestBroker::frame_of(fetch_request("t", 0), 3));
+    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(connection, std::move(frame)),
+                          [&](const std::exception_ptr& failure, Reply reply) {
+                            if (failure) std::rethrow_exception(failure);
+                            replies.push_back(std::move(reply));
+                          });
+  };
+  const auto run_until = [&](std::size_t count) {
+    broker.loop.restart();
+    while (replies.size() < count) broker.loop.run_one();
+  };
+  begin(broker.connection);
+  begin(broker.connection);
+  run_until(1);
+  ConnectionInfo other;
+  begin(other);
+  run_until(2);
+  broker.loop.poll();
+  EXPECT_EQ(replies.size(), 2u) << "the first answer of its connection isn't sent yet";
+  replies.clear();
+  run_until(1);
+}
+
 // What isn't in memory is read on another thread, and the locks are free meanwhile.
 TEST_F(DataPath, ColdIndexesAreReadAside) {
   broker.add_topic("t");

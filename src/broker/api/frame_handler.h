@@ -22,8 +22,10 @@ struct ConnectionInfo {
   std::string principal = "User:ANONYMOUS";
   std::string software_name = "unknown";  // from ApiVersions v3+
   std::string software_version = "unknown";
-  // Set when the last of the requests that are served in turn is done.
+  // Set when the last of the requests that are served in turn is done, and when the last answer that was converted for an old
+  // client has left.
   std::optional<base::OneShot<bool>> last_in_turn = std::nullopt;
+  std::optional<base::OneShot<bool>> last_converted = std::nullopt;
 };
 
 struct Frame {
@@ -41,6 +43,7 @@ struct Reply {
   bool close_after = false;          // the connection goes once this reply is out
   protocol::EncodedMessage message;  // the whole frame, with size and header
   std::string close_reason;          // with Kind::close: names the API and what is wrong with the frame
+  std::shared_ptr<const void> until_sent;  // goes when the response has left, or never will
 };
 
 class FrameHandler {

@@ -182,7 +182,7 @@ int run(const std::vector<std::string>& arguments) {
       break;
     case CommandKind::wrong:
       print(stderr, fmt::format("milena: {}\n{}", command.problem, usage()));
-      code = 1;
+      code = !arguments.empty() && arguments[0] == "log" ? 2 : 1;  // 1 there: a log with faults
       break;
     case CommandKind::log:
       code = run_log_command(command.log);

@@ -60,6 +60,7 @@ void Connection::close() {
   boost::system::error_code ignored;
   transport_->socket().close(ignored);
   pending_.reset();
+  outbox_.give_up();
   resume();
   if (auto tell = std::exchange(on_closed_, nullptr)) tell(*this);
 }

@@ -21,6 +21,7 @@ void Outbox::fill(std::uint64_t slot_number, api::Reply reply) {
   slot.filled = true;
   slot.close_after = reply.close_after || reply.kind == api::Reply::Kind::close;
   if (reply.kind == api::Reply::Kind::response) slot.message = std::move(reply.message);
+  slot.until_sent = std::move(reply.until_sent);
 }
 
 // bytes up to the first slice, slice, bytes up to the second, … , the rest of the bytes

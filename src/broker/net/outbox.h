@@ -23,6 +23,8 @@ class Outbox {
   // Answers the slot's number.
   std::uint64_t open();
   void fill(std::uint64_t slot, api::Reply reply);
+  // Nothing will leave any more. No slot is filled afterwards.
+  void give_up() { slots_.clear(); }
   // Sends; throws what reading a file throws.
   FlushStatus flush(Transport& transport);
 
@@ -37,6 +39,7 @@ class Outbox {
     bool filled = false;
     bool close_after = false;
     protocol::EncodedMessage message;  // empty: no response
+    std::shared_ptr<const void> until_sent;
   };
   struct Piece {
     base::ByteView bytes;
