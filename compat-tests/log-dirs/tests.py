@@ -5,8 +5,9 @@ import os
 import pathlib
 import re
 import struct
+import subprocess
 
-from harness import tools, wire
+from harness import tools, venv, wire
 from harness.context import expect, expect_equal, expect_in
 from harness.process import wait_until
 from harness.small_disk import SmallDisk
@@ -148,6 +149,22 @@ def test_failed_directory(context):
         wait_until("the end without any directory", lambda: not two.broker.running())
         expect_in("Shutdown broker because all log dirs in", two.broker.child.text())
         return f"exit code {two.broker.child.wait()}"
+
+
+def test_failure_is_told_to_the_controller(context):
+    """As Kafka tells it: a znode that whoever is the controller reads and removes."""
+    with tools.ToolServer(context, "3.9.2") as server:
+        two = TwoDirectories(context, server)
+        watch = pathlib.Path(__file__).with_name("watch_events.py")
+        watcher = context.spawn([venv.python(context), watch, two.broker.coordinator.connect], stdin=subprocess.PIPE)
+        wait_until("the place of the controller", lambda: watcher.text() or not watcher.running())
+        expect_equal(watcher.text(), "ready\n")
+        lost(two, two.one)
+        wait_until("the event", lambda: watcher.text().count("\n") > 1 or not watcher.running())
+        expect_equal(watcher.text().splitlines()[1], 'log_dir_event_0000000000 {"version":1,"broker":0,"event":1}')
+        watcher.popen.stdin.close()
+        expect_equal(watcher.wait(), 0)
+        expect_in("removed", watcher.text(), "once the broker is the controller again")
 
 
 class Answer:

@@ -2,10 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <mutex>
+#include <regex>
+#include <set>
+#include <thread>
 
 #include "base/faulty_file_system.h"
 #include "base/memory_file_system.h"
+#include "base/testing/gate.h"
 #include "base/testing/temp_dir.h"
 #include "log/testing/log_fixture.h"
 
@@ -69,9 +75,10 @@ TEST(LogManagerOnDisk, KeepsLogsOverACleanRestart) {
 
 class LogManagerTest : public ::testing::Test {
  protected:
-  LogManager& start(std::vector<std::string> dirs = {"/one", "/two"}) {
+  LogManager& start(std::vector<std::string> dirs = {"/one", "/two"}, int recovery_threads = 1) {
     manager_.reset();
     LogManagerConfig config;
+    config.recovery_threads_per_data_dir = recovery_threads;
     config.log_dirs = std::move(dirs);
     manager_ = std::make_unique<LogManager>(faulty_, clock_, config);
     manager_->on_directory_failure([this](const std::string& path) { failed_.push_back(path); });
@@ -339,6 +346,60 @@ TEST_F(LogManagerTest, TheExpirationOfProducersChangesWhileItRuns) {
   const auto later = produce("later");
   manager_->expire_producers();
   EXPECT_EQ(later->active_producers().size(), 1u);
+}
+
+// num.recovery.threads.per.data.dir: that many logs of each directory are recovered at once, not more.
+TEST_F(LogManagerTest, EachDirectoryIsRecoveredByItsOwnThreads) {
+  const std::vector<std::string> directories = {"/one", "/two"};
+  start(directories, 3);
+  for (int number = 0; number < 8; ++number) {
+    append(*log("t" + std::to_string(number), directories[static_cast<std::size_t>(number % 2)]), {"x", "y"});
+  }
+  LogManagerConfig config;
+  config.log_dirs = directories;
+  config.recovery_threads_per_data_dir = 3;
+  manager_.reset();  // a crash
+  manager_ = std::make_unique<LogManager>(faulty_, clock_, config);
+  manager_->open_directories();
+  manager_->check_identity(1, "cluster");
+  base::testing::Gate disk;
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  faulty_.set_before_read([&] {
+    {
+      std::lock_guard lock(mutex);
+      threads.insert(std::this_thread::get_id());
+    }
+    disk.pass();
+  });
+  std::thread loading([this] { manager_->load(default_config); });
+  disk.wait_for_arrivals(6);
+  EXPECT_EQ(manager_->logs().size(), 0u);
+  disk.open();
+  loading.join();
+  faulty_.set_before_read(nullptr);
+  EXPECT_EQ(threads.size(), 6u);
+  EXPECT_EQ(manager_->logs().size(), 8u);
+  for (const auto& each : manager_->logs()) EXPECT_EQ(each->log_end_offset(), 2);
+}
+
+TEST_F(LogManagerTest, ARecoveryTellsHowFarItIs) {
+  start({"/one"});
+  for (int number = 0; number < 4; ++number) append(*log("t" + std::to_string(number)), {"x", "y"});
+  faulty_.set_before_read([this] { clock_.advance_ms(1'000); });
+  ::testing::internal::CaptureStdout();
+  start({"/one"});
+  const std::string output = ::testing::internal::GetCapturedStdout();
+  faulty_.set_before_read(nullptr);
+  const std::regex line(R"(Loading /one: (\d+)% of 4 partitions, (\d+) left, \d+ a second(; \d+ segments recovered, \d+ MB/s)?)");
+  std::vector<int> percents;
+  for (std::sregex_iterator at(output.begin(), output.end(), line), end; at != end; ++at) {
+    percents.push_back(std::stoi((*at)[1]));
+    EXPECT_EQ(percents.back(), 25 * (4 - std::stoi((*at)[2]))) << at->str();
+  }
+  EXPECT_GE(percents.size(), 3u) << output;
+  EXPECT_TRUE(std::ranges::is_sorted(percents)) << output;
+  EXPECT_EQ(percents.empty() ? 0 : percents.back(), 75) << output;
 }
 
 }  // namespace
