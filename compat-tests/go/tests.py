@@ -1,12 +1,10 @@
 """Programs with franz-go and sarama, of one module."""
+from harness import go
 from harness.context import expect_in
 
 
 def client(context, package, count, done):
-    program = context.cache / f"go-{package.strip('./') or 'franz'}"
-    folder = context.root / "compat-tests" / "go"
-    # An older Go than the newest is enough, and no other toolchain is to be fetched.
-    context.run(["go", "build", "-o", program, package], cwd=folder, env={"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"})
+    program = go.build(context, context.root / "compat-tests" / "go", f"go-{package.strip('./') or 'franz'}", package)
     out = context.run([program, context.broker().bootstrap, int(count * context.scale)]).out
     expect_in(done, out)
     return out.strip()

@@ -3,7 +3,7 @@ import difflib
 import re
 import threading
 
-from harness import jars, npm, venv
+from harness import go, jars, npm, venv
 from harness.context import expect
 from harness.process import Failure
 from harness.runner import only
@@ -96,9 +96,7 @@ def test_kazoo(context):
 
 
 def test_go(context):
-    binary = context.cache / "go-zookeeper-client"
-    folder = context.root / "compat-tests" / "zookeeper-clients" / "go"
-    context.run(["go", "build", "-o", binary, "."], cwd=folder, env={"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"})
+    binary = go.build(context, context.root / "compat-tests" / "zookeeper-clients" / "go", "go-zookeeper-client")
     return program(context, [binary], "go done")
 
 
