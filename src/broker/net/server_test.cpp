@@ -334,5 +334,21 @@ TEST_F(ServerTest, PortInUseIsOneClearMessage) {
   }
 }
 
+// What a reply keeps until it is sent goes when the peer has taken it, and when the peer is gone.
+TEST_F(ServerTest, WhatRepliesKeepGoesWithThem) {
+  const auto kept = std::make_shared<const int>(1);
+  handler.kept = kept;
+  start();
+  constexpr int kReplies = 50;  // of 1 MiB: more than a socket takes
+  for (const bool reads : {true, false}) {
+    Client client(port);
+    for (int i = 0; i < kReplies; ++i) client.send({kBulk, 0});
+    eventually([&] { return kept.use_count() > 2; });
+    for (int i = 0; reads && i < kReplies; ++i) ASSERT_TRUE(client.receive());
+    if (!reads) client.socket().close();
+    eventually([&] { return kept.use_count() == 2; });
+  }
+}
+
 }  // namespace
 }  // namespace broker::net

@@ -50,6 +50,7 @@ class TestHandler final : public api::FrameHandler {
       reply.close_reason = "refused by the test";
     }
     reply.close_after = command == kLast;
+    reply.until_sent = kept;
     if (reply.kind == api::Reply::Kind::response) reply.message = message(command, frame.bytes);
     finished.fetch_add(1);
     co_return reply;
@@ -72,6 +73,7 @@ class TestHandler final : public api::FrameHandler {
   std::atomic<int> started = 0;
   std::atomic<int> finished = 0;
   std::string last_host;
+  std::shared_ptr<const void> kept;  // with each reply, until it is sent
   std::shared_ptr<const base::File> file;
   std::size_t file_bytes = 0;
 
