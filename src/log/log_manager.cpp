@@ -213,17 +213,20 @@ void LogManager::run_retention() {
   }
 }
 
-void LogManager::flush_dirty_logs() {
+void LogManager::flush_dirty_logs(const std::string& path) {
   std::int64_t now_ms = state_->clock.monotonic_ms();
   for (const auto& directory : state_->directories) {
+    if (!path.empty() && path != directory->shared->path()) continue;
     for (const auto& log : state_->logs_of(*directory->shared)) {
       if (log->needs_flush(now_ms)) state_->attempt(*directory->shared, [&] { log->flush(); });
     }
   }
 }
 
-void LogManager::flush_closed_segments() {
-  for (const auto& directory : state_->directories) state_->flush_closed_segments(*directory);
+void LogManager::flush_closed_segments(const std::string& path) {
+  for (const auto& directory : state_->directories) {
+    if (path.empty() || path == directory->shared->path()) state_->flush_closed_segments(*directory);
+  }
 }
 
 void LogManager::State::flush_closed_segments(Directory& directory) {

@@ -98,7 +98,8 @@ class LogManager {
 
   // Periodic work. None of it throws; a failure takes the directory offline.
   void run_retention();                 // log.retention.check.interval.ms; compacted logs are the cleaner's
-  void flush_dirty_logs();              // log.flush.scheduler.interval.ms: those past their flush.ms
+  // log.flush.scheduler.interval.ms: those past their flush.ms. Of one entry of log.dirs, or of all.
+  void flush_dirty_logs(const std::string& directory = {});
   void checkpoint_recovery_points();    // log.flush.offset.checkpoint.interval.ms
   void checkpoint_log_start_offsets();  // log.flush.start.offset.checkpoint.interval.ms
   // What has been cleaned, of one entry of log.dirs: after each cleaning.
@@ -106,7 +107,8 @@ class LogManager {
   void checkpoint_high_watermarks();  // replica.high.watermark.checkpoint.interval.ms
   void expire_producers();            // producer.id.expiration.check.interval.ms
   void set_producer_id_expiration(std::int64_t expiration_ms);  // counts from the next look on, and for later logs
-  void flush_closed_segments();       // every second or so: fsyncs what was rolled
+  // Every second or so: fsyncs what was rolled. Likewise.
+  void flush_closed_segments(const std::string& directory = {});
   void run_deletes();                 // every second or so: removes what is due
 
   // Flushes and closes every log, writes the checkpoints and the clean-shutdown markers, releases the locks.

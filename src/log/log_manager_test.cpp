@@ -348,6 +348,26 @@ TEST_F(LogManagerTest, TheExpirationOfProducersChangesWhileItRuns) {
   EXPECT_EQ(later->active_producers().size(), 1u);
 }
 
+TEST_F(LogManagerTest, ADirectoryIsFlushedWhileAnotherHangs) {
+  start();
+  const std::shared_ptr<Log> one = log("a", "/one"), two = log("b", "/two");
+  for (const auto& each : {one, two}) {
+    append(*each, {"x"});
+    each->roll();
+  }
+  base::testing::Gate disk;
+  faulty_.set_before_sync([&] { disk.pass(); });
+  std::thread hanging([this] { manager_->flush_closed_segments("/one"); });
+  disk.wait_for_arrivals(1);
+  faulty_.set_before_sync(nullptr);
+  manager_->flush_closed_segments("/two");
+  EXPECT_EQ(two->recovery_point(), 1);
+  EXPECT_EQ(one->recovery_point(), 0);
+  disk.open();
+  hanging.join();
+  EXPECT_EQ(one->recovery_point(), 1);
+}
+
 // num.recovery.threads.per.data.dir: that many logs of each directory are recovered at once, not more.
 TEST_F(LogManagerTest, EachDirectoryIsRecoveredByItsOwnThreads) {
   const std::vector<std::string> directories = {"/one", "/two"};

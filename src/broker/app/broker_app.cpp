@@ -245,11 +245,14 @@ void BrokerApp::Parts::schedule_periodic_work() {
   const std::int64_t first = config->get_long("log.initial.task.delay.ms");
   scheduler.add("kafka-log-retention", first, config->get_long("log.retention.check.interval.ms"),
                 [this] { logs.run_retention(); });
-  // fsyncs can take long, so they have a thread to themselves. Topics can have a flush.ms of their own, so the check
-  // isn't left out where the broker's default is never.
+  // fsyncs can take long, so those of each directory have a thread to themselves. Topics can have a flush.ms of their own,
+  // so the check isn't left out where the broker's default is never.
   const std::int64_t flush_check = std::min(config->get_long("log.flush.scheduler.interval.ms"), kFlushCheckMs);
-  flusher.add("kafka-log-flusher", first, flush_check, [this] { logs.flush_dirty_logs(); });
-  flusher.add("flush-log", kFlushCheckMs, kFlushCheckMs, [this] { logs.flush_closed_segments(); });
+  for (const storage::LogDirectoryInfo& each : logs.directories()) {
+    Scheduler& flusher = *flushers.emplace_back(std::make_unique<Scheduler>("log-flush"));
+    flusher.add("kafka-log-flusher", first, flush_check, [this, path = each.path] { logs.flush_dirty_logs(path); });
+    flusher.add("flush-log", kFlushCheckMs, kFlushCheckMs, [this, path = each.path] { logs.flush_closed_segments(path); });
+  }
   scheduler.add("kafka-recovery-point-checkpoint", first, config->get_int("log.flush.offset.checkpoint.interval.ms"),
                 [this] { logs.checkpoint_recovery_points(); });
   scheduler.add("kafka-log-start-offset-checkpoint", first,
@@ -294,7 +297,7 @@ void BrokerApp::Parts::start() {
   server->start();
   schedule_periodic_work();
   scheduler.start();
-  flusher.start();
+  for (const auto& flusher : flushers) flusher->start();
   cleaner.start();
   mover.resume();
   state = metrics::BrokerState::running;
@@ -311,7 +314,7 @@ void BrokerApp::Parts::stop() {
   if (metrics_endpoint) metrics_endpoint->stop();
   mover.stop();
   scheduler.stop();
-  flusher.stop();
+  for (const auto& flusher : flushers) flusher->stop();
   cleaner.stop();
   if (logs_loaded_) logs.shutdown();
   // Last, as in Kafka: the others hear that this broker is gone when its logs are safe.

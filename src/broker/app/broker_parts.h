@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/file_system.h"
@@ -73,7 +74,7 @@ struct BrokerApp::Parts {
   std::atomic<metrics::BrokerState> state = metrics::BrokerState::starting;
   std::unique_ptr<metrics::MetricsEndpoint> metrics_endpoint;  // null: none is configured
   Scheduler scheduler{"background"};
-  Scheduler flusher{"log-flush"};
+  std::vector<std::unique_ptr<Scheduler>> flushers;  // one for each entry of log.dirs
 
  private:
   void open_logs();
