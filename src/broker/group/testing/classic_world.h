@@ -16,7 +16,7 @@
 //
 // and those of simulation.h.
 //
-// compat-tests/group-scripts plays the same words on a real broker, but for those steps that can't be done to one.
+// compat-tests/scripts plays the same words on a real broker, but for those steps that can't be done to one.
 // Ids are called after what they begin with, the member's name or its instance, and numbered: a-1, i-2.
 #pragma once
 

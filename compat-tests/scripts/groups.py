@@ -1,8 +1,6 @@
 """Plays the scripts of classic groups (src/broker/group/testdata/scripts, whose words are told in testing/classic_world.h) by hand on
-a broker, in real time: each scenario is a group. What the world of a unit test alone can do (a coordinator that moves, records that
-can't be written) isn't played here, and when exactly something came isn't compared. `python3 player.py bootstrap` plays all."""
+a broker, in real time: each scenario is a group. `python3 groups.py bootstrap` plays all."""
 import pathlib
-import re
 import struct
 import sys
 import threading
@@ -11,6 +9,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "compat-tests"))
 sys.path.insert(0, str(ROOT / "compat-tests" / "consumer-groups"))
+sys.path.insert(0, str(ROOT / "compat-tests" / "scripts"))
+import script  # noqa: E402
 from mixed_wire import (DESCRIBE, FIND_COORDINATOR, HEARTBEAT, JOIN, LEAVE, OFFSET_COMMIT, SYNC, Connection, Reader, array, blob, fetch,
                         name_of, nullable, old_array, wire)  # noqa: E402
 
@@ -19,20 +19,6 @@ NAMES = ("kip-345.txt", "kip-394.txt", "kip-429.txt")
 ELSEWHERE = ("set ", "coordinator moves", "records ")  # scenarios with such steps need a world of their own
 TOPIC = "t"
 OFFSET_FETCH = 9
-QUIET_S = 0.4  # nothing more comes
-
-
-def scenarios(path):
-    """(name, [(line, step, what comes of it)])."""
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith("["):
-            found.append((line[1:-1], []))
-        elif line.startswith("  "):
-            found[-1][1][-1][2].append(line.strip())
-        elif line and not line.startswith("#"):
-            found[-1][1].append((number, line, []))
-    return [one for one in found if not any(step.startswith(ELSEWHERE) for _, step, _ in one[1])]
 
 
 def old_nullable(text):
@@ -81,38 +67,14 @@ class Member:
         self.heartbeat = "NONE"
 
 
-class Words:
-    """A step, word by word: what stands after others is taken out first."""
-
-    def __init__(self, text):
-        self.words = text.split()
-
-    def take(self, word):
-        if word not in self.words:
-            return False
-        self.words.remove(word)
-        return True
-
-    def after(self, word, count=1):
-        if word not in self.words:
-            return None
-        at = self.words.index(word)
-        values = self.words[at + 1:at + 1 + count]
-        del self.words[at:at + 1 + count]
-        return values[0] if count == 1 else values
-
-    def milliseconds_after(self, word):
-        values = self.after(word, 2)
-        return None if values is None else int(values[0]) * (1000 if values[1] == "s" else 1)
-
-
-class Play:
+class Play(script.Play):
     """One scenario on one group."""
 
     def __init__(self, bootstrap, group):
+        super().__init__()
         self.bootstrap, self.group = bootstrap, group
-        self.members, self.ids, self.counts, self.events = {}, {}, {}, []
-        self.lock, self.connection, self.at = threading.Lock(), Connection(bootstrap), 0
+        self.members, self.ids, self.counts = {}, {}, {}
+        self.connection, self.at = Connection(bootstrap), 0
         while True:
             self.connection.ask(FIND_COORDINATOR, 1, wire.string(group) + b"\0", kind=1)
             if self.describe() != "COORDINATOR":
@@ -120,31 +82,6 @@ class Play:
             time.sleep(0.05)
         self.records()
         self.events.clear()
-
-    def run(self, steps):
-        """Lines that tell of what came otherwise."""
-        problems = []
-        for number, step, expected in steps:
-            expected = sorted(re.sub(r"^at [\d.]+ s: ", "", one) for one in expected)
-            self.events = []
-            self.step(Words(step))
-            end = time.monotonic() + 10
-            while time.monotonic() < end:
-                time.sleep(QUIET_S if len(self.events) >= len(expected) else 0.05)
-                self.records()
-                with self.lock:
-                    if sorted(self.events) == expected:
-                        break
-            with self.lock:
-                got = sorted(self.events)
-            if got != expected:
-                problems.append(f"{number}: {step}\n    expected: " + "\n              ".join(expected or ["nothing"])
-                                + "\n    got:      " + "\n              ".join(got or ["nothing"]))
-        return problems
-
-    def say(self, line):
-        with self.lock:
-            self.events.append(line)
 
     def name(self, member_id):
         if not member_id:
@@ -377,21 +314,7 @@ class Play:
 
 
 def play(bootstrap):
-    """All scenarios at once. Scenario -> what came otherwise than told."""
-    results = {}
-
-    def work(label, group, steps):
-        results[label] = Play(bootstrap, group).run(steps)
-    threads = []
-    for name in NAMES:
-        for number, (title, steps) in enumerate(scenarios(SCRIPTS / name)):
-            label = f"{name} [{title}]"
-            results[label] = ["it didn't come to its end"]
-            threads.append(threading.Thread(target=work, args=(label, f"{name}-{number}", steps), daemon=True))
-            threads[-1].start()
-    for thread in threads:
-        thread.join(300)
-    return results
+    return script.play(bootstrap, Play, [SCRIPTS / name for name in NAMES], ELSEWHERE)
 
 
 if __name__ == "__main__":
