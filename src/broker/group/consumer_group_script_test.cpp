@@ -1,4 +1,4 @@
-// What KIP-848 tells of groups of the newer protocol, as a script (testdata/scripts).
+// What KIP-848 tells of groups of the newer protocol, and how groups change between the protocols, as scripts (testdata/scripts).
 #include "broker/coordinator/testing/script.h"
 #include "broker/group/testing/mixed_world.h"
 
@@ -19,9 +19,12 @@ class ConsumerWorld {
   testing::MixedWorld world_;
 };
 
-TEST(ConsumerGroupScript, TheNextGeneration) {
-  coordinator::testing::play_script<ConsumerWorld>(MILENA_SOURCE_DIR "/src/broker/group/testdata/scripts/kip-848.txt");
+void play(const std::string& name) {
+  coordinator::testing::play_script<ConsumerWorld>(MILENA_SOURCE_DIR "/src/broker/group/testdata/scripts/" + name);
 }
+
+TEST(ConsumerGroupScript, TheNextGeneration) { play("kip-848.txt"); }
+TEST(ConsumerGroupScript, MembersOfBothProtocols) { play("mixed.txt"); }
 
 }  // namespace
 }  // namespace broker::group
