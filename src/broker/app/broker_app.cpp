@@ -13,6 +13,7 @@
 #include "broker/app/broker_settings.h"
 #include "broker/app/zookeeper_login.h"
 #include "broker/config/group_config.h"
+#include "broker/partition/read_ahead.h"
 
 namespace broker::app {
 namespace {
@@ -311,6 +312,7 @@ void BrokerApp::Parts::stop() {
   groups.stop();
   partitions.shutdown();
   if (server) server->stop();
+  partition::wait_until_nothing_runs_aside();
   if (metrics_endpoint) metrics_endpoint->stop();
   mover.stop();
   scheduler.stop();

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <condition_variable>
 #include <exception>
+#include <mutex>
 #include <utility>
 
 #include "base/logging.h"
@@ -20,6 +22,33 @@ constexpr int kLookUpsMax = 64;
 boost::asio::thread_pool& readers() {
   static boost::asio::thread_pool pool(kThreads);
   return pool;
+}
+
+// What runs on those threads or waits for one.
+class Running {
+ public:
+  void begin() {
+    std::lock_guard lock(mutex_);
+    ++count_;
+  }
+  void end() {
+    std::lock_guard lock(mutex_);
+    if (--count_ == 0) none_.notify_all();
+  }
+  void wait_for_none() {
+    std::unique_lock lock(mutex_);
+    none_.wait(lock, [this] { return count_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int count_ = 0;
+};
+
+Running& running() {
+  static Running all;
+  return all;
 }
 
 void read_through(const storage::FileSlice& slice) {
@@ -48,6 +77,7 @@ std::optional<base::Bytes> read_resident(const storage::FileSlice& slice) {
 
 base::Task<void> run_aside(std::function<void()> work) {
   base::OneShot<bool> done;
+  running().begin();
   boost::asio::post(readers(), [work = std::move(work), done] {
     try {
       work();
@@ -55,9 +85,12 @@ base::Task<void> run_aside(std::function<void()> work) {
       base::log_warn("kafka.server.ReplicaManager", "Reading for a fetch failed: {}", e.what());
     }
     done.set(true);
+    running().end();
   });
   co_await done.wait();
 }
+
+void wait_until_nothing_runs_aside() { running().wait_for_none(); }
 
 base::Task<void> look_up_aside(std::function<void()> work) {
   std::exception_ptr failure;

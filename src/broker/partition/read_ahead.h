@@ -22,5 +22,7 @@ base::Task<void> run_aside(std::function<void()> work);
 base::Task<void> look_up_aside(std::function<void()> work);
 // Returns once the slices were read.
 base::Task<void> read_ahead(std::vector<storage::FileSlice> slices);
+// Until none of these threads has anything to do: they answer to event loops, which must not go before. Blocks.
+void wait_until_nothing_runs_aside();
 
 }  // namespace broker::partition

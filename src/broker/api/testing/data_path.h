@@ -7,6 +7,7 @@
 #include <string>
 
 #include "broker/api/testing/test_services.h"
+#include "broker/partition/read_ahead.h"
 #include "protocol/messages/fetch.h"
 #include "protocol/messages/produce.h"
 #include "protocol/record_batch_builder.h"
@@ -56,6 +57,8 @@ inline FetchRequest fetch_request(const std::string& topic, std::int64_t offset,
 
 class DataPath : public ::testing::Test {
  protected:
+  ~DataPath() override { partition::wait_until_nothing_runs_aside(); }
+
   ProduceResponse::PartitionProduceResponse produce(const ProduceRequest& request, std::int16_t version = 9) {
     auto response = broker.ask<ProduceResponse>(request, version);
     if (!response) throw std::runtime_error("not answered");
