@@ -167,7 +167,8 @@ void BrokerApp::Parts::follow_config_changes() {
     server->set_network_threads(after.get_int("num.network.threads"));
     const bool same = before.listeners() == after.listeners() &&
                       before.advertised_listeners() == after.advertised_listeners();
-    if (!same) change_listeners(after);
+    // The first time, they may have changed since the server was made.
+    if (!same || &before == &after) change_listeners(after);
     logs.set_producer_id_expiration(after.get_int("producer.id.expiration.ms"));
     cleaner.reconfigure(log_cleaner_config(after));
     mover.set_bytes_per_second(log_mover_rate(after));
@@ -175,30 +176,46 @@ void BrokerApp::Parts::follow_config_changes() {
   });
 }
 
-// Unlike Kafka 3.9.2, which goes on listening at the old address of a listener that is moved and advertises addresses
-// that it couldn't bind: what is registered is what clients can reach.
 void BrokerApp::Parts::change_listeners(const config::BrokerConfig& config) {
-  const std::map<std::string, std::string> failures = server->set_listeners(listener_options(config));
-  for (const auto& [listener, reason] : failures) {
+  const std::optional<net::ListenerFailures> failures = server->set_listeners(listener_options(config));
+  if (!failures) return;  // the broker is at its end
+  for (const auto& [listener, reason] : *failures) {
     base::log_error(kLogger,
                     "Listener {} is not where the dynamic config wants it: {} Set listeners to an address of this machine "
                     "and a free port.",
                     listener, reason);
   }
-  metadata::Broker self = registration(config, [&](const std::string& listener) {
-    return failures.contains(listener) ? std::uint16_t{0} : server->port(listener);
-  });
-  std::vector<metadata::Endpoint> reachable;
-  for (const metadata::Endpoint& endpoint : self.endpoints) {
-    const auto before = std::ranges::find(endpoints_, endpoint.listener, &metadata::Endpoint::listener);
-    if (!failures.contains(endpoint.listener)) {
-      reachable.push_back(endpoint);
-    } else if (before != endpoints_.end()) {
-      reachable.push_back(*before);
-    }
+  std::vector<metadata::Endpoint> reachable = reachable_endpoints(config);
+  if (reachable.empty()) {
+    base::log_error(kLogger, "No advertised listener is open; the broker stays registered as it was.");
+    return;
   }
   endpoints_ = reachable;
   controller->change_endpoints(std::move(reachable));
+}
+
+// Unlike Kafka 3.9.2, which goes on listening at the old address of a listener that is moved and advertises addresses
+// that it couldn't bind: what is registered is what clients can reach.
+std::vector<metadata::Endpoint> BrokerApp::Parts::reachable_endpoints(const config::BrokerConfig& config) const {
+  const std::vector<net::ListenerOptions> wanted = listener_options(config);
+  const std::vector<net::ListenerOptions> open = server->open_listeners();
+  const auto is_open = [&](const std::string& name) {
+    return std::ranges::find(open, name, &net::ListenerOptions::name) != open.end();
+  };
+  const metadata::Broker self = registration(
+      config, [&](const std::string& name) { return is_open(name) ? server->port(name) : std::uint16_t{0}; });
+  std::vector<metadata::Endpoint> reachable;
+  for (const metadata::Endpoint& endpoint : self.endpoints) {
+    if (!is_open(endpoint.listener)) continue;
+    const auto as_wanted = std::ranges::find(wanted, endpoint.listener, &net::ListenerOptions::name);
+    const auto before = std::ranges::find(endpoints_, endpoint.listener, &metadata::Endpoint::listener);
+    if (std::ranges::find(open, *as_wanted) != open.end()) {
+      reachable.push_back(endpoint);
+    } else if (before != endpoints_.end()) {
+      reachable.push_back(*before);  // where it still is
+    }
+  }
+  return reachable;
 }
 
 void BrokerApp::Parts::listen() {
@@ -270,9 +287,8 @@ void BrokerApp::Parts::schedule_periodic_work() {
 void BrokerApp::Parts::register_in_cluster() {
   // On the control thread, as the changes of the configuration are: none can get between reading it and registering.
   const auto start = [this]() -> base::Task<void> {
-    metadata::Broker self =
-        registration(*configs.broker(), [this](const std::string& listener) { return server->port(listener); });
-    endpoints_ = self.endpoints;
+    metadata::Broker self = registration(*configs.broker(), [](const std::string&) { return std::uint16_t{0}; });
+    self.endpoints = endpoints_;  // those with their ports
     co_await controller->start(self);
   };
   run_on_control(start());

@@ -82,6 +82,7 @@ struct BrokerApp::Parts {
   void make_controller();
   void follow_config_changes();
   void change_listeners(const config::BrokerConfig& config);
+  std::vector<metadata::Endpoint> reachable_endpoints(const config::BrokerConfig& config) const;
   void listen();
   void serve_metrics();
   void schedule_periodic_work();

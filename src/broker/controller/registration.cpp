@@ -104,7 +104,7 @@ void Controller::change_endpoints(std::vector<metadata::Endpoint> endpoints) {
     const std::string path = znodes::broker_path(context_.self.id);
     Request update = zk::client::set_data(path, znodes::encode_broker(context_.self, context_.clock.wall_ms()));
     const Response updated = co_await context_.execute(std::move(update));
-    if (!updated.ok()) {  // registering again will tell them
+    if (!updated.ok()) {  // with the session lost, registering again will tell them
       base::log_error(kLogger, "The addresses of broker {} at {} were not updated: {}", context_.self.id, path,
                       zk::client::name_of(updated.error));
       co_return;

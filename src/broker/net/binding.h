@@ -1,4 +1,4 @@
-// Where a listener is bound. Blocks while a name is resolved.
+// Where a listener is bound.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -16,9 +16,13 @@ struct ListenerOptions {
   bool operator==(const ListenerOptions&) const = default;
 };
 
-// Listening and non-blocking; several if the host is a name of several addresses, all at one port. Throws
-// std::runtime_error with a message for the user if there is none.
+using Addresses = std::vector<boost::asio::ip::tcp::endpoint>;
+
+// Where it may be bound. Blocks while a name is resolved. Both throw std::runtime_error with a message for the user.
+Addresses resolve_listener(boost::asio::io_context& context, const ListenerOptions& options);
+// Listening and non-blocking, at least one; several if the host is a name of several addresses, all at one port.
 std::vector<boost::asio::ip::tcp::acceptor> bind_listener(boost::asio::io_context& context,
-                                                          const ListenerOptions& options, int backlog);
+                                                          const ListenerOptions& options, const Addresses& addresses,
+                                                          int backlog);
 
 }  // namespace broker::net

@@ -32,12 +32,27 @@ constexpr int kAcceptsPerWakeUp = 64;
 constexpr std::string_view kLogger = "kafka.network.SocketServer";
 
 struct Listener {
-  Listener(ListenerOptions asked, tcp::acceptor open, asio::steady_timer timer)
-      : options(std::move(asked)), acceptor(std::move(open)), pause(std::move(timer)) {}
+  Listener(ListenerOptions asked, Addresses candidates, tcp::acceptor open, asio::steady_timer timer)
+      : options(std::move(asked)),
+        addresses(std::move(candidates)),
+        acceptor(std::move(open)),
+        pause(std::move(timer)) {}
   ListenerOptions options;
+  Addresses addresses;  // that it may be bound to
   tcp::acceptor acceptor;
   asio::steady_timer pause;
 };
+
+// A listener that is open, and where it may be bound again.
+struct Opened {
+  ListenerOptions options;
+  Addresses addresses;
+};
+
+const Opened* find(const std::vector<Opened>& all, std::string_view name) {
+  const auto found = std::ranges::find_if(all, [&](const Opened& each) { return each.options.name == name; });
+  return found == all.end() ? nullptr : &*found;
+}
 
 std::string text_of(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
@@ -56,7 +71,7 @@ struct Server::Impl {
     active_loops = static_cast<std::size_t>(std::max(1, options.network_threads));
     while (loops.size() < active_loops) add_loop();
     accepting = &loops.front()->context();
-    for (const ListenerOptions& each : options.listeners) open(each);
+    for (const ListenerOptions& each : options.listeners) open(each, resolve_listener(*accepting, each));
   }
 
   ~Impl() {
@@ -77,10 +92,12 @@ struct Server::Impl {
   void add_loop();
   void set_network_threads(int threads);
   void set_limits(ConnectionLimitOptions limit_options);
-  std::map<std::string, std::string> set_listeners(const std::vector<ListenerOptions>& wanted);
-  void open(const ListenerOptions& listener);
+  std::optional<ListenerFailures> set_listeners(const std::vector<ListenerOptions>& wanted);
+  void open(const ListenerOptions& listener, const Addresses& addresses);
   void close(const std::function<bool(const ListenerOptions&)>& chosen);
-  std::vector<ListenerOptions> open_listeners() const;
+  void open_moved(const ListenerOptions& listener, const Addresses& addresses, const std::vector<Opened>& before,
+                  ListenerFailures& failures);
+  std::vector<Opened> opened() const;
   EventLoop& next();
   bool take_turn(const EventLoop& loop);
   base::Task<void> accept_loop(std::shared_ptr<Listener> listening);
@@ -265,13 +282,14 @@ void Server::Impl::set_network_threads(int threads) {
 }
 
 // Throws std::runtime_error if it can't be bound.
-void Server::Impl::open(const ListenerOptions& options_of_one) {
-  for (tcp::acceptor& acceptor : bind_listener(*accepting, options_of_one, options.listen_backlog)) {
-    auto listener =
-        std::make_shared<Listener>(options_of_one, std::move(acceptor), asio::steady_timer(*accepting));
-    if (started) asio::co_spawn(*accepting, accept_loop(listener), asio::detached);
-    std::lock_guard lock(listeners_mutex);
-    listeners.push_back(std::move(listener));
+void Server::Impl::open(const ListenerOptions& listener, const Addresses& addresses) {
+  for (tcp::acceptor& acceptor : bind_listener(*accepting, listener, addresses, options.listen_backlog)) {
+    auto opened = std::make_shared<Listener>(listener, addresses, std::move(acceptor), asio::steady_timer(*accepting));
+    {
+      std::lock_guard lock(listeners_mutex);
+      listeners.push_back(opened);
+    }
+    if (started) asio::co_spawn(*accepting, accept_loop(opened), asio::detached);
   }
 }
 
@@ -296,43 +314,58 @@ void Server::Impl::close(const std::function<bool(const ListenerOptions&)>& chos
   closed.get_future().wait();
 }
 
-std::vector<ListenerOptions> Server::Impl::open_listeners() const {
+std::vector<Opened> Server::Impl::opened() const {
   std::lock_guard lock(listeners_mutex);
-  std::vector<ListenerOptions> open;
+  std::vector<Opened> all;
   for (const auto& listener : listeners) {
-    if (std::ranges::find(open, listener->options) == open.end()) open.push_back(listener->options);
+    if (find(all, listener->options.name) == nullptr) all.push_back({listener->options, listener->addresses});
   }
-  return open;
+  return all;
 }
 
-std::map<std::string, std::string> Server::Impl::set_listeners(const std::vector<ListenerOptions>& wanted) {
-  std::map<std::string, std::string> failures;
-  std::lock_guard changing(change_mutex);
-  if (stopped) return failures;
-  const std::vector<ListenerOptions> before = open_listeners();
-  close([&](const ListenerOptions& one) { return std::ranges::find(wanted, one) == wanted.end(); });
-  for (const ListenerOptions& each : wanted) {
-    if (std::ranges::find(before, each) != before.end()) continue;
+// If it can't be had there, where it was before.
+void Server::Impl::open_moved(const ListenerOptions& listener, const Addresses& addresses,
+                              const std::vector<Opened>& before, ListenerFailures& failures) {
+  try {
+    open(listener, addresses);
+    base::log_info(kLogger, "Listener {} is open on {}:{}", listener.name, listener.host, listener.port);
+  } catch (const std::runtime_error& error) {
+    failures[listener.name] = error.what();
+    const Opened* old = find(before, listener.name);
+    if (old == nullptr) return;
     try {
-      open(each);
-      base::log_info(kLogger, "Listener {} is open on {}:{}", each.name, each.host, each.port);
-    } catch (const std::runtime_error& error) {
-      failures[each.name] = error.what();
-      const auto old = std::ranges::find(before, each.name, &ListenerOptions::name);
-      if (old == before.end()) continue;
-      try {
-        open(*old);
-      } catch (const std::runtime_error& lost) {
-        failures[each.name].append(" And no more at its old address: ").append(lost.what());
-      }
+      open(old->options, old->addresses);
+    } catch (const std::runtime_error& lost) {
+      failures[listener.name].append(" And no more at its old address: ").append(lost.what());
     }
   }
-  const std::vector<ListenerOptions> now = open_listeners();
+}
+
+std::optional<ListenerFailures> Server::Impl::set_listeners(const std::vector<ListenerOptions>& wanted) {
+  std::lock_guard changing(change_mutex);
+  if (stopped) return std::nullopt;
+  const std::vector<Opened> before = opened();
+  ListenerFailures failures;
+  std::vector<Opened> to_open;  // resolved before anything is closed: that may take its time
+  for (const ListenerOptions& each : wanted) {
+    const Opened* old = find(before, each.name);
+    if (old != nullptr && old->options == each) continue;
+    try {
+      to_open.push_back({each, resolve_listener(*accepting, each)});
+    } catch (const std::runtime_error& error) {
+      failures[each.name] = error.what();
+    }
+  }
+  close([&](const ListenerOptions& one) {
+    return find(to_open, one.name) != nullptr || std::ranges::find(wanted, one.name, &ListenerOptions::name) == wanted.end();
+  });
+  for (const Opened& each : to_open) open_moved(each.options, each.addresses, before, failures);
+  const std::vector<Opened> now = opened();
   std::lock_guard lock(loops_mutex);
-  for (const ListenerOptions& each : before) {
-    if (std::ranges::find(now, each.name, &ListenerOptions::name) != now.end()) continue;
-    base::log_info(kLogger, "Listener {} on {}:{} is closed", each.name, each.host, each.port);
-    for (auto& loop : loops) loop->drop_connections(each.name);
+  for (const Opened& each : before) {
+    if (find(now, each.options.name) != nullptr) continue;
+    base::log_info(kLogger, "Listener {} on {}:{} is closed", each.options.name, each.options.host, each.options.port);
+    for (auto& loop : loops) loop->drop_connections(each.options.name);
   }
   return failures;
 }
@@ -377,8 +410,13 @@ void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
 std::int64_t Server::connection_count() const { return impl_->limits.count(); }
 void Server::set_limits(ConnectionLimitOptions limits) { impl_->set_limits(std::move(limits)); }
-std::map<std::string, std::string> Server::set_listeners(const std::vector<ListenerOptions>& wanted) {
+std::optional<ListenerFailures> Server::set_listeners(const std::vector<ListenerOptions>& wanted) {
   return impl_->set_listeners(wanted);
+}
+std::vector<ListenerOptions> Server::open_listeners() const {
+  std::vector<ListenerOptions> open;
+  for (Opened& each : impl_->opened()) open.push_back(std::move(each.options));
+  return open;
 }
 void Server::set_network_threads(int threads) { impl_->set_network_threads(threads); }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct ServerOptions {
 // Kafka has no bound by default and grows with its heap; a native process needs one.
 inline constexpr std::int64_t kDefaultQueuedBytes = 256LL << 20;
 
+using ListenerFailures = std::map<std::string, std::string>;  // name -> why
+
 class Server {
  public:
   // Binds at once; throws std::runtime_error with a message for the user if an address can't be had.
@@ -51,9 +54,10 @@ class Server {
   // Count at once: those that wait to be accepted are, and what is more than max.connections is closed, as by Kafka.
   void set_limits(ConnectionLimitOptions limits);
   // Opens those that aren't there, with another host or port too, and closes what isn't wanted any more; connections of a
-  // name that is gone are closed once their requests are answered. Returns what couldn't be bound, by name, with the
-  // reason; such a one stays at its old address if it had one. Blocks for names to be resolved.
-  std::map<std::string, std::string> set_listeners(const std::vector<ListenerOptions>& wanted);
+  // name that is gone are closed once their requests are answered. Returns what couldn't be had, which stays at its old
+  // address if it was open before; nothing if the server was stopped. Blocks for names to be resolved.
+  std::optional<ListenerFailures> set_listeners(const std::vector<ListenerOptions>& wanted);
+  std::vector<ListenerOptions> open_listeners() const;  // as asked for: a port may be 0
   // num.network.threads. With fewer, the connections of the threads that go are closed once their requests are answered.
   void set_network_threads(int threads);
 

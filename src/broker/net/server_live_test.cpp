@@ -133,6 +133,21 @@ TEST_F(ServerTest, TheNumberOfThreadsChangesWhileItRuns) {
   EXPECT_EQ(threads_of(6), 2u);
 }
 
+// A port that nobody else is given: bound, so that only who asks for this very port can share it.
+class FreePort {
+ public:
+  FreePort() : holder_(context_, tcp::v4()) {
+    holder_.set_option(asio::socket_base::reuse_address(true));
+    holder_.bind(tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  }
+  std::uint16_t number() const { return holder_.local_endpoint().port(); }
+  void listen() { holder_.listen(); }
+
+ private:
+  asio::io_context context_;
+  tcp::acceptor holder_;
+};
+
 class LiveListeners : public ServerTest {
  protected:
   static bool serves(std::uint16_t at) {
@@ -144,30 +159,36 @@ class LiveListeners : public ServerTest {
       return false;
     }
   }
-  static std::uint16_t free_port() {
-    asio::io_context context;
-    return tcp::acceptor(context, tcp::endpoint(asio::ip::address_v4::loopback(), 0)).local_endpoint().port();
+  void start_at(const FreePort& at, int threads = 1) {
+    options.listeners.push_back({"PLAINTEXT", "127.0.0.1", at.number()});
+    start(threads);
   }
-  ListenerOptions plain() const { return options.listeners.front(); }
+  static ListenerOptions plain(const FreePort& at) { return {"PLAINTEXT", "127.0.0.1", at.number()}; }
+  static ListenerOptions extra(const FreePort& at) { return {"EXTRA", "127.0.0.1", at.number()}; }
+  bool set(const std::vector<ListenerOptions>& wanted) {
+    const auto failures = server->set_listeners(wanted);
+    return failures && failures->empty();
+  }
 };
 
 TEST_F(LiveListeners, ComeAndGo) {
-  start(3);
+  const FreePort one, another;
+  start_at(one, 3);
   Client of_plain(port);
   of_plain.send({kEcho});
   EXPECT_TRUE(of_plain.receive());
-  EXPECT_TRUE(server->set_listeners({plain(), {"EXTRA", "127.0.0.1", 0}}).empty());
-  const std::uint16_t extra = server->port("EXTRA");
-  Client quiet(extra), busy(extra);
+  EXPECT_TRUE(set({plain(one), extra(another)}));
+  EXPECT_EQ(server->open_listeners(), (std::vector{plain(one), extra(another)}));
+  Client quiet(another.number()), busy(another.number());
   for (Client* each : {&quiet, &busy}) {
     each->send({kEcho});
     EXPECT_TRUE(each->receive());
   }
   busy.send({kWait, 1});
   eventually([&] { return handler.started == 4; });
-  EXPECT_TRUE(server->set_listeners({plain()}).empty());
+  EXPECT_TRUE(set({plain(one)}));
   EXPECT_TRUE(quiet.closed_by_peer());
-  EXPECT_FALSE(serves(extra));
+  EXPECT_FALSE(serves(another.number()));
   handler.gate_of(1).set(true);
   EXPECT_TRUE(busy.receive()) << "requests in flight are answered";
   EXPECT_TRUE(busy.closed_by_peer());
@@ -177,53 +198,54 @@ TEST_F(LiveListeners, ComeAndGo) {
 }
 
 TEST_F(LiveListeners, MoveAndKeepTheirConnections) {
-  start();
+  const FreePort one, another;
+  start_at(one);
   Client before(port);
   before.send({kEcho});
   EXPECT_TRUE(before.receive());
-  const std::uint16_t next = free_port();
-  EXPECT_TRUE(server->set_listeners({{"PLAINTEXT", "127.0.0.1", next}}).empty());
-  EXPECT_TRUE(serves(next));
-  EXPECT_FALSE(serves(port));
+  EXPECT_TRUE(set({plain(another)}));
+  EXPECT_TRUE(serves(another.number()));
+  EXPECT_FALSE(serves(one.number()));
   before.send({kEcho});
   EXPECT_TRUE(before.receive());
-  // The name of one at the port of the other.
-  EXPECT_TRUE(server->set_listeners({{"PLAINTEXT", "127.0.0.1", port}, {"EXTRA", "127.0.0.1", next}}).empty());
-  EXPECT_EQ(server->port("PLAINTEXT"), port);
-  EXPECT_EQ(server->port("EXTRA"), next);
-  EXPECT_TRUE(serves(port) && serves(next));
+  EXPECT_TRUE(set({plain(one), extra(another)})) << "the name of one at the port of the other";
+  EXPECT_EQ(server->port("PLAINTEXT"), one.number());
+  EXPECT_EQ(server->port("EXTRA"), another.number());
+  EXPECT_TRUE(serves(one.number()) && serves(another.number()));
 }
 
 TEST_F(LiveListeners, StayWhereTheyAreIfTheNewAddressCannotBeHad) {
-  start();
-  const std::uint16_t other = free_port();
-  ASSERT_TRUE(server->set_listeners({plain(), {"EXTRA", "127.0.0.1", other}}).empty());
-  asio::io_context context;
-  const tcp::acceptor taken(context, tcp::endpoint(asio::ip::address_v4::loopback(), 0), false);
-  const std::uint16_t taken_port = taken.local_endpoint().port();
+  const FreePort one, another;
+  start_at(one);
+  ASSERT_TRUE(set({plain(one), extra(another)}));
+  FreePort taken;
+  taken.listen();
   const auto failures = server->set_listeners(
-      {plain(), {"EXTRA", "127.0.0.1", taken_port}, {"THIRD", "127.0.0.1", taken_port}});
-  ASSERT_EQ(failures.size(), 2u);
-  EXPECT_NE(failures.at("EXTRA").find(std::to_string(taken_port)), std::string::npos) << failures.at("EXTRA");
-  EXPECT_EQ(server->port("EXTRA"), other);
-  EXPECT_TRUE(serves(other) && serves(port));
+      {{"PLAINTEXT", "no-such-host.invalid", one.number()}, extra(taken), {"THIRD", "127.0.0.1", taken.number()}});
+  ASSERT_TRUE(failures);
+  ASSERT_EQ(failures->size(), 3u);
+  EXPECT_NE(failures->at("EXTRA").find(std::to_string(taken.number())), std::string::npos) << failures->at("EXTRA");
+  EXPECT_NE(failures->at("PLAINTEXT").find("no-such-host.invalid"), std::string::npos) << failures->at("PLAINTEXT");
+  EXPECT_EQ(server->open_listeners(), (std::vector{plain(one), extra(another)}));
+  EXPECT_TRUE(serves(one.number()) && serves(another.number()));
   EXPECT_THROW(server->port("THIRD"), std::logic_error);
 }
 
 TEST_F(LiveListeners, ChangeBesideConnectionsAndTheEnd) {
-  start(2);
+  const FreePort one, another;
+  start_at(one, 2);
   std::atomic<bool> ended = false;
   std::thread changes([&] {
     while (!ended) {
-      (void)server->set_listeners({plain(), {"EXTRA", "127.0.0.1", 0}});
-      (void)server->set_listeners({plain()});
+      (void)server->set_listeners({plain(one), extra(another)});
+      (void)server->set_listeners({plain(one)});
     }
   });
   for (int i = 0; i < 200; ++i) EXPECT_TRUE(serves(port));
   server->stop();
   ended = true;
   changes.join();
-  EXPECT_TRUE(server->set_listeners({plain()}).empty()) << "after the end there is nothing to do";
+  EXPECT_FALSE(server->set_listeners({plain(one)})) << "after the end there is nothing to do";
   EXPECT_FALSE(serves(port));
 }
 
