@@ -55,7 +55,8 @@ class Play:
         """Lines that tell of the first thing that came otherwise."""
         for number, step, expected in steps:
             expected = sorted(re.sub(r"^at [\d.]+ s: ", "", one) for one in expected)
-            self.events = []
+            if late := self.taken():
+                return [f"{number}: before it: {step}\n    too late: " + "\n              ".join(late)]
             self.step(Words(step))
             end = time.monotonic() + 10
             while time.monotonic() < end:
@@ -64,12 +65,17 @@ class Play:
                 with self.lock:
                     if sorted(self.events) == expected:
                         break
-            with self.lock:
-                got = sorted(self.events)
+            got = self.taken()
             if got != expected:
                 return [f"{number}: {step}\n    expected: " + "\n              ".join(expected or ["nothing"])
                         + "\n    got:      " + "\n              ".join(got or ["nothing"])]
         return []
+
+    def taken(self):
+        """What came since the last time."""
+        with self.lock:
+            events, self.events = sorted(self.events), []
+        return events
 
     def say(self, line):
         with self.lock:
