@@ -2,98 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
-
-#include "base/testing/temp_dir.h"
-#include "broker/controller/testing/fake_partitions.h"
-#include "zk/client/testing/fake_zookeeper.h"
+#include "broker/controller/testing/control_node.h"
 
 namespace broker::controller {
 namespace {
 
 using protocol::ErrorCode;
-using testing::FakePartitions;
+using testing::FakeZooKeeper;
+using testing::Node;
 using zk::client::Error;
-using zk::client::Request;
-using zk::client::testing::FakeZooKeeper;
 
 using Log = std::vector<std::string>;
-
-// One broker process, with the test as its control thread.
-struct Node {
-  explicit Node(FakeZooKeeper& zookeeper, std::int32_t id = 1, const std::string& session_file = "")
-      : server(zookeeper) {
-    self.id = id;
-    self.endpoints.push_back(metadata::Endpoint{"PLAINTEXT", "PLAINTEXT", "127.0.0.1", 9092});
-    ZooKeeperAccess access;
-    access.prepare = []() -> base::Task<bool> { co_return true; };
-    access.registration_poll_ms = 1;
-    access.session_file = session_file;
-    access.open = [this](zk::client::SessionEvents events) {
-      return server.open(loop.get_executor(), std::move(events));
-    };
-    ControlHooks hooks;
-    hooks.config_changed = [this](ConfigEntityType type, const std::string& name, const StringMap& overrides) {
-      std::string text = std::to_string(static_cast<int>(type)) + " " + name;
-      for (const auto& [key, value] : overrides) text += " " + key + "=" + value;
-      configs.push_back(std::move(text));
-    };
-    hooks.topic_defaults = [] {
-      TopicDefaults defaults;
-      defaults.partitions = 2;
-      defaults.offsets_partitions = 3;
-      defaults.offsets_replication_factor = 1;
-      defaults.offsets_configs["cleanup.policy"] = "compact";
-      return defaults;
-    };
-    hooks.fatal = [this](const std::string& reason) { fatal = reason; };
-    controller =
-        std::make_unique<Controller>(loop.get_executor(), std::move(access), clock, cache, sink, std::move(hooks));
-  }
-
-  template <class T>
-  T run(base::Task<T> task) {
-    auto result = boost::asio::co_spawn(loop, std::move(task), boost::asio::use_future);
-    settle();
-    return result.get();
-  }
-  void settle() {
-    loop.restart();
-    loop.run();
-  }
-  Node& start(std::optional<std::string> cluster_id = std::nullopt) {
-    opened_as = run(controller->open(std::move(cluster_id)));
-    run(controller->start(self));
-    return *this;
-  }
-  TopicCreated create(std::string name, std::int32_t partitions, StringMap topic_configs = {}, bool validate = false) {
-    NewTopic topic;
-    topic.name = std::move(name);
-    topic.partitions = partitions;
-    topic.configs = std::move(topic_configs);
-    std::vector<NewTopic> topics;
-    topics.push_back(std::move(topic));
-    return run(controller->create_topics(std::move(topics), validate)).front();
-  }
-  const metadata::Topic* topic(std::string_view name) {
-    shown = cache.get();
-    return shown->topic(name);
-  }
-
-  FakeZooKeeper& server;
-  boost::asio::io_context loop;
-  base::ManualClock clock;
-  metadata::MetadataCache cache;
-  FakePartitions sink;
-  metadata::Broker self;
-  std::vector<std::string> configs;
-  std::string fatal;
-  std::string opened_as;
-  std::shared_ptr<const metadata::ClusterMetadata> shown;
-  std::unique_ptr<Controller> controller;
-};
 
 TEST(Controller, StartsOnAnEmptyZooKeeper) {
   FakeZooKeeper server;
@@ -216,107 +135,6 @@ TEST(Controller, RestartKeepsLeaderEpochsAndTheClusterId) {
   EXPECT_EQ(second.configs, Log{"0 t retention.ms=5"});
   EXPECT_EQ(server.data("/brokers/topics/t/partitions/0/state"),
             R"({"controller_epoch":1,"leader":1,"version":1,"leader_epoch":0,"isr":[1]})");
-}
-
-TEST(Controller, RefusesTheWrongClusterAndATakenId) {
-  FakeZooKeeper server;
-  Node first(server);
-  first.start();
-  Node wrong(server, 2);
-  try {
-    wrong.run(wrong.controller->open("other"));
-    FAIL();
-  } catch (const StartError& error) {
-    EXPECT_EQ(std::string(error.what()),
-              "The Cluster ID " + first.opened_as +
-                  " doesn't match stored clusterId Some(other) in meta.properties. The broker is trying to join the "
-                  "wrong cluster. Configured zookeeper.connect may be wrong.");
-  }
-  Node twin(server);
-  twin.self.endpoints[0].port = 9093;
-  twin.run(twin.controller->open(std::nullopt));
-  EXPECT_THROW(twin.run(twin.controller->start(twin.self)), StartError);
-  EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.czxid, first.controller->broker_epoch());
-}
-
-// The process was killed: its session lives on at the server.
-TEST(Controller, TakesOverFromItsOwnDeadProcess) {
-  FakeZooKeeper server;
-  const base::testing::TempDir directory;
-  auto dead = std::make_unique<Node>(server, 1, directory / "session");
-  dead->start();
-  dead->create("t", 1);
-  const std::int64_t old_epoch = dead->controller->broker_epoch();
-  Node next(server, 1, directory / "session");
-  next.start(dead->opened_as);
-  EXPECT_GT(next.controller->broker_epoch(), old_epoch);
-  EXPECT_EQ(server.data("/controller_epoch"), "2");
-  EXPECT_EQ(next.sink.take(), Log{"lead t-0 epoch 0/0"});
-}
-
-TEST(Controller, WaitsForARegistrationWithItsOwnEndpoints) {
-  FakeZooKeeper server;
-  Node other(server);
-  other.start();
-  const std::int64_t session = server.nodes()["/brokers/ids/1"].stat.ephemeral_owner;
-  Node node(server);
-  int looks = 0;
-  server.before = [&](const Request& request) -> std::optional<Error> {
-    if (request.op == zk::client::OpCode::get_data && request.path == "/brokers/ids/1") {
-      node.clock.advance_ms(10000);
-      if (++looks == 2) server.end_session(session);
-    }
-    return std::nullopt;
-  };
-  node.start();
-  EXPECT_EQ(server.data("/controller_epoch"), "2");
-  Node late(server);
-  late.run(late.controller->open(std::nullopt));
-  server.before = [&](const Request& request) -> std::optional<Error> {
-    if (request.op == zk::client::OpCode::multi) late.clock.advance_ms(10000);
-    return std::nullopt;
-  };
-  EXPECT_THROW(late.run(late.controller->start(late.self)), StartError);
-}
-
-TEST(Controller, LostSessionMeansNewRegistrationAndElection) {
-  FakeZooKeeper server;
-  Node node(server);
-  node.start();
-  node.create("t", 1);
-  node.sink.take();
-  const std::int64_t old_epoch = node.controller->broker_epoch();
-  server.expire(server.nodes()["/controller"].stat.ephemeral_owner);
-  node.settle();
-  EXPECT_GT(node.controller->broker_epoch(), old_epoch);
-  EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.czxid, node.controller->broker_epoch());
-  EXPECT_EQ(server.data("/controller_epoch"), "2");
-  EXPECT_EQ(node.sink.take(), Log{"lead t-0 epoch 0/0"});
-  EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
-}
-
-TEST(Controller, RegistersUnderOtherEndpointsWhenTheyChange) {
-  FakeZooKeeper server;
-  Node node(server);
-  node.start();
-  const std::int64_t epoch = node.controller->broker_epoch();
-  node.clock.advance_ms(1000);
-  node.controller->change_endpoints(
-      {{"PLAINTEXT", "PLAINTEXT", "127.0.0.1", 9092}, {"EXTRA", "PLAINTEXT", "example.org", 77}});
-  node.settle();
-  // Field by field as Kafka 3.9.2 wrote it after the same change.
-  const std::string changed =
-      R"({"features":{},"listener_security_protocol_map":{"PLAINTEXT":"PLAINTEXT","EXTRA":"PLAINTEXT"},"endpoints":)"
-      R"(["PLAINTEXT://127.0.0.1:9092","EXTRA://example.org:77"],"jmx_port":-1,"port":9092,"host":"127.0.0.1",)"
-      R"("version":5,"timestamp":"1700000001000"})";
-  EXPECT_EQ(server.data("/brokers/ids/1"), changed);
-  EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.version, 2);
-  EXPECT_EQ(node.cache.get()->brokers.at(1).endpoints.size(), 2u);
-  EXPECT_EQ(node.cache.get()->brokers.at(1).epoch, epoch) << "it is the same registration";
-  server.expire(server.nodes()["/controller"].stat.ephemeral_owner);
-  node.settle();
-  EXPECT_EQ(server.data("/brokers/ids/1"), changed) << "and so it registers again";
-  EXPECT_EQ(node.cache.get()->brokers.at(1).endpoints.back().host, "example.org");
 }
 
 TEST(Controller, ReactsToWhatOtherToolsWrite) {
@@ -495,14 +313,6 @@ TEST(Controller, Elections) {
   EXPECT_EQ(answers.at(asked[1]).error, ErrorCode::unknown_topic_or_partition);
   EXPECT_EQ(answers.at(asked[1]).message, "The partition does not exist.");
   EXPECT_EQ(answers.at(asked[2]).error, ErrorCode::unknown_topic_or_partition);
-}
-
-TEST(Controller, BrokerIdsAreGenerated) {
-  FakeZooKeeper server;
-  Node node(server);
-  node.run(node.controller->open(std::nullopt));
-  EXPECT_EQ(node.run(node.controller->next_broker_sequence()), 1);
-  EXPECT_EQ(node.run(node.controller->next_broker_sequence()), 2);
 }
 
 TEST(Controller, CallsAfterTheEndAreAnswered) {
