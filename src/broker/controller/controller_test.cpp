@@ -11,6 +11,7 @@ using protocol::ErrorCode;
 using testing::FakeZooKeeper;
 using testing::Node;
 using zk::client::Error;
+using zk::client::Request;
 
 using Log = std::vector<std::string>;
 
