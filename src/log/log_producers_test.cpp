@@ -140,6 +140,15 @@ TEST_F(LogProducers, ALateBatchOpensNoTransaction) {
   log().cancel_verification(1, last);
   EXPECT_EQ(append_verified(last), ErrorCode::invalid_txn_state);
   EXPECT_EQ(log().last_stable_offset(), log().log_end_offset());
+  const std::uint64_t shared = log().start_verification(1, 0);
+  EXPECT_EQ(log().start_verification(1, 0), shared);
+  log().cancel_verification(1, shared);
+  EXPECT_EQ(append_verified(shared), ErrorCode::none) << "only the other of the two was refused";
+  mark();
+  const std::uint64_t refused = log().start_verification(1, 0);
+  EXPECT_EQ(log().start_verification(1, 0), refused);
+  for (int i = 0; i < 2; ++i) log().cancel_verification(1, refused);
+  EXPECT_EQ(append_verified(refused), ErrorCode::invalid_txn_state);
 }
 
 // Transactions v2: the next one of a producer has the next epoch, and may be there before the last one's marker.

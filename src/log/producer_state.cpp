@@ -47,7 +47,7 @@ ErrorCode ProducerState::check_data(const BatchHeader& batch, AppendOrigin origi
       batch.is_transactional() && (producer == nullptr || !producer->in_transaction(batch.producer_epoch));
   if (verification_guard && opens_transaction) {
     auto under_way = verifications_.find(batch.producer_id);
-    if (under_way == verifications_.end() || under_way->second != *verification_guard) {
+    if (under_way == verifications_.end() || under_way->second.guard != *verification_guard) {
       return ErrorCode::invalid_txn_state;
     }
   }
@@ -133,14 +133,16 @@ std::uint64_t ProducerState::start_verification(std::int64_t producer_id, std::i
   const Producer* producer = find(producer_id);
   if (producer != nullptr && producer_epoch < producer->epoch) return 0;
   if (producer != nullptr && producer->in_transaction(producer_epoch)) return 0;
-  std::uint64_t& guard = verifications_[producer_id];
-  if (guard == 0) guard = ++last_guard_;
-  return guard;
+  Verification& under_way = verifications_[producer_id];
+  if (under_way.guard == 0) under_way.guard = ++last_guard_;
+  ++under_way.users;
+  return under_way.guard;
 }
 
 void ProducerState::cancel_verification(std::int64_t producer_id, std::uint64_t guard) {
   auto under_way = verifications_.find(producer_id);
-  if (under_way != verifications_.end() && under_way->second == guard) verifications_.erase(under_way);
+  if (under_way == verifications_.end() || under_way->second.guard != guard) return;
+  if (--under_way->second.users == 0) verifications_.erase(under_way);
 }
 
 std::optional<std::int64_t> ProducerState::first_unstable_offset() const {

@@ -62,7 +62,8 @@ class ProducerState {
   // KIP-890: before the first batch of a transaction, its coordinator is asked whether it knows of this partition. The
   // guard ties answer and append together: a marker in between makes it worthless, or the batch would open a
   // transaction that nobody ends. 0: nothing to ask, as a transaction of the producer's epoch is open (one of an epoch
-  // before waits for its marker, and is none of this batch's), or as the epoch is too old anyway.
+  // before waits for its marker, and is none of this batch's), or as the epoch is too old anyway. Several at once have the
+  // same one, and each of them whose question fails cancels it: it goes with the last.
   std::uint64_t start_verification(std::int64_t producer_id, std::int16_t producer_epoch);
   void cancel_verification(std::int64_t producer_id, std::uint64_t guard);
 
@@ -99,7 +100,11 @@ class ProducerState {
   const Producer* find(std::int64_t producer_id) const;
 
   std::unordered_map<std::int64_t, Producer> producers_;
-  std::unordered_map<std::int64_t, std::uint64_t> verifications_;  // under way: producer id -> guard
+  struct Verification {
+    std::uint64_t guard = 0;
+    std::size_t users = 0;  // that haven't cancelled it
+  };
+  std::unordered_map<std::int64_t, Verification> verifications_;  // under way, by producer id
   std::uint64_t last_guard_ = 0;
   std::map<std::int64_t, std::int64_t> open_transactions_;                  // first offset -> producer id
   std::map<std::int64_t, CompletedTransaction> unreplicated_transactions_;  // by first offset

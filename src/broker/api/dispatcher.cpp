@@ -9,6 +9,7 @@
 #include "base/logging.h"
 #include "broker/api/registry.h"
 #include "broker/api/serve.h"
+#include "broker/api/turn.h"
 #include "protocol/codec/frame.h"
 #include "protocol/messages/api_versions.h"
 
@@ -39,7 +40,7 @@ Reply unsupported_api_versions(const Api& api, std::int32_t correlation_id) {
 
 // Kafka begins no request of a connection before the one in front of it is answered. Here they may wait beside one another,
 // but for those whose outcome shows in the next: what the coordinators keep, where a commit may wait for an fsync. None of
-// these waits for what another one does.
+// these waits for what another one does. A transactional Produce takes its turn among them itself, until it has appended.
 bool is_served_in_turn(std::int16_t key) {
   using protocol::ApiKey;
   switch (static_cast<ApiKey>(key)) {
@@ -69,22 +70,6 @@ bool is_served_in_turn(std::int16_t key) {
 bool is_converted(std::int16_t key, std::int16_t version) {
   return key == static_cast<std::int16_t>(protocol::ApiKey::fetch) && version < 4;
 }
-
-// The place of one request in such an order. Whatever becomes of it, the next one's turn comes when this is gone.
-class Turn {
- public:
-  explicit Turn(std::optional<base::OneShot<bool>>& last) : before_(std::move(last)) { last = mine_; }
-  ~Turn() { mine_.set(true); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
-  bool has_come() const { return !before_ || before_->is_set(); }
-  base::Task<bool> wait() const { return before_->wait(); }
-
- private:
-  std::optional<base::OneShot<bool>> before_;
-  base::OneShot<bool> mine_;
-};
 
 std::shared_ptr<const Turn> turn_of(ConnectionInfo& connection, std::int16_t key, std::int16_t version) {
   if (is_converted(key, version)) return std::make_shared<const Turn>(connection.last_converted);
@@ -127,6 +112,7 @@ base::Task<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   context.client_host = connection.client_host;
   context.listener = connection.listener;
   context.principal = connection.principal;
+  context.connection = &connection;
   context.received_monotonic_ms = services_.clock.monotonic_ms();
   context.frame = std::move(frame.owner);
   context.metrics = &metrics_;

@@ -22,7 +22,7 @@ struct ConnectionInfo {
   std::string principal = "User:ANONYMOUS";
   std::string software_name = "unknown";  // from ApiVersions v3+
   std::string software_version = "unknown";
-  // Set when the last of the requests that are served in turn is done, and when the last answer that was converted for an old
+  // Set when the turn of the last of the requests that are served in turn is over, and when the last answer that was converted for an old
   // client has left.
   std::optional<base::OneShot<bool>> last_in_turn = std::nullopt;
   std::optional<base::OneShot<bool>> last_converted = std::nullopt;

@@ -10,10 +10,12 @@
 
 #include "base/clock.h"
 #include "base/logging.h"
+#include "broker/api/frame_handler.h"
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
 #include "broker/api/request_context.h"
 #include "broker/api/transaction_check.h"
+#include "broker/api/turn.h"
 #include "broker/partition/timed_wait.h"
 
 namespace broker::api {
@@ -152,7 +154,13 @@ base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest reque
   ProduceResponse response;
   std::vector<Waiting> unsettled;
   ProduceTransactions transactions;
-  if (ProduceTransactions::concerns(request)) co_await transactions.check(context, request);
+  // Until all is appended, as the next request may build on what this one adds to the transaction, and on its sequences.
+  std::optional<Turn> turn;
+  if (ProduceTransactions::concerns(request)) {
+    turn.emplace(context.connection->last_in_turn);
+    if (!turn->has_come()) co_await turn->wait();
+    co_await transactions.check(context, request);
+  }
   response.responses.reserve(request.topic_data.size());
   for (ProduceRequest::TopicProduceData& topic : request.topic_data) {
     ProduceResponse::TopicProduceResponse& topic_answer = response.responses.emplace_back();
@@ -173,6 +181,7 @@ base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest reque
       add_leader_hint(context, topic, answer, response);
     }
   }
+  turn.reset();
   context.frame.reset();  // the log has its copy
 
   const std::int64_t deadline_ms = context.received_monotonic_ms + request.timeout_ms;

@@ -36,6 +36,7 @@ namespace broker::api {
 class FetchSessions;
 class ProducerIds;
 class RequestMetrics;
+struct ConnectionInfo;
 
 // Everything that a handler may call, owned by the app and outliving all connections.
 struct Services {
@@ -65,6 +66,7 @@ class RequestContext {
   std::string listener;     // name of the listener the connection came in on
   std::string principal = "User:ANONYMOUS";
   std::int64_t received_monotonic_ms = 0;
+  ConnectionInfo* connection = nullptr;  // set by the Dispatcher; used on the event loop alone
   RequestMetrics* metrics = nullptr;  // null: nobody counts
   std::size_t metrics_row = 0;        // a handler may choose another
   // Keeps the frame alive that views in the request point into; a handler that parks records copies this.

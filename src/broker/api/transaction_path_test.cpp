@@ -78,8 +78,8 @@ class TransactionPath : public ::testing::Test {
     builder.append(record);
     return builder.build();
   }
-  ErrorCode produce(std::int16_t version = 9, const std::string& id = "tx", std::int32_t partition = 0) {
-    const base::Bytes batch = transactional_batch();
+  ProduceRequest produce_request(const base::Bytes& batch, const std::string& id = "tx",
+                                 std::initializer_list<std::int32_t> partitions = {0}) const {
     ProduceRequest request;
     request.transactional_id = id;
     request.acks = -1;
@@ -87,9 +87,16 @@ class TransactionPath : public ::testing::Test {
     auto& topic = request.topic_data.emplace_back();
     topic.name = "t";
     topic.topic_id = topic_id;
-    auto& data = topic.partition_data.emplace_back();
-    data.index = partition;
-    data.records = Records(batch);
+    for (const std::int32_t partition : partitions) {
+      auto& data = topic.partition_data.emplace_back();
+      data.index = partition;
+      data.records = Records(batch);
+    }
+    return request;
+  }
+  ErrorCode produce(std::int16_t version = 9, const std::string& id = "tx", std::int32_t partition = 0) {
+    const base::Bytes batch = transactional_batch();
+    const ProduceRequest request = produce_request(batch, id, {partition});
     const auto answer = ask<ProduceResponse>(request, version).responses.at(0).partition_responses.at(0);
     if (answer.error_code == ErrorCode::none) ++sequence;
     return answer.error_code;
@@ -168,6 +175,58 @@ TEST_F(TransactionPath, ConnectionsAreServedInTheirOrder) {
     EXPECT_EQ(answers.back().error_code, ErrorCode::none);
     EXPECT_EQ(answers.back().producer_epoch, times);
   }
+}
+
+// What a Produce adds to the transaction may wait for an fsync; the next one on the connection comes behind its appends.
+TEST_F(TransactionPath, ProducesOfAConnectionAreAppendedInTheirOrder) {
+  constexpr std::int16_t kVersion = 12;  // adds partitions
+  init();
+  std::vector<ProduceResponse::TopicProduceResponse> answers;
+  const auto batch_at = [&](std::int32_t at_sequence) {
+    sequence = at_sequence;
+    return transactional_batch();
+  };
+  const auto begin = [&](const ProduceRequest& request) {
+    Frame frame = TestBroker::framed(TestBroker::frame_of(request, kVersion));
+    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(broker.connection, std::move(frame)),
+                          [&](const std::exception_ptr& failure, Reply reply) {
+                            if (failure) std::rethrow_exception(failure);
+                            answers.push_back(broker.read<ProduceResponse>(reply, kVersion).responses.at(0));
+                          });
+    broker.loop.restart();
+    broker.loop.poll();
+  };
+  const auto commit = [&] {
+    broker.transaction_log.commit_all();
+    broker.loop.restart();
+    broker.loop.poll();
+  };
+  const auto expect = [&](std::size_t at, std::size_t partition, std::int64_t offset) {
+    ASSERT_LT(at, answers.size());
+    EXPECT_EQ(answers[at].partition_responses.at(partition).error_code, ErrorCode::none) << at;
+    EXPECT_EQ(answers[at].partition_responses.at(partition).base_offset, offset) << at;
+  };
+  broker.transaction_log.commits_by_itself = false;
+  std::vector<base::Bytes> batches;
+  for (std::int32_t at = 0; at < 5; ++at) batches.push_back(batch_at(at));
+  begin(produce_request(batches[0]));  // new in the transaction
+  begin(produce_request(batches[1]));
+  EXPECT_TRUE(answers.empty());
+  commit();
+  expect(0, 0, 0);
+  expect(1, 0, 1);
+
+  begin(produce_request(batches[2]));
+  expect(2, 0, 2);
+  ProduceRequest with_new_partition = produce_request(batches[3], "tx", {0, 1});
+  with_new_partition.topic_data.at(0).partition_data.at(1).records = Records(batches[0]);
+  begin(with_new_partition);
+  begin(produce_request(batches[4]));
+  EXPECT_EQ(answers.size(), 3u) << "one behind the other, though it adds nothing";
+  commit();
+  expect(3, 0, 3);
+  expect(3, 1, 0);
+  expect(4, 0, 4);
 }
 
 TEST_F(TransactionPath, ACommittedTransactionIsSeen) {
