@@ -4,11 +4,6 @@
 #include <utility>
 
 namespace broker::partition {
-namespace {
-
-constexpr std::size_t kThreadsPerDirectory = 8;  // fsyncs of different files at once, which a file system gathers
-
-}  // namespace
 
 FlushThreads::~FlushThreads() { stop(); }
 

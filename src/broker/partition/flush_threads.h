@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/thread_pool.hpp>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,6 +14,8 @@ namespace broker::partition {
 
 class FlushThreads {
  public:
+  static constexpr std::size_t kThreadsPerDirectory = 8;  // fsyncs of different files at once, which a file system gathers
+
   FlushThreads() = default;
   ~FlushThreads();
   FlushThreads(const FlushThreads&) = delete;

@@ -185,37 +185,38 @@ void Partition::start_flush() {
     if (flushing_) return;  // it goes on for what has come since it began
     flushing_ = true;
   }
-  flush_threads_->run(log_->parent_directory(), [self = shared_from_this()] { self->flush_while_due(); });
+  post_flush();
 }
 
-void Partition::flush_while_due() {
-  bool done = false;
-  while (!done) {
-    const std::shared_ptr<storage::Log> flushed = log();
-    bool failed = false;
-    try {
-      flushed->flush();
-    } catch (const std::exception&) {  // the log has told its directory, or is closed
-      failed = true;
-    }
-    std::shared_lock lock(state_mutex_);
-    // A move to another directory, for which everything was flushed, may have come in between.
-    done = finish_flush(failed && flushed == log_);
+void Partition::post_flush() {
+  flush_threads_->run(log_->parent_directory(), [self = shared_from_this()] { self->flush_once(); });
+}
+
+void Partition::flush_once() {
+  const std::shared_ptr<storage::Log> flushed = log();
+  bool failed = false;
+  try {
+    flushed->flush();
+  } catch (const std::exception&) {  // the log has told its directory, or is closed
+    failed = true;
   }
+  std::shared_lock lock(state_mutex_);
+  // A move to another directory, for which everything was flushed, may have come in between.
+  finish_flush(failed && flushed == log_);
 }
 
-bool Partition::finish_flush(bool failed) {
+// What is due again waits behind the other partitions of the directory.
+void Partition::finish_flush(bool failed) {
   // How many bytes became visible isn't counted: who waits for more than there are looks, and waits on.
   if (!failed) advance_high_watermark(kMuchNews);
   std::vector<Waiter> refused;
   {
     std::lock_guard progress(progress_mutex_);
-    if (!failed && log_->flush_is_due()) return false;
-    flushing_ = false;
+    flushing_ = !failed && log_->flush_is_due();
+    if (flushing_) post_flush();
     if (failed) refused.swap(waiters_);
   }
   for (auto& each : refused) each.done.set(ErrorCode::kafka_storage_error);
-  return true;
 }
 
 FetchOutcome Partition::fetch(const FetchOptions& options) {

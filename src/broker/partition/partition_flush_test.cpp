@@ -1,6 +1,7 @@
 // flush.messages: what waits for its fsync isn't acknowledged and isn't seen, and nothing else waits for it.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
@@ -133,6 +134,34 @@ TEST_F(PartitionFlushTest, AppendsDuringAFlushShareTheNext) {
   hung.open();
   EXPECT_EQ(wait(partition->flushed(12)), ErrorCode::none);
   EXPECT_EQ(hung.arrivals(), 2);
+}
+
+// As many partitions as there are threads, of which each has something new at the end of each of its flushes.
+TEST_F(PartitionFlushTest, PartitionsThatAreAlwaysDueLeaveRoomForOthers) {
+  constexpr int kRoundsMax = 10'000;
+  start();
+  std::vector<std::shared_ptr<Partition>> busy;
+  for (std::size_t i = 0; i < FlushThreads::kThreadsPerDirectory; ++i) busy.push_back(lead("t" + std::to_string(i)));
+  auto other = lead("other");
+  for (auto& each : busy) {
+    append(*each, "names of new files need more syncs");
+    ASSERT_EQ(wait(each->flushed(1)), ErrorCode::none);
+  }
+  std::atomic<int> rounds = 0;
+  faulty.set_before_sync([&] {
+    hung.pass();
+    if (other->log()->high_watermark() > 0 || ++rounds >= kRoundsMax) return;
+    for (auto& each : busy) append(*each, "b");
+  });
+  for (auto& each : busy) append(*each, "a");
+  hung.wait_for_arrivals(static_cast<int>(busy.size()));
+  append(*other, "c");
+  const auto flushed = other->flushed(1);
+  hung.open();
+  EXPECT_EQ(wait(flushed), ErrorCode::none);
+  for (auto& each : busy) EXPECT_EQ(wait(each->flushed(each->log()->log_end_offset())), ErrorCode::none);
+  EXPECT_LT(rounds, kRoundsMax);
+  manager.reset();  // with the flushes that use what is above
 }
 
 TEST_F(PartitionFlushTest, ARollIsFlushedAside) {
