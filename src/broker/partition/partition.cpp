@@ -205,10 +205,9 @@ void Partition::flush_once() {
   finish_flush(failed && flushed == log_);
 }
 
-// What is due again waits behind the other partitions of the directory.
+// What is due again waits behind the other partitions of the directory. The high watermark moves after that is decided:
+// whoever came before the decision and relied on this flush sees it move, whichever flush wrote its records.
 void Partition::finish_flush(bool failed) {
-  // How many bytes became visible isn't counted: who waits for more than there are looks, and waits on.
-  if (!failed) advance_high_watermark(kMuchNews);
   std::vector<Waiter> refused;
   {
     std::lock_guard progress(progress_mutex_);
@@ -216,6 +215,8 @@ void Partition::finish_flush(bool failed) {
     if (flushing_) post_flush();
     if (failed) refused.swap(waiters_);
   }
+  // How many bytes became visible isn't counted: who waits for more than there are looks, and waits on.
+  if (!failed) advance_high_watermark(kMuchNews);
   for (auto& each : refused) each.done.set(ErrorCode::kafka_storage_error);
 }
 

@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <thread>
 
@@ -19,6 +22,27 @@ namespace {
 using protocol::ErrorCode;
 
 constexpr std::int32_t kSelf = 3;
+
+// An event loop; once told so, whoever is woken goes on at once, on the thread that wakes it.
+struct OnWakingThread {
+  boost::asio::io_context* loop;
+  std::atomic<bool>* at_once;
+
+  bool operator==(const OnWakingThread&) const noexcept = default;
+  boost::asio::execution_context& query(boost::asio::execution::context_t) const noexcept { return *loop; }
+  static constexpr boost::asio::execution::blocking_t query(boost::asio::execution::blocking_t) noexcept {
+    return boost::asio::execution::blocking.never;
+  }
+  OnWakingThread require(boost::asio::execution::blocking_t::never_t) const noexcept { return *this; }
+  template <class Function>
+  void execute(Function function) const {
+    if (*at_once) {
+      function();
+    } else {
+      boost::asio::post(*loop, std::move(function));
+    }
+  }
+};
 
 class PartitionFlushTest : public ::testing::Test {
  protected:
@@ -162,6 +186,35 @@ TEST_F(PartitionFlushTest, PartitionsThatAreAlwaysDueLeaveRoomForOthers) {
   for (auto& each : busy) EXPECT_EQ(wait(each->flushed(each->log()->log_end_offset())), ErrorCode::none);
   EXPECT_LT(rounds, kRoundsMax);
   manager.reset();  // with the flushes that use what is above
+}
+
+// It comes when a flush has moved the high watermark and is about to end, and another flush writes it.
+TEST_F(PartitionFlushTest, WhatComesAsAFlushEndsIsCommittedToo) {
+  start();
+  auto partition = lead("t");
+  hang();
+  append(*partition, "a");
+  hung.wait_for_arrivals(1);
+  boost::asio::io_context loop;
+  std::atomic<bool> at_once = false;
+  auto consumer = std::make_shared<FetchWaiter>(1);
+  ASSERT_TRUE(partition->add_waiter(consumer, 0));
+  base::OneShot<ErrorCode> appended, committed;
+  auto late = [&]() -> base::Task<void> {
+    co_await consumer->wait();
+    EXPECT_TRUE(append(*partition, "b").flush_due);
+    partition->log()->flush();
+    committed = partition->committed(2);
+    appended.set(ErrorCode::none);
+  };
+  boost::asio::co_spawn(OnWakingThread{&loop, &at_once}, late(), boost::asio::detached);
+  loop.poll();
+  at_once = true;
+  hung.open();
+  EXPECT_EQ(wait(appended), ErrorCode::none);
+  EXPECT_EQ(wait(committed), ErrorCode::none);
+  EXPECT_EQ(partition->log()->high_watermark(), 2);
+  manager.reset();  // with the thread that was woken on
 }
 
 TEST_F(PartitionFlushTest, ARollIsFlushedAside) {
