@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/logging.h"
+
 namespace broker::partition {
 
 using protocol::ErrorCode;
@@ -120,7 +122,10 @@ storage::AppendResult Partition::append_here(base::MutableByteView records, cons
   context.marker_transaction_version = options.marker_transaction_version;
   result = log_->append_as_leader(records, context);
   if (result.flush_due) {
-    start_flush();
+    if (!start_flush()) {
+      result = storage::AppendResult();
+      result.error = ErrorCode::kafka_storage_error;
+    }
   } else if (result.ok() && !result.duplicate) {
     // The end of a transaction, which comes from its coordinator, lets readers see what came long before it.
     const bool marker = options.origin == storage::AppendOrigin::coordinator;
@@ -179,17 +184,21 @@ base::OneShot<ErrorCode> Partition::wait_for(Awaited awaited, std::int64_t end_o
   return done;
 }
 
-void Partition::start_flush() {
-  {
-    std::lock_guard progress(progress_mutex_);
-    if (flushing_) return;  // it goes on for what has come since it began
-    flushing_ = true;
-  }
-  post_flush();
+bool Partition::start_flush() {
+  std::lock_guard progress(progress_mutex_);
+  if (!flushing_) flushing_ = post_flush();  // else there is one that goes on for what has come since it began
+  return flushing_;
 }
 
-void Partition::post_flush() {
-  flush_threads_->run(log_->parent_directory(), [self = shared_from_this()] { self->flush_once(); });
+bool Partition::post_flush() {
+  try {
+    flush_threads_->run(log_->parent_directory(), [self = shared_from_this()] { self->flush_once(); });
+    return true;
+  } catch (const std::exception& e) {
+    base::log_error("kafka.server.ReplicaManager", "{}-{}: the flush that flush.messages wants can't be begun: {}",
+                    name_.topic, name_.partition, e.what());
+    return false;
+  }
 }
 
 void Partition::flush_once() {
@@ -211,9 +220,9 @@ void Partition::finish_flush(bool failed) {
   std::vector<Waiter> refused;
   {
     std::lock_guard progress(progress_mutex_);
-    flushing_ = !failed && log_->flush_is_due();
-    if (flushing_) post_flush();
-    if (failed) refused.swap(waiters_);
+    const bool due = !failed && log_->flush_is_due();
+    flushing_ = due && post_flush();
+    if (failed || flushing_ != due) refused.swap(waiters_);
   }
   // How many bytes became visible isn't counted: who waits for more than there are looks, and waits on.
   if (!failed) advance_high_watermark(kMuchNews);

@@ -109,8 +109,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   protocol::ErrorCode check_leader(std::int32_t current_leader_epoch) const;  // state_mutex_ is held
   void advance_high_watermark(std::int64_t bytes);                            // state_mutex_ is held
   base::OneShot<protocol::ErrorCode> wait_for(Awaited awaited, std::int64_t end_offset);
-  void start_flush();              // state_mutex_ is held
-  void post_flush();               // likewise
+  bool start_flush();              // state_mutex_ is held; false: it can't be begun
+  bool post_flush();               // both mutexes are held; likewise
   void flush_once();               // on a thread for it
   void finish_flush(bool failed);  // state_mutex_ is held
 

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
+#include <system_error>
 #include <thread>
 
 #include "base/faulty_file_system.h"
@@ -215,6 +216,38 @@ TEST_F(PartitionFlushTest, WhatComesAsAFlushEndsIsCommittedToo) {
   EXPECT_EQ(wait(committed), ErrorCode::none);
   EXPECT_EQ(partition->log()->high_watermark(), 2);
   manager.reset();  // with the thread that was woken on
+}
+
+TEST_F(PartitionFlushTest, WithoutAThreadItsAppendFailsAndTheNextTriesAgain) {
+  start();
+  const auto log = lead("t")->log();
+  int threads_missing = 2;
+  auto threads = std::make_shared<FlushThreads>([&](std::function<void()> body) {
+    if (--threads_missing >= 0) throw std::system_error(EAGAIN, std::generic_category());
+    return std::thread(std::move(body));
+  });
+  auto partition = std::make_shared<Partition>(kSelf, base::Uuid(), log, threads);
+  metadata::LeaderState state;
+  state.replicas = state.isr = {kSelf};
+  ASSERT_EQ(partition->become_leader(state), ErrorCode::none);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(append(*partition, "a").error, ErrorCode::kafka_storage_error);
+  EXPECT_EQ(log->high_watermark(), 0);
+  EXPECT_TRUE(append(*partition, "a").flush_due);
+  EXPECT_EQ(wait(partition->committed(3)), ErrorCode::none);
+
+  // With one there it does it all.
+  threads_missing = 1000;
+  hang();
+  append(*partition, "b");
+  hung.wait_for_arrivals(1);
+  auto more = std::make_shared<Partition>(kSelf, base::Uuid(), lead("more")->log(), threads);
+  ASSERT_EQ(more->become_leader(state), ErrorCode::none);
+  EXPECT_TRUE(append(*more, "c").flush_due);
+  const auto committed = more->committed(1);
+  hung.open();
+  EXPECT_EQ(wait(committed), ErrorCode::none);
+  EXPECT_EQ(wait(partition->committed(4)), ErrorCode::none);
+  threads->stop();
 }
 
 TEST_F(PartitionFlushTest, ARollIsFlushedAside) {
