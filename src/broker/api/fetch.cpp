@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/without_waiting.h"
 #include "broker/api/fetch_session.h"
+#include "broker/api/frame_handler.h"
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
 #include "broker/api/registry.h"
@@ -271,22 +272,28 @@ base::Bytes read_to_convert(const storage::FileSlice& slice, std::size_t bytes_l
   return bytes;
 }
 
-// Rewrites what was read for clients that know older formats only. Waits for disks.
-void convert_all(const FetchPlan& plan, std::int8_t to_magic, std::vector<Reading>& readings) {
+// Rewrites what was read for clients that know older formats only. Waits for disks. Answers where the next is to begin: behind
+// the last partition that got something, as each would wait for ever behind one that always has more.
+std::size_t convert_all(const FetchPlan& plan, std::int8_t to_magic, std::size_t first, std::vector<Reading>& readings) {
   std::size_t bytes_left = kConvertedBytesMax;
+  std::size_t next = first;
   for (std::size_t i = 0; i < readings.size(); ++i) {
-    storage::FileSlice& slice = readings[i].outcome.data.records;
+    const std::size_t at = (first + i) % readings.size();
+    Reading& reading = readings[at];
+    storage::FileSlice& slice = reading.outcome.data.records;
     if (slice.size == 0) continue;
     const base::Bytes bytes = read_to_convert(slice, bytes_left, bytes_left == kConvertedBytesMax);
     bytes_left -= std::min(bytes_left, bytes.size());
     slice = storage::FileSlice();
-    auto converted = protocol::down_convert(bytes, to_magic, plan.targets[i].offset);
+    auto converted = protocol::down_convert(bytes, to_magic, plan.targets[at].offset);
     if (converted) {
-      readings[i].bytes = std::move(*converted);
+      if (!converted->empty()) next = at + 1;
+      reading.bytes = std::move(*converted);
     } else {
-      readings[i].outcome = refusal(converted.error());
+      reading.outcome = refusal(converted.error());
     }
   }
+  return next;
 }
 
 void take_short_slices(std::vector<Reading>& readings) {
@@ -305,7 +312,10 @@ void take_short_slices(std::vector<Reading>& readings) {
 base::Task<void> prepare(const RequestContext& context, const FetchPlan& plan, std::vector<Reading>& readings) {
   if (context.api_version < 4) {
     const std::int8_t to_magic = context.api_version < 2 ? 0 : 1;
-    std::function<void()> work = [&plan, &readings, to_magic] { convert_all(plan, to_magic, readings); };
+    std::size_t& first = context.connection->converted_first;  // one answer of a connection is converted at a time
+    std::function<void()> work = [&plan, &readings, &first, to_magic] {
+      first = convert_all(plan, to_magic, first, readings);
+    };
     co_await partition::run_aside(std::move(work));
     co_return;
   }

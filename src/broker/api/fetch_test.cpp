@@ -1,6 +1,7 @@
 // Fetch through the dispatcher, over a real log: versions, errors, bounds, long polls and sessions.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -77,20 +78,23 @@ TEST_F(DataPath, OldClientsGetLittleAtOnce) {
   for (std::int32_t partition : {0, 1}) {
     for (int i = 0; i < 5; ++i) produce(produce_request("t", batch_of({large}), -1, partition));
   }
-  std::int64_t offset = 0;
-  for (int fetches = 0; offset < 5; ++fetches) {
-    ASSERT_LT(fetches, 5);
-    FetchRequest request = fetch_request("t", offset);
+  std::array<std::int64_t, 2> offsets{0, 0};
+  for (int fetches = 0; offsets[0] + offsets[1] < 10; ++fetches) {
+    ASSERT_LT(fetches, 10);
+    FetchRequest request = fetch_request("t", offsets[0]);
     request.topics[0].partitions[0].partition_max_bytes = 50 << 20;
     auto& second = request.topics[0].partitions.emplace_back(request.topics[0].partitions[0]);
     second.partition = 1;
+    second.fetch_offset = offsets[1];
     const FetchResponse response = fetch(request, 3);
     const auto& partitions = response.responses.at(0).partitions;
     EXPECT_LE(partitions.at(0).records.size() + partitions.at(1).records.size(), std::size_t{1} << 20);
-    base::ByteView rest = partitions.at(0).records.bytes();
-    while (next_batch(rest).frame == BatchFrame::whole) {
-      EXPECT_EQ(base::load_big_endian<std::int64_t>(rest.data()), offset++);
-      rest = rest.subspan(next_batch(rest).size_in_bytes);
+    for (std::size_t which = 0; which < 2; ++which) {
+      base::ByteView rest = partitions.at(which).records.bytes();
+      while (next_batch(rest).frame == BatchFrame::whole) {
+        EXPECT_EQ(base::load_big_endian<std::int64_t>(rest.data()), offsets[which]++);
+        rest = rest.subspan(next_batch(rest).size_in_bytes);
+      }
     }
   }
   // A batch that is larger than that is given as a whole.
@@ -259,6 +263,44 @@ TEST_F(DataPath, OldVersionsCutTheFirstBatchAndAreConverted) {
   EXPECT_EQ(fetch(request, 2).responses[0].partitions[0].error_code, ErrorCode::unknown_server_error);
   request.topics[0].partitions[0].fetch_offset = 4;
   EXPECT_EQ(fetch(request, 2).responses[0].partitions[0].error_code, ErrorCode::none);
+}
+
+// About 1 MiB is converted at once. What doesn't fit comes first in the next answer, however much the others have.
+TEST_F(DataPath, ConvertedAnswersBeginBehindTheLastPartitionServed) {
+  broker.add_topic("t", 3);
+  const base::Bytes some = batch_of({std::string(100'000, 's')});
+  const base::Bytes large = batch_of({std::string(1'040'000, 'l')});
+  for (const std::int32_t busy : {0, 1}) {
+    for (int i = 0; i < 15; ++i) produce(produce_request("t", some, 1, busy));
+  }
+  ASSERT_EQ(produce(produce_request("t", large, 1, 2)).error_code, ErrorCode::none);
+  FetchRequest request = fetch_request("t", 0);
+  for (const std::int32_t other : {1, 2}) {
+    request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+    request.topics[0].partitions.back().partition = other;
+  }
+  for (auto& each : request.topics[0].partitions) each.partition_max_bytes = 2 << 20;
+  // The busy ones have as much again each time.
+  for (std::int16_t version = 0; version <= 3; ++version) {
+    broker.connection.converted_first = 0;
+    for (std::size_t times = 0; times < 6; ++times) {
+      const FetchResponse response = fetch(request, version);
+      for (std::size_t at = 0; at < 3; ++at) {
+        const std::size_t bytes = response.responses.at(0).partitions.at(at).records.size();
+        if (at == times % 3) {
+          EXPECT_GT(bytes, 900'000u) << version << ' ' << times;
+        } else {
+          EXPECT_EQ(bytes, 0u) << version << ' ' << times << ' ' << at;
+        }
+      }
+    }
+  }
+  // A few bytes in front of the large batch, each time.
+  for (auto& each : request.topics[0].partitions) each.fetch_offset = each.partition == 0 ? 14 : 0;
+  request.topics[0].partitions.erase(request.topics[0].partitions.begin() + 1);
+  broker.connection.converted_first = 0;
+  EXPECT_EQ(fetch(request, 2).responses.at(0).partitions.at(1).records.size(), 0u);
+  EXPECT_GT(fetch(request, 2).responses.at(0).partitions.at(1).records.size(), 1'000'000u);
 }
 
 TEST_F(DataPath, DownConversionThatIsForbidden) {

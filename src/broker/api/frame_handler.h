@@ -2,6 +2,7 @@
 // their own. Thread-safe: called from all event loops. A frame is served on the loop of its connection.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,6 +27,7 @@ struct ConnectionInfo {
   // client has left.
   std::optional<base::OneShot<bool>> last_in_turn = std::nullopt;
   std::optional<base::OneShot<bool>> last_converted = std::nullopt;
+  std::size_t converted_first = 0;  // where in its request the next answer that is converted begins
 };
 
 struct Frame {
