@@ -6,12 +6,14 @@
 #include "protocol/messages/fetch.h"
 
 #include <algorithm>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/logging.h"
 #include "base/without_waiting.h"
 #include "broker/api/fetch_session.h"
 #include "broker/api/frame_handler.h"
@@ -272,26 +274,38 @@ base::Bytes read_to_convert(const storage::FileSlice& slice, std::size_t bytes_l
   return bytes;
 }
 
-// Rewrites what was read for clients that know older formats only. Waits for disks. Answers where the next is to begin: behind
-// the last partition that got something, as each would wait for ever behind one that always has more.
+// Takes the bytes that it reads off what is left.
+void convert(const FetchTarget& target, std::int8_t to_magic, std::size_t& bytes_left, Reading& reading) {
+  storage::FileSlice& slice = reading.outcome.data.records;
+  const base::Bytes bytes = read_to_convert(slice, bytes_left, bytes_left == kConvertedBytesMax);
+  bytes_left -= std::min(bytes_left, bytes.size());
+  slice = storage::FileSlice();
+  auto converted = protocol::down_convert(bytes, to_magic, target.offset);
+  if (converted) {
+    reading.bytes = std::move(*converted);
+  } else {
+    reading.outcome = refusal(converted.error());
+  }
+}
+
+// Rewrites what was read for clients that know older formats only. Waits for disks. What can't be read is refused, as it must
+// not leave as it is. Answers where the next is to begin: behind the last partition that got something, as each would wait
+// for ever behind one that always has more.
 std::size_t convert_all(const FetchPlan& plan, std::int8_t to_magic, std::size_t first, std::vector<Reading>& readings) {
   std::size_t bytes_left = kConvertedBytesMax;
   std::size_t next = first;
   for (std::size_t i = 0; i < readings.size(); ++i) {
     const std::size_t at = (first + i) % readings.size();
     Reading& reading = readings[at];
-    storage::FileSlice& slice = reading.outcome.data.records;
-    if (slice.size == 0) continue;
-    const base::Bytes bytes = read_to_convert(slice, bytes_left, bytes_left == kConvertedBytesMax);
-    bytes_left -= std::min(bytes_left, bytes.size());
-    slice = storage::FileSlice();
-    auto converted = protocol::down_convert(bytes, to_magic, plan.targets[at].offset);
-    if (converted) {
-      if (!converted->empty()) next = at + 1;
-      reading.bytes = std::move(*converted);
-    } else {
-      reading.outcome = refusal(converted.error());
+    if (reading.outcome.data.records.size == 0) continue;
+    try {
+      convert(plan.targets[at], to_magic, bytes_left, reading);
+    } catch (const std::exception& e) {
+      reading.outcome = refusal(ErrorCode::kafka_storage_error);
+      base::log_warn("kafka.server.ReplicaManager", "Converting {}-{} for a fetch failed: {}",
+                     plan.targets[at].topic, plan.targets[at].partition, e.what());
     }
+    if (reading.bytes && !reading.bytes->empty()) next = at + 1;
   }
   return next;
 }
@@ -355,8 +369,8 @@ base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) 
     co_await wait_for_more(readings, limits.min_bytes - total.bytes, left_ms);
   }
   if (context.api_version < 10) refuse_what_is_too_new(context, is_of_follower(request), readings);
-  if (context.api_version < 6) hide_storage_errors(readings);
   co_await prepare(context, plan, readings);
+  if (context.api_version < 6) hide_storage_errors(readings);
   co_return respond(context, plan, sent, readings);
 }
 

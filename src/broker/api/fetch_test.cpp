@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <system_error>
 #include <thread>
 
 #include "base/without_waiting.h"
@@ -339,6 +340,29 @@ TEST_F(DataPath, StorageErrorsAreHiddenFromOldVersions) {
     EXPECT_EQ(fetch(fetch_request("t", 0), version).responses.at(0).partitions.at(0).error_code,
               version < 6 ? ErrorCode::not_leader_or_follower : ErrorCode::kafka_storage_error)
         << version;
+  }
+}
+
+// A client that knows older formats only must not get it as it lies on disk.
+TEST_F(DataPath, WhatCanNotBeReadToConvertItIsRefused) {
+  broker.add_topic("t", 2);
+  for (const std::int32_t partition : {0, 1}) produce(produce_request("t", batch_of({"a"}), 1, partition));
+  FetchRequest request = fetch_request("t", 0);
+  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+  request.topics[0].partitions.back().partition = 1;
+  for (std::int16_t version = 0; version <= 3; ++version) {
+    broker.connection.converted_first = 0;
+    std::atomic<bool> fails = true;
+    broker.files.set_before_read([&fails, loop = std::this_thread::get_id()] {
+      if (std::this_thread::get_id() != loop && fails.exchange(false)) throw std::system_error(EIO, std::generic_category());
+    });
+    const auto partitions = fetch(request, version).responses.at(0).partitions;
+    broker.files.set_before_read({});
+    EXPECT_FALSE(fails);
+    EXPECT_EQ(partitions.at(0).error_code, ErrorCode::not_leader_or_follower) << "a storage error, as these know it";
+    EXPECT_EQ(partitions.at(0).records.size(), 0u);
+    EXPECT_EQ(partitions.at(1).error_code, ErrorCode::none);
+    EXPECT_GT(partitions.at(1).records.size(), 0u);
   }
 }
 
