@@ -4,7 +4,8 @@
 //
 // Thread-safe. `state_mutex_` guards leadership: data calls hold it shared for as long as they use the log, so that a
 // leader epoch never ends in the middle of an append. `progress_mutex_` guards the move of the high watermark and the
-// lists of waiters; it is taken after the other. Nobody is woken with a lock held.
+// lists of waiters; it is taken after the other. Waking only posts to the event loop of whoever waits: it may be done with
+// `state_mutex_` held, never with `progress_mutex_`.
 #pragma once
 
 #include <cstdint>
