@@ -1,6 +1,7 @@
 """Directories of real brokers (src/log/testdata): unpacked, run by either broker, and compared with what real clients saw."""
 import gzip
 import pathlib
+import shutil
 import tarfile
 import time
 
@@ -20,6 +21,7 @@ class Golden:
         self.context, self.name = context, name
         self.tables = context.root / "src" / "log" / "testdata" / name
         self.directory = context.work / name
+        shutil.rmtree(self.directory, ignore_errors=True)  # of a test before
         with tarfile.open(self.tables.with_suffix(".tar.gz")) as archive:
             archive.extractall(self.directory)
         context.run([venv.python(context), HERE / "load_znodes.py", coordinator.connect, f"/{name}", self.directory / "znodes.tsv"])

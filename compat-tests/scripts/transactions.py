@@ -1,6 +1,7 @@
 """Plays the scripts of transactions (src/broker/transaction/testdata/scripts, whose words are told in testing/transaction_world.h) by
 hand on a broker, in real time: each scenario is a transactional id. Markers aren't looked for: that the transaction is complete tells
 of them. `python3 transactions.py bootstrap kip-360.txt` plays a file."""
+import importlib.util
 import pathlib
 import struct
 import sys
@@ -9,11 +10,16 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "compat-tests"))
 sys.path.insert(0, str(ROOT / "compat-tests" / "consumer-groups"))
-sys.path.insert(0, str(ROOT / "compat-tests" / "transactions-v2"))
 sys.path.insert(0, str(ROOT / "compat-tests" / "scripts"))
 import script  # noqa: E402
 from mixed_wire import Connection, Reader, array, fetch, old_array, wire  # noqa: E402
-from raw import ADD_PARTITIONS, DESCRIBE, END, FIND_COORDINATOR, INIT, name_of  # noqa: E402
+
+# Under a name of its own: other folders have a raw.py, too.
+_spec = importlib.util.spec_from_file_location("transactions_v2_raw", ROOT / "compat-tests" / "transactions-v2" / "raw.py")
+raw = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(raw)
+ADD_PARTITIONS, DESCRIBE, END, FIND_COORDINATOR, INIT, name_of = (raw.ADD_PARTITIONS, raw.DESCRIBE, raw.END, raw.FIND_COORDINATOR,
+                                                                  raw.INIT, raw.name_of)
 
 SCRIPTS = ROOT / "src/broker/transaction/testdata/scripts"
 ELSEWHERE = ("set ", "known ", "records ", "markers ", "coordinator moves")  # scenarios with such steps need a world of their own

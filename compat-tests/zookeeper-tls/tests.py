@@ -195,8 +195,8 @@ quit
                f"-Dzookeeper.ssl.keyStore.location={made.path('client.p12')}",
                f"-Dzookeeper.ssl.keyStore.password={PASSWORD}",
                f"-Dzookeeper.ssl.trustStore.location={made.path('trust.pem')}"]
-    done = context.run(jars.java(jars.ZOOKEEPER, "org.apache.zookeeper.ZooKeeperMain", "-server", server.secure_connect,
-                                 options=options), stdin=script, code=None)  # the code is that of the last command
+    done = context.run(jars.java(jars.ZOOKEEPER, "org.apache.zookeeper.ZooKeeperMain", "-waitforconnection", "-server",
+                                 server.secure_connect, options=options), stdin=script, code=None)  # the code is that of the last command
     text = done.out + done.err
     for part in ("x509: CN=client", "Created /cli", "first\n", "Created /mine", "'x509,'CN=client\n: cdrwa", "Created /auth",
                  "Insufficient permission : /cli", "Acl is not valid : /bad"):
