@@ -16,7 +16,10 @@ class ProduceFlush : public DataPath {
     broker.add_topic("t");
     broker.files.set_before_sync([this] { disk.pass(); });
   }
-  ~ProduceFlush() override { disk.open(); }
+  ~ProduceFlush() override {
+    disk.open();
+    broker.manager.shutdown();  // its threads answer to the loop, which goes first
+  }
 
   // Begins on the loop of the broker, where serve() and the others go on with it.
   void begin(const ProduceRequest& request) {

@@ -53,14 +53,16 @@ void require_distinct_ports(const std::vector<Listener>& listeners, std::string_
   for (const Listener& listener : listeners) {
     if (listener.port != 0) by_port[listener.port].push_back(&listener);
   }
-  for (const auto& [port, sharing] : by_port) {
+  for (const auto& each : by_port) {
+    const std::int32_t port = each.first;
+    const std::vector<const Listener*>& sharing = each.second;
     if (sharing.size() == 1) continue;
     const auto count = [&](bool (*of_kind)(std::string_view)) {
       return std::ranges::count_if(sharing, [&](const Listener* one) { return of_kind(one->host); });
     };
     const auto v4 = count(is_ip_v4), v6 = count(is_ip_v6);
     const auto names = std::ssize(sharing) - v4 - v6;
-    const auto refuse = [&, port = port](std::string_view rule, bool with_port) {
+    const auto refuse = [&](std::string_view rule, bool with_port) {
       return ConfigError(fmt::format("requirement failed: {}, listeners: {}{}", rule, text,
                                      with_port ? fmt::format(", port: {}", port) : ""),
                          "listeners");

@@ -86,10 +86,10 @@ class PartitionFlushTest : public ::testing::Test {
     options.max_bytes = 1 << 20;
     return partition.fetch(options);
   }
-  static ErrorCode wait(const base::OneShot<ErrorCode>& done) {
-    boost::asio::io_context loop;
-    auto result = boost::asio::co_spawn(loop, done.wait(), boost::asio::use_future);
-    loop.run();
+  ErrorCode wait(const base::OneShot<ErrorCode>& done) {
+    auto result = boost::asio::co_spawn(waiting, done.wait(), boost::asio::use_future);
+    waiting.restart();
+    waiting.run();
     return result.get();
   }
   void hang() {
@@ -105,6 +105,7 @@ class PartitionFlushTest : public ::testing::Test {
     return flushed;
   }();
   base::testing::Gate hung;
+  boost::asio::io_context waiting;  // goes after the threads that answer to it
   std::optional<storage::LogManager> logs;
   std::optional<PartitionManager> manager;
 };

@@ -156,6 +156,7 @@ void PartitionManager::topic_settings_changed(const std::string& topic_name) {
 
 void PartitionManager::shutdown() {
   for (auto& partition : all()) partition->stop(ErrorCode::not_leader_or_follower);
+  flush_threads_->stop();  // which answer to event loops
 }
 
 std::vector<DirectoryDescription> PartitionManager::describe_directories() const {

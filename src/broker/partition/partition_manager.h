@@ -60,7 +60,8 @@ class PartitionManager final : public metadata::PartitionSink {
   void stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) override;
   // The configuration of a topic changed; takes effect before this returns. On the control thread.
   void topic_settings_changed(const std::string& topic);
-  // Every waiting request is woken and every further one refused, so that the listeners can stop.
+  // Every waiting request is woken and every further one refused, so that the listeners can stop. Waits for the flushes
+  // that have begun.
   void shutdown();
 
   std::vector<DirectoryDescription> describe_directories() const;
