@@ -8,12 +8,6 @@
 //                                                                              until all have their part; hold: until stdin ends
 //
 // The topic is `bench` and exists, for `join` with as many partitions as there are clients. Prints `name=value` pairs; exits with 1 and a line on stderr when anything is not as it should be.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -28,13 +22,10 @@
 #include <thread>
 #include <vector>
 
-#include "protocol/codec/codec.h"
-#include "protocol/codec/frame.h"
 #include "protocol/error.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 #include "protocol/messages/consumer_group_heartbeat.h"
 #include "protocol/messages/end_txn.h"
-#include "protocol/messages/find_coordinator.h"
 #include "protocol/messages/heartbeat.h"
 #include "protocol/messages/init_producer_id.h"
 #include "protocol/messages/join_group.h"
@@ -43,18 +34,18 @@
 #include "protocol/messages/sync_group.h"
 #include "protocol/record_batch_builder.h"
 
+#include "raw_kafka.h"
+
 namespace {
 
 using namespace protocol;
+using namespace bench;
 using Clock = std::chrono::steady_clock;
 
 const std::string kTopic = "bench";
-constexpr auto kRetryPause = std::chrono::milliseconds(20);  // of Kafka's producer after CONCURRENT_TRANSACTIONS
 constexpr auto kBeatPause = std::chrono::milliseconds(100);
 
 std::map<std::string, std::string> g_options;
-
-[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
 std::string text_option(const std::string& name) {
   auto found = g_options.find(name);
@@ -63,75 +54,7 @@ std::string text_option(const std::string& name) {
 }
 int option(const std::string& name) { return std::stoi(text_option(name)); }
 
-void require(ErrorCode error, const char* what) {
-  if (error != ErrorCode::none) fail(std::string(what) + ": " + std::string(name_of(error)));
-}
-
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-class Connection {
- public:
-  explicit Connection(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("connect");
-    int on = 1;
-    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  ~Connection() { ::close(socket_); }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  // What the response points to lives until the next one.
-  template <class Response, class Request>
-  Response ask(const Request& request, std::int16_t version) {
-    const base::Bytes frame = encode_request(request, version, ++correlation_id_, "bench").to_bytes();
-    for (std::size_t sent = 0; sent < frame.size();) {
-      const ssize_t count = ::send(socket_, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL);
-      if (count <= 0) fail("send");
-      sent += static_cast<std::size_t>(count);
-    }
-    std::uint8_t size[4];
-    read(size, sizeof size);
-    answer_.resize(base::load_big_endian<std::uint32_t>(size));
-    read(answer_.data(), answer_.size());
-    const std::size_t prefix = response_prefix_bytes(response_header_version(api_info(Response::kApiKey), version)) - 4;
-    Response response;
-    const Decoded decoded = decode(response, version, base::ByteView(answer_).subspan(prefix));
-    if (!decoded) fail(std::string(Response::kName) + ": " + decoded.error);
-    return response;
-  }
-
- private:
-  void read(std::uint8_t* into, std::size_t size) {
-    while (size > 0) {
-      const ssize_t count = ::recv(socket_, into, size, 0);
-      if (count <= 0) fail("the broker closed the connection");
-      into += count;
-      size -= static_cast<std::size_t>(count);
-    }
-  }
-
-  int socket_;
-  std::int32_t correlation_id_ = 0;
-  base::Bytes answer_;
-};
-
-bool asks_for_patience(ErrorCode error) {
-  return error == ErrorCode::coordinator_load_in_progress || error == ErrorCode::coordinator_not_available ||
-         error == ErrorCode::not_coordinator;
-}
-
-void wait_for_coordinator(Connection& connection, const std::string& key, std::int8_t type) {
-  FindCoordinatorRequest request;
-  request.key = key;
-  request.key_type = type;
-  while (connection.ask<FindCoordinatorResponse>(request, 2).error_code != ErrorCode::none) {
-    std::this_thread::sleep_for(kRetryPause);
-  }
-}
 
 // Runs one thread for each client; what any of them throws ends the program.
 void run_clients(int count, const std::function<void(int)>& run) {
