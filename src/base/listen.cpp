@@ -31,23 +31,23 @@ std::vector<ip::address> candidates_of(tcp::acceptor& acceptor, const std::strin
   return {first == found.end() ? found.front() : *first};
 }
 
-void listen_at(tcp::acceptor& acceptor, const tcp::endpoint& endpoint, int backlog, error_code& error) {
+}  // namespace
+
+void listen_at(tcp::acceptor& acceptor, const tcp::endpoint& endpoint, bool v6_only, int backlog, error_code& error) {
   error_code ignored;
   acceptor.close(ignored);
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error && endpoint.protocol() == tcp::v6()) acceptor.set_option(ip::v6_only(false), error);
+  if (!error && endpoint.protocol() == tcp::v6()) acceptor.set_option(ip::v6_only(v6_only), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(backlog > 0 ? backlog : tcp::acceptor::max_listen_connections, error);
 }
-
-}  // namespace
 
 ip::address listen(tcp::acceptor& acceptor, const std::string& host, std::uint16_t port, int backlog,
                    error_code& error) {
   error.clear();
   for (const ip::address& address : candidates_of(acceptor, host, error)) {
-    listen_at(acceptor, tcp::endpoint(address, port), backlog, error);
+    listen_at(acceptor, tcp::endpoint(address, port), false, backlog, error);
     if (!error) return address;
     if (error == boost::asio::error::address_in_use) break;
   }

@@ -12,6 +12,10 @@ namespace base {
 boost::asio::ip::address listen(boost::asio::ip::tcp::acceptor& acceptor, const std::string& host, std::uint16_t port,
                                 int backlog, boost::system::error_code& error);
 
+// The same for one address. `v6_only`: an address of IPv6 leaves IPv4 to another socket.
+void listen_at(boost::asio::ip::tcp::acceptor& acceptor, const boost::asio::ip::tcp::endpoint& endpoint, bool v6_only,
+               int backlog, boost::system::error_code& error);
+
 // A client that came by IPv4 to a socket for both has its IPv4 address.
 boost::asio::ip::tcp::endpoint unmapped(const boost::asio::ip::tcp::endpoint& from);
 

@@ -3,28 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/ip/v6_only.hpp>
 #include <stdexcept>
 #include <utility>
+
+#include "base/listen.h"
 
 namespace broker::net {
 namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-
-tcp::acceptor try_to_bind(asio::io_context& context, const tcp::endpoint& endpoint, bool v6_only, int backlog,
-                          boost::system::error_code& error) {
-  tcp::acceptor acceptor(context);
-  acceptor.open(endpoint.protocol(), error);
-  if (error) return acceptor;
-  acceptor.set_option(asio::socket_base::reuse_address(true));
-  if (endpoint.protocol() == tcp::v6()) acceptor.set_option(asio::ip::v6_only(v6_only), error);
-  acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(backlog, error);
-  if (!error) acceptor.non_blocking(true, error);
-  return acceptor;
-}
 
 }  // namespace
 
@@ -54,7 +42,9 @@ std::vector<tcp::acceptor> bind_listener(asio::io_context& context, const Listen
   const bool any_host = options.host.empty();
   for (tcp::endpoint endpoint : addresses) {
     if (!bound.empty()) endpoint.port(bound.front().local_endpoint().port());
-    tcp::acceptor acceptor = try_to_bind(context, endpoint, !bound.empty(), backlog, error);
+    tcp::acceptor acceptor(context);
+    base::listen_at(acceptor, endpoint, !bound.empty(), backlog, error);
+    if (!error) acceptor.non_blocking(true, error);
     if (error == asio::error::address_in_use && bound.empty()) break;
     if (error) continue;
     bound.push_back(std::move(acceptor));

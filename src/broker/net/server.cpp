@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/listen.h"
 #include "base/logging.h"
 #include "broker/net/event_loop.h"
 
@@ -52,13 +53,6 @@ struct Opened {
 const Opened* find(const std::vector<Opened>& all, std::string_view name) {
   const auto found = std::ranges::find_if(all, [&](const Opened& each) { return each.options.name == name; });
   return found == all.end() ? nullptr : &*found;
-}
-
-std::string text_of(const asio::ip::address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
-  }
-  return address.to_string();
 }
 
 }  // namespace
@@ -224,9 +218,10 @@ base::Task<void> Server::Impl::wait_for_room(Listener& listener, Moment until) {
 
 void Server::Impl::accepted(Listener& listener, EventLoop& loop, tcp::socket socket) {
   boost::system::error_code error;
-  tcp::endpoint peer = socket.remote_endpoint(error);
+  const tcp::endpoint from = socket.remote_endpoint(error);
   if (error) return;  // gone already
-  std::string address = text_of(peer.address());
+  const tcp::endpoint peer = base::unmapped(from);
+  const std::string address = peer.address().to_string();
   if (limits.try_add(listener.options.name, address) != ConnectionLimits::Answer::accepted) {
     base::log_info(kLogger, "Rejected connection from /{}, address already has the configured maximum of connections.",
                    address);
