@@ -202,10 +202,10 @@ std::vector<metadata::Endpoint> BrokerApp::Parts::reachable_endpoints(const conf
   const auto is_open = [&](const std::string& name) {
     return std::ranges::find(open, name, &net::ListenerOptions::name) != open.end();
   };
-  const metadata::Broker self = registration(
+  const auto advertised = advertised_endpoints(
       config, [&](const std::string& name) { return is_open(name) ? server->port(name) : std::uint16_t{0}; });
   std::vector<metadata::Endpoint> reachable;
-  for (const metadata::Endpoint& endpoint : self.endpoints) {
+  for (const metadata::Endpoint& endpoint : advertised) {
     if (!is_open(endpoint.listener)) continue;
     const auto as_wanted = std::ranges::find(wanted, endpoint.listener, &net::ListenerOptions::name);
     const auto before = std::ranges::find(endpoints_, endpoint.listener, &metadata::Endpoint::listener);
@@ -287,8 +287,11 @@ void BrokerApp::Parts::schedule_periodic_work() {
 void BrokerApp::Parts::register_in_cluster() {
   // On the control thread, as the changes of the configuration are: none can get between reading it and registering.
   const auto start = [this]() -> base::Task<void> {
-    metadata::Broker self = registration(*configs.broker(), [](const std::string&) { return std::uint16_t{0}; });
-    self.endpoints = endpoints_;  // those with their ports
+    const auto config = configs.broker();
+    metadata::Broker self;
+    self.id = config->hot().broker_id;
+    self.rack = config->find_string("broker.rack");
+    self.endpoints = endpoints_;
     co_await controller->start(self);
   };
   run_on_control(start());

@@ -158,20 +158,18 @@ controller::TopicDefaults topic_defaults(const config::BrokerConfig& config) {
   return defaults;
 }
 
-metadata::Broker registration(const config::BrokerConfig& config,
-                              const std::function<std::uint16_t(const std::string& listener)>& port_of) {
-  metadata::Broker self;
-  self.id = config.hot().broker_id;
-  self.rack = config.find_string("broker.rack");
+std::vector<metadata::Endpoint> advertised_endpoints(
+    const config::BrokerConfig& config, const std::function<std::uint16_t(const std::string& listener)>& port_of) {
+  std::vector<metadata::Endpoint> endpoints;
   for (const config::Listener& listener : config.advertised_listeners()) {
     metadata::Endpoint endpoint;
     endpoint.listener = listener.name;
     endpoint.security_protocol = listener.security_protocol;
     endpoint.host = listener.host.empty() ? own_host_name() : listener.host;
     endpoint.port = listener.port != 0 ? listener.port : port_of(listener.name);
-    self.endpoints.push_back(std::move(endpoint));
+    endpoints.push_back(std::move(endpoint));
   }
-  return self;
+  return endpoints;
 }
 
 }  // namespace broker::app

@@ -26,8 +26,8 @@ net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config
 zk::client::ConnectString connect_string(const config::BrokerConfig& config);    // throws config::ConfigError
 zk::client::SessionOptions session_options(const config::BrokerConfig& config);  // throws config::ConfigError
 controller::TopicDefaults topic_defaults(const config::BrokerConfig& config);
-// What goes into /brokers/ids. `port_of` answers the port that a listener is really bound to.
-metadata::Broker registration(const config::BrokerConfig& config,
-                              const std::function<std::uint16_t(const std::string& listener)>& port_of);
+// What goes into /brokers/ids for clients. `port_of` answers the port that a listener is really bound to.
+std::vector<metadata::Endpoint> advertised_endpoints(const config::BrokerConfig& config,
+                                                     const std::function<std::uint16_t(const std::string& listener)>& port_of);
 
 }  // namespace broker::app
