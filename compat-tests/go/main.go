@@ -12,21 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"milena/compat/must"
 )
-
-func check(err error, what string) {
-	if err != nil {
-		fmt.Println("FAILED", what+":", err)
-		os.Exit(1)
-	}
-}
-
-func require(ok bool, what string) {
-	if !ok {
-		fmt.Println("FAILED not so:", what)
-		os.Exit(1)
-	}
-}
 
 func createTopic(ctx context.Context, client *kgo.Client, topic string, partitions int32) error {
 	request := kmsg.NewPtrCreateTopicsRequest()
@@ -48,9 +36,9 @@ func main() {
 	count, _ := strconv.Atoi(os.Args[2])
 
 	admin, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
-	check(err, "client")
-	check(createTopic(ctx, admin, topic, 4), "create")
-	require(errors.Is(createTopic(ctx, admin, topic, 4), kerr.TopicAlreadyExists), "second create is refused")
+	must.Succeed(err, "client")
+	must.Succeed(createTopic(ctx, admin, topic, 4), "create")
+	must.Hold(errors.Is(createTopic(ctx, admin, topic, 4), kerr.TopicAlreadyExists), "second create is refused")
 
 	codecs := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(),
 		"snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}
@@ -58,13 +46,13 @@ func main() {
 	for name, codec := range codecs {
 		producer, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ProducerBatchCompression(codec),
 			kgo.RecordPartitioner(kgo.ManualPartitioner()))
-		check(err, "producer")
+		must.Succeed(err, "producer")
 		for i := 0; i < count; i++ {
 			record := &kgo.Record{Topic: topic, Partition: int32(i % 4), Key: []byte(name), Value: []byte(strconv.Itoa(i)),
 				Headers: []kgo.RecordHeader{{Key: "codec", Value: []byte(name)}}}
-			producer.Produce(ctx, record, func(_ *kgo.Record, err error) { check(err, "produce "+name) })
+			producer.Produce(ctx, record, func(_ *kgo.Record, err error) { must.Succeed(err, "produce "+name) })
 		}
-		check(producer.Flush(ctx), "flush")
+		must.Succeed(producer.Flush(ctx), "flush")
 		producer.Close()
 		total += count
 	}
@@ -72,27 +60,27 @@ func main() {
 	for round := 0; round < 2; round++ { // the second round goes on where the first one committed
 		consumer, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ConsumerGroup("go-group"), kgo.ConsumeTopics(topic),
 			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())
-		check(err, "consumer")
+		must.Succeed(err, "consumer")
 		last := map[string]int{}
 		for seen := 0; round == 0 && seen < total; {
 			fetches := consumer.PollFetches(ctx)
-			fetches.EachError(func(_ string, _ int32, err error) { check(err, "fetch") })
+			fetches.EachError(func(_ string, _ int32, err error) { must.Succeed(err, "fetch") })
 			fetches.EachRecord(func(record *kgo.Record) {
 				number, _ := strconv.Atoi(string(record.Value))
 				id := string(record.Key) + "/" + strconv.Itoa(int(record.Partition))
 				before, again := last[id]
-				require(!again && number < 4 || again && number == before+4, "order in "+id)
-				require(len(record.Headers) == 1 && string(record.Headers[0].Value) == string(record.Key), "header")
+				must.Hold(!again && number < 4 || again && number == before+4, "order in "+id)
+				must.Hold(len(record.Headers) == 1 && string(record.Headers[0].Value) == string(record.Key), "header")
 				last[id] = number
 				seen++
 			})
 		}
 		if round == 0 {
-			check(consumer.CommitUncommittedOffsets(ctx), "commit")
+			must.Succeed(consumer.CommitUncommittedOffsets(ctx), "commit")
 		} else {
-			check(admin.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("last")}).FirstErr(), "one more")
+			must.Succeed(admin.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("last")}).FirstErr(), "one more")
 			records := consumer.PollFetches(ctx).Records()
-			require(len(records) == 1 && string(records[0].Value) == "last", "only the new record comes")
+			must.Hold(len(records) == 1 && string(records[0].Value) == "last", "only the new record comes")
 		}
 		consumer.LeaveGroup()
 		consumer.Close()
@@ -105,8 +93,8 @@ func main() {
 	named.Topic = kmsg.StringPtr(topic)
 	deletion.Topics = append(deletion.Topics, named)
 	response, err := deletion.RequestWith(ctx, admin)
-	check(err, "delete")
-	check(kerr.ErrorForCode(response.Topics[0].ErrorCode), "delete")
+	must.Succeed(err, "delete")
+	must.Succeed(kerr.ErrorForCode(response.Topics[0].ErrorCode), "delete")
 	admin.Close()
 	fmt.Println("franz-go done,", total, "records")
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"milena/compat/must"
 )
 
 const (
@@ -21,23 +23,9 @@ const (
 
 var bootstrap []string
 
-func check(err error, what string) {
-	if err != nil {
-		fmt.Println("FAILED", what+":", err)
-		os.Exit(1)
-	}
-}
-
-func require(ok bool, what string) {
-	if !ok {
-		fmt.Println("FAILED not so:", what)
-		os.Exit(1)
-	}
-}
-
 func await(what string, condition func() bool) {
 	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(20 * time.Millisecond) {
-		require(time.Now().Before(end), "waited in vain for "+what)
+		must.Hold(time.Now().Before(end), "waited in vain for "+what)
 	}
 }
 
@@ -62,7 +50,7 @@ func produce(count int) {
 		config := newConfig()
 		config.Producer.Compression = codec
 		producer, err := sarama.NewSyncProducer(bootstrap, config)
-		check(err, "producer")
+		must.Succeed(err, "producer")
 		offsets := map[string]bool{}
 		for from := 0; from < count; from += 100 {
 			messages := []*sarama.ProducerMessage{}
@@ -70,13 +58,13 @@ func produce(count int) {
 				messages = append(messages, &sarama.ProducerMessage{Topic: topic, Partition: int32(i % partitions),
 					Value: sarama.StringEncoder(codec.String() + " " + strconv.Itoa(i))})
 			}
-			check(producer.SendMessages(messages), "send")
+			must.Succeed(producer.SendMessages(messages), "send")
 			for _, message := range messages {
 				offsets[fmt.Sprint(message.Partition, " ", message.Offset)] = true
 			}
 		}
-		require(len(offsets) == count, "every record has an offset of its own")
-		check(producer.Close(), "close")
+		must.Hold(len(offsets) == count, "every record has an offset of its own")
+		must.Succeed(producer.Close(), "close")
 	}
 }
 
@@ -147,15 +135,15 @@ func join(config *sarama.Config, group, name string, all *readers, copy *copier)
 	ctx, stop := context.WithCancel(context.Background())
 	one := &member{name: name, all: all, stop: stop, done: make(chan struct{}), copy: copy}
 	consumer, err := sarama.NewConsumerGroup(bootstrap, group, config)
-	check(err, "group")
+	must.Succeed(err, "group")
 	go func() {
 		defer close(one.done)
 		for ctx.Err() == nil {
 			if err := consumer.Consume(ctx, []string{topic}, one); err != nil && ctx.Err() == nil {
-				check(err, "consume as "+name)
+				must.Succeed(err, "consume as "+name)
 			}
 		}
-		check(consumer.Close(), "leave")
+		must.Succeed(consumer.Close(), "leave")
 	}()
 	return one
 }
@@ -167,10 +155,10 @@ func (one *member) leave() {
 
 func atTheEnds(client sarama.Client, admin sarama.ClusterAdmin, group string) bool {
 	committed, err := admin.ListConsumerGroupOffsets(group, nil)
-	check(err, "committed offsets")
+	must.Succeed(err, "committed offsets")
 	for partition := int32(0); partition < partitions; partition++ {
 		end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
-		check(err, "end")
+		must.Succeed(err, "end")
 		block := committed.GetBlock(topic, partition)
 		if block == nil || block.Offset != end {
 			return false
@@ -199,8 +187,8 @@ func useGroup(client sarama.Client, admin sarama.ClusterAdmin, strategy sarama.B
 	await("every record", func() bool { values, _ := all.state(); return values == total })
 	await("all commits", func() bool { return atTheEnds(client, admin, group) })
 	described, err := admin.DescribeConsumerGroups([]string{group})
-	check(err, "describe")
-	require(described[0].State == "Stable" && described[0].Protocol == strategy.Name() && len(described[0].Members) == 1, "described")
+	must.Succeed(err, "describe")
+	must.Hold(described[0].State == "Stable" && described[0].Protocol == strategy.Name() && len(described[0].Members) == 1, "described")
 	second.leave()
 }
 
@@ -208,14 +196,14 @@ func main() {
 	bootstrap = []string{os.Args[1]}
 	count, _ := strconv.Atoi(os.Args[2])
 	client, err := sarama.NewClient(bootstrap, newConfig())
-	check(err, "client")
+	must.Succeed(err, "client")
 	admin, err := sarama.NewClusterAdmin(bootstrap, newConfig())
-	check(err, "admin")
+	must.Succeed(err, "admin")
 	detail := &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}
-	check(admin.CreateTopic(topic, detail, false), "create")
+	must.Succeed(admin.CreateTopic(topic, detail, false), "create")
 	refused := admin.CreateTopic(topic, detail, false)
-	require(errors.Is(refused, sarama.ErrTopicAlreadyExists), fmt.Sprint("a second create is refused: ", refused))
-	check(admin.CreateTopic(topic+"-copy", detail, false), "create")
+	must.Hold(errors.Is(refused, sarama.ErrTopicAlreadyExists), fmt.Sprint("a second create is refused: ", refused))
+	must.Succeed(admin.CreateTopic(topic+"-copy", detail, false), "create")
 
 	var tasks sync.WaitGroup
 	run := func(task func()) {

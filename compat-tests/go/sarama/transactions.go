@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/IBM/sarama"
+
+	"milena/compat/must"
 )
 
 // Copies a topic in transactions that commit its group's offsets as well. Each batch is aborted first.
@@ -23,7 +25,7 @@ func transactional(id string) sarama.AsyncProducer {
 	await("a transactional producer", func() (made bool) { // sarama doesn't wait itself until what another has open is aborted
 		var err error
 		if producer, err = sarama.NewAsyncProducer(bootstrap, config); !errors.Is(err, sarama.ErrConcurrentTransactions) {
-			check(err, "transactional producer")
+			must.Succeed(err, "transactional producer")
 		}
 		return err == nil
 	})
@@ -32,7 +34,7 @@ func transactional(id string) sarama.AsyncProducer {
 
 // In one transaction; with a group, its offsets up to the last message too.
 func transact(producer sarama.AsyncProducer, to, group string, messages []*sarama.ConsumerMessage, commit bool) {
-	check(producer.BeginTxn(), "begin")
+	must.Succeed(producer.BeginTxn(), "begin")
 	prefix := map[bool]string{true: "", false: "aborted "}[commit]
 	for _, message := range messages {
 		producer.Input() <- &sarama.ProducerMessage{Topic: to, Partition: message.Partition,
@@ -42,16 +44,16 @@ func transact(producer sarama.AsyncProducer, to, group string, messages []*saram
 		select {
 		case <-producer.Successes():
 		case failed := <-producer.Errors():
-			check(failed, "send in a transaction")
+			must.Succeed(failed, "send in a transaction")
 		}
 	}
 	if group != "" {
-		check(producer.AddMessageToTxn(messages[len(messages)-1], group, nil), "offsets")
+		must.Succeed(producer.AddMessageToTxn(messages[len(messages)-1], group, nil), "offsets")
 	}
 	if commit {
-		check(producer.CommitTxn(), "commit")
+		must.Succeed(producer.CommitTxn(), "commit")
 	} else {
-		check(producer.AbortTxn(), "abort")
+		must.Succeed(producer.AbortTxn(), "abort")
 	}
 }
 
@@ -84,7 +86,7 @@ func readCopy(client sarama.Client, isolation sarama.IsolationLevel) (values []s
 	config := newConfig()
 	config.Consumer.IsolationLevel = isolation
 	consumer, err := sarama.NewConsumer(bootstrap, config)
-	check(err, "consumer")
+	must.Succeed(err, "consumer")
 	// A last transaction, so that each partition has a record to end at.
 	producer := transactional(fmt.Sprint("sarama-last-", isolation))
 	last := []*sarama.ConsumerMessage{}
@@ -93,10 +95,10 @@ func readCopy(client sarama.Client, isolation sarama.IsolationLevel) (values []s
 		last = append(last, &sarama.ConsumerMessage{Partition: partition, Value: []byte(mark)})
 	}
 	transact(producer, topic+"-copy", "", last, true)
-	check(producer.Close(), "close")
+	must.Succeed(producer.Close(), "close")
 	for partition := int32(0); partition < partitions; partition++ {
 		reader, err := consumer.ConsumePartition(topic+"-copy", partition, sarama.OffsetOldest)
-		check(err, "reader")
+		must.Succeed(err, "reader")
 		for message := range reader.Messages() {
 			if string(message.Value) == mark {
 				break
@@ -123,23 +125,23 @@ func copyAll(client sarama.Client, admin sarama.ClusterAdmin, total int) {
 	committed := readCopy(client, sarama.ReadCommitted)
 	distinct := map[string]bool{}
 	for _, value := range committed {
-		require(!strings.HasPrefix(value, "aborted"), "nothing that was aborted is read")
+		must.Hold(!strings.HasPrefix(value, "aborted"), "nothing that was aborted is read")
 		distinct[value] = true
 	}
-	require(len(committed) == total && len(distinct) == total,
+	must.Hold(len(committed) == total && len(distinct) == total,
 		fmt.Sprint("each record once: ", len(committed), " and ", len(distinct), " of ", total))
-	require(len(readCopy(client, sarama.ReadUncommitted)) == 2*total, "whoever doesn't care reads the aborted ones too")
+	must.Hold(len(readCopy(client, sarama.ReadUncommitted)) == 2*total, "whoever doesn't care reads the aborted ones too")
 }
 
 // Of two producers with one id the older one is fenced, and what it had open is aborted.
 func fence() {
 	old := transactional("sarama-fenced")
-	check(old.BeginTxn(), "begin")
+	must.Succeed(old.BeginTxn(), "begin")
 	old.Input() <- &sarama.ProducerMessage{Topic: topic + "-fenced", Partition: 0, Value: sarama.StringEncoder("old")}
 	<-old.Successes()
 	heir := transactional("sarama-fenced")
 	err := old.CommitTxn()
-	require(err != nil && old.TxnStatus()&sarama.ProducerTxnFlagFatalError != 0, fmt.Sprint("the older one is fenced: ", err))
+	must.Hold(err != nil && old.TxnStatus()&sarama.ProducerTxnFlagFatalError != 0, fmt.Sprint("the older one is fenced: ", err))
 	transact(heir, topic+"-fenced", "", []*sarama.ConsumerMessage{{Value: []byte("heir")}}, true)
-	check(heir.Close(), "close")
+	must.Succeed(heir.Close(), "close")
 }

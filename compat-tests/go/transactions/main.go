@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"milena/compat/must"
 )
 
 const (
@@ -24,23 +26,9 @@ const (
 	group      = "go-copiers"
 )
 
-func check(err error, what string) {
-	if err != nil {
-		fmt.Println("FAILED", what+":", err)
-		os.Exit(1)
-	}
-}
-
-func require(ok bool, what string) {
-	if !ok {
-		fmt.Println("FAILED not so:", what)
-		os.Exit(1)
-	}
-}
-
 func newClient(bootstrap string, options ...kgo.Opt) *kgo.Client {
 	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner())}, options...)...)
-	check(err, "client")
+	must.Succeed(err, "client")
 	return client
 }
 
@@ -53,9 +41,9 @@ func createTopics(ctx context.Context, client *kgo.Client) {
 		request.Topics = append(request.Topics, wanted)
 	}
 	response, err := request.RequestWith(ctx, client)
-	check(err, "create")
+	must.Succeed(err, "create")
 	for _, one := range response.Topics {
-		check(kerr.ErrorForCode(one.ErrorCode), "create "+one.Topic)
+		must.Succeed(kerr.ErrorForCode(one.ErrorCode), "create "+one.Topic)
 	}
 }
 
@@ -63,13 +51,13 @@ func createTopics(ctx context.Context, client *kgo.Client) {
 func fill(ctx context.Context, bootstrap string, from, count int) {
 	client := newClient(bootstrap, kgo.TransactionalID("go-source"))
 	defer client.Close()
-	check(client.BeginTransaction(), "begin")
+	must.Succeed(client.BeginTransaction(), "begin")
 	for i := from; i < from+count; i++ {
 		client.Produce(ctx, &kgo.Record{Topic: source, Partition: int32(i % partitions), Value: []byte(strconv.Itoa(i))},
-			func(_ *kgo.Record, err error) { check(err, "produce") })
+			func(_ *kgo.Record, err error) { must.Succeed(err, "produce") })
 	}
-	check(client.Flush(ctx), "flush")
-	check(client.EndTransaction(ctx, kgo.TryCommit), "commit")
+	must.Succeed(client.Flush(ctx), "flush")
+	must.Succeed(client.EndTransaction(ctx, kgo.TryCommit), "commit")
 }
 
 type copier struct {
@@ -84,7 +72,7 @@ func startCopier(bootstrap, id string, copied, aborted *int64) *copier {
 	session, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(bootstrap), kgo.TransactionalID(id), kgo.ConsumerGroup(group),
 		kgo.ConsumeTopics(source), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.RequireStableFetchOffsets(), kgo.HeartbeatInterval(200*time.Millisecond), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	check(err, "session")
+	must.Succeed(err, "session")
 	go func() {
 		defer close(one.done)
 		defer session.Close()
@@ -104,20 +92,20 @@ func startCopier(bootstrap, id string, copied, aborted *int64) *copier {
 
 func (one *copier) transact(session *kgo.GroupTransactSession, records []*kgo.Record, commit bool) {
 	ctx := context.Background()
-	check(session.Begin(), "begin")
+	must.Succeed(session.Begin(), "begin")
 	prefix := map[bool]string{true: "", false: "aborted "}[commit]
 	for _, record := range records {
 		session.Produce(ctx, &kgo.Record{Topic: target, Partition: record.Partition, Value: []byte(prefix + string(record.Value))},
 			func(_ *kgo.Record, err error) {
 				// A session that lost its partitions amid a transaction drops what it has, and aborts.
 				if err != nil && !errors.Is(err, kgo.ErrAborting) {
-					check(err, "produce")
+					must.Succeed(err, "produce")
 				}
 			})
 	}
 	committed, err := session.End(ctx, kgo.TransactionEndTry(commit))
-	check(err, "end")
-	require(commit || !committed, "an abort doesn't commit")
+	must.Succeed(err, "end")
+	must.Hold(commit || !committed, "an abort doesn't commit")
 	if committed {
 		atomic.AddInt64(one.copied, int64(len(records)))
 	} else {
@@ -132,24 +120,24 @@ func (one *copier) leave() {
 
 func await(what string, condition func() bool) {
 	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
-		require(time.Now().Before(end), "waited in vain for "+what)
+		must.Hold(time.Now().Before(end), "waited in vain for "+what)
 	}
 }
 
 // All values up to the ends that an isolation level sees; a last transaction gives each partition a record to end at.
 func read(ctx context.Context, bootstrap, mark string, isolation kgo.IsolationLevel) (values []string) {
 	writer := newClient(bootstrap, kgo.TransactionalID("go-last"))
-	check(writer.BeginTransaction(), "begin")
+	must.Succeed(writer.BeginTransaction(), "begin")
 	for partition := int32(0); partition < partitions; partition++ {
-		check(writer.ProduceSync(ctx, &kgo.Record{Topic: target, Partition: partition, Value: []byte(mark)}).FirstErr(), "mark")
+		must.Succeed(writer.ProduceSync(ctx, &kgo.Record{Topic: target, Partition: partition, Value: []byte(mark)}).FirstErr(), "mark")
 	}
-	check(writer.EndTransaction(ctx, kgo.TryCommit), "commit")
+	must.Succeed(writer.EndTransaction(ctx, kgo.TryCommit), "commit")
 	writer.Close()
 	reader := newClient(bootstrap, kgo.ConsumeTopics(target), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(isolation))
 	defer reader.Close()
 	for marks := 0; marks < partitions; {
 		fetches := reader.PollFetches(ctx)
-		fetches.EachError(func(_ string, _ int32, err error) { check(err, "fetch") })
+		fetches.EachError(func(_ string, _ int32, err error) { must.Succeed(err, "fetch") })
 		fetches.EachRecord(func(record *kgo.Record) {
 			if value := string(record.Value); value == mark {
 				marks++
@@ -168,8 +156,8 @@ func committed(ctx context.Context, client *kgo.Client) map[int32]int64 {
 	wanted.Group = group
 	request.Groups, request.RequireStable = append(request.Groups, wanted), true
 	response, err := request.RequestWith(ctx, client)
-	check(err, "committed offsets")
-	check(kerr.ErrorForCode(response.Groups[0].ErrorCode), "committed offsets")
+	must.Succeed(err, "committed offsets")
+	must.Succeed(kerr.ErrorForCode(response.Groups[0].ErrorCode), "committed offsets")
 	offsets := map[int32]int64{}
 	for _, one := range response.Groups[0].Topics[0].Partitions {
 		offsets[one.Partition] = one.Offset
@@ -182,14 +170,14 @@ func fence(ctx context.Context, bootstrap string) {
 	old, heir := newClient(bootstrap, kgo.TransactionalID("go-fenced")), newClient(bootstrap, kgo.TransactionalID("go-fenced"))
 	defer old.Close()
 	defer heir.Close()
-	check(old.BeginTransaction(), "begin")
-	check(old.ProduceSync(ctx, &kgo.Record{Topic: source + "-fenced", Value: []byte("old")}).FirstErr(), "produce")
+	must.Succeed(old.BeginTransaction(), "begin")
+	must.Succeed(old.ProduceSync(ctx, &kgo.Record{Topic: source + "-fenced", Value: []byte("old")}).FirstErr(), "produce")
 	// What the older one has open is aborted first; until that is over franz-go says that it has no producer id.
 	await("the heir's turn", func() bool { return heir.BeginTransaction() == nil })
-	check(heir.ProduceSync(ctx, &kgo.Record{Topic: source + "-fenced", Value: []byte("heir")}).FirstErr(), "produce")
+	must.Succeed(heir.ProduceSync(ctx, &kgo.Record{Topic: source + "-fenced", Value: []byte("heir")}).FirstErr(), "produce")
 	err := old.EndTransaction(ctx, kgo.TryCommit)
-	require(errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch), fmt.Sprint("the older one is fenced: ", err))
-	check(heir.EndTransaction(ctx, kgo.TryCommit), "commit")
+	must.Hold(errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch), fmt.Sprint("the older one is fenced: ", err))
+	must.Succeed(heir.EndTransaction(ctx, kgo.TryCommit), "commit")
 }
 
 func main() {
@@ -202,7 +190,7 @@ func main() {
 
 	var fenced sync.WaitGroup
 	fenced.Add(1)
-	check(admin.ProduceSync(ctx, &kgo.Record{Topic: source + "-fenced", Value: []byte("first")}).FirstErr(), "produce")
+	must.Succeed(admin.ProduceSync(ctx, &kgo.Record{Topic: source + "-fenced", Value: []byte("first")}).FirstErr(), "produce")
 	go func() { defer fenced.Done(); fence(ctx, bootstrap) }()
 
 	var copied, aborted int64
@@ -225,19 +213,19 @@ func main() {
 	values := read(ctx, bootstrap, "last committed", kgo.ReadCommitted())
 	distinct := map[string]bool{}
 	for _, value := range values {
-		require(!strings.HasPrefix(value, "aborted"), "nothing that was aborted is read")
+		must.Hold(!strings.HasPrefix(value, "aborted"), "nothing that was aborted is read")
 		distinct[value] = true
 	}
-	require(len(values) == total && len(distinct) == total && copied == int64(total),
+	must.Hold(len(values) == total && len(distinct) == total && copied == int64(total),
 		fmt.Sprint("each record once: ", len(values), " and ", len(distinct), " of ", total, ", copied ", copied))
 	all := read(ctx, bootstrap, "last of all", kgo.ReadUncommitted())
-	require(aborted > 0 && len(all) > total, "whoever doesn't care reads the aborted ones too")
+	must.Hold(aborted > 0 && len(all) > total, "whoever doesn't care reads the aborted ones too")
 	sum := int64(0)
 	for _, offset := range committed(ctx, admin) {
 		sum += offset
 	}
 	// Each of the two transactions that filled it left a marker in each partition, the last of which nobody has to commit.
-	require(sum >= int64(total+partitions) && sum <= int64(total+2*partitions), fmt.Sprint("the offsets are at the ends: ", sum))
+	must.Hold(sum >= int64(total+partitions) && sum <= int64(total+2*partitions), fmt.Sprint("the offsets are at the ends: ", sum))
 	admin.Close()
 	fmt.Println("franz-go transactions done,", total, "records,", aborted, "transactions aborted")
 }

@@ -34,9 +34,8 @@
 #include "broker/group/consumer_protocol.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/group/group_records.h"
+#include "broker/group/testing/subscription.h"
 #include "broker/metadata/cluster_metadata.h"
-#include "protocol/codec/codec.h"
-#include "protocol/records/consumer_protocol_subscription.h"
 
 namespace broker::group::testing {
 
@@ -53,16 +52,6 @@ inline std::set<std::int32_t> partitions_from(const std::string& text) {
 }
 inline std::string partitions_text(const std::set<std::int32_t>& numbers) {
   return numbers.empty() ? "nothing" : fmt::format("{}", fmt::join(numbers, ","));
-}
-inline base::Bytes subscription_to_t(const std::set<std::int32_t>& owned) {
-  protocol::ConsumerProtocolSubscription message;
-  message.topics = {"t"};
-  if (!owned.empty()) {
-    auto& topic = message.owned_partitions.emplace_back();
-    topic.topic = "t";
-    topic.partitions = {owned.begin(), owned.end()};
-  }
-  return protocol::encode_with_version(message, 3);
 }
 inline base::Bytes assignment_of_t(const std::set<std::int32_t>& partitions) {
   return write_assignment({{"t", partitions}}, *base::from_hex("0003"));

@@ -20,9 +20,8 @@
 #include "broker/group/consumer_protocol.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/group/group_records.h"
+#include "broker/group/testing/subscription.h"
 #include "broker/metadata/cluster_metadata.h"
-#include "protocol/codec/codec.h"
-#include "protocol/records/consumer_protocol_subscription.h"
 
 namespace broker::group::testing {
 
@@ -168,16 +167,6 @@ class MixedWorld {
     id.bytes.fill('t');
     return id;
   }
-  static base::Bytes subscription(const std::set<std::int32_t>& owned) {
-    protocol::ConsumerProtocolSubscription message;
-    message.topics = {"t"};
-    if (!owned.empty()) {
-      auto& topic = message.owned_partitions.emplace_back();
-      topic.topic = "t";
-      topic.partitions = {owned.begin(), owned.end()};
-    }
-    return protocol::encode_with_version(message, 3);
-  }
 
   // "C joins [as i] [by range,sticky] [keeping 01]"
   std::string join(const std::vector<std::string>& words) {
@@ -199,7 +188,7 @@ class MixedWorld {
     request.client_id = "c";
     request.client_host = "/127.0.0.1";
     request.protocol_type = protocol_type;
-    for (const std::string& protocol : one.protocols) request.protocols.push_back({protocol, subscription(one.owned)});
+    for (const std::string& protocol : one.protocols) request.protocols.push_back({protocol, subscription_to_t(one.owned)});
     request.session_timeout_ms = 10'000;
     request.rebalance_timeout_ms = 30'000;
     one.joined.reset();
