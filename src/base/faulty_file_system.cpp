@@ -12,6 +12,7 @@ struct FaultyFileSystem::Plan {
   std::uint64_t calls = 0;
   bool met = false;
   std::function<void()> before_sync, before_remove, before_read;
+  std::function<void(std::string_view, const std::string&)> before_change;
 
   void wait_in(const std::function<void()>& which) const {
     std::function<void()> wait;
@@ -20,6 +21,14 @@ struct FaultyFileSystem::Plan {
       wait = which;
     }
     if (wait) wait();
+  }
+  void wait_to_change(std::string_view operation, const std::string& path) const {
+    std::function<void(std::string_view, const std::string&)> wait;
+    {
+      std::lock_guard lock(mutex);
+      wait = before_change;
+    }
+    if (wait) wait(operation, path);
   }
   // Whether this call is to fail.
   bool step(bool changes) {
@@ -34,6 +43,7 @@ struct FaultyFileSystem::Plan {
     throw std::system_error(fault.error, std::generic_category(), std::string(operation) + " " + path);
   }
   void pass_or_fail(const char* operation, const std::string& path, bool changes) {
+    if (changes) wait_to_change(operation, path);
     if (step(changes)) fail(operation, path);
   }
 };
@@ -49,6 +59,7 @@ class FaultyFileSystem::OpenFile final : public File {
     return inner_->read_at(position, into);
   }
   void write_at(std::uint64_t position, ByteView bytes) override {
+    plan_->wait_to_change("write", path_);
     if (plan_->step(true)) {
       if (plan_->fault.half_written) inner_->write_at(position, bytes.first(bytes.size() / 2));
       plan_->fail("write", path_);
@@ -111,6 +122,11 @@ void FaultyFileSystem::set_before_sync(std::function<void()> before_sync) {
 void FaultyFileSystem::set_before_remove(std::function<void()> before_remove) {
   std::lock_guard lock(plan_->mutex);
   plan_->before_remove = std::move(before_remove);
+}
+
+void FaultyFileSystem::set_before_change(std::function<void(std::string_view, const std::string&)> before_change) {
+  std::lock_guard lock(plan_->mutex);
+  plan_->before_change = std::move(before_change);
 }
 
 void FaultyFileSystem::set_before_read(std::function<void()> before_read) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/file_system.h"
 
@@ -32,6 +33,8 @@ class FaultyFileSystem final : public FileSystem {
   // The same before each read_at(), in which it may throw; and before each remove() of a file.
   void set_before_read(std::function<void()> before_read);
   void set_before_remove(std::function<void()> before_remove);
+  // And before each call that changes something, with its name as in an error's text: "write", "sync", "rename", …
+  void set_before_change(std::function<void(std::string_view operation, const std::string& path)> before_change);
 
   std::unique_ptr<File> open(const std::string& path, OpenMode mode) override;
   bool exists(const std::string& path) override;

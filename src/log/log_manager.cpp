@@ -203,30 +203,27 @@ ErrorCode LogManager::truncate(const TopicPartition& topic_partition, std::int64
   return directory.shared->offline() ? ErrorCode::kafka_storage_error : ErrorCode::none;
 }
 
-void LogManager::run_retention() {
+void LogManager::run_retention(const std::string& path) {
   std::int64_t now_ms = state_->clock.wall_ms();
-  for (const auto& directory : state_->directories) {
-    for (const auto& log : state_->logs_of(*directory->shared)) {
+  state_->for_each_at(path, [&](State::Directory& directory) {
+    for (const auto& log : state_->logs_of(*directory.shared)) {
       if (log->config().cleanup_compact) continue;
-      state_->attempt(*directory->shared, [&] { log->delete_old_segments(now_ms); });
+      state_->attempt(*directory.shared, [&] { log->delete_old_segments(now_ms); });
     }
-  }
+  });
 }
 
 void LogManager::flush_dirty_logs(const std::string& path) {
   std::int64_t now_ms = state_->clock.monotonic_ms();
-  for (const auto& directory : state_->directories) {
-    if (!path.empty() && path != directory->shared->path()) continue;
-    for (const auto& log : state_->logs_of(*directory->shared)) {
-      if (log->needs_flush(now_ms)) state_->attempt(*directory->shared, [&] { log->flush(); });
+  state_->for_each_at(path, [&](State::Directory& directory) {
+    for (const auto& log : state_->logs_of(*directory.shared)) {
+      if (log->needs_flush(now_ms)) state_->attempt(*directory.shared, [&] { log->flush(); });
     }
-  }
+  });
 }
 
 void LogManager::flush_closed_segments(const std::string& path) {
-  for (const auto& directory : state_->directories) {
-    if (path.empty() || path == directory->shared->path()) state_->flush_closed_segments(*directory);
-  }
+  state_->for_each_at(path, [&](State::Directory& directory) { state_->flush_closed_segments(directory); });
 }
 
 void LogManager::State::flush_closed_segments(Directory& directory) {
@@ -245,9 +242,11 @@ void LogManager::State::flush_closed_segments(Directory& directory) {
   for (const auto& [log, plan] : plans) log->finish_flush(plan);
 }
 
-void LogManager::expire_producers() {
+void LogManager::expire_producers(const std::string& path) {
   std::int64_t now_ms = state_->clock.wall_ms();
-  for (const auto& log : logs()) log->expire_producers(now_ms);
+  state_->for_each_at(path, [&](State::Directory& directory) {
+    for (const auto& log : state_->logs_of(*directory.shared)) log->expire_producers(now_ms);
+  });
 }
 
 void LogManager::set_producer_id_expiration(std::int64_t expiration_ms) {
@@ -256,25 +255,26 @@ void LogManager::set_producer_id_expiration(std::int64_t expiration_ms) {
   for (const auto& log : logs()) log->set_producer_id_expiration(expiration_ms);
 }
 
-void LogManager::run_deletes() {
+void LogManager::run_deletes(const std::string& path) {
   std::int64_t now_ms = state_->clock.monotonic_ms();
   std::vector<State::PendingDelete> due;
   {
     std::lock_guard lock(state_->mutex);
     auto& pending = state_->pending_deletes;
-    auto first_due = std::partition(pending.begin(), pending.end(),
-                                    [&](const State::PendingDelete& one) { return one.due_ms > now_ms; });
+    auto first_due = std::partition(pending.begin(), pending.end(), [&](const State::PendingDelete& one) {
+      return one.due_ms > now_ms || (!path.empty() && path != one.directory->path());
+    });
     std::move(first_due, pending.end(), std::back_inserter(due));
     pending.erase(first_due, pending.end());
   }
   for (const State::PendingDelete& one : due) {
     state_->attempt(*one.directory, [&] { state_->files.remove_all(one.path); });
   }
-  for (const auto& directory : state_->directories) {
-    for (const auto& log : state_->logs_of(*directory->shared)) {
-      state_->attempt(*directory->shared, [&] { log->run_deletes(now_ms); });
+  state_->for_each_at(path, [&](State::Directory& directory) {
+    for (const auto& log : state_->logs_of(*directory.shared)) {
+      state_->attempt(*directory.shared, [&] { log->run_deletes(now_ms); });
     }
-  }
+  });
 }
 
 void LogManager::State::checkpoint_directory(Directory& directory, const char* file,
@@ -288,33 +288,28 @@ void LogManager::State::checkpoint_directory(Directory& directory, const char* f
                               base::as_bytes(encode_offset_checkpoint(offsets)));
 }
 
-void LogManager::State::checkpoint(const char* file,
+void LogManager::State::checkpoint(const std::string& path, const char* file,
                                    const std::function<std::optional<std::int64_t>(const Log&)>& offset_of) {
-  for (const auto& directory : directories) {
-    if (!directory->loaded) continue;
-    attempt(*directory->shared, [&] { checkpoint_directory(*directory, file, offset_of); });
-  }
+  for_each_at(path, [&](Directory& directory) {
+    if (!directory.loaded) return;
+    attempt(*directory.shared, [&] { checkpoint_directory(directory, file, offset_of); });
+  });
 }
 
-void LogManager::checkpoint_recovery_points() {
-  state_->checkpoint(kRecoveryPointFile, [](const Log& log) { return std::optional(log.recovery_point()); });
+void LogManager::checkpoint_recovery_points(const std::string& path) {
+  state_->checkpoint(path, kRecoveryPointFile, [](const Log& log) { return std::optional(log.recovery_point()); });
 }
 
-void LogManager::checkpoint_log_start_offsets() {
-  state_->checkpoint(kLogStartFile, [](const Log& log) { return log.log_start_to_checkpoint(); });
+void LogManager::checkpoint_log_start_offsets(const std::string& path) {
+  state_->checkpoint(path, kLogStartFile, [](const Log& log) { return log.log_start_to_checkpoint(); });
 }
 
 void LogManager::checkpoint_cleaner_offsets(const std::string& path) {
-  for (const auto& directory : state_->directories) {
-    if (!directory->loaded || directory->shared->path() != path) continue;
-    state_->attempt(*directory->shared, [&] {
-      state_->checkpoint_directory(*directory, kCleanerFile, [](const Log& log) { return log.first_dirty_offset(); });
-    });
-  }
+  state_->checkpoint(path, kCleanerFile, [](const Log& log) { return log.first_dirty_offset(); });
 }
 
-void LogManager::checkpoint_high_watermarks() {
-  state_->checkpoint(kHighWatermarkFile, [](const Log& log) { return std::optional(log.high_watermark()); });
+void LogManager::checkpoint_high_watermarks(const std::string& path) {
+  state_->checkpoint(path, kHighWatermarkFile, [](const Log& log) { return std::optional(log.high_watermark()); });
 }
 
 }  // namespace storage

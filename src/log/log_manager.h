@@ -2,8 +2,8 @@
 // periodic work. Owned by the app; thread-safe once load() has returned. The start, in order:
 //   LogManager manager(...); manager.open_directories(); (learn the cluster id) manager.check_identity(...);
 //   manager.load(...); and at the end, with nobody appending any more: manager.shutdown().
-// It has no threads of its own but those that load() uses: a scheduler calls the periodic functions, on a thread that
-// may wait for disks.
+// It has no threads of its own but those that load() uses: schedulers call the periodic functions, on threads that may
+// wait for disks.
 //
 // A directory that fails goes offline: its logs answer KAFKA_STORAGE_ERROR, find() no longer returns them, and the
 // failure callback is called once, on the thread that met the failure and with no lock held.
@@ -96,20 +96,19 @@ class LogManager {
   void set_topic_config(const std::string& topic, const LogConfig& config);
   void on_directory_failure(std::function<void(const std::string& directory)> callback);
 
-  // Periodic work. None of it throws; a failure takes the directory offline.
-  void run_retention();                 // log.retention.check.interval.ms; compacted logs are the cleaner's
-  // log.flush.scheduler.interval.ms: those past their flush.ms. Of one entry of log.dirs, or of all.
-  void flush_dirty_logs(const std::string& directory = {});
-  void checkpoint_recovery_points();    // log.flush.offset.checkpoint.interval.ms
-  void checkpoint_log_start_offsets();  // log.flush.start.offset.checkpoint.interval.ms
+  // Periodic work, of one entry of log.dirs or of all: for threads of which each has one, so that a disk that hangs holds
+  // up no other. None of it throws; a failure takes the directory offline.
+  void run_retention(const std::string& directory = {});          // compacted logs are the cleaner's
+  void flush_dirty_logs(const std::string& directory = {});       // those past their flush.ms
+  void flush_closed_segments(const std::string& directory = {});  // fsyncs what was rolled
+  void checkpoint_recovery_points(const std::string& directory = {});
+  void checkpoint_log_start_offsets(const std::string& directory = {});
+  void checkpoint_high_watermarks(const std::string& directory = {});
+  void expire_producers(const std::string& directory = {});
+  void run_deletes(const std::string& directory = {});  // removes what is due
   // What has been cleaned, of one entry of log.dirs: after each cleaning.
   void checkpoint_cleaner_offsets(const std::string& directory);
-  void checkpoint_high_watermarks();  // replica.high.watermark.checkpoint.interval.ms
-  void expire_producers();            // producer.id.expiration.check.interval.ms
   void set_producer_id_expiration(std::int64_t expiration_ms);  // counts from the next look on, and for later logs
-  // Every second or so: fsyncs what was rolled. Likewise.
-  void flush_closed_segments(const std::string& directory = {});
-  void run_deletes();                 // every second or so: removes what is due
 
   // Flushes and closes every log, writes the checkpoints and the clean-shutdown markers, releases the locks.
   void shutdown();

@@ -58,6 +58,13 @@ struct LogManager::State {
     }
     return !directory.offline();
   }
+  // Calls it with the directory at this path; with all, one after the other, if the path is empty.
+  template <class Work>
+  void for_each_at(const std::string& path, Work work) {
+    for (const auto& directory : directories) {
+      if (path.empty() || path == directory->shared->path()) work(*directory);
+    }
+  }
   // num.recovery.threads.per.data.dir, for the start and for the stop.
   std::size_t threads_per_directory() const {
     return static_cast<std::size_t>(std::max(1, config.recovery_threads_per_data_dir));
@@ -82,7 +89,9 @@ struct LogManager::State {
   protocol::Result<std::shared_ptr<Log>> make(Directory& directory, const LogOptions& options);
   // With `creating` held. Renames to …-delete and removes it later.
   protocol::ErrorCode retire(const std::shared_ptr<Log>& log);
-  void checkpoint(const char* file, const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
+  // Those of one entry of log.dirs, or of all.
+  void checkpoint(const std::string& path, const char* file,
+                  const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
   void checkpoint_directory(Directory& directory, const char* file,
                             const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
   void schedule_directory_delete(const std::shared_ptr<LogDirectory>& directory, const std::string& path,

@@ -19,8 +19,6 @@ namespace broker::app {
 namespace {
 
 constexpr char kLogger[] = "kafka.server.KafkaServer";
-constexpr std::int64_t kDeleteCheckMs = 1'000;  // how often segments past file.delete.delay.ms are looked for
-constexpr std::int64_t kFlushCheckMs = 1'000;  // how often rolled segments are looked for, and logs past their flush.ms
 
 partition::TopicSettings settings_of(const config::ConfigStore& configs, const std::string& topic) {
   const auto config = configs.topic(topic);
@@ -258,32 +256,6 @@ void BrokerApp::Parts::serve_metrics() {
   metrics_endpoint->start();
 }
 
-void BrokerApp::Parts::schedule_periodic_work() {
-  const auto config = configs.broker();
-  const std::int64_t first = config->get_long("log.initial.task.delay.ms");
-  scheduler.add("kafka-log-retention", first, config->get_long("log.retention.check.interval.ms"),
-                [this] { logs.run_retention(); });
-  // fsyncs can take long, so those of each directory have a thread to themselves. Topics can have a flush.ms of their own,
-  // so the check isn't left out where the broker's default is never.
-  const std::int64_t flush_check = std::min(config->get_long("log.flush.scheduler.interval.ms"), kFlushCheckMs);
-  for (const storage::LogDirectoryInfo& each : logs.directories()) {
-    Scheduler& flusher = *flushers.emplace_back(std::make_unique<Scheduler>("log-flush"));
-    flusher.add("kafka-log-flusher", first, flush_check, [this, path = each.path] { logs.flush_dirty_logs(path); });
-    flusher.add("flush-log", kFlushCheckMs, kFlushCheckMs, [this, path = each.path] { logs.flush_closed_segments(path); });
-  }
-  scheduler.add("kafka-recovery-point-checkpoint", first, config->get_int("log.flush.offset.checkpoint.interval.ms"),
-                [this] { logs.checkpoint_recovery_points(); });
-  scheduler.add("kafka-log-start-offset-checkpoint", first,
-                config->get_int("log.flush.start.offset.checkpoint.interval.ms"),
-                [this] { logs.checkpoint_log_start_offsets(); });
-  const std::int64_t high_watermark_ms = config->get_long("replica.high.watermark.checkpoint.interval.ms");
-  scheduler.add("highwatermark-checkpoint", high_watermark_ms, high_watermark_ms,
-                [this] { logs.checkpoint_high_watermarks(); });
-  const std::int64_t producer_ms = config->get_int("producer.id.expiration.check.interval.ms");
-  scheduler.add("producer-expiration", producer_ms, producer_ms, [this] { logs.expire_producers(); });
-  scheduler.add("kafka-delete-logs", kDeleteCheckMs, kDeleteCheckMs, [this] { logs.run_deletes(); });
-}
-
 void BrokerApp::Parts::register_in_cluster() {
   // On the control thread, as the changes of the configuration are: none can get between reading it and registering.
   const auto start = [this]() -> base::Task<void> {
@@ -315,9 +287,7 @@ void BrokerApp::Parts::start() {
   follow_config_changes();
   register_in_cluster();
   server->start();
-  schedule_periodic_work();
-  scheduler.start();
-  for (const auto& flusher : flushers) flusher->start();
+  housekeeping.emplace(logs, housekeeping_times(*configs.broker()));
   cleaner.start();
   mover.resume();
   state = metrics::BrokerState::running;
@@ -334,8 +304,7 @@ void BrokerApp::Parts::stop() {
   partition::wait_until_nothing_runs_aside();
   if (metrics_endpoint) metrics_endpoint->stop();
   mover.stop();
-  scheduler.stop();
-  for (const auto& flusher : flushers) flusher->stop();
+  housekeeping.reset();
   cleaner.stop();
   if (logs_loaded_) logs.shutdown();
   // Last, as in Kafka: the others hear that this broker is gone when its logs are safe.

@@ -19,10 +19,10 @@
 #include "broker/api/producer_ids.h"
 #include "broker/api/request_context.h"
 #include "broker/app/broker_app.h"
+#include "broker/app/housekeeping.h"
 #include "broker/app/partition_coordinator_log.h"
 #include "broker/api/partition_marker_writer.h"
 #include "broker/app/partition_router.h"
-#include "broker/app/scheduler.h"
 #include "broker/config/config_store.h"
 #include "broker/controller/controller.h"
 #include "broker/group/group_coordinator.h"
@@ -73,8 +73,7 @@ struct BrokerApp::Parts {
   std::unique_ptr<net::Server> server;
   std::atomic<metrics::BrokerState> state = metrics::BrokerState::starting;
   std::unique_ptr<metrics::MetricsEndpoint> metrics_endpoint;  // null: none is configured
-  Scheduler scheduler{"background"};
-  std::vector<std::unique_ptr<Scheduler>> flushers;  // one for each entry of log.dirs
+  std::optional<Housekeeping> housekeeping;
 
  private:
   void open_logs();
@@ -85,7 +84,6 @@ struct BrokerApp::Parts {
   std::vector<metadata::Endpoint> reachable_endpoints(const config::BrokerConfig& config) const;
   void listen();
   void serve_metrics();
-  void schedule_periodic_work();
   void register_in_cluster();
   // Runs a coroutine on the control thread and waits for it; what it throws comes out here.
   template <class T>

@@ -38,6 +38,19 @@ storage::LogCleanerConfig log_cleaner_config(const config::BrokerConfig& config)
   return result;
 }
 
+HousekeepingTimes housekeeping_times(const config::BrokerConfig& config) {
+  HousekeepingTimes times;
+  times.first_ms = config.get_long("log.initial.task.delay.ms");
+  times.retention_ms = config.get_long("log.retention.check.interval.ms");
+  times.recovery_points_ms = config.get_int("log.flush.offset.checkpoint.interval.ms");
+  times.log_starts_ms = config.get_int("log.flush.start.offset.checkpoint.interval.ms");
+  times.high_watermarks_ms = config.get_long("replica.high.watermark.checkpoint.interval.ms");
+  times.producers_ms = config.get_int("producer.id.expiration.check.interval.ms");
+  // Topics can have a flush.ms of their own, so the check isn't left out where the broker's default is never.
+  times.flush_ms = std::min(config.get_long("log.flush.scheduler.interval.ms"), times.flush_ms);
+  return times;
+}
+
 std::size_t log_mover_threads(const config::BrokerConfig& config) {
   const config::ConfigValue& threads = config.value("num.replica.alter.log.dirs.threads");
   if (const auto* number = std::get_if<std::int64_t>(&threads)) return static_cast<std::size_t>(*number);

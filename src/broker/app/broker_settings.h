@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "broker/app/housekeeping.h"
 #include "broker/config/broker_config.h"
 #include "broker/controller/control_context.h"
 #include "broker/metadata/cluster_metadata.h"
@@ -17,6 +18,7 @@ namespace broker::app {
 
 storage::LogManagerConfig log_manager_config(const config::BrokerConfig& config);
 storage::LogCleanerConfig log_cleaner_config(const config::BrokerConfig& config);
+HousekeepingTimes housekeeping_times(const config::BrokerConfig& config);
 std::size_t log_mover_threads(const config::BrokerConfig& config);
 // Bytes per second of moves between log directories: a dynamic config that no file can have.
 std::int64_t log_mover_rate(const config::BrokerConfig& config);
