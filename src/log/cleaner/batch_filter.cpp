@@ -90,7 +90,7 @@ FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& heade
   result.records_kept = static_cast<std::int32_t>(records_.size());
   result.max_timestamp = header.max_timestamp;
   if (records_.empty()) {
-    if (fate.last_of_producer && header.magic >= 2) append_empty_batch(header, out);
+    if (fate.header_stays && header.magic >= 2) append_empty_batch(header, out);
   } else {
     // With a retention of for ever there is no such time.
     const bool horizon_exists = rules.delete_retention_ms <= std::numeric_limits<std::int64_t>::max() - rules.now_ms;

@@ -30,7 +30,7 @@ struct FilterRules {
 struct BatchFate {
   bool aborted = false;              // data of an aborted transaction: no record stays
   bool transaction_is_gone = false;  // of a marker
-  bool last_of_producer = false;     // its header stays even without records
+  bool header_stays = false;         // even without records
 };
 
 struct FilteredBatch {

@@ -47,7 +47,7 @@ base::Bytes clean(base::MutableByteView rest, storage::OffsetMap& map, const sto
       } else {
         fate.aborted = transactions.on_data(*header);
       }
-      fate.last_of_producer = header->producer_id == 3;
+      fate.header_stays = header->producer_id == 3;
       const std::size_t before = out.size();
       storage::FilteredBatch filtered = filter.filter(batch, *header, fate, {now_ms, 1000, true, 1000}, out);
       check(out.size() - before == filtered.size);

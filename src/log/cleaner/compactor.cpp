@@ -27,6 +27,9 @@ struct Compactor::Pass {
   CleanedTransactions transactions;
   FilterRules rules;
   std::int64_t legacy_delete_horizon_ms;
+  // What ends here keeps a header at least, as since Kafka 3.9 (KAFKA-17076): if nothing that follows may be read yet, a
+  // consumer gets to this offset by that alone.
+  std::int64_t first_uncleanable_offset;
   const LogConfig& config;
   CleanerStats& stats;
   BatchFilter filter;
@@ -235,7 +238,7 @@ void Compactor::clean_segment(Pass& pass, const CleaningSource& source, Output& 
     } else {
       fate.aborted = pass.transactions.on_data(batch.header);
     }
-    fate.last_of_producer = pass.is_last_of_producer(batch.header);
+    fate.header_stays = pass.is_last_of_producer(batch.header) || batch.header.next_offset() == pass.first_uncleanable_offset;
     FilteredBatch filtered = pass.filter.filter(batch.bytes, batch.header, fate, pass.rules, output.pending());
     stats.bytes_read += batch.size;
     stats.records_read += static_cast<std::uint64_t>(filtered.records_read);
@@ -297,6 +300,7 @@ std::int64_t Compactor::clean(CleaningSession& session, const Cleanable& cleanab
               CleanedTransactions(session.aborted_transactions(sources.front().base_offset, upper)),
               {now_ms, config.delete_retention_ms, true, mapping.last_offset},
               legacy_horizon_ms,
+              cleanable.first_uncleanable_offset,
               config,
               stats,
               BatchFilter(mapping.offsets, mapping.hasher),

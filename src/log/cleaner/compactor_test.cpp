@@ -327,6 +327,30 @@ TEST_F(CompactorTest, AnOpenTransactionHoldsCleaningBack) {
   EXPECT_EQ(texts(), (Texts{"2:b=1", "3:a=3"}));
 }
 
+// Else a consumer of committed records would never get from 1 to 3, where the open transaction begins.
+TEST_F(CompactorTest, TheLastBatchThatMayBeCleanedStaysEmpty) {
+  open();
+  put({{"a", "1"}});
+  put({{"b", "bad"}, {"c", "bad"}}, {.producer_id = 1, .producer_epoch = 0, .base_sequence = 0, .transactional = true});
+  log().roll();
+  put({{"d", "1"}}, {.producer_id = 2, .producer_epoch = 0, .base_sequence = 0, .transactional = true});
+  end_transaction(1, 1, false);  // a newer epoch: the producer's sequence is forgotten
+  log().roll();
+  EXPECT_EQ(clean(), 3);
+  const auto all = headers();
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(all[1].base_offset, 1);
+  EXPECT_EQ(all[1].last_offset(), 2);
+  EXPECT_EQ(all[1].record_count, 0);
+  const auto read = log().read(1, 1000, ReadIsolation::transactions_committed, FirstBatch::whole);
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(protocol::read_batch_header(testing::bytes_of(read->records))->next_offset(), 3);
+  end_transaction(2, 0, true);
+  log().roll();
+  EXPECT_EQ(clean(), 6);
+  EXPECT_EQ(headers()[1].base_offset, 3) << "it has done its service";
+}
+
 // A transaction over several segments, of which the last, empty batch stays for its producer: so do marker and entry.
 TEST_F(CompactorTest, TheIndexEntryStaysAsLongAsABatchDoes) {
   open();
