@@ -48,7 +48,7 @@ struct StaticMemberWrite {  // a static member came back under a new id; how to 
   std::string old_leader;
   bool can_skip_assignment = false;
 };
-struct EmptyGroupWrite {};  // nobody waits for it
+struct EmptyGroupWrite {};  // whether it succeeds changes nothing
 
 struct StoreGroup {
   StoredGroup value;

@@ -214,7 +214,7 @@ void GroupCoordinator::Impl::settle(Group& group, Effects& effects, std::vector<
         base::log_warn(kLogger, "Failed to write the record of group {}: {}", record.group_id,
                        protocol::name_of(end_offset.error()));
         group.members.stored(store, error_of_group_write(end_offset.error()), now(), effects);
-      } else if (!std::holds_alternative<EmptyGroupWrite>(store.purpose)) {
+      } else {
         pending.push_back({std::move(store), *end_offset});
       }
     }
@@ -234,9 +234,10 @@ base::Task<void> GroupCoordinator::Impl::finish(GroupPtr group, std::vector<Pend
   }
 }
 
-void GroupCoordinator::Impl::clean_up(Group& group, const ChooseOffsets& choose) {
+std::optional<std::int64_t> GroupCoordinator::Impl::clean_up(Group& group, const ChooseOffsets& choose) {
   std::vector<KeyAndValue> tombstones;
   std::vector<TopicPartition> removed;
+  std::optional<std::int64_t> end;
   bool dead = false;
   {
     std::lock_guard lock(group.mutex);
@@ -262,22 +263,24 @@ void GroupCoordinator::Impl::clean_up(Group& group, const ChooseOffsets& choose)
         tombstones.push_back(to_record(group.members.id(), record));
       }
     }
-    // Nobody waits for them. If they get lost, the next leader expires the same again.
+    // If they get lost, the next leader expires the same again.
     if (!tombstones.empty()) {
       const auto written = log_.append(group.partition, build_batch(tombstones, clock_.wall_ms()));
       if (!written) {
         base::log_warn(kLogger, "Failed to write {} tombstones of group {}: {}", tombstones.size(), group.members.id(),
                        protocol::name_of(written.error()));
       } else {
+        end = *written;
         std::int64_t log_offset = *written - static_cast<std::int64_t>(tombstones.size());
         for (const TopicPartition& partition : removed) group.offsets.removed_at(partition, log_offset++);
       }
     }
   }
-  if (!dead) return;
+  if (!dead) return end;
   std::lock_guard lock(mutex_);
   auto found = groups_.find(group.members.id());
   if (found != groups_.end() && found->second.get() == &group) groups_.erase(found);
+  return end;
 }
 
 void GroupCoordinator::Impl::clean_up_expired() {
@@ -287,7 +290,7 @@ void GroupCoordinator::Impl::clean_up_expired() {
     return group.offsets.expired([&](const std::string& topic) { return group.consumers->is_subscribed_to(topic); }, now_ms,
                                  limits_.offsets_retention_ms);
   };
-  for (const GroupPtr& group : all_groups()) clean_up(*group, expired);
+  for (const GroupPtr& group : all_groups()) (void)clean_up(*group, expired);
 }
 
 }  // namespace broker::group

@@ -137,9 +137,9 @@ class GroupCoordinator::Impl {
   base::Task<ErrorCode> await_committed(const Group& group, std::int64_t end);
 
   // Deletes the offsets that `choose` names in the group's lock, and the group if it is empty without them: memory first,
-  // then tombstones.
+  // then tombstones, whose end in the log it answers, if there are any.
   using ChooseOffsets = std::function<std::vector<TopicPartition>(const Group&)>;
-  void clean_up(Group& group, const ChooseOffsets& choose);
+  std::optional<std::int64_t> clean_up(Group& group, const ChooseOffsets& choose);
   void clean_up_expired();
 
   void elected(std::int32_t partition);

@@ -181,7 +181,7 @@ void GroupCoordinator::topics_deleted(const std::set<std::string>& topics) {
       std::lock_guard lock(group->mutex);
       concerned = !gone(*group).empty();
     }
-    if (concerned) impl_->clean_up(*group, gone);
+    if (concerned) (void)impl_->clean_up(*group, gone);
   }
 }
 
@@ -265,11 +265,15 @@ base::Task<LeaveResult> GroupCoordinator::leave(std::string group_id, std::vecto
     co_return result;
   }
   std::optional<std::int64_t> end;
-  impl_->run(group, [&](Group& left, Effects& effects) {
+  std::vector<PendingStore> pending = impl_->run(group, [&](Group& left, Effects& effects) {
     result = impl_->has_consumers(left) ? impl_->classic_leave(left, members, end, effects)
                                         : left.members.leave(members, impl_->now(), effects);
   });
-  if (!end) co_return result;
+  if (!end) {
+    // As in Kafka 3.9, whose append has flushed what flush.messages wants: with the answer an empty group can be read.
+    co_await impl_->finish(std::move(group), std::move(pending));
+    co_return result;
+  }
   const ErrorCode outcome = co_await impl_->await_committed(*group, *end);
   if (outcome != ErrorCode::none) result = LeaveResult{outcome, {}};
   co_return result;
@@ -400,7 +404,9 @@ base::Task<DeleteOffsetsResult> GroupCoordinator::delete_offsets(std::string gro
       if (!subscribed) deletable.push_back(partition);
     }
   }
-  if (!deletable.empty()) impl_->clean_up(*group, [&](const Group&) { return deletable; });
+  if (deletable.empty()) co_return result;
+  const auto end = impl_->clean_up(*group, [&](const Group&) { return deletable; });
+  if (end) (void)co_await impl_->log().await_committed(group->partition, *end);
   co_return result;
 }
 
@@ -469,7 +475,8 @@ base::Task<ErrorCode> GroupCoordinator::delete_group(std::string group_id) {
     if (!group->is_empty()) co_return ErrorCode::non_empty_group;
     group->members.mark_dead(impl_->now());
   }
-  impl_->clean_up(*group, [](const Group& dead) { return dead.offsets.all(); });
+  const auto end = impl_->clean_up(*group, [](const Group& dead) { return dead.offsets.all(); });
+  if (end) (void)co_await impl_->log().await_committed(group->partition, *end);
   co_return ErrorCode::none;
 }
 

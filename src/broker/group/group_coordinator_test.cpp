@@ -184,6 +184,41 @@ TEST_F(Coordinator, NothingIsAnsweredOrSeenBeforeItIsCommitted) {
   EXPECT_EQ(committed("t", true), 7);
 }
 
+// With flush.messages a record can be read once it is flushed; whoever was answered shall find it there. That it failed is
+// told to nobody, as in Kafka 3.9.
+TEST_F(Coordinator, WhatEmptiesOrDeletesAGroupIsCommittedWhenItIsAnswered) {
+  MemberIdentity who;
+  who.member_id = stable_member();
+  run(groups->commit_offsets(commit_request(7, who.member_id, 1, "t")));
+  run(groups->commit_offsets(commit_request(8, who.member_id, 1, "kept")));
+  log.commits_by_itself = false;
+  std::size_t batches = log.batch_count();
+  auto leaving = start(groups->leave("g", {who}));
+  EXPECT_EQ(log.batch_count(), ++batches);
+  EXPECT_FALSE(*leaving);
+  EXPECT_EQ(run(groups->describe("g")).state, "Empty");
+  log.commit_all(ErrorCode::kafka_storage_error);
+  drain();
+  EXPECT_EQ((*leaving)->error, ErrorCode::none);
+  EXPECT_EQ((*leaving)->members, std::vector{ErrorCode::none});
+
+  TopicPartition partition;
+  partition.topic = "t";
+  auto deleting = start(groups->delete_offsets("g", {partition}));
+  EXPECT_EQ(log.batch_count(), ++batches);
+  EXPECT_FALSE(*deleting);
+  log.commit_all();
+  drain();
+  EXPECT_EQ((*deleting)->partitions, std::vector{ErrorCode::none});
+
+  auto gone = start(groups->delete_group("g"));
+  EXPECT_EQ(log.batch_count(), ++batches);
+  EXPECT_FALSE(*gone);
+  log.commit_all();
+  drain();
+  EXPECT_EQ(**gone, ErrorCode::none);
+}
+
 TEST_F(Coordinator, OffsetsWithoutMembers) {
   CommitRequest commit = commit_request(5);
   commit.commits.push_back(commit.commits[0]);
