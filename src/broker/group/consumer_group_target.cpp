@@ -4,50 +4,9 @@
 #include <utility>
 
 #include "broker/group/consumer_group.h"
+#include "broker/group/metadata_hash.h"
 
 namespace broker::group {
-namespace {
-
-// FNV-1a, 64 bits. Kafka's is XXH3, over the same facts. A hash is only compared with an older one: by a broker that took
-// over the group from one that hashes otherwise, at the cost of one rebalance.
-class Hash {
- public:
-  void add(std::string_view bytes) {
-    for (const char byte : bytes) {
-      value_ ^= static_cast<std::uint8_t>(byte);
-      value_ *= 0x100000001b3ULL;
-    }
-  }
-  void add(std::int64_t number) {
-    for (int shift = 0; shift < 64; shift += 8) {
-      const char byte = static_cast<char>(static_cast<std::uint64_t>(number) >> shift);
-      add(std::string_view(&byte, 1));
-    }
-  }
-  std::int64_t value() const { return static_cast<std::int64_t>(value_); }
-
- private:
-  std::uint64_t value_ = 0xcbf29ce484222325ULL;
-};
-
-void add_topic(const metadata::Topic& topic, const metadata::ClusterMetadata& cluster, Hash& hash) {
-  hash.add(std::string_view(reinterpret_cast<const char*>(topic.id.bytes.data()), topic.id.bytes.size()));
-  hash.add(topic.name);
-  hash.add(static_cast<std::int64_t>(topic.partitions.size()));
-  for (const auto& [index, partition] : topic.partitions) {
-    std::set<std::string> racks;
-    for (const std::int32_t replica : partition.replicas) {
-      const auto broker = cluster.brokers.find(replica);
-      if (broker != cluster.brokers.end() && broker->second.rack) racks.insert(*broker->second.rack);
-    }
-    for (const std::string& rack : racks) {
-      hash.add(index);
-      hash.add(rack);
-    }
-  }
-}
-
-}  // namespace
 
 std::set<base::Uuid> subscribed_topic_ids(const ConsumerMemberMetadata& member,
                                           const std::map<std::string, ResolvedRegex>& regexes,
@@ -89,15 +48,12 @@ std::int64_t ConsumerGroup::metadata_hash(const metadata::ClusterMetadata& clust
     const auto regex = outlook.regexes.find(member->topic_regex);
     if (regex != outlook.regexes.end()) names.insert(regex->second.topics.begin(), regex->second.topics.end());
   }
-  Hash hash;
-  bool any = false;
+  std::vector<std::int64_t> hashes;
   for (const std::string& name : names) {
     const metadata::Topic* topic = cluster.topic(name);
-    if (topic == nullptr) continue;
-    add_topic(*topic, cluster, hash);
-    any = true;
+    if (topic != nullptr) hashes.push_back(hash_of_topic(*topic, cluster));
   }
-  return any ? hash.value() : 0;
+  return hash_of_topics(hashes);
 }
 
 // The one that most members ask for.

@@ -103,7 +103,7 @@ struct ResolvedRegex {
 
 struct GroupEpoch {
   std::int32_t epoch = 0;
-  std::int64_t metadata_hash = 0;  // of all subscribed topics; only ever compared with another one of the same broker
+  std::int64_t metadata_hash = 0;  // of all subscribed topics, as Kafka 4.3.1's
   bool operator==(const GroupEpoch&) const = default;
 };
 
