@@ -1,15 +1,21 @@
-// Load on the coordinators of a broker: a client of few lines over our own codec, one connection and one thread for each member
-// or producer, one request at a time on each, as stock clients do it. The codec's cost is far below a broker's.
+// Load on the coordinators of a broker: a client of few lines over our own codec, one connection for each member or
+// producer, one request at a time on each, as stock clients do it, and a thread for each but where it says otherwise. The codec's cost is far below a broker's.
 //
-//   bench_groups commits      port=N clients=N seconds=N partitions=N          members of groups of their own commit offsets
+//   bench_groups commits      port=N clients=N seconds=N partitions=N [one_group=1]
+//                                                                              members of groups of their own commit offsets, or consumers
+//                                                                              without membership those of one group
 //   bench_groups fill         port=N clients=N groups=N rounds=N partitions=N  as many records in __consumer_offsets
 //   bench_groups transactions port=N clients=N seconds=N version=1|2           one record of 100 bytes each
 //   bench_groups join         port=N clients=N protocol=classic|consumer group=NAME [hold=1]
 //                                                                              until all have their part; hold: until stdin ends
 //
 // The topic is `bench` and exists, for `join` with as many partitions as there are clients. Prints `name=value` pairs; exits with 1 and a line on stderr when anything is not as it should be.
+#include <sys/epoll.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -174,7 +180,7 @@ Membership join_alone(Connection& connection, const std::string& group) {
   return me;
 }
 
-void commit(Connection& connection, const Membership& me, int partitions, std::int64_t offset) {
+OffsetCommitRequest commit_of(const Membership& me, int partitions, std::int64_t offset) {
   OffsetCommitRequest request;
   request.group_id = me.group;
   request.generation_id_or_member_epoch = me.generation;
@@ -186,29 +192,83 @@ void commit(Connection& connection, const Membership& me, int partitions, std::i
     partition.committed_offset = offset;
     partition.committed_metadata = "";
   }
-  const auto response = connection.ask<OffsetCommitResponse>(request, 7);
+  return request;
+}
+
+void require_committed(const OffsetCommitResponse& response) {
   for (const auto& partition : response.topics.at(0).partitions) require(partition.error_code, "commit");
+}
+
+// A member that commits what it is at, again and again, one commit at a time.
+struct Committer {
+  Committer(int port, const std::string& group, int partitions)
+      : connection(port), request(commit_of(join_alone(connection, group), partitions, 0)) {}
+
+  void begin(Clock::time_point now) {
+    for (auto& partition : request.topics.back().partitions) ++partition.committed_offset;
+    began = now;
+    connection.tell(request, kVersion);
+  }
+  void end(Clock::time_point now, std::vector<double>& took) {
+    require_committed(connection.hear<OffsetCommitResponse>(kVersion));
+    took.push_back(std::chrono::duration<double, std::milli>(now - began).count());
+  }
+
+  static constexpr std::int16_t kVersion = 7;
+  Connection connection;
+  OffsetCommitRequest request;
+  Clock::time_point began;
+};
+
+// All members on one thread, which looks for whom there are answers: a thread for each would cost the machine as much in
+// switches between them as a broker costs it, whichever of the brokers it is.
+void commit_until(std::vector<std::unique_ptr<Committer>>& members, Clock::time_point deadline, std::vector<double>& took) {
+  constexpr int kAnswersAtOnce = 64;
+  const int answers = ::epoll_create1(EPOLL_CLOEXEC);
+  if (answers < 0) fail("epoll_create1");
+  for (const auto& member : members) {
+    epoll_event event{.events = EPOLLIN, .data = {.ptr = member.get()}};
+    if (::epoll_ctl(answers, EPOLL_CTL_ADD, member->connection.socket(), &event) != 0) fail("epoll_ctl");
+    member->begin(Clock::now());
+  }
+  for (std::size_t left = members.size(); left > 0;) {
+    std::array<epoll_event, kAnswersAtOnce> events;
+    const int count = ::epoll_wait(answers, events.data(), kAnswersAtOnce, -1);
+    if (count < 0 && errno != EINTR) fail("epoll_wait");
+    for (int i = 0; i < count; ++i) {
+      auto& member = *static_cast<Committer*>(events[static_cast<std::size_t>(i)].data.ptr);
+      const Clock::time_point now = Clock::now();
+      member.end(now, took);
+      if (now < deadline) {
+        member.begin(now);
+      } else {
+        --left;
+      }
+    }
+  }
+  ::close(answers);
 }
 
 void commits() {
   const int clients = option("clients"), partitions = option("partitions"), port = option("port");
-  const auto duration = std::chrono::seconds(option("seconds"));
-  StartLine line(clients);
-  Times times;
+  const bool one_group = g_options.contains("one_group");
+  std::vector<std::unique_ptr<Committer>> members(static_cast<std::size_t>(clients));
   run_clients(clients, [&](int number) {
-    Connection connection(port);
-    const Membership me = join_alone(connection, new_name("commits", number));
-    std::vector<double> took;
-    line.wait();
-    for (Clock::time_point now = Clock::now(); now - line.start() < duration;) {
-      commit(connection, me, partitions, static_cast<std::int64_t>(took.size()));
-      const Clock::time_point after = Clock::now();
-      took.push_back(std::chrono::duration<double, std::milli>(after - now).count());
-      now = after;
-    }
-    times.add(took);
+    members[static_cast<std::size_t>(number)] = std::make_unique<Committer>(port, new_name("commits", number), partitions);
   });
-  times.print("commits", seconds_since(line.start()));
+  if (one_group) {  // of consumers that assign themselves their partitions: a group needs no members for its offsets
+    for (auto& member : members) {
+      member->request.group_id = members.front()->request.group_id + "-offsets";
+      member->request.generation_id_or_member_epoch = -1;
+      member->request.member_id = "";
+    }
+  }
+  std::vector<double> took;
+  const Clock::time_point start = Clock::now();
+  commit_until(members, start + std::chrono::seconds(option("seconds")), took);
+  Times times;
+  times.add(took);
+  times.print("commits", seconds_since(start));
 }
 
 void fill() {
@@ -221,7 +281,7 @@ void fill() {
       Membership nobody;  // commits past group membership
       nobody.group = "fill-" + std::to_string(group);
       if (group == number) join_alone(connection, new_name("first", number));
-      for (int round = 0; round < rounds; ++round) commit(connection, nobody, partitions, round);
+      for (int round = 0; round < rounds; ++round) require_committed(connection.ask<OffsetCommitResponse>(commit_of(nobody, partitions, round), Committer::kVersion));
     }
   });
   const long records = static_cast<long>(groups) * rounds * partitions;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <stdexcept>
@@ -47,30 +48,45 @@ class Connection {
   // What the response points to lives until the next one.
   template <class Response, class Request>
   Response ask(const Request& request, std::int16_t version) {
+    tell(request, version);
+    return hear<Response>(version);
+  }
+  // The halves of it, for who has several connections: one request at a time on each.
+  template <class Request>
+  void tell(const Request& request, std::int16_t version) {
     const base::Bytes frame = protocol::encode_request(request, version, ++correlation_id_, "bench").to_bytes();
     for (std::size_t sent = 0; sent < frame.size();) {
       const ssize_t count = ::send(socket_, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL);
       if (count <= 0) fail("send");
       sent += static_cast<std::size_t>(count);
     }
-    std::uint8_t size[4];
-    read(size, sizeof size);
-    answer_.resize(base::load_big_endian<std::uint32_t>(size));
-    read(answer_.data(), answer_.size());
-    const std::size_t prefix = protocol::response_prefix_bytes(protocol::response_header_version(protocol::api_info(Response::kApiKey), version)) - 4;
+  }
+  template <class Response>
+  Response hear(std::int16_t version) {
+    std::size_t end = 0;  // nothing comes behind the response
+    receive(end, kSizeBytes);
+    const std::size_t whole = kSizeBytes + base::load_big_endian<std::uint32_t>(answer_.data());
+    receive(end, whole);
+    const std::int16_t header = protocol::response_header_version(protocol::api_info(Response::kApiKey), version);
+    const std::size_t prefix = protocol::response_prefix_bytes(header);
     Response response;
-    const protocol::Decoded decoded = protocol::decode(response, version, base::ByteView(answer_).subspan(prefix));
+    const protocol::Decoded decoded = protocol::decode(response, version, base::ByteView(answer_).first(whole).subspan(prefix));
     if (!decoded) fail(std::string(Response::kName) + ": " + decoded.error);
     return response;
   }
+  int socket() const { return socket_; }
 
  private:
-  void read(std::uint8_t* into, std::size_t size) {
-    while (size > 0) {
-      const ssize_t count = ::recv(socket_, into, size, 0);
+  static constexpr std::size_t kSizeBytes = 4;
+  static constexpr std::size_t kAnswerBytes = 16 << 10;  // most answers come in one call
+
+  // Until there are `wanted` bytes of the answer.
+  void receive(std::size_t& end, std::size_t wanted) {
+    if (answer_.size() < std::max(wanted, kAnswerBytes)) answer_.resize(std::max(wanted, kAnswerBytes));
+    while (end < wanted) {
+      const ssize_t count = ::recv(socket_, answer_.data() + end, answer_.size() - end, 0);
       if (count <= 0) fail("the broker closed the connection");
-      into += count;
-      size -= static_cast<std::size_t>(count);
+      end += static_cast<std::size_t>(count);
     }
   }
 

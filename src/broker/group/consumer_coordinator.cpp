@@ -45,7 +45,7 @@ protocol::Result<std::optional<std::int64_t>> GroupCoordinator::Impl::write_deci
   if (!decision.records.empty()) {
     for (const ConsumerGroupRecord& record : decision.records) before.push_back(to_record(consumers.id(), record));
     if (classic) before.push_back(to_record(GroupRecord{consumers.id(), classic->stored_as()}));
-    const auto written = log_.append(group.partition, build_batch(before, clock_.wall_ms()));
+    const auto written = appends_.append(group.partition, build_batch(before, clock_.wall_ms()));
     if (!written) {
       base::log_warn(kLogger, "Failed to write {} records of group {}: {}", before.size(), consumers.id(),
                      protocol::name_of(written.error()));
@@ -180,7 +180,7 @@ ErrorCode GroupCoordinator::Impl::make_classic(Group& group) {
   for (const ConsumerGroupRecord& record : group.consumers->tombstones()) {
     tombstones.push_back(to_record(group.consumers->id(), record));
   }
-  const auto written = log_.append(group.partition, build_batch(tombstones, clock_.wall_ms()));
+  const auto written = appends_.append(group.partition, build_batch(tombstones, clock_.wall_ms()));
   if (!written) return error_of_consumer_write(written.error());
   group.consumers.reset();
   return ErrorCode::none;

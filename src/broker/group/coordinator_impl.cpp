@@ -30,11 +30,17 @@ ErrorCode error_of_group_write(ErrorCode error) {
   }
 }
 
+coordinator::BatchSender offset_commit_sender() {
+  coordinator::BatchSender sender;
+  sender.base_sequence = kOffsetCommitSequence;
+  return sender;
+}
+
 }  // namespace
 
 GroupCoordinator::Impl::Impl(CoordinatorLog& log, const base::Clock& clock, const metadata::MetadataCache& metadata,
                              GroupLimits limits, Threads threads)
-    : log_(log), clock_(clock), metadata_(metadata), limits_(std::move(limits)), own_threads_(threads == Threads::own) {
+    : log_(log), appends_(log, offset_commit_sender()), clock_(clock), metadata_(metadata), limits_(std::move(limits)), own_threads_(threads == Threads::own) {
   next_expiry_check_ = clock_.monotonic_ms() + limits_.offsets_retention_check_interval_ms;
   if (!own_threads_) return;
   timer_thread_ = std::thread([this] { timer_loop(); });
@@ -209,7 +215,7 @@ void GroupCoordinator::Impl::settle(Group& group, Effects& effects, std::vector<
       GroupRecord record;
       record.group_id = group.members.id();
       record.value = store.value;
-      const auto end_offset = log_.append(group.partition, build_batch({to_record(record)}, clock_.wall_ms()));
+      const auto end_offset = appends_.append(group.partition, build_batch({to_record(record)}, clock_.wall_ms()));
       if (!end_offset) {
         base::log_warn(kLogger, "Failed to write the record of group {}: {}", record.group_id,
                        protocol::name_of(end_offset.error()));
@@ -265,7 +271,7 @@ std::optional<std::int64_t> GroupCoordinator::Impl::clean_up(Group& group, const
     }
     // If they get lost, the next leader expires the same again.
     if (!tombstones.empty()) {
-      const auto written = log_.append(group.partition, build_batch(tombstones, clock_.wall_ms()));
+      const auto written = appends_.append(group.partition, build_batch(tombstones, clock_.wall_ms()));
       if (!written) {
         base::log_warn(kLogger, "Failed to write {} tombstones of group {}: {}", tombstones.size(), group.members.id(),
                        protocol::name_of(written.error()));

@@ -13,12 +13,15 @@
 #include <thread>
 #include <unordered_map>
 
+#include "broker/coordinator/joined_appends.h"
 #include "broker/group/consumer_group.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/group/group_loader.h"
 #include "broker/group/group_records.h"
 
 namespace broker::group {
+
+using coordinator::JoinedAppends;
 
 inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
@@ -61,6 +64,7 @@ class GroupCoordinator::Impl {
   ~Impl() { stop(); }
 
   CoordinatorLog& log() { return log_; }
+  JoinedAppends& appends() { return appends_; }
   const GroupLimits& limits() const { return limits_; }
   ClusterPtr cluster() const { return metadata_.get(); }
   Time now() const { return {clock_.wall_ms(), clock_.monotonic_ms()}; }
@@ -174,6 +178,7 @@ class GroupCoordinator::Impl {
   void load_loop();
 
   CoordinatorLog& log_;
+  JoinedAppends appends_;  // all that is appended goes through it
   const base::Clock& clock_;
   const metadata::MetadataCache& metadata_;
   const GroupLimits limits_;

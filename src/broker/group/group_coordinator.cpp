@@ -42,19 +42,25 @@ ErrorCode error_of_commit(ErrorCode error) {
 
 std::string_view or_empty(const std::optional<std::string>& text) { return text ? std::string_view(*text) : ""; }
 
-// A batch of commits that is in the log and not yet known to be committed.
+// Commits that are in the log or on their way to it, and not yet known to be committed.
 struct PendingCommit {
   std::vector<OffsetCommit> commits;
   std::vector<std::size_t> places;  // where in the answer each belongs
-  std::int64_t end_offset = 0;
+  std::int64_t end_offset = 0;      // once it is appended
+  JoinedAppends::Ticket ticket;     // of plain commits
 
   std::int64_t first_offset() const { return end_offset - static_cast<std::int64_t>(commits.size()); }
 };
 
 // In the group's lock: which commits are taken, and their records.
-ErrorCode append_commits(CoordinatorLog& log, Group& group, CommitRequest& request, const GroupLimits& limits, Time now,
+ErrorCode append_commits(JoinedAppends& log, Group& group, CommitRequest& request, const GroupLimits& limits, Time now,
                          std::vector<ErrorCode>& answers, PendingCommit& pending) {
   std::vector<KeyAndValue> records;
+  records.reserve(request.commits.size());
+  pending.commits.reserve(request.commits.size());
+  pending.places.reserve(request.commits.size());
+  OffsetRecord record;
+  record.group_id = request.group_id;
   for (std::size_t i = 0; i < request.commits.size(); ++i) {
     OffsetCommit& one = request.commits[i];
     if (std::cmp_greater(one.value.metadata.size(), limits.offset_metadata_bytes_max)) {
@@ -62,8 +68,6 @@ ErrorCode append_commits(CoordinatorLog& log, Group& group, CommitRequest& reque
       continue;
     }
     if (one.value.commit_timestamp < 0) one.value.commit_timestamp = now.wall_ms;
-    OffsetRecord record;
-    record.group_id = request.group_id;
     record.partition = one.partition;
     record.value = one.value;
     records.push_back(to_record(record));
@@ -71,22 +75,22 @@ ErrorCode append_commits(CoordinatorLog& log, Group& group, CommitRequest& reque
     pending.places.push_back(i);
   }
   if (records.empty()) return ErrorCode::none;
-  coordinator::BatchSender sender;
-  sender.base_sequence = kOffsetCommitSequence;
-  std::optional<std::uint64_t> guard;
-  if (request.producer) {
-    sender.producer_id = request.producer->producer_id;
-    sender.producer_epoch = request.producer->producer_epoch;
-    sender.transactional = true;
-    guard = request.producer->verification_guard;
-  }
-  const auto end = log.append(group.partition, build_batch(records, now.wall_ms, sender), guard);
-  if (!end) return error_of_commit(end.error());
-  pending.end_offset = *end;
   if (!request.producer) {
+    pending.ticket = log.add(group.partition, std::move(records), now.wall_ms);
+    const auto& at_once = pending.ticket.outcome;
+    if (at_once && !*at_once) return error_of_commit(at_once->error());
     group.offsets.begin(pending.commits);
     return ErrorCode::none;
   }
+  coordinator::BatchSender sender;
+  sender.base_sequence = kOffsetCommitSequence;
+  sender.producer_id = request.producer->producer_id;
+  sender.producer_epoch = request.producer->producer_epoch;
+  sender.transactional = true;
+  const auto end =
+      log.append(group.partition, build_batch(records, now.wall_ms, sender), request.producer->verification_guard);
+  if (!end) return error_of_commit(end.error());
+  pending.end_offset = *end;
   std::int64_t log_offset = pending.first_offset();
   for (const OffsetCommit& one : pending.commits) {
     group.offsets.replay_transactional(sender.producer_id, one.partition, one.value, log_offset++);
@@ -307,7 +311,7 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
     }
     if (request.producer) impl.open_transaction(*group, request.producer->producer_id);
     if (error == ErrorCode::none) {
-      error = append_commits(impl.log(), *group, request, impl.limits(), now, answers, pending);
+      error = append_commits(impl.appends(), *group, request, impl.limits(), now, answers, pending);
     }
     if (request.producer) impl.close_unused_transaction(*group, request.producer->producer_id);
   }
@@ -318,7 +322,13 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
     co_return answers;
   }
   if (pending.commits.empty()) co_return answers;
-  const ErrorCode outcome = co_await impl.log().await_committed(group->partition, pending.end_offset);
+  ErrorCode outcome = ErrorCode::none;
+  if (!request.producer) {
+    const auto end = co_await impl.appends().appended(std::move(pending.ticket));
+    if (end) pending.end_offset = *end;
+    if (!end) outcome = end.error();
+  }
+  if (outcome == ErrorCode::none) outcome = co_await impl.log().await_committed(group->partition, pending.end_offset);
   settle_commits(*group, request.producer, pending, outcome);
   for (const std::size_t at : pending.places) answers[at] = error_of_commit(outcome);
   co_return answers;

@@ -1,0 +1,69 @@
+// Records of concurrent operations on a partition go into one batch (KIP-848's linger, with nothing to configure and no delay):
+// of those that come while another loop appends, and of those that come in the same turn of an event loop, which appends at the
+// end of the turn. The latter costs as much as a small append, so a partition does it while it joins some, and else now and then
+// to see whether it would; otherwise an operation is appended at once. Whatever else is appended to the partition comes behind
+// what was added before it. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/task.h"
+#include "broker/coordinator/coordinator_log.h"
+#include "broker/coordinator/coordinator_records.h"
+
+namespace broker::coordinator {
+
+class JoinedAppends {
+ public:
+  using Outcome = protocol::Result<std::int64_t>;  // the offset after the last record
+  struct Operation;
+  struct Ticket {
+    std::optional<Outcome> outcome;        // at once
+    std::shared_ptr<Operation> operation;  // or later
+  };
+  enum class Joining {
+    adaptive,
+    always,  // for tests
+  };
+
+  // Batches have the sender's header. More than `bytes_max` of keys and values aren't joined.
+  static constexpr std::size_t kBytesMax = 64 << 10;
+  JoinedAppends(CoordinatorLog& log, const BatchSender& sender, std::size_t bytes_max = kBytesMax,
+                Joining joining = Joining::adaptive);
+  ~JoinedAppends();
+
+  // Called in the lock that orders the caller's decisions, so that the log has them in their order. On an event loop, whose
+  // coroutine asks for the outcome next.
+  Ticket add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp);
+  // Not in a lock. Where operations are too large together, each is appended alone, and has its own error.
+  base::Task<Outcome> appended(Ticket ticket);
+  // CoordinatorLog::append, behind what was added before.
+  Outcome append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> verification_guard = std::nullopt);
+
+ private:
+  using OperationPtr = std::shared_ptr<Operation>;
+  enum class Resume { here, later };  // later: in a lock, so coroutines go on in their own loop's next turn
+  struct Queue;
+
+  Queue& queue_of(std::int32_t partition);
+  void append_added(Queue& queue, Resume resume);
+  void append_together(std::int32_t partition, const std::vector<OperationPtr>& operations);
+  Outcome append_batch(std::int32_t partition, const OperationPtr* first, const OperationPtr* last);
+  void append_joined(std::int32_t partition, const OperationPtr* first, const OperationPtr* last);
+
+  CoordinatorLog& log_;
+  const BatchSender sender_;
+  const std::size_t bytes_max_;
+  const Joining joining_;
+  std::shared_mutex mutex_;
+  std::unordered_map<std::int32_t, std::unique_ptr<Queue>> queues_;
+};
+
+}  // namespace broker::coordinator

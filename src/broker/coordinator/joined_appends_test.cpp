@@ -1,0 +1,233 @@
+#include "broker/coordinator/joined_appends.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <thread>
+
+#include "broker/coordinator/testing/simulation.h"
+#include "protocol/record.h"
+
+namespace broker::coordinator {
+namespace {
+
+using protocol::ErrorCode;
+using testing::Simulation;
+
+constexpr std::int32_t kPartition = 7;
+
+std::vector<KeyAndValue> records_of(const std::vector<std::string>& keys, std::size_t value_bytes = 3) {
+  std::vector<KeyAndValue> records;
+  for (const std::string& key : keys) {
+    KeyAndValue& one = records.emplace_back();
+    const auto view = base::as_bytes(key);
+    one.key.assign(view.begin(), view.end());
+    one.value = base::Bytes(value_bytes, 'v');
+  }
+  return records;
+}
+
+// "a b" of a batch of these two.
+std::string keys_of(base::ByteView batch) {
+  std::string keys;
+  protocol::RecordReader reader(batch);
+  protocol::Record record;
+  while (reader.next(record)) keys += std::string(keys.empty() ? "" : " ") + std::string(record.key->begin(), record.key->end());
+  return keys;
+}
+
+class JoinedAppendsTest : public ::testing::Test {
+ protected:
+  JoinedAppends appends_of(std::size_t bytes_max = JoinedAppends::kBytesMax) {
+    BatchSender sender;
+    sender.base_sequence = 0;
+    return JoinedAppends(world.log, sender, bytes_max, JoinedAppends::Joining::always);
+  }
+  // As an operation of its own: what it ended with, once it has.
+  using Later = std::shared_ptr<std::optional<JoinedAppends::Outcome>>;
+  Later operate(JoinedAppends& appends, std::vector<KeyAndValue> records) {
+    auto later = std::make_shared<std::optional<JoinedAppends::Outcome>>();
+    boost::asio::co_spawn(world.loop, run(appends, std::move(records), later),
+                          [](const std::exception_ptr& failure) { EXPECT_FALSE(failure); });
+    return later;
+  }
+  std::vector<std::string> batches() {
+    std::vector<std::string> all;
+    CoordinatorLog& log = world.log;
+    EXPECT_TRUE(log.read_all(kPartition, [&](base::ByteView batch) { all.push_back(keys_of(batch)); }).has_value());
+    return all;
+  }
+
+  Simulation world;
+
+ private:
+  static base::Task<void> run(JoinedAppends& appends, std::vector<KeyAndValue> records, Later later) {
+    JoinedAppends::Ticket ticket = appends.add(kPartition, std::move(records), 1);
+    *later = co_await appends.appended(std::move(ticket));
+  }
+};
+
+TEST_F(JoinedAppendsTest, WhatComesInOneTurnIsOneBatch) {
+  auto appends = appends_of();
+  const Later first = operate(appends, records_of({"a", "b"}));
+  const Later second = operate(appends, records_of({"c"}));
+  const Later third = operate(appends, records_of({"d", "e", "f"}));
+  EXPECT_FALSE(*first);
+  world.poll();
+  EXPECT_EQ(batches(), std::vector<std::string>{"a b c d e f"});
+  EXPECT_EQ((*first)->value(), 2);
+  EXPECT_EQ((*second)->value(), 3);
+  EXPECT_EQ((*third)->value(), 6);
+  EXPECT_EQ(protocol::read_batch_header(world.log.last_batch(kPartition))->base_sequence, 0);
+
+  const Later alone = operate(appends, records_of({"g"}));
+  world.poll();
+  EXPECT_EQ((*alone)->value(), 7);
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a b c d e f", "g"}));
+}
+
+TEST_F(JoinedAppendsTest, OthersComeBehindWhatWasAdded) {
+  auto appends = appends_of();
+  JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"a"}), 1);
+  const auto other = appends.append(kPartition, build_batch(records_of({"b"}), 2));
+  EXPECT_EQ(other.value(), 2);
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(world.run(appends.appended(std::move(ticket))).value(), 1) << "it isn't appended again";
+  EXPECT_EQ(batches().size(), 2u);
+}
+
+TEST_F(JoinedAppendsTest, TooMuchIsSplit) {
+  auto appends = appends_of(40);  // each of the records has 11 bytes
+  std::vector<Later> later;
+  for (const char* key : {"a", "b", "c", "d", "e"}) later.push_back(operate(appends, records_of({key}, 10)));
+  later.push_back(operate(appends, records_of({"f", "g", "h", "i"}, 10)));
+  world.poll();
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a b c", "d e", "f g h i"}));
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ((*later[i])->value(), static_cast<std::int64_t>(i + 1));
+  EXPECT_EQ((*later[5])->value(), 9);
+}
+
+// Refuses batches of more than so many bytes, as max.message.bytes of the topic does.
+class BoundedLog final : public CoordinatorLog {
+ public:
+  explicit BoundedLog(CoordinatorLog& log, std::size_t bytes_max) : log_(log), bytes_max_(bytes_max) {}
+  base::Task<std::int32_t> partition_count(bool create) override { return log_.partition_count(create); }
+  std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override { return log_.leader_epoch(partition); }
+  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> guard) override {
+    if (batch.size() > bytes_max_) return ErrorCode::message_too_large;
+    return log_.append(partition, std::move(batch), guard);
+  }
+  std::uint64_t start_verification(std::int32_t, std::int64_t, std::int16_t) override { return 0; }
+  void cancel_verification(std::int32_t, std::int64_t, std::uint64_t) override {}
+  base::Task<ErrorCode> await_committed(std::int32_t partition, std::int64_t end) override {
+    return log_.await_committed(partition, end);
+  }
+  protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
+    return log_.read_all(partition, visit);
+  }
+
+ private:
+  CoordinatorLog& log_;
+  const std::size_t bytes_max_;
+};
+
+TEST_F(JoinedAppendsTest, WhoIsTooLargeIsRefusedAlone) {
+  BoundedLog bounded(world.log, 200);
+  JoinedAppends appends(bounded, BatchSender(), JoinedAppends::kBytesMax, JoinedAppends::Joining::always);
+  const Later first = operate(appends, records_of({"a"}, 50));
+  const Later large = operate(appends, records_of({"b"}, 300));
+  const Later last = operate(appends, records_of({"c"}, 50));
+  world.poll();
+  EXPECT_EQ((*first)->value(), 1);
+  EXPECT_EQ((*large)->error(), ErrorCode::message_too_large);
+  EXPECT_EQ((*last)->value(), 2);
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a", "c"}));
+}
+
+TEST_F(JoinedAppendsTest, AnErrorIsEverybodys) {
+  auto appends = appends_of();
+  const Later first = operate(appends, records_of({"a"}));
+  const Later second = operate(appends, records_of({"b"}));
+  world.log.append_error = ErrorCode::not_enough_replicas;
+  world.poll();
+  EXPECT_EQ((*first)->error(), ErrorCode::not_enough_replicas);
+  EXPECT_EQ((*second)->error(), ErrorCode::not_enough_replicas);
+  EXPECT_TRUE(batches().empty());
+}
+
+// One at a time is appended at once, and some in a turn are soon joined, as long as there are some.
+TEST_F(JoinedAppendsTest, JoinsWhereThereIsSomethingToJoin) {
+  JoinedAppends appends(world.log, BatchSender());
+  constexpr int kOften = 200;
+  for (int i = 0; i < kOften; ++i) {
+    const Later one = operate(appends, records_of({"a"}));
+    world.poll();
+    ASSERT_EQ((*one)->value(), i + 1);
+  }
+  EXPECT_EQ(world.log.batch_count(), kOften);
+  const auto turn = [&] {
+    const std::size_t before = world.log.batch_count();
+    for (int i = 0; i < 10; ++i) (void)operate(appends, records_of({"a"}));
+    world.poll();
+    return world.log.batch_count() - before;
+  };
+  std::size_t first_turns = 0;
+  for (int i = 0; i < 10; ++i) first_turns += turn();
+  EXPECT_LT(first_turns, 80u);
+  EXPECT_EQ(turn(), 1u);
+  EXPECT_EQ(turn(), 1u);
+  const auto alone = [&] {
+    JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"a"}), 1);
+    const bool at_once = ticket.outcome.has_value();
+    (void)world.run(appends.appended(std::move(ticket)));
+    return at_once;
+  };
+  EXPECT_FALSE(alone()) << "there may be others in its turn";
+  EXPECT_TRUE(alone()) << "there were none";
+}
+
+void operate_from_loops(JoinedAppends& appends, const std::function<std::vector<std::string>()>& batches) {
+  constexpr int kLoops = 3, kOperations = 2000;
+  std::atomic<int> done = 0;
+  std::vector<std::thread> threads;
+  for (int number = 0; number < kLoops; ++number) {
+    threads.emplace_back([&] {
+      boost::asio::io_context loop;
+      const auto operate_often = [&appends, &done](int times) -> base::Task<void> {
+        std::int64_t before = 0;
+        for (int i = 0; i < times; ++i) {
+          JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"a", "b"}), 1);
+          const auto end = co_await appends.appended(std::move(ticket));
+          EXPECT_GE(end.value(), before + 2) << "in the order in which one asks";
+          before = end.value();
+          ++done;
+        }
+      };
+      for (int i = 0; i < 4; ++i) boost::asio::co_spawn(loop, operate_often(kOperations / 4), boost::asio::detached);
+      // Others append beside them, holding up nobody.
+      for (int i = 0; i < 100; ++i) boost::asio::post(loop, [&] { EXPECT_TRUE(appends.append(kPartition, build_batch(records_of({"x"}), 1))); });
+      loop.run();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(done, kLoops * kOperations);
+  std::size_t records = 0;
+  for (const std::string& keys : batches()) records += (keys.size() + 1) / 2;
+  EXPECT_EQ(records, static_cast<std::size_t>(kLoops * (kOperations * 2 + 100)));
+}
+
+TEST_F(JoinedAppendsTest, LoopsJoinEachOthers) {
+  auto appends = appends_of();
+  operate_from_loops(appends, [&] { return batches(); });
+}
+
+TEST_F(JoinedAppendsTest, LoopsJoinWhenItPays) {
+  JoinedAppends appends(world.log, BatchSender());
+  operate_from_loops(appends, [&] { return batches(); });
+}
+
+}  // namespace
+}  // namespace broker::coordinator
