@@ -44,6 +44,8 @@ class JoinedAppends {
   Ticket add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp);
   // Not in a lock. Where operations are too large together, each is appended alone, and has its own error.
   base::Task<Outcome> appended(Ticket ticket);
+  // Appends at once what was added before.
+  void flush(std::int32_t partition) { append_added(queue_of(partition), Resume::later); }
   // CoordinatorLog::append, behind what was added before.
   Outcome append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> verification_guard = std::nullopt);
 

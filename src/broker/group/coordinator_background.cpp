@@ -14,26 +14,38 @@ constexpr std::int64_t kTimerWaitMaxMs = 1000;
 
 }  // namespace
 
+// Told again while this broker leads it, with a later epoch, nothing has to be read: nobody else has written in between.
 void GroupCoordinator::Impl::elected(std::int32_t partition) {
+  ToLoad one;
+  one.partition = partition;
   {
     std::lock_guard lock(mutex_);
-    if (stopping_ || !partitions_.try_emplace(partition, LoadState::loading).second) return;
+    if (stopping_ || partitions_.contains(partition)) return;
+    one.tenure = partitions_[partition].number = ++last_tenure_;
     if (own_threads_) {
-      to_load_.push_back(partition);
+      to_load_.push_back(one);
       changed_.notify_all();
       return;
     }
   }
-  load(partition);
+  load(one);
+}
+
+bool GroupCoordinator::Impl::is_current(ToLoad one) const {
+  const auto found = partitions_.find(one.partition);
+  return found != partitions_.end() && found->second.number == one.tenure;
 }
 
 void GroupCoordinator::Impl::resigned(std::int32_t partition) {
   {
     std::lock_guard lock(mutex_);
     partitions_.erase(partition);
-    std::erase(to_load_, partition);
+    ended_while_loading_.erase(partition);
+    std::erase_if(to_load_, [&](const ToLoad& one) { return one.partition == partition; });
   }
   unload(partition);
+  // No decision of this tenure is left over for the next one, which wouldn't know of it.
+  appends_.flush(partition);
 }
 
 void GroupCoordinator::Impl::unload(std::int32_t partition) {
@@ -55,7 +67,8 @@ void GroupCoordinator::Impl::unload(std::int32_t partition) {
   }
 }
 
-void GroupCoordinator::Impl::load(std::int32_t partition) {
+void GroupCoordinator::Impl::load(ToLoad one) {
+  const std::int32_t partition = one.partition;
   GroupLoader loader(limits_.consumer);
   const std::int64_t started = clock_.monotonic_ms();
   bool loaded = false;
@@ -68,7 +81,7 @@ void GroupCoordinator::Impl::load(std::int32_t partition) {
     problem = failure.what();
   }
   if (loaded) {
-    install(partition, loader);
+    install(one, loader);
     base::log_info(kLogger,
                    "Finished loading offsets and group metadata from __consumer_offsets-{} in {} milliseconds: "
                    "{} records, {} groups",
@@ -81,17 +94,20 @@ void GroupCoordinator::Impl::load(std::int32_t partition) {
                    loader.unknown_count(), partition);
   }
   if (loaded) {
-    end_transactions_of_loading(partition);
+    end_transactions_of_loading(one);
     return;
   }
   std::lock_guard lock(mutex_);
+  if (!is_current(one)) return;
   ended_while_loading_.erase(partition);
   partitions_.erase(partition);  // the next request tries again
 }
 
-void GroupCoordinator::Impl::install(std::int32_t partition, GroupLoader& loader) {
+void GroupCoordinator::Impl::install(ToLoad one, GroupLoader& loader) {
+  const std::int32_t partition = one.partition;
   {
     std::lock_guard lock(mutex_);
+    if (!is_current(one)) return;
     for (const auto& [producer_id, groups] : loader.groups_in_transaction()) {
       groups_in_transaction_[{producer_id, partition}] = groups;
     }
@@ -108,11 +124,11 @@ void GroupCoordinator::Impl::install(std::int32_t partition, GroupLoader& loader
       set_timer(*group);
     } else if (loaded.group) {
       const StoredGroup& stored = *loaded.group;
-      run(group, [&](Group& one, Effects& effects) { one.members.replay(stored, now(), effects); });
+      run(group, [&](Group& empty, Effects& effects) { empty.members.replay(stored, now(), effects); });
     }
     {
       std::lock_guard lock(mutex_);
-      if (!partitions_.contains(partition)) return;
+      if (!is_current(one)) return;
       groups_.try_emplace(id, group);
     }
     std::lock_guard lock(group->mutex);
@@ -184,15 +200,15 @@ void GroupCoordinator::Impl::timer_loop() {
 
 void GroupCoordinator::Impl::load_loop() {
   while (true) {
-    std::int32_t partition = 0;
+    ToLoad one;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return stopping_ || !to_load_.empty(); });
       if (stopping_) return;
-      partition = to_load_.front();
+      one = to_load_.front();
       to_load_.pop_front();
     }
-    load(partition);
+    load(one);
   }
 }
 

@@ -93,7 +93,7 @@ ErrorCode GroupCoordinator::Impl::check_partition(std::int32_t partition) {
     if (stopping_) return ErrorCode::coordinator_not_available;
     auto found = partitions_.find(partition);
     if (found != partitions_.end()) {
-      return found->second == LoadState::loaded ? ErrorCode::none : ErrorCode::coordinator_load_in_progress;
+      return found->second.loaded ? ErrorCode::none : ErrorCode::coordinator_load_in_progress;
     }
   }
   elected(partition);
@@ -134,7 +134,7 @@ void GroupCoordinator::Impl::end_transaction(EndedTransaction ended, std::int32_
   {
     std::lock_guard lock(mutex_);
     auto state = partitions_.find(partition);
-    if (state != partitions_.end() && state->second == LoadState::loading) {
+    if (state != partitions_.end() && !state->second.loaded) {
       ended_while_loading_[partition].push_back(ended);
       return;
     }
@@ -160,20 +160,20 @@ void GroupCoordinator::Impl::settle_transaction(EndedTransaction ended, std::int
 }
 
 // Leaves the partition loaded, with nothing left to apply.
-void GroupCoordinator::Impl::end_transactions_of_loading(std::int32_t partition) {
+void GroupCoordinator::Impl::end_transactions_of_loading(ToLoad one) {
   for (;;) {
     std::vector<EndedTransaction> ended;
     {
       std::lock_guard lock(mutex_);
-      auto node = ended_while_loading_.extract(partition);
+      if (!is_current(one)) return;  // resigned meanwhile
+      auto node = ended_while_loading_.extract(one.partition);
       if (node.empty()) {
-        auto found = partitions_.find(partition);
-        if (found != partitions_.end()) found->second = LoadState::loaded;  // else resigned meanwhile
+        partitions_.at(one.partition).loaded = true;
         return;
       }
       ended = std::move(node.mapped());
     }
-    for (const EndedTransaction& one : ended) settle_transaction(one, partition);
+    for (const EndedTransaction& each : ended) settle_transaction(each, one.partition);
   }
 }
 
@@ -188,7 +188,7 @@ std::vector<GroupPtr> GroupCoordinator::Impl::all_groups() {
 bool GroupCoordinator::Impl::is_loading() {
   std::lock_guard lock(mutex_);
   return std::any_of(partitions_.begin(), partitions_.end(),
-                     [](const auto& partition) { return partition.second == LoadState::loading; });
+                     [](const auto& partition) { return !partition.second.loaded; });
 }
 
 void GroupCoordinator::Impl::collect_answers(Group& group, Effects& effects, Wakeups& wakeups) {

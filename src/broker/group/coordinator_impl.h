@@ -157,7 +157,15 @@ class GroupCoordinator::Impl {
     std::vector<std::pair<base::OneShot<SyncResult>, SyncResult>> syncs;
     void wake();
   };
-  enum class LoadState { loading, loaded };
+  // One time of leading a partition, from its election to its resignation. A load that outlives its own changes nothing.
+  struct Tenure {
+    std::uint64_t number = 0;
+    bool loaded = false;
+  };
+  struct ToLoad {
+    std::int32_t partition = 0;
+    std::uint64_t tenure = 0;
+  };
 
   void settle(Group& group, Effects& effects, std::vector<PendingStore>& pending, Wakeups& wakeups);
   void collect_answers(Group& group, Effects& effects, Wakeups& wakeups);
@@ -168,10 +176,11 @@ class GroupCoordinator::Impl {
                                                                const ConsumerDecision& decision,
                                                                std::vector<KeyAndValue> before, Effects& effects);
   ErrorCode check_partition(std::int32_t partition);
-  void load(std::int32_t partition);
-  void install(std::int32_t partition, GroupLoader& loader);
+  bool is_current(ToLoad one) const;  // in mutex_
+  void load(ToLoad one);
+  void install(ToLoad one, GroupLoader& loader);
   void unload(std::int32_t partition);
-  void end_transactions_of_loading(std::int32_t partition);
+  void end_transactions_of_loading(ToLoad one);
   void settle_transaction(EndedTransaction ended, std::int32_t partition);
   std::int64_t milliseconds_to_wait();
   void timer_loop();
@@ -191,10 +200,11 @@ class GroupCoordinator::Impl {
   bool stopping_ = false;
   std::unordered_map<std::string, GroupPtr> groups_;
   std::unordered_map<std::string, ConsumerGroupTimes> times_;
-  std::map<std::int32_t, LoadState> partitions_;
+  std::map<std::int32_t, Tenure> partitions_;
+  std::uint64_t last_tenure_ = 0;
   std::map<std::pair<std::int64_t, std::int32_t>, std::set<std::string>> groups_in_transaction_;  // producer, partition
   std::map<std::int32_t, std::vector<EndedTransaction>> ended_while_loading_;
-  std::deque<std::int32_t> to_load_;
+  std::deque<ToLoad> to_load_;
   std::multimap<std::int64_t, std::weak_ptr<Group>> timers_;
   std::int64_t next_expiry_check_ = 0;
   std::thread timer_thread_;
