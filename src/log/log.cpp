@@ -271,7 +271,18 @@ void Log::flush() {
 
 std::int64_t Log::acknowledgeable_end() const {
   std::lock_guard lock(mutex_);
-  return held_back_from_.value_or(log_end_offset_);
+  const std::int64_t flushed = held_back_from_.value_or(log_end_offset_);
+  return std::min(flushed, acknowledgements_held_from_.value_or(flushed));
+}
+
+void Log::hold_acknowledgements(std::int64_t offset) {
+  std::lock_guard lock(mutex_);
+  acknowledgements_held_from_ = offset;
+}
+
+void Log::release_acknowledgements() {
+  std::lock_guard lock(mutex_);
+  acknowledgements_held_from_.reset();
 }
 
 bool Log::flush_is_due() const {
@@ -344,15 +355,18 @@ void Log::rename_directory(const std::string& directory, AfterRename after) {
   watching_for_failure([&] {
     WithoutCleaning no_cleaning(*this);
     std::lock_guard flushing(flush_mutex_);
-    std::lock_guard lock(mutex_);
-    require_usable();
-    files_.rename(where_.directory, directory);
+    {
+      std::lock_guard lock(mutex_);
+      require_usable();
+      files_.rename(where_.directory, directory);
+      where_.directory = directory;
+      epochs_.set_directory(directory);
+      if (after == AfterRename::ends) {
+        closed_ = true;
+        pending_deletes_.clear();  // they go with the directory
+      }
+    }
     files_.sync_directory(log_directory_->path());
-    where_.directory = directory;
-    epochs_.set_directory(directory);
-    if (after == AfterRename::goes_on) return;
-    closed_ = true;
-    pending_deletes_.clear();  // they go with the directory
   });
 }
 

@@ -143,6 +143,10 @@ class Log {
   // The log end; or, while flush.messages asks for a flush that isn't done, where what waits for it begins.
   std::int64_t acknowledgeable_end() const;
   bool flush_is_due() const;
+  // Nothing from `offset` on is acknowledged until it is released: for a log whose place isn't safe yet. Appends say
+  // `flush_due` meanwhile.
+  void hold_acknowledgements(std::int64_t offset);
+  void release_acknowledgements();
   // Closes the active segment and starts the next, even if it is far from full. No-op on an empty segment.
   void roll();
   void expire_producers(std::int64_t now_ms);
@@ -183,7 +187,8 @@ class Log {
   std::optional<std::int64_t> log_start_to_checkpoint() const;
   void run_deletes(std::int64_t now_ms);  // removes the .deleted files that are due
   void close();                           // flushes, and leaves files as after a clean shutdown; no use afterwards
-  // Within its log directory. A log that `ends` answers KAFKA_STORAGE_ERROR from then on.
+  // Within its log directory. A log that `ends` answers KAFKA_STORAGE_ERROR from then on; one that goes on can be appended
+  // to while this waits for the disk.
   enum class AfterRename { ends, goes_on };
   void rename_directory(const std::string& directory, AfterRename after = AfterRename::ends);
 
@@ -272,6 +277,7 @@ class Log {
   std::int64_t recovery_point_ = 0;
   std::int64_t last_flush_ms_ = 0;
   std::optional<std::int64_t> held_back_from_;  // what flush.messages wants flushed first begins here
+  std::optional<std::int64_t> acknowledgements_held_from_;
   std::uint64_t truncations_ = 0;
   std::optional<std::int64_t> first_dirty_offset_;
   std::vector<PendingDelete> pending_deletes_;

@@ -140,7 +140,8 @@ void Log::hold_back_for_flush(AppendResult& result) {
   if (!held_back_from_ && !result.duplicate && log_end_offset_ - recovery_point_ >= config_->flush_messages) {
     held_back_from_ = result.first_offset;
   }
-  result.flush_due = held_back_from_ && result.last_offset >= *held_back_from_;
+  const auto is_held = [&](const std::optional<std::int64_t>& from) { return from && result.last_offset >= *from; };
+  result.flush_due = is_held(held_back_from_) || is_held(acknowledgements_held_from_);
 }
 
 // The transaction's end goes to the index of the segment that holds its marker, the active one.

@@ -25,7 +25,7 @@ LogManager::~LogManager() = default;
 std::vector<std::shared_ptr<Log>> LogManager::State::logs_of(const LogDirectory& directory) const {
   std::vector<std::shared_ptr<Log>> result;
   std::lock_guard lock(mutex);
-  for (const Logs* map : {&logs, &futures}) {
+  for (const Logs* map : {&logs, &futures, &retiring}) {
     for (const auto& [topic_partition, log] : *map) {
       if (log->parent_directory() == directory.path()) result.push_back(log);
     }
@@ -120,7 +120,7 @@ Result<std::shared_ptr<Log>> LogManager::State::make(Directory& directory, const
 
 Result<std::shared_ptr<Log>> LogManager::get_or_create(const TopicPartition& topic_partition, const LogConfig& config,
                                                        std::optional<base::Uuid> topic_id, const Creation& creation) {
-  std::lock_guard creating(state_->create_mutex);
+  const auto creating = state_->lock_to_change(topic_partition);
   std::shared_ptr<Log> log = find(topic_partition);
   if (!log) {
     if (!creation.is_new && any_offline()) {
@@ -177,7 +177,7 @@ ErrorCode LogManager::State::retire(const std::shared_ptr<Log>& log) {
 }
 
 ErrorCode LogManager::remove(const TopicPartition& topic_partition) {
-  std::lock_guard creating(state_->create_mutex);
+  const auto creating = state_->lock_to_change(topic_partition);
   std::shared_ptr<Log> log = find(topic_partition);
   if (!log) return ErrorCode::unknown_topic_or_partition;
   std::shared_ptr<Log> future = find_future(topic_partition);

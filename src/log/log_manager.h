@@ -85,9 +85,11 @@ class LogManager {
   protocol::Result<std::shared_ptr<Log>> get_or_create_future(const TopicPartition& topic_partition,
                                                               const std::string& directory);
   protocol::ErrorCode remove_future(const TopicPartition& topic_partition);
-  // The copy has everything and nobody appends: it becomes the log, and the old one is deleted. On an error the old one
-  // stays what it is, or the directory is offline.
-  protocol::ErrorCode replace_with_future(const TopicPartition& topic_partition);
+  // The end of a move: a copy that has everything becomes the log, and the old one is deleted. Three steps, so that those who
+  // append wait for no disk but to be acknowledged.
+  class Exchange;
+  // Until it is gone nobody makes or removes this log or its copy. Null if there is no copy, or no log.
+  std::unique_ptr<Exchange> begin_exchange(const TopicPartition& topic_partition);
   std::vector<std::shared_ptr<Log>> logs() const;
   std::vector<LogDirectoryInfo> directories() const;
   bool any_offline() const;
@@ -116,6 +118,28 @@ class LogManager {
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+// Belongs to one thread, and doesn't outlive the manager.
+class LogManager::Exchange {
+ public:
+  Exchange(State& state, std::shared_ptr<Log> old, std::shared_ptr<Log> copy);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // With nobody appending; waits for no disk. From here on find() answers the copy, and what is appended to it isn't
+  // acknowledged yet. On an error the old one stays what it is.
+  protocol::ErrorCode swap();
+  // Waits for both disks: when the copy is flushed and has the log's name, and the old one has lost it, acknowledgements
+  // are released. A crash before finds both, each with all that was acknowledged. On an error the copy's directory is
+  // offline, and the next start goes on with the old one.
+  protocol::ErrorCode finish();
+
+ private:
+  State& state_;
+  const std::shared_ptr<Log> old_;
+  const std::shared_ptr<Log> copy_;
 };
 
 }  // namespace storage

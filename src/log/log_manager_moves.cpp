@@ -39,7 +39,7 @@ std::vector<std::shared_ptr<Log>> LogManager::futures() const {
 
 Result<std::shared_ptr<Log>> LogManager::get_or_create_future(const TopicPartition& topic_partition,
                                                               const std::string& directory) {
-  std::lock_guard creating(state_->create_mutex);
+  const auto creating = state_->lock_to_change(topic_partition);
   if (std::shared_ptr<Log> there = find_future(topic_partition)) return there;
   if (ErrorCode error = check_directory(directory); error != ErrorCode::none) return error;
   std::shared_ptr<Log> current = find(topic_partition);
@@ -66,7 +66,7 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create_future(const TopicPartiti
 }
 
 ErrorCode LogManager::remove_future(const TopicPartition& topic_partition) {
-  std::lock_guard creating(state_->create_mutex);
+  const auto creating = state_->lock_to_change(topic_partition);
   std::shared_ptr<Log> future = find_future(topic_partition);
   if (!future) return ErrorCode::none;
   {
@@ -76,39 +76,69 @@ ErrorCode LogManager::remove_future(const TopicPartition& topic_partition) {
   return state_->retire(future);
 }
 
-// The copy takes the plain name before the old log loses it: a crash in between leaves two of that name, each whole, and
-// the next start asks the operator which one to keep, as Kafka does. The other order could leave none.
-ErrorCode LogManager::replace_with_future(const TopicPartition& topic_partition) {
-  std::lock_guard creating(state_->create_mutex);
+std::unique_ptr<LogManager::Exchange> LogManager::begin_exchange(const TopicPartition& topic_partition) {
+  const auto creating = state_->lock_to_change(topic_partition);
   std::shared_ptr<Log> old = find(topic_partition);
-  std::shared_ptr<Log> future = find_future(topic_partition);
-  if (!old || !future) return ErrorCode::kafka_storage_error;
-  State::Directory& target = *state_->directory_at(future->parent_directory());
-  State::Directory& source = *state_->directory_at(old->parent_directory());
-  const std::string path = future->parent_directory() + "/" + topic_partition.to_string();
-  bool renamed = state_->attempt(*target.shared, [&] {
-    // What was acknowledged with a flush must be as safe in its new place.
-    future->flush();
-    future->rename_directory(path, Log::AfterRename::goes_on);
+  std::shared_ptr<Log> copy = find_future(topic_partition);
+  if (!old || !copy) return nullptr;
+  return std::make_unique<Exchange>(*state_, std::move(old), std::move(copy));
+}
+
+LogManager::Exchange::Exchange(State& state, std::shared_ptr<Log> old, std::shared_ptr<Log> copy)
+    : state_(state), old_(std::move(old)), copy_(std::move(copy)) {
+  state_.exchanging.insert(old_->topic_partition());
+}
+
+LogManager::Exchange::~Exchange() {
+  {
+    std::lock_guard creating(state_.create_mutex);
+    state_.exchanging.erase(old_->topic_partition());
+  }
+  state_.exchanged.notify_all();
+}
+
+ErrorCode LogManager::Exchange::swap() {
+  const TopicPartition& name = old_->topic_partition();
+  copy_->update_high_watermark(old_->high_watermark());
+  // Nor is what the old one still waits to have flushed.
+  copy_->hold_acknowledgements(old_->acknowledgeable_end());
+  std::lock_guard lock(state_.mutex);
+  const bool both_online = state_.logs.contains(name) && state_.futures.contains(name);
+  if (!both_online) return ErrorCode::kafka_storage_error;
+  state_.futures.erase(name);
+  state_.logs[name] = copy_;
+  state_.retiring[name] = old_;
+  return ErrorCode::none;
+}
+
+// The copy takes the plain name before the old log loses it: a crash in between leaves two of that name, each with all
+// that was acknowledged, and the next start asks the operator which one to keep, as Kafka does. The other order could
+// leave none. A crash before leaves a copy, which is cut to the end of the old log.
+ErrorCode LogManager::Exchange::finish() {
+  const TopicPartition& name = old_->topic_partition();
+  State::Directory& target = *state_.directory_at(copy_->parent_directory());
+  State::Directory& source = *state_.directory_at(old_->parent_directory());
+  const std::string path = copy_->parent_directory() + "/" + name.to_string();
+  const bool renamed = state_.attempt(*target.shared, [&] {
+    copy_->flush();
+    copy_->rename_directory(path, Log::AfterRename::goes_on);
   });
   if (!renamed) return ErrorCode::kafka_storage_error;
-  future->update_high_watermark(old->high_watermark());
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->futures.erase(topic_partition);
-    state_->logs[topic_partition] = future;
-  }
-  base::log_info(kLogger, "The current replica of {} is replaced by the one in {}", topic_partition.to_string(), path);
+  base::log_info(kLogger, "The current replica of {} is replaced by the one in {}", name.to_string(), path);
   // If this fails the old directory is offline, which changes nothing for the new one.
-  (void)state_->retire(old);
+  (void)state_.retire(old_);
+  {
+    std::lock_guard lock(state_.mutex);
+    state_.retiring.erase(name);
+  }
+  copy_->release_acknowledgements();
   for (State::Directory* directory : {&source, &target}) {
-    state_->attempt(*directory->shared, [&] {
-      state_->checkpoint_directory(*directory, kRecoveryPointFile,
-                                   [](const Log& log) { return std::optional(log.recovery_point()); });
-      state_->checkpoint_directory(*directory, kLogStartFile,
-                                   [](const Log& log) { return log.log_start_to_checkpoint(); });
-      state_->checkpoint_directory(*directory, kHighWatermarkFile,
-                                   [](const Log& log) { return std::optional(log.high_watermark()); });
+    state_.attempt(*directory->shared, [&] {
+      state_.checkpoint_directory(*directory, kRecoveryPointFile,
+                                  [](const Log& log) { return std::optional(log.recovery_point()); });
+      state_.checkpoint_directory(*directory, kLogStartFile, [](const Log& log) { return log.log_start_to_checkpoint(); });
+      state_.checkpoint_directory(*directory, kHighWatermarkFile,
+                                  [](const Log& log) { return std::optional(log.high_watermark()); });
     });
   }
   return ErrorCode::none;

@@ -63,7 +63,7 @@ MetaProperties LogManager::open_directories() {
       std::function<void(const std::string&)> callback;
       {
         std::lock_guard lock(state_->mutex);
-        for (State::Logs* map : {&state_->logs, &state_->futures}) {
+        for (State::Logs* map : state_->all_logs()) {
           std::erase_if(*map, [&](const auto& entry) { return entry.second->parent_directory() == failed; });
         }
         callback = state_->on_failure;

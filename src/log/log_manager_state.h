@@ -2,9 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "log/checkpoint_file.h"
@@ -37,10 +40,13 @@ struct LogManager::State {
   std::vector<std::unique_ptr<Directory>> directories;  // fixed once opened
 
   std::mutex create_mutex;  // creates and removes one after the other; taken before `mutex`
+  std::set<TopicPartition> exchanging;  // with create_mutex
+  std::condition_variable exchanged;
   mutable std::mutex mutex;
   using Logs = std::unordered_map<TopicPartition, std::shared_ptr<Log>>;
   Logs logs;
-  Logs futures;  // copies under way in another directory
+  Logs futures;   // copies under way in another directory
+  Logs retiring;  // those whose copies have taken their place, until they are renamed: work on directories goes on for them
   std::map<TopicPartition, std::string> preferred_directories;  // for logs that don't exist yet
   std::vector<PendingDelete> pending_deletes;
   std::function<void(const std::string&)> on_failure;
@@ -69,6 +75,14 @@ struct LogManager::State {
   std::size_t threads_per_directory() const {
     return static_cast<std::size_t>(std::max(1, config.recovery_threads_per_data_dir));
   }
+  // With `mutex`.
+  std::array<Logs*, 3> all_logs() { return {&logs, &futures, &retiring}; }
+  // The right to make or remove logs, once this one isn't being exchanged.
+  std::unique_lock<std::mutex> lock_to_change(const TopicPartition& topic_partition) {
+    std::unique_lock creating(create_mutex);
+    exchanged.wait(creating, [&] { return !exchanging.contains(topic_partition); });
+    return creating;
+  }
   struct Found;
   std::shared_ptr<Found> look_into(Directory& directory);
   LogOptions options_for(const Directory& directory, const TopicPartition& topic_partition) const;
@@ -83,11 +97,11 @@ struct LogManager::State {
   static constexpr std::size_t kManyLogs = 64;
   void flush_closed_segments(Directory& directory);
   void close_logs(Directory& directory);
-  std::vector<std::shared_ptr<Log>> logs_of(const LogDirectory& directory) const;  // copies under way too
+  std::vector<std::shared_ptr<Log>> logs_of(const LogDirectory& directory) const;  // copies under way and the retiring too
   std::shared_ptr<Log> look_up(const Logs& map, const TopicPartition& topic_partition) const;
   Directory* directory_at(const std::string& path) const;  // null if it is no entry of log.dirs
   protocol::Result<std::shared_ptr<Log>> make(Directory& directory, const LogOptions& options);
-  // With `creating` held. Renames to …-delete and removes it later.
+  // Nobody else may remove or exchange it. Renames to …-delete and removes it later.
   protocol::ErrorCode retire(const std::shared_ptr<Log>& log);
   // Those of one entry of log.dirs, or of all.
   void checkpoint(const std::string& path, const char* file,

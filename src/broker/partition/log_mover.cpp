@@ -116,10 +116,16 @@ LogMover::Step LogMover::step(const storage::TopicPartition& name, std::uint64_t
 }
 
 LogMover::Step LogMover::exchange(Partition& partition, const std::shared_ptr<storage::Log>& copy) {
-  copy->flush();  // so that little is left to flush while the partition stands still
-  bool exchanged =
-      partition.exchange_log(copy, [&] { return logs_.replace_with_future(partition.name()); });
-  if (!exchanged) return Step::waiting;
+  copy->flush();  // so that those who append meanwhile don't wait for long to be acknowledged
+  const auto exchange = logs_.begin_exchange(partition.name());
+  if (!exchange || !partition.exchange_log(copy, [&] { return exchange->swap(); })) return Step::waiting;
+  const ErrorCode error = exchange->finish();
+  if (error != ErrorCode::none) {
+    base::log_error(kLogger, "{} was to move to {}, which has failed; the next start goes on with the log that it had before",
+                    partition.name().to_string(), copy->parent_directory());
+    return Step::given_up;
+  }
+  partition.exchange_is_done();
   base::log_info(kLogger, "{} has moved to {}", partition.name().to_string(), copy->parent_directory());
   return Step::done;
 }

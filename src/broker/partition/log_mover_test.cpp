@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <thread>
 
 #include "base/faulty_file_system.h"
 #include "base/memory_file_system.h"
+#include "base/testing/gate.h"
 #include "protocol/record_batch_builder.h"
 
 namespace broker::partition {
@@ -177,6 +179,37 @@ TEST_F(LogMoverTest, AFailedDirectoryIsAnswered) {
   auto described = manager.describe_directories();
   EXPECT_EQ(described[home == "/a" ? 0 : 1].error, ErrorCode::kafka_storage_error);
   EXPECT_EQ(described[home == "/a" ? 1 : 0].replicas.size(), 1u);
+}
+
+// Only acknowledgements wait for the disk that the partition moves to; not whoever appends, nor readers, nor others.
+TEST_F(LogMoverTest, ADiskThatHangsInTheExchangeHoldsNobodyUp) {
+  append(2);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  base::testing::Gate disk;
+  faulty.set_before_change([&](std::string_view operation, const std::string& path) {
+    const bool exchanged = logs.find(kName)->parent_directory() == away;
+    if (exchanged && path.starts_with(away) && operation != "write") disk.pass();
+  });
+  std::thread moving([&] {
+    while (step() != Step::done) std::this_thread::yield();
+  });
+  disk.wait_for_arrivals(1);
+  const auto partition = manager.find("t", 0);
+  append(1);
+  EXPECT_EQ(partition->log()->log_end_offset(), 3);
+  EXPECT_EQ(fetch(0).data.high_watermark, 2);
+  const auto flushed = partition->flushed(3), committed = partition->committed(3);
+  EXPECT_FALSE(flushed.is_set() || committed.is_set());
+  metadata::LeaderState other = state;
+  other.topic = "u";
+  other.topic_id = base::Uuid::random();
+  logs.prefer_directory({"u", 0}, home);
+  EXPECT_EQ(manager.become_leader({other}).at(0), ErrorCode::none);
+  disk.open();
+  moving.join();
+  EXPECT_TRUE(flushed.is_set() && committed.is_set());
+  EXPECT_EQ(fetch(0).data.high_watermark, 3);
+  EXPECT_EQ(logs.find(kName)->directory(), away + "/t-0");
 }
 
 TEST_F(LogMoverTest, TheThreadsDoItToo) {

@@ -41,6 +41,11 @@ bool Partition::exchange_log(const std::shared_ptr<storage::Log>& copy, const st
   return true;
 }
 
+void Partition::exchange_is_done() {
+  std::shared_lock lock(state_mutex_);
+  if (leader_) advance_high_watermark(kMuchNews);
+}
+
 std::optional<std::int32_t> Partition::leader_epoch() const {
   std::shared_lock lock(state_mutex_);
   if (!leader_) return std::nullopt;

@@ -71,8 +71,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void set_min_insync_replicas(std::int32_t count);
 
   // If `copy` has all that the log has, `exchange` is called with nobody appending, and if that answers none the copy is
-  // the log from then on. False if something is missing or the exchange failed.
+  // the log from then on. False if something is missing or the exchange failed. `exchange` mustn't wait for a disk, since
+  // event loops wait for it.
   bool exchange_log(const std::shared_ptr<storage::Log>& copy, const std::function<protocol::ErrorCode()>& exchange);
+  void exchange_is_done();  // what was appended since can be acknowledged
 
   // The records are rewritten in place. If a flush is due for them, it is begun on another thread, and the answer may go
   // out, with any acks, once flushed() of what lies behind the last one is set; with acks=-1 once committed() is.
