@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <system_error>
 
 #include "base/faulty_file_system.h"
@@ -74,6 +76,34 @@ TEST_P(AnyFileSystem, ReadsWhatIsInMemory) {
   EXPECT_TRUE(read_if_resident(*file, 2, into));
   EXPECT_EQ(as_text(into), "cde");
   EXPECT_FALSE(read_if_resident(*file, 4, into));  // it ends before
+}
+
+// A hole of one page in the middle of a range isn't overlooked where the kernel counts pages (from 6.5 on).
+TEST(RealFileSystemTest, OneMissingPageIsFound) {
+  testing::TempDir temp;
+  auto file = real_file_system().open(temp / "f", OpenMode::create);
+  constexpr std::size_t kSize = 1 << 20;
+  constexpr std::size_t kPage = 4096;
+  const Bytes bytes(kSize, 'x');
+  file->write_at(0, bytes);
+  file->sync();
+  EXPECT_TRUE(file->is_resident(0, kSize));
+  EXPECT_TRUE(file->is_resident(kPage - 1, 100'000));
+  ASSERT_EQ(::posix_fadvise(file->native_handle(), 100 * kPage, kPage, POSIX_FADV_DONTNEED), 0);
+  const bool gone = !file->is_resident(100 * kPage, 1);  // not in file systems that live in memory
+  struct utsname system {};
+  ASSERT_EQ(::uname(&system), 0);
+  const bool counts = ::strverscmp(system.release, "6.5") >= 0;
+  if (gone && counts) {
+    EXPECT_FALSE(file->is_resident(0, kSize));
+    EXPECT_FALSE(file->is_resident(100 * kPage, 20 * kPage));
+    EXPECT_FALSE(file->is_resident(80 * kPage, 21 * kPage));
+  }
+  EXPECT_TRUE(file->is_resident(0, 100 * kPage));
+  EXPECT_TRUE(file->is_resident(101 * kPage, kSize - 101 * kPage));
+  Bytes into(1);
+  EXPECT_EQ(file->read_at(100 * kPage, into), 1u);
+  EXPECT_TRUE(file->is_resident(0, kSize) || !counts || !gone);
 }
 
 TEST_P(AnyFileSystem, ReadsOrSaysThatItWouldWait) {
