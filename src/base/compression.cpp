@@ -270,11 +270,16 @@ Bytes lz4_compress(ByteView bytes, std::optional<int> level) {
   preferences.frameInfo.blockSizeID = LZ4F_max64KB;
   preferences.frameInfo.blockMode = LZ4F_blockIndependent;
   if (level && *level != kKafkaDefaultLevel) preferences.compressionLevel = std::clamp(*level, 3, 12);
-  Bytes out(LZ4F_compressFrameBound(bytes.size(), &preferences));
-  const std::size_t size = LZ4F_compressFrame(out.data(), out.size(), bytes.data(), bytes.size(), &preferences);
+  // The bound is that of whole blocks of 64 KB, and most batches are small: each thread keeps the room for a few.
+  constexpr std::size_t kKeptBytesMax = std::size_t{1} << 20;
+  thread_local Bytes kept;
+  Bytes large;
+  const std::size_t bound = LZ4F_compressFrameBound(bytes.size(), &preferences);
+  Bytes& room = bound <= kKeptBytesMax ? kept : large;
+  if (room.size() < bound) room.resize(bound);
+  const std::size_t size = LZ4F_compressFrame(room.data(), room.size(), bytes.data(), bytes.size(), &preferences);
   if (LZ4F_isError(size)) fail("lz4", LZ4F_getErrorName(size));
-  out.resize(size);
-  return out;
+  return {room.begin(), room.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
 // ---- zstd ----
@@ -370,22 +375,27 @@ Bytes compress(Codec codec, ByteView bytes, std::optional<int> level) {
 }
 
 Bytes decompress(Codec codec, ByteView bytes, std::size_t output_bytes_max) {
+  Bytes out;
+  out.resize(decompress_into(out, codec, bytes, output_bytes_max));
+  return out;
+}
+
+std::size_t decompress_into(Bytes& buffer, Codec codec, ByteView bytes, std::size_t output_bytes_max) {
   constexpr std::size_t kFirstGuessMin = 1024;
   const auto reader = make_decompressor(codec, bytes);
-  Bytes out(std::min(output_bytes_max, std::max(kFirstGuessMin, bytes.size() * 4)));
+  std::size_t room = std::min(output_bytes_max, std::max({kFirstGuessMin, buffer.size(), bytes.size() * 4}));
   std::size_t filled = 0;
   while (true) {
-    filled += reader->read(MutableByteView(out).subspan(filled));
-    if (filled < out.size()) break;
-    if (out.size() == output_bytes_max) {
+    if (buffer.size() < room) buffer.resize(room);
+    filled += reader->read(MutableByteView(buffer).first(room).subspan(filled));
+    if (filled < room) return filled;
+    if (room == output_bytes_max) {
       std::uint8_t one_more = 0;
-      if (reader->read({&one_more, 1}) == 0) break;
+      if (reader->read({&one_more, 1}) == 0) return filled;
       throw OutputTooLarge("decompress: more than " + std::to_string(output_bytes_max) + " bytes come out");
     }
-    out.resize(std::min(output_bytes_max, out.size() * 2));
+    room = std::min(output_bytes_max, room * 2);
   }
-  out.resize(filled);
-  return out;
 }
 
 std::unique_ptr<Decompressor> make_decompressor(Codec codec, ByteView bytes) {

@@ -34,6 +34,8 @@ class OutputTooLarge : public CompressionError {
 // Levels are those of compression.gzip.level, .lz4.level and .zstd.level; without one, the codec's default.
 Bytes compress(Codec codec, ByteView bytes, std::optional<int> level = std::nullopt);
 Bytes decompress(Codec codec, ByteView bytes, std::size_t output_bytes_max);
+// Into a buffer that is used again and again: it grows as need be, and keeps its size. Answers how much of it is filled.
+std::size_t decompress_into(Bytes& buffer, Codec codec, ByteView bytes, std::size_t output_bytes_max);
 
 class Decompressor {
  public:

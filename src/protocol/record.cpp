@@ -117,6 +117,16 @@ std::int32_t control_coordinator_epoch(const Record& record) {
 }
 
 RecordReader::RecordReader(base::ByteView batch, std::size_t unpacked_bytes_max) {
+  open(batch, unpacked_, unpacked_bytes_max);
+}
+
+RecordReader::RecordReader(base::ByteView batch, base::Bytes& unpacked_into, std::size_t unpacked_bytes_max) {
+  constexpr std::size_t kKeptBytesMax = std::size_t{4} << 20;  // what one large batch took isn't kept for small ones
+  if (unpacked_into.size() > kKeptBytesMax) unpacked_into = base::Bytes();
+  open(batch, unpacked_into, unpacked_bytes_max);
+}
+
+void RecordReader::open(base::ByteView batch, base::Bytes& unpacked_into, std::size_t unpacked_bytes_max) {
   const auto header = read_batch_header(batch);
   if (!header || header->size_in_bytes() != static_cast<std::int64_t>(batch.size())) {
     throw InvalidRecord("The bytes aren't one whole batch");
@@ -134,8 +144,8 @@ RecordReader::RecordReader(base::ByteView batch, std::size_t unpacked_bytes_max)
   if (remaining_ == 0 || !header_.is_compressed()) return;
   if (!header_.codec())
     throw base::CompressionError("Unknown compression type id: " + std::to_string(header_.codec_number()));
-  unpacked_ = base::decompress(*header_.codec(), rest_, unpacked_bytes_max);
-  rest_ = unpacked_;
+  const std::size_t size = base::decompress_into(unpacked_into, *header_.codec(), rest_, unpacked_bytes_max);
+  rest_ = base::ByteView(unpacked_into).first(size);
 }
 
 bool RecordReader::next(Record& record) {

@@ -58,6 +58,8 @@ std::int32_t control_coordinator_epoch(const Record& record);  // of a commit or
 class RecordReader {
  public:
   explicit RecordReader(base::ByteView batch, std::size_t unpacked_bytes_max = kUnpackedBytesMax);
+  // Unpacks into a buffer of the caller's, for who reads one batch after the other. Views point into that.
+  RecordReader(base::ByteView batch, base::Bytes& unpacked_into, std::size_t unpacked_bytes_max = kUnpackedBytesMax);
   const BatchHeader& header() const { return header_; }
   // False at the end. Throws InvalidRecord, also if bytes are left over behind the last record.
   bool next(Record& record);
@@ -65,6 +67,7 @@ class RecordReader {
   static constexpr std::size_t kUnpackedBytesMax = std::size_t{256} << 20;
 
  private:
+  void open(base::ByteView batch, base::Bytes& unpacked_into, std::size_t unpacked_bytes_max);
   bool next_legacy(Record& record);
   void open_legacy(base::ByteView batch, std::size_t unpacked_bytes_max);
 

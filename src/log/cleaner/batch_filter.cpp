@@ -34,7 +34,7 @@ void append_bytes(base::Bytes& out, base::ByteView bytes) { out.insert(out.end()
 void BatchFilter::read_records(base::ByteView batch, const BatchHeader& header, FilteredBatch& result) {
   records_.clear();
   hashes_.clear();
-  reader_.emplace(batch);
+  reader_.emplace(batch, unpacked_);
   std::int64_t last_offset = -1;
   Record record;
   while (reader_->next(record)) {

@@ -60,7 +60,8 @@ class BatchFilter {
 
   const OffsetMap& map_;
   const KeyHasher& hasher_;
-  std::optional<protocol::RecordReader> reader_;  // holds what the records point into
+  base::Bytes unpacked_;  // what the records of a compressed batch point into
+  std::optional<protocol::RecordReader> reader_;
   std::vector<protocol::Record> records_;
   std::vector<KeyHash> hashes_;
   base::Bytes uncompressed_;

@@ -174,7 +174,7 @@ bool Compactor::map_batch(base::ByteView batch, const BatchHeader& header, std::
   if (header.last_offset() < first_dirty) return true;  // the segment's begin may be clean
   hashes_.clear();
   offsets_.clear();
-  protocol::RecordReader reader(batch);
+  protocol::RecordReader reader(batch, unpacked_);
   protocol::Record record;
   while (reader.next(record)) {
     ++stats.map_records_read;
@@ -281,6 +281,7 @@ std::int64_t Compactor::clean(CleaningSession& session, const Cleanable& cleanab
   const LogConfig config = session.log().config();
   std::vector<CleaningSource> sources = session.sources(cleanable.first_uncleanable_offset);
   const Mapping mapping = map_dirty_part(session, sources, cleanable, stats);
+  unpacked_ = {};
   stats.mapped_ms = clock_.monotonic_ms();
   stats.map_utilization = mapping.offsets.utilization();
   const std::int64_t end = mapping.last_offset + 1;

@@ -87,6 +87,7 @@ class Compactor {
   const CompactorOptions options_;
   std::vector<KeyHash> hashes_;
   std::vector<std::int64_t> offsets_;
+  base::Bytes unpacked_;  // of the batch that is being mapped
 };
 
 }  // namespace storage
