@@ -15,8 +15,7 @@ namespace broker::api {
 
 using protocol::ErrorCode;
 
-base::Task<protocol::AddOffsetsToTxnResponse> handle(RequestContext& context,
-                                                     protocol::AddOffsetsToTxnRequest request) {
+Answer<protocol::AddOffsetsToTxnResponse> handle(RequestContext& context, protocol::AddOffsetsToTxnRequest request) {
   protocol::AddOffsetsToTxnResponse response;
   const auto partition = co_await context.services.groups.partition_for(std::move(request.group_id));
   if (!partition) {

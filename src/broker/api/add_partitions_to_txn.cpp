@@ -92,7 +92,7 @@ TopicResults results_of(const Topics& topics, const std::vector<ErrorCode>& erro
 
 }  // namespace
 
-base::Task<AddPartitionsToTxnResponse> handle(RequestContext& context, AddPartitionsToTxnRequest request) {
+Answer<AddPartitionsToTxnResponse> handle(RequestContext& context, AddPartitionsToTxnRequest request) {
   AddPartitionsToTxnResponse response;
   if (context.api_version < kFirstVersionOfBatches) {
     Addition addition;

@@ -9,7 +9,7 @@
 
 namespace broker::api {
 
-base::Task<protocol::AlterConfigsResponse> handle(RequestContext& context, protocol::AlterConfigsRequest request) {
+Answer<protocol::AlterConfigsResponse> handle(RequestContext& context, protocol::AlterConfigsRequest request) {
   std::vector<ConfigChange> changes;
   for (auto& resource : request.resources) {
     ConfigChange& change = changes.emplace_back();

@@ -30,7 +30,7 @@ struct Move {
 
 }  // namespace
 
-base::Task<AlterReplicaLogDirsResponse> handle(RequestContext& context, AlterReplicaLogDirsRequest request) {
+Answer<AlterReplicaLogDirsResponse> handle(RequestContext& context, AlterReplicaLogDirsRequest request) {
   // The last directory named for a partition counts, as in Kafka, which makes a map of them.
   std::map<storage::TopicPartition, std::string> wanted;
   for (const auto& directory : request.dirs) {

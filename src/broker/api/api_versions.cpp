@@ -59,12 +59,12 @@ void add_feature(const RequestContext& context, const Feature& feature, protocol
 
 }  // namespace
 
-base::Task<protocol::ApiVersionsResponse> handle(RequestContext& context, protocol::ApiVersionsRequest request) {
+Answer<protocol::ApiVersionsResponse> handle(RequestContext& context, protocol::ApiVersionsRequest request) {
   protocol::ApiVersionsResponse response;
   if (context.api_version >= 3 &&
       !(is_software_name(request.client_software_name) && is_software_name(request.client_software_version))) {
     response.error_code = protocol::ErrorCode::invalid_request;
-    co_return response;
+    return response;
   }
   const bool consumer_groups = context.services.groups.serves_consumer_groups();
   for (const Api& api : served_apis()) {
@@ -82,7 +82,7 @@ base::Task<protocol::ApiVersionsResponse> handle(RequestContext& context, protoc
   }
   // Kafka's brokers have no features in a cluster with ZooKeeper, and say so with this epoch.
   response.finalized_features_epoch = 0;
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

@@ -130,7 +130,7 @@ class ClusterHandlers : public ::testing::Test {
     context.api_version = version;
     context.listener = listener;
     boost::asio::io_context loop;
-    auto result = boost::asio::co_spawn(loop, handle(context, std::move(request)), boost::asio::use_future);
+    auto result = boost::asio::co_spawn(loop, handle(context, std::move(request)).task(), boost::asio::use_future);
     loop.run();
     return result.get();
   }
@@ -313,7 +313,7 @@ TEST_F(ClusterHandlers, DeleteTopics) {
     RequestContext context(services);
     context.api_version = static_cast<std::int16_t>(version);
     boost::asio::io_context loop;
-    auto result = boost::asio::co_spawn(loop, handle(context, old), boost::asio::use_future);
+    auto result = boost::asio::co_spawn(loop, handle(context, old).task(), boost::asio::use_future);
     loop.run();
     EXPECT_EQ(result.get().responses.at(0).error_code, error);
   }

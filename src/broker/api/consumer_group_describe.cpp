@@ -58,8 +58,7 @@ void fill(ConsumerGroupDescribeResponse::DescribedGroup& to, group::ConsumerGrou
 
 }  // namespace
 
-base::Task<ConsumerGroupDescribeResponse> handle(RequestContext& context,
-                                                 protocol::ConsumerGroupDescribeRequest request) {
+Answer<ConsumerGroupDescribeResponse> handle(RequestContext& context, protocol::ConsumerGroupDescribeRequest request) {
   const auto cluster = context.services.metadata.get();
   ConsumerGroupDescribeResponse response;
   for (std::string& group_id : request.group_ids) {

@@ -29,14 +29,14 @@ group::ConsumerHeartbeat to_group(const RequestContext& context, protocol::Consu
     }
   }
   heartbeat.client_id = context.client_id.value_or("");
-  heartbeat.client_host = context.client_host;
+  heartbeat.client_host = std::string(context.client_host);
   return heartbeat;
 }
 
 }  // namespace
 
-base::Task<protocol::ConsumerGroupHeartbeatResponse> handle(RequestContext& context,
-                                                            protocol::ConsumerGroupHeartbeatRequest request) {
+Answer<protocol::ConsumerGroupHeartbeatResponse> handle(RequestContext& context,
+                                                        protocol::ConsumerGroupHeartbeatRequest request) {
   group::ConsumerHeartbeat heartbeat = to_group(context, request);
   group::ConsumerHeartbeatResult result =
       co_await context.services.groups.consumer_heartbeat(std::move(heartbeat), context.api_version);

@@ -14,7 +14,7 @@ using protocol::ControlledShutdownRequest;
 using protocol::ControlledShutdownResponse;
 using protocol::ErrorCode;
 
-base::Task<ControlledShutdownResponse> handle(RequestContext& context, ControlledShutdownRequest request) {
+Answer<ControlledShutdownResponse> handle(RequestContext& context, ControlledShutdownRequest request) {
   const auto cluster = context.services.metadata.get();
   ControlledShutdownResponse response;
   const auto broker = cluster->brokers.find(request.broker_id);
@@ -25,7 +25,7 @@ base::Task<ControlledShutdownResponse> handle(RequestContext& context, Controlle
   } else if (request.broker_epoch >= 0 && request.broker_epoch < broker->second.epoch) {
     response.error_code = ErrorCode::stale_broker_epoch;
   }
-  if (response.error_code != ErrorCode::none) co_return response;
+  if (response.error_code != ErrorCode::none) return response;
   for (const auto& [name, topic] : cluster->topics) {
     for (const auto& [number, partition] : topic->partitions) {
       if (partition.leader != request.broker_id || partition.replicas.size() < 2) continue;
@@ -34,7 +34,7 @@ base::Task<ControlledShutdownResponse> handle(RequestContext& context, Controlle
       remaining.partition_index = number;
     }
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

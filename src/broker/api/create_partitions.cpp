@@ -14,7 +14,7 @@ namespace broker::api {
 using protocol::CreatePartitionsRequest;
 using protocol::CreatePartitionsResponse;
 
-base::Task<CreatePartitionsResponse> handle(RequestContext& context, CreatePartitionsRequest request) {
+Answer<CreatePartitionsResponse> handle(RequestContext& context, CreatePartitionsRequest request) {
   std::map<std::string, int> count;
   for (const auto& topic : request.topics) ++count[topic.name];
   CreatePartitionsResponse response;

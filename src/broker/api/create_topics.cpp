@@ -19,17 +19,17 @@ namespace {
 using protocol::CreateTopicsRequest;
 using protocol::CreateTopicsResponse;
 using protocol::ErrorCode;
-using Answer = CreateTopicsResponse::CreatableTopicResult;
+using TopicAnswer = CreateTopicsResponse::CreatableTopicResult;
 
 constexpr std::int16_t kDetailsFrom = 5;
 
-void refuse(Answer& answer, ErrorCode error, std::string message) {
+void refuse(TopicAnswer& answer, ErrorCode error, std::string message) {
   answer.error_code = error;
   answer.error_message = std::move(message);
 }
 
 // What a request may not say before the cluster is asked; false: refused.
-bool check(const CreateTopicsRequest::CreatableTopic& topic, bool duplicate, bool exists, Answer& answer) {
+bool check(const CreateTopicsRequest::CreatableTopic& topic, bool duplicate, bool exists, TopicAnswer& answer) {
   if (duplicate) {
     refuse(answer, ErrorCode::invalid_request, "Found multiple entries for this topic.");
     return false;
@@ -65,7 +65,7 @@ controller::NewTopic to_new_topic(const CreateTopicsRequest::CreatableTopic& ask
 }
 
 void add_details(const RequestContext& context, const controller::TopicCreated& created,
-                 const controller::StringMap& overrides, Answer& answer) {
+                 const controller::StringMap& overrides, TopicAnswer& answer) {
   answer.num_partitions = created.partitions;
   answer.replication_factor = created.replication_factor;
   const auto config = config::TopicConfig::create(context.services.configs.broker(), overrides);
@@ -82,7 +82,7 @@ void add_details(const RequestContext& context, const controller::TopicCreated& 
 
 }  // namespace
 
-base::Task<CreateTopicsResponse> handle(RequestContext& context, CreateTopicsRequest request) {
+Answer<CreateTopicsResponse> handle(RequestContext& context, CreateTopicsRequest request) {
   std::map<std::string, int> count;
   for (const auto& topic : request.topics) ++count[topic.name];
   const auto cluster = context.services.metadata.get();
@@ -92,7 +92,7 @@ base::Task<CreateTopicsResponse> handle(RequestContext& context, CreateTopicsReq
   std::vector<std::size_t> positions;
   for (std::size_t i = 0; i < request.topics.size(); ++i) {
     const auto& asked = request.topics[i];
-    Answer& answer = response.topics[i];
+    TopicAnswer& answer = response.topics[i];
     answer.name = asked.name;
     if (!check(asked, count[asked.name] > 1, cluster->topic(asked.name) != nullptr, answer)) continue;
     topics.push_back(to_new_topic(asked));
@@ -103,7 +103,7 @@ base::Task<CreateTopicsResponse> handle(RequestContext& context, CreateTopicsReq
   const std::vector<controller::TopicCreated> created =
       co_await context.services.cluster.create_topics(std::move(topics), request.validate_only);
   for (std::size_t n = 0; n < created.size(); ++n) {
-    Answer& answer = response.topics[positions[n]];
+    TopicAnswer& answer = response.topics[positions[n]];
     answer.error_code = created[n].error;
     answer.error_message = created[n].message;
     if (created[n].error != ErrorCode::none) continue;

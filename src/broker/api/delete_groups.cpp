@@ -10,7 +10,7 @@
 
 namespace broker::api {
 
-base::Task<protocol::DeleteGroupsResponse> handle(RequestContext& context, protocol::DeleteGroupsRequest request) {
+Answer<protocol::DeleteGroupsResponse> handle(RequestContext& context, protocol::DeleteGroupsRequest request) {
   protocol::DeleteGroupsResponse response;
   std::set<std::string> asked;
   for (std::string& group_id : request.groups_names) {

@@ -22,7 +22,7 @@ protocol::Result<std::int64_t> delete_up_to(const RequestContext& context, const
 
 }  // namespace
 
-base::Task<DeleteRecordsResponse> handle(RequestContext& context, DeleteRecordsRequest request) {
+Answer<DeleteRecordsResponse> handle(RequestContext& context, DeleteRecordsRequest request) {
   DeleteRecordsResponse response;
   for (const auto& topic : request.topics) {
     auto& topic_answer = response.topics.emplace_back();
@@ -35,7 +35,7 @@ base::Task<DeleteRecordsResponse> handle(RequestContext& context, DeleteRecordsR
       answer.low_watermark = low_watermark ? *low_watermark : -1;
     }
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

@@ -15,14 +15,14 @@ namespace {
 using protocol::DeleteTopicsRequest;
 using protocol::DeleteTopicsResponse;
 using protocol::ErrorCode;
-using Answer = DeleteTopicsResponse::DeletableTopicResult;
+using TopicAnswer = DeleteTopicsResponse::DeletableTopicResult;
 
 constexpr std::int16_t kTopicIdsFrom = 6;
 constexpr std::int16_t kDeletionDisabledFrom = 3;
 
 // Name and id as asked for. The error says what is wrong with that alone.
-Answer resolve(const DeleteTopicsRequest::DeleteTopicState& asked, const metadata::ClusterMetadata& cluster) {
-  Answer answer;
+TopicAnswer resolve(const DeleteTopicsRequest::DeleteTopicState& asked, const metadata::ClusterMetadata& cluster) {
+  TopicAnswer answer;
   answer.name = asked.name;
   answer.topic_id = asked.topic_id;
   if (asked.topic_id.is_zero()) {
@@ -55,13 +55,13 @@ std::vector<DeleteTopicsRequest::DeleteTopicState> asked_topics(DeleteTopicsRequ
 
 }  // namespace
 
-base::Task<DeleteTopicsResponse> handle(RequestContext& context, DeleteTopicsRequest request) {
+Answer<DeleteTopicsResponse> handle(RequestContext& context, DeleteTopicsRequest request) {
   const auto cluster = context.services.metadata.get();
   DeleteTopicsResponse response;
   for (const auto& asked : asked_topics(request, context.api_version)) {
     response.responses.push_back(resolve(asked, *cluster));
     if (context.services.configs.broker()->hot().delete_topic_enable) continue;
-    Answer& answer = response.responses.back();
+    TopicAnswer& answer = response.responses.back();
     answer.name = asked.name;
     answer.error_code =
         context.api_version < kDeletionDisabledFrom ? ErrorCode::invalid_request : ErrorCode::topic_deletion_disabled;

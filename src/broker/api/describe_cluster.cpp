@@ -15,19 +15,18 @@ constexpr std::int8_t kControllers = 2;
 
 }  // namespace
 
-base::Task<protocol::DescribeClusterResponse> handle(RequestContext& context,
-                                                     protocol::DescribeClusterRequest request) {
+Answer<protocol::DescribeClusterResponse> handle(RequestContext& context, protocol::DescribeClusterRequest request) {
   protocol::DescribeClusterResponse response;
   if (request.endpoint_type == kControllers) {
     response.error_code = protocol::ErrorCode::mismatched_endpoint_type;
     response.error_message =
         "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
-    co_return response;
+    return response;
   }
   if (request.endpoint_type != kBrokers) {
     response.error_code = protocol::ErrorCode::unsupported_endpoint_type;
     response.error_message = "Unsupported endpoint type " + std::to_string(request.endpoint_type);
-    co_return response;
+    return response;
   }
   const auto cluster = context.services.metadata.get();
   response.cluster_id = cluster->cluster_id;
@@ -42,7 +41,7 @@ base::Task<protocol::DescribeClusterResponse> handle(RequestContext& context,
     to.rack = broker.rack;
   }
   if (request.include_cluster_authorized_operations) response.cluster_authorized_operations = kAllClusterOperations;
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

@@ -126,7 +126,7 @@ void describe_logger(const Services& services, const DescribeConfigsRequest::Des
 
 }  // namespace
 
-base::Task<DescribeConfigsResponse> handle(RequestContext& context, DescribeConfigsRequest request) {
+Answer<DescribeConfigsResponse> handle(RequestContext& context, DescribeConfigsRequest request) {
   DescribeConfigsResponse response;
   for (const auto& resource : request.resources) {
     Result& result = response.results.emplace_back();
@@ -160,7 +160,7 @@ base::Task<DescribeConfigsResponse> handle(RequestContext& context, DescribeConf
     }
     if (context.api_version == 0) mark_defaults(result);
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

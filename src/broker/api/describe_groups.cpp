@@ -42,7 +42,7 @@ void fill(DescribeGroupsResponse::DescribedGroup& to, const group::GroupSummary&
 
 }  // namespace
 
-base::Task<DescribeGroupsResponse> handle(RequestContext& context, protocol::DescribeGroupsRequest request) {
+Answer<DescribeGroupsResponse> handle(RequestContext& context, protocol::DescribeGroupsRequest request) {
   DescribeGroupsResponse response;
   // The response has views into these.
   const auto summaries = std::make_shared<std::list<group::GroupSummary>>();

@@ -14,7 +14,7 @@ namespace broker::api {
 using protocol::DescribeLogDirsRequest;
 using protocol::DescribeLogDirsResponse;
 
-base::Task<DescribeLogDirsResponse> handle(RequestContext& context, DescribeLogDirsRequest request) {
+Answer<DescribeLogDirsResponse> handle(RequestContext& context, DescribeLogDirsRequest request) {
   std::set<std::pair<std::string, std::int32_t>> wanted;
   if (request.topics) {
     for (const auto& topic : *request.topics) {
@@ -39,7 +39,7 @@ base::Task<DescribeLogDirsResponse> handle(RequestContext& context, DescribeLogD
       answer.is_future_key = replica.is_future;
     }
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

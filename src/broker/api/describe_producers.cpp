@@ -9,7 +9,7 @@ namespace broker::api {
 
 using protocol::DescribeProducersResponse;
 
-base::Task<DescribeProducersResponse> handle(RequestContext& context, protocol::DescribeProducersRequest request) {
+Answer<DescribeProducersResponse> handle(RequestContext& context, protocol::DescribeProducersRequest request) {
   DescribeProducersResponse response;
   for (const auto& topic : request.topics) {
     auto& topic_answer = response.topics.emplace_back();
@@ -31,7 +31,7 @@ base::Task<DescribeProducersResponse> handle(RequestContext& context, protocol::
       }
     }
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

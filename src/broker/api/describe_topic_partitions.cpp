@@ -50,7 +50,7 @@ std::int32_t add_partitions(const RequestContext& context, const metadata::Clust
 
 }  // namespace
 
-base::Task<DescribeTopicPartitionsResponse> handle(RequestContext& context, DescribeTopicPartitionsRequest request) {
+Answer<DescribeTopicPartitionsResponse> handle(RequestContext& context, DescribeTopicPartitionsRequest request) {
   const auto cluster = context.services.metadata.get();
   DescribeTopicPartitionsResponse response;
   if (request.cursor && request.cursor->partition_index < 0) {
@@ -59,7 +59,7 @@ base::Task<DescribeTopicPartitionsResponse> handle(RequestContext& context, Desc
       topic.name = std::move(asked.name);
       topic.error_code = ErrorCode::invalid_request;
     }
-    co_return response;
+    return response;
   }
   const std::string start = request.cursor ? request.cursor->topic_name : std::string();
   std::set<std::string> names;
@@ -91,7 +91,7 @@ base::Task<DescribeTopicPartitionsResponse> handle(RequestContext& context, Desc
     set_cursor(response, *name, next);
     break;
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

@@ -12,8 +12,7 @@ namespace broker::api {
 using protocol::DescribeTransactionsResponse;
 using protocol::ErrorCode;
 
-base::Task<DescribeTransactionsResponse> handle(RequestContext& context,
-                                                protocol::DescribeTransactionsRequest request) {
+Answer<DescribeTransactionsResponse> handle(RequestContext& context, protocol::DescribeTransactionsRequest request) {
   DescribeTransactionsResponse response;
   for (std::string& id : request.transactional_ids) {
     const transaction::TransactionDescription found = co_await context.services.transactions.describe(id);

@@ -10,7 +10,6 @@
 #include "broker/api/registry.h"
 #include "broker/api/serve.h"
 #include "broker/api/turn.h"
-#include "protocol/codec/frame.h"
 #include "protocol/messages/api_versions.h"
 
 namespace broker::api {
@@ -86,43 +85,81 @@ std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
 
 Dispatcher::Dispatcher(Services& services) : services_(services), metrics_(served_apis().size() + 1) {}
 
-base::Task<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
+// A request between its header and its reply.
+struct Dispatcher::InHand {
+  const Api* api = nullptr;
+  std::chrono::steady_clock::time_point received;
+  std::size_t frame_bytes = 0;
+  std::shared_ptr<const Turn> turn;         // until it is answered
+  std::unique_ptr<RequestContext> context;  // stays where it is while the handler waits
+};
+
+Answer<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   protocol::RequestHead head = protocol::decode_request_head(frame.bytes);
   const std::int16_t key = head.header.request_api_key;
   const std::int16_t version = head.header.request_api_version;
-  if (!head.error.empty()) co_return closing(fmt::format("api key {} v{}: {}", key, version, head.error));
+  if (!head.error.empty()) return closing(fmt::format("api key {} v{}: {}", key, version, head.error));
   const Api* api = find_served(key);
-  if (!api) co_return closing(fmt::format("api key {} v{}: not an API of this broker", key, version));
+  if (!api) return closing(fmt::format("api key {} v{}: not an API of this broker", key, version));
   if (version < api->version_min || version > api->version_max) {
     if (key == static_cast<std::int16_t>(protocol::ApiKey::api_versions)) {
-      co_return unsupported_api_versions(*api, head.header.correlation_id);
+      return unsupported_api_versions(*api, head.header.correlation_id);
     }
-    co_return closing(fmt::format("{} v{}: unsupported version", api->name, version));
+    return closing(fmt::format("{} v{}: unsupported version", api->name, version));
   }
 
-  const auto received = std::chrono::steady_clock::now();
-  const std::shared_ptr<const Turn> turn = turn_of(connection, key, version);
-  if (turn && !turn->has_come()) co_await turn->wait();
-  const std::size_t frame_bytes = frame.bytes.size();
-  RequestContext context(services_);
-  context.api_key = key;
-  context.api_version = version;
-  context.correlation_id = head.header.correlation_id;
-  context.client_id = std::move(head.header.client_id);
-  context.client_host = connection.client_host;
-  context.listener = connection.listener;
-  context.principal = connection.principal;
-  context.connection = &connection;
-  context.received_monotonic_ms = services_.clock.monotonic_ms();
-  context.frame = std::move(frame.owner);
-  context.metrics = &metrics_;
-  context.metrics_row = static_cast<std::size_t>(api - served_apis().data());
-  Reply reply = co_await api->serve(context, head.body);
-  if (is_converted(key, version)) reply.until_sent = turn;
-  if (reply.kind != Reply::Kind::close) {
-    metrics_.count_request(context.metrics_row, version, frame_bytes, microseconds_since(received));
-  }
+  InHand request;
+  request.api = api;
+  request.received = std::chrono::steady_clock::now();
+  request.frame_bytes = frame.bytes.size();
+  request.turn = turn_of(connection, key, version);
+  request.context = context_of(*api, connection, head, frame);
+  if (request.turn && !request.turn->has_come()) return serve_in_turn(std::move(request), head.body);
+  Answer<Reply> answer = api->serve(*request.context, head.body);
+  if (!answer.is_there()) return wait_for_reply(std::move(request), answer.task());
+  count(request, answer.value());
+  return answer;
+}
+
+std::unique_ptr<RequestContext> Dispatcher::context_of(const Api& api, ConnectionInfo& connection,
+                                                       protocol::RequestHead& head, Frame& frame) {
+  auto context = std::make_unique<RequestContext>(services_);
+  context->api_key = head.header.request_api_key;
+  context->api_version = head.header.request_api_version;
+  context->correlation_id = head.header.correlation_id;
+  context->client_id = std::move(head.header.client_id);
+  context->client_host = connection.client_host;
+  context->listener = connection.listener;
+  context->connection = &connection;
+  context->received_monotonic_ms = services_.clock.monotonic_ms();
+  context->frame = std::move(frame.owner);
+  context->metrics = &metrics_;
+  context->metrics_row = static_cast<std::size_t>(&api - served_apis().data());
+  return context;
+}
+
+// The body's bytes are kept by the context.
+base::Task<Reply> Dispatcher::serve_in_turn(InHand request, base::ByteView body) {
+  co_await request.turn->wait();
+  Answer<Reply> answer = request.api->serve(*request.context, body);
+  Reply reply = co_await answer.task();
+  count(request, reply);
   co_return reply;
+}
+
+base::Task<Reply> Dispatcher::wait_for_reply(InHand request, base::Task<Reply> task) {
+  Reply reply = co_await std::move(task);
+  count(request, reply);
+  co_return reply;
+}
+
+void Dispatcher::count(const InHand& request, Reply& reply) {
+  const RequestContext& context = *request.context;
+  if (is_converted(context.api_key, context.api_version)) reply.until_sent = request.turn;
+  if (reply.kind != Reply::Kind::close) {
+    metrics_.count_request(context.metrics_row, context.api_version, request.frame_bytes,
+                           microseconds_since(request.received));
+  }
 }
 
 std::string log_handler_failure(const RequestContext& context, std::string_view api,

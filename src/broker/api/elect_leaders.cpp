@@ -38,7 +38,7 @@ std::vector<TopicPartition> asked_partitions(const ElectLeadersRequest& request,
 
 }  // namespace
 
-base::Task<ElectLeadersResponse> handle(RequestContext& context, ElectLeadersRequest request) {
+Answer<ElectLeadersResponse> handle(RequestContext& context, ElectLeadersRequest request) {
   const auto cluster = context.services.metadata.get();
   std::vector<TopicPartition> partitions = asked_partitions(request, *cluster);
   ElectLeadersResponse response;

@@ -10,7 +10,7 @@
 
 namespace broker::api {
 
-base::Task<protocol::EndTxnResponse> handle(RequestContext& context, protocol::EndTxnRequest request) {
+Answer<protocol::EndTxnResponse> handle(RequestContext& context, protocol::EndTxnRequest request) {
   transaction::EndTransactionRequest end;
   end.transactional_id = std::move(request.transactional_id);
   end.producer = transaction::ProducerIdentity{request.producer_id, request.producer_epoch};

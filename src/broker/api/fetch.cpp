@@ -340,7 +340,7 @@ base::Task<void> prepare(const RequestContext& context, const FetchPlan& plan, s
 
 }  // namespace
 
-base::Task<FetchResponse> handle(RequestContext& context, FetchRequest request) {
+Answer<FetchResponse> handle(RequestContext& context, FetchRequest request) {
   const base::Clock& clock = context.services.clock;
   FetchPlan plan = context.services.fetch_sessions.plan(context.api_version, request, clock.monotonic_ms());
   if (plan.error != ErrorCode::none) {

@@ -113,7 +113,7 @@ TEST_F(DataPath, OldClientsGetOneConvertedAnswerAtATime) {
   std::vector<Reply> replies;
   const auto begin = [&](ConnectionInfo& connection) {
     Frame frame = TestBroker::framed(TestBroker::frame_of(fetch_request("t", 0), 3));
-    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(connection, std::move(frame)),
+    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(connection, std::move(frame)).task(),
                           [&](const std::exception_ptr& failure, Reply reply) {
                             if (failure) std::rethrow_exception(failure);
                             replies.push_back(std::move(reply));
@@ -375,7 +375,7 @@ TEST_F(DataPath, LongPollWakesWhenDataArrives) {
   std::optional<Reply> reply;
   auto done = [&](const std::exception_ptr&, Reply answer) { reply = std::move(answer); };
   boost::asio::co_spawn(
-      broker.loop, broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))),
+      broker.loop, broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))).task(),
       done);
   broker.loop.poll();
   EXPECT_FALSE(reply);
@@ -399,7 +399,7 @@ TEST_F(DataPath, LongPollEndsWithItsTimeOrItsPartition) {
   std::optional<Reply> reply;
   auto done = [&](const std::exception_ptr&, Reply answer) { reply = std::move(answer); };
   boost::asio::co_spawn(
-      broker.loop, broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))),
+      broker.loop, broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))).task(),
       done);
   broker.loop.restart();
   broker.loop.poll();

@@ -74,7 +74,7 @@ base::Task<FindCoordinatorResponse::Coordinator> find(RequestContext& context, s
 
 }  // namespace
 
-base::Task<FindCoordinatorResponse> handle(RequestContext& context, protocol::FindCoordinatorRequest request) {
+Answer<FindCoordinatorResponse> handle(RequestContext& context, protocol::FindCoordinatorRequest request) {
   FindCoordinatorResponse response;
   if (context.api_version < kFirstVersionOfBatches) {
     FindCoordinatorResponse::Coordinator found = co_await find(context, std::move(request.key), request.key_type);

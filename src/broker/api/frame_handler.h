@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/task.h"
+#include "broker/api/answer.h"
 #include "protocol/codec/encoded_message.h"
 
 namespace broker::api {
@@ -51,8 +52,8 @@ struct Reply {
 class FrameHandler {
  public:
   virtual ~FrameHandler() = default;
-  // `connection` outlives the call. What it throws closes the connection.
-  virtual base::Task<Reply> serve(ConnectionInfo& connection, Frame frame) = 0;
+  // `connection` outlives the call and what comes of it. What either throws closes the connection.
+  virtual Answer<Reply> serve(ConnectionInfo& connection, Frame frame) = 0;
 };
 
 }  // namespace broker::api

@@ -9,7 +9,7 @@
 
 namespace broker::api {
 
-base::Task<protocol::HeartbeatResponse> handle(RequestContext& context, protocol::HeartbeatRequest request) {
+Answer<protocol::HeartbeatResponse> handle(RequestContext& context, protocol::HeartbeatRequest request) {
   group::MemberIdentity who;
   who.member_id = std::move(request.member_id);
   who.group_instance_id = std::move(request.group_instance_id);

@@ -10,8 +10,8 @@
 
 namespace broker::api {
 
-base::Task<protocol::IncrementalAlterConfigsResponse> handle(RequestContext& context,
-                                                             protocol::IncrementalAlterConfigsRequest request) {
+Answer<protocol::IncrementalAlterConfigsResponse> handle(RequestContext& context,
+                                                         protocol::IncrementalAlterConfigsRequest request) {
   std::vector<ConfigChange> changes;
   for (auto& resource : request.resources) {
     ConfigChange& change = changes.emplace_back();

@@ -29,7 +29,7 @@ base::Task<transaction::ProducerResult> init_transactional(RequestContext& conte
 
 }  // namespace
 
-base::Task<protocol::InitProducerIdResponse> handle(RequestContext& context, protocol::InitProducerIdRequest request) {
+Answer<protocol::InitProducerIdResponse> handle(RequestContext& context, protocol::InitProducerIdRequest request) {
   protocol::InitProducerIdResponse response;
   response.producer_epoch = -1;
   if ((request.producer_id == -1) != (request.producer_epoch == -1)) {

@@ -25,7 +25,7 @@ group::JoinRequest to_group(const RequestContext& context, protocol::JoinGroupRe
   join.member_id = std::move(request.member_id);
   join.group_instance_id = std::move(request.group_instance_id);
   join.client_id = context.client_id.value_or("");
-  join.client_host = context.client_host;
+  join.client_host = std::string(context.client_host);
   join.protocol_type = std::move(request.protocol_type);
   for (auto& protocol : request.protocols) {
     group::GroupProtocol& one = join.protocols.emplace_back();
@@ -40,7 +40,7 @@ group::JoinRequest to_group(const RequestContext& context, protocol::JoinGroupRe
 
 }  // namespace
 
-base::Task<protocol::JoinGroupResponse> handle(RequestContext& context, protocol::JoinGroupRequest request) {
+Answer<protocol::JoinGroupResponse> handle(RequestContext& context, protocol::JoinGroupRequest request) {
   group::JoinRequest join = to_group(context, request);
   context.frame.reset();  // the wait may be long
   group::JoinResult joined = co_await context.services.groups.join(std::move(join));

@@ -14,7 +14,7 @@ constexpr std::int16_t kFirstVersionOfBatches = 3;
 
 }  // namespace
 
-base::Task<protocol::LeaveGroupResponse> handle(RequestContext& context, protocol::LeaveGroupRequest request) {
+Answer<protocol::LeaveGroupResponse> handle(RequestContext& context, protocol::LeaveGroupRequest request) {
   const bool is_batch = context.api_version >= kFirstVersionOfBatches;
   std::vector<group::MemberIdentity> members;
   if (!is_batch) members.emplace_back().member_id = std::move(request.member_id);

@@ -26,7 +26,7 @@ bool passes(const std::vector<std::string>& filter, std::string_view value) {
 
 }  // namespace
 
-base::Task<protocol::ListGroupsResponse> handle(RequestContext& context, protocol::ListGroupsRequest request) {
+Answer<protocol::ListGroupsResponse> handle(RequestContext& context, protocol::ListGroupsRequest request) {
   const group::ListGroupsResult result = context.services.groups.list();
   protocol::ListGroupsResponse response;
   response.error_code = result.error;
@@ -39,7 +39,7 @@ base::Task<protocol::ListGroupsResponse> handle(RequestContext& context, protoco
     one.group_state = group.state;
     one.group_type = type;
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

@@ -95,7 +95,7 @@ ListOffsetsResponse look_all_up(const RequestContext& context, const ListOffsets
 
 }  // namespace
 
-base::Task<ListOffsetsResponse> handle(RequestContext& context, ListOffsetsRequest request) {
+Answer<ListOffsetsResponse> handle(RequestContext& context, ListOffsetsRequest request) {
   ListOffsetsResponse response;
   if (reads_files(context, request)) {
     std::function<void()> work = [&] { response = look_all_up(context, request); };

@@ -9,8 +9,7 @@
 
 namespace broker::api {
 
-base::Task<protocol::ListTransactionsResponse> handle(RequestContext& context,
-                                                      protocol::ListTransactionsRequest request) {
+Answer<protocol::ListTransactionsResponse> handle(RequestContext& context, protocol::ListTransactionsRequest request) {
   transaction::TransactionFilter filter;
   filter.states = std::move(request.state_filters);
   filter.producer_ids = std::move(request.producer_id_filters);
@@ -26,7 +25,7 @@ base::Task<protocol::ListTransactionsResponse> handle(RequestContext& context,
     state.producer_id = one.producer_id;
     state.transaction_state = transaction::name_of(one.state);
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

@@ -114,7 +114,7 @@ ErrorCode creation_answer(ErrorCode error) {
 
 }  // namespace
 
-base::Task<MetadataResponse> handle(RequestContext& context, MetadataRequest request) {
+Answer<MetadataResponse> handle(RequestContext& context, MetadataRequest request) {
   if (const ErrorCode error = check(request, context.api_version); error != ErrorCode::none) {
     co_return refuse(request, error);
   }

@@ -67,7 +67,7 @@ void sort_out(const RequestContext& context, const OffsetCommitRequest& request,
 
 }  // namespace
 
-base::Task<OffsetCommitResponse> handle(RequestContext& context, OffsetCommitRequest request) {
+Answer<OffsetCommitResponse> handle(RequestContext& context, OffsetCommitRequest request) {
   OffsetCommitResponse response;
   group::CommitRequest commit;
   std::vector<Place> places;

@@ -20,7 +20,7 @@ struct Place {
 
 }  // namespace
 
-base::Task<protocol::OffsetDeleteResponse> handle(RequestContext& context, protocol::OffsetDeleteRequest request) {
+Answer<protocol::OffsetDeleteResponse> handle(RequestContext& context, protocol::OffsetDeleteRequest request) {
   protocol::OffsetDeleteResponse response;
   const auto cluster = context.services.metadata.get();
   std::vector<group::TopicPartition> partitions;

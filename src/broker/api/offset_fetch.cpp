@@ -115,7 +115,7 @@ void put_ids(const metadata::ClusterMetadata& cluster, OffsetFetchResponse::Offs
 
 }  // namespace
 
-base::Task<OffsetFetchResponse> handle(RequestContext& context, OffsetFetchRequest request) {
+Answer<OffsetFetchResponse> handle(RequestContext& context, OffsetFetchRequest request) {
   if (context.api_version < kFirstVersionOfBatches) co_return co_await fetch_one(context, std::move(request));
   const auto cluster = context.services.metadata.get();
   const bool by_id = context.api_version >= kFirstVersionWithTopicIds;

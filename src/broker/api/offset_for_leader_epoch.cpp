@@ -11,7 +11,7 @@ namespace broker::api {
 using protocol::OffsetForLeaderEpochRequest;
 using protocol::OffsetForLeaderEpochResponse;
 
-base::Task<OffsetForLeaderEpochResponse> handle(RequestContext& context, OffsetForLeaderEpochRequest request) {
+Answer<OffsetForLeaderEpochResponse> handle(RequestContext& context, OffsetForLeaderEpochRequest request) {
   OffsetForLeaderEpochResponse response;
   for (const auto& topic : request.topics) {
     auto& topic_answer = response.topics.emplace_back();
@@ -31,7 +31,7 @@ base::Task<OffsetForLeaderEpochResponse> handle(RequestContext& context, OffsetF
       }
     }
   }
-  co_return response;
+  return response;
 }
 
 }  // namespace broker::api

@@ -148,21 +148,12 @@ void answer_nothing(RequestContext& context, const ProduceResponse& response) {
   }
 }
 
-}  // namespace
-
-base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest request) {
-  ProduceResponse response;
+// Tells what is to be waited for before it is answered.
+std::vector<Waiting> append_all(const RequestContext& context, const ProduceRequest& request,
+                                ProduceTransactions transactions, ProduceResponse& response) {
   std::vector<Waiting> unsettled;
-  ProduceTransactions transactions;
-  // Until all is appended, as the next request may build on what this one adds to the transaction, and on its sequences.
-  std::optional<Turn> turn;
-  if (ProduceTransactions::concerns(request)) {
-    turn.emplace(context.connection->last_in_turn);
-    if (!turn->has_come()) co_await turn->wait();
-    co_await transactions.check(context, request);
-  }
   response.responses.reserve(request.topic_data.size());
-  for (ProduceRequest::TopicProduceData& topic : request.topic_data) {
+  for (const ProduceRequest::TopicProduceData& topic : request.topic_data) {
     ProduceResponse::TopicProduceResponse& topic_answer = response.responses.emplace_back();
     topic_answer.name = topic.name;
     topic_answer.topic_id = topic.topic_id;
@@ -181,16 +172,45 @@ base::Task<ProduceResponse> handle(RequestContext& context, ProduceRequest reque
       add_leader_hint(context, topic, answer, response);
     }
   }
-  turn.reset();
-  context.frame.reset();  // the log has its copy
+  return unsettled;
+}
 
-  const std::int64_t deadline_ms = context.received_monotonic_ms + request.timeout_ms;
+base::Task<ProduceResponse> settle_all(RequestContext& context, ProduceResponse response,
+                                       std::vector<Waiting> unsettled, std::int16_t acks, std::int32_t timeout_ms) {
+  context.frame.reset();  // the log has its copy
+  const std::int64_t deadline_ms = context.received_monotonic_ms + timeout_ms;
   for (Waiting& each : unsettled) {
     PartitionAnswer& answer = response.responses[each.topic].partition_responses[each.partition];
-    co_await settle(context, std::move(each), request.acks, deadline_ms, answer);
+    co_await settle(context, std::move(each), acks, deadline_ms, answer);
   }
-  if (request.acks == 0) answer_nothing(context, response);
+  if (acks == 0) answer_nothing(context, response);
   co_return response;
+}
+
+base::Task<ProduceResponse> handle_transactional(RequestContext& context, ProduceRequest request) {
+  ProduceTransactions transactions;
+  // Until all is appended, as the next request may build on what this one adds to the transaction, and on its sequences.
+  std::optional<Turn> turn;
+  turn.emplace(context.connection->last_in_turn);
+  if (!turn->has_come()) co_await turn->wait();
+  co_await transactions.check(context, request);
+  ProduceResponse response;
+  std::vector<Waiting> unsettled = append_all(context, request, std::move(transactions), response);
+  turn.reset();
+  co_return co_await settle_all(context, std::move(response), std::move(unsettled), request.acks, request.timeout_ms);
+}
+
+}  // namespace
+
+Answer<ProduceResponse> handle(RequestContext& context, ProduceRequest request) {
+  if (ProduceTransactions::concerns(request)) return handle_transactional(context, std::move(request));
+  Answer<ProduceResponse> answer{ProduceResponse()};
+  std::vector<Waiting> unsettled = append_all(context, request, ProduceTransactions(), answer.value());
+  if (!unsettled.empty()) {
+    return settle_all(context, std::move(answer.value()), std::move(unsettled), request.acks, request.timeout_ms);
+  }
+  if (request.acks == 0) answer_nothing(context, answer.value());
+  return answer;
 }
 
 }  // namespace broker::api

@@ -24,7 +24,7 @@ class ProduceFlush : public DataPath {
   // Begins on the loop of the broker, where serve() and the others go on with it.
   void begin(const ProduceRequest& request) {
     Frame frame = TestBroker::framed(TestBroker::frame_of(request, 9));
-    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(broker.connection, std::move(frame)),
+    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(broker.connection, std::move(frame)).task(),
                           [this](const std::exception_ptr& failure, Reply answer) {
                             if (failure) std::rethrow_exception(failure);
                             replies.push_back(std::move(answer));

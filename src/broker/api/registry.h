@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "base/bytes.h"
-#include "base/task.h"
 #include "broker/api/frame_handler.h"
 
 namespace broker::api {
@@ -20,7 +19,8 @@ struct Api {
   std::int16_t version_min = 0;
   std::int16_t version_max = 0;
   // Decodes the body, calls the handler, encodes its answer. `context` says version and correlation id.
-  base::Task<Reply> (*serve)(RequestContext& context, base::ByteView body) = nullptr;
+  // `context` outlives the answer, `body` is read before the call returns.
+  Answer<Reply> (*serve)(RequestContext& context, base::ByteView body) = nullptr;
 };
 
 std::span<const Api> served_apis();        // by key

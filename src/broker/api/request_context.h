@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace base {
 class Clock;
@@ -62,9 +63,8 @@ class RequestContext {
   std::int16_t api_version = 0;
   std::int32_t correlation_id = 0;
   std::optional<std::string> client_id;
-  std::string client_host;  // "/127.0.0.1", as Kafka shows it in DescribeGroups
-  std::string listener;     // name of the listener the connection came in on
-  std::string principal = "User:ANONYMOUS";
+  std::string_view client_host;  // "/127.0.0.1", as Kafka shows it in DescribeGroups; the connection's, as the next
+  std::string_view listener;     // name of the listener the connection came in on
   std::int64_t received_monotonic_ms = 0;
   ConnectionInfo* connection = nullptr;  // set by the Dispatcher; used on the event loop alone
   RequestMetrics* metrics = nullptr;  // null: nobody counts

@@ -27,45 +27,67 @@ std::string log_handler_failure(const RequestContext& context, std::string_view 
 template <class Request>
 inline constexpr bool kNeedsFrame = !std::is_same_v<Request, protocol::FetchRequest>;
 
-template <class Request, class Response>
-base::Task<Reply> serve(RequestContext& context, base::ByteView body) {
-  Reply reply;
-  Request request;
-  const protocol::Decoded decoded = protocol::decode(request, context.api_version, body);
-  if (!decoded) {
-    reply.kind = Reply::Kind::close;
-    reply.close_reason =
-        std::string(Request::kName) + " v" + std::to_string(context.api_version) + ": " + decoded.error;
-    co_return reply;
-  }
-  if constexpr (!kNeedsFrame<Request>) context.frame.reset();
-  Response response;
-  std::exception_ptr failure;
-  try {
-    response = co_await handle(context, std::move(request));
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  if (failure) {
-    reply.close_reason = log_handler_failure(context, Request::kName, failure);
-    if constexpr (requires { response.error_code = protocol::ErrorCode::none; }) {
-      response = Response();
-      response.error_code = protocol::ErrorCode::unknown_server_error;
-    } else {  // nowhere to say it
-      reply.kind = Reply::Kind::close;
-      co_return reply;
-    }
-  }
+template <class Response>
+void fill_reply(Reply& reply, RequestContext& context, const Response& response) {
   reply.close_after = context.close_connection;
-  if (context.no_response) co_return reply;
+  if (context.no_response) return;
   if (context.metrics != nullptr) {
     visit_error_codes(response, context.api_version, [&context](protocol::ErrorCode error) {
       context.metrics->count_error(context.metrics_row, error);
     });
   }
-  reply.kind = Reply::Kind::response;
   reply.message = protocol::encode_response(response, context.api_version, context.correlation_id);
-  co_return reply;
+  reply.kind = Reply::Kind::response;
+}
+
+template <class Request, class Response>
+Reply reply_to_failure(RequestContext& context, const std::exception_ptr& failure) {
+  Reply reply;
+  reply.close_reason = log_handler_failure(context, Request::kName, failure);
+  Response response;
+  if constexpr (requires { response.error_code = protocol::ErrorCode::none; }) {
+    response.error_code = protocol::ErrorCode::unknown_server_error;
+    fill_reply(reply, context, response);
+  } else {  // nowhere to say it
+    reply.kind = Reply::Kind::close;
+  }
+  return reply;
+}
+
+template <class Request, class Response>
+base::Task<Reply> wait_for_reply(RequestContext& context, base::Task<Response> task) {
+  std::exception_ptr failure;
+  try {
+    Reply reply;
+    const Response response = co_await std::move(task);
+    fill_reply(reply, context, response);
+    co_return reply;
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_return reply_to_failure<Request, Response>(context, failure);
+}
+
+template <class Request, class Response>
+Answer<Reply> serve(RequestContext& context, base::ByteView body) {
+  Answer<Reply> reply{Reply()};
+  Request request;
+  const protocol::Decoded decoded = protocol::decode(request, context.api_version, body);
+  if (!decoded) {
+    reply.value().kind = Reply::Kind::close;
+    reply.value().close_reason =
+        std::string(Request::kName) + " v" + std::to_string(context.api_version) + ": " + decoded.error;
+    return reply;
+  }
+  if constexpr (!kNeedsFrame<Request>) context.frame.reset();
+  try {
+    Answer<Response> answer = handle(context, std::move(request));
+    if (!answer.is_there()) return wait_for_reply<Request>(context, answer.task());
+    fill_reply(reply.value(), context, answer.value());
+  } catch (...) {
+    return reply_to_failure<Request, Response>(context, std::current_exception());
+  }
+  return reply;
 }
 
 }  // namespace broker::api

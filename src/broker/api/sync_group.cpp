@@ -14,7 +14,7 @@ constexpr std::int16_t kFirstVersionWithProtocol = 5;
 
 }  // namespace
 
-base::Task<protocol::SyncGroupResponse> handle(RequestContext& context, protocol::SyncGroupRequest request) {
+Answer<protocol::SyncGroupResponse> handle(RequestContext& context, protocol::SyncGroupRequest request) {
   protocol::SyncGroupResponse response;
   if (context.api_version >= kFirstVersionWithProtocol && !(request.protocol_type && request.protocol_name)) {
     response.error_code = protocol::ErrorCode::inconsistent_group_protocol;

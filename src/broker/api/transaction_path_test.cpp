@@ -151,7 +151,7 @@ TEST_F(TransactionPath, ConnectionsAreServedInTheirOrder) {
   std::vector<InitProducerIdResponse> answers;
   const auto begin = [&](ConnectionInfo& connection) {
     Frame frame = TestBroker::framed(TestBroker::frame_of(request, 4));
-    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(connection, std::move(frame)),
+    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(connection, std::move(frame)).task(),
                           [&](const std::exception_ptr& failure, Reply reply) {
                             if (failure) std::rethrow_exception(failure);
                             answers.push_back(broker.read<InitProducerIdResponse>(reply, 4));
@@ -188,7 +188,7 @@ TEST_F(TransactionPath, ProducesOfAConnectionAreAppendedInTheirOrder) {
   };
   const auto begin = [&](const ProduceRequest& request) {
     Frame frame = TestBroker::framed(TestBroker::frame_of(request, kVersion));
-    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(broker.connection, std::move(frame)),
+    boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(broker.connection, std::move(frame)).task(),
                           [&](const std::exception_ptr& failure, Reply reply) {
                             if (failure) std::rethrow_exception(failure);
                             answers.push_back(broker.read<ProduceResponse>(reply, kVersion).responses.at(0));

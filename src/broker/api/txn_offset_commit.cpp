@@ -96,7 +96,7 @@ base::Task<ErrorCode> check(RequestContext& context, std::string transactional_i
 
 }  // namespace
 
-base::Task<TxnOffsetCommitResponse> handle(RequestContext& context, TxnOffsetCommitRequest request) {
+Answer<TxnOffsetCommitResponse> handle(RequestContext& context, TxnOffsetCommitRequest request) {
   TxnOffsetCommitResponse response;
   group::CommitRequest commit;
   std::vector<Place> places;

@@ -13,7 +13,7 @@ namespace broker::api {
 using protocol::ErrorCode;
 using protocol::WriteTxnMarkersResponse;
 
-base::Task<WriteTxnMarkersResponse> handle(RequestContext& context, protocol::WriteTxnMarkersRequest request) {
+Answer<WriteTxnMarkersResponse> handle(RequestContext& context, protocol::WriteTxnMarkersRequest request) {
   WriteTxnMarkersResponse response;
   for (auto& wanted : request.markers) {
     transaction::TransactionMarker marker;

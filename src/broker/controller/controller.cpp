@@ -16,7 +16,6 @@ using zk::client::Response;
 
 constexpr const char* kLogger = "kafka.controller.KafkaController";
 constexpr const char* kServerLogger = "kafka.server.KafkaServer";
-constexpr const char* kZkLogger = "kafka.zk.KafkaZkClient";
 
 }  // namespace
 

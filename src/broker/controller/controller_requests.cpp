@@ -125,7 +125,7 @@ base::Task<protocol::Result<ProducerIdBlock>> Controller::allocate_producer_ids(
   using Answer = protocol::Result<ProducerIdBlock>;
   std::function<base::Task<Answer>()> job = [this] { return take_producer_ids(); };
   Answer otherwise = ErrorCode::coordinator_not_available;
-  co_return co_await as_controller<Answer>(std::move(job), std::move(otherwise));
+  co_return co_await as_controller<Answer>(std::move(job), otherwise);
 }
 
 base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids() {

@@ -133,7 +133,8 @@ ClassicJoinDecision ConsumerGroup::classic_join(const JoinRequest& request, std:
   }
   const bool is_new = request.member_id.empty();
   ConsumerHeartbeat as_heartbeat;
-  as_heartbeat.member_id = is_new ? std::move(new_member_id) : request.member_id;
+  as_heartbeat.member_id = request.member_id;
+  if (is_new) as_heartbeat.member_id = std::move(new_member_id);
   if (std::cmp_greater_equal(members_.size(), limits_->size_max) && !members_.contains(as_heartbeat.member_id)) {
     return refuse(ErrorCode::group_max_size_reached);
   }

@@ -227,10 +227,17 @@ void Connection::resume() {
 }
 
 void Connection::start_request(api::Frame frame) {
-  loop_.runners->start(shared_from_this(), outbox_.open(), std::move(frame));
+  const std::uint64_t slot = outbox_.open();
+  try {
+    api::Answer<api::Reply> answer = loop_.handler->serve(info_, std::move(frame));
+    if (!answer.is_there()) return loop_.runners->start(shared_from_this(), slot, answer.task());
+    answered(slot, std::move(answer.value()));
+  } catch (...) {
+    failed(std::current_exception());
+  }
 }
 
-void Connection::answered(std::uint64_t slot, api::Reply reply) {
+void Connection::answered(std::uint64_t slot, api::Reply&& reply) {
   if (closed_) return;
   if (reply.kind == api::Reply::Kind::close) {
     base::log_warn(kLogger, "Closing the connection from {} on listener {}: {}", info_.peer, info_.listener,

@@ -50,8 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void finish();
 
   // For RequestRunners.
-  base::Task<api::Reply> serve(api::Frame frame) { return loop_.handler->serve(info_, std::move(frame)); }
-  void answered(std::uint64_t slot, api::Reply reply);
+  void answered(std::uint64_t slot, api::Reply&& reply);
   void failed(const std::exception_ptr& failure);
 
   const api::ConnectionInfo& info() const { return info_; }

@@ -16,7 +16,7 @@ std::uint64_t Outbox::open() {
   return first_slot_ + slots_.size() - 1;
 }
 
-void Outbox::fill(std::uint64_t slot_number, api::Reply reply) {
+void Outbox::fill(std::uint64_t slot_number, api::Reply&& reply) {
   Slot& slot = slots_[slot_number - first_slot_];
   slot.filled = true;
   slot.close_after = reply.close_after || reply.kind == api::Reply::Kind::close;

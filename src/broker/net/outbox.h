@@ -22,7 +22,7 @@ class Outbox {
  public:
   // Answers the slot's number.
   std::uint64_t open();
-  void fill(std::uint64_t slot, api::Reply reply);
+  void fill(std::uint64_t slot, api::Reply&& reply);
   // Nothing will leave any more. No slot is filled afterwards.
   void give_up() { slots_.clear(); }
   // Sends; throws what reading a file throws.

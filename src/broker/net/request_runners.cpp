@@ -30,7 +30,7 @@ struct RequestRunners::Runner {
   Runner() {}
   std::shared_ptr<Connection> connection;
   std::uint64_t slot = 0;
-  std::optional<api::Frame> frame;
+  std::optional<base::Task<api::Reply>> task;
   std::unique_ptr<Parked> parked;  // while it is idle
 };
 
@@ -40,7 +40,8 @@ RequestRunners::~RequestRunners() {
   for (auto& each : idle_) each->parked.reset();  // the coroutine and its runner keep each other
 }
 
-void RequestRunners::start(std::shared_ptr<Connection> connection, std::uint64_t slot, api::Frame frame) {
+void RequestRunners::start(std::shared_ptr<Connection> connection, std::uint64_t slot,
+                           base::Task<api::Reply> task) {
   std::shared_ptr<Runner> runner;
   if (!idle_.empty()) {
     runner = std::move(idle_.back());
@@ -50,7 +51,7 @@ void RequestRunners::start(std::shared_ptr<Connection> connection, std::uint64_t
   }
   runner->connection = std::move(connection);
   runner->slot = slot;
-  runner->frame.emplace(std::move(frame));
+  runner->task.emplace(std::move(task));
   if (std::unique_ptr<Parked> parked = std::move(runner->parked)) {
     parked->resume();
   } else {
@@ -62,9 +63,9 @@ base::Task<void> RequestRunners::run(std::shared_ptr<Runner> runner) {
   for (;;) {
     std::exception_ptr failure;
     try {
-      api::Frame frame = std::move(*runner->frame);
-      runner->frame.reset();
-      api::Reply reply = co_await runner->connection->serve(std::move(frame));
+      base::Task<api::Reply> task = std::move(*runner->task);
+      runner->task.reset();
+      api::Reply reply = co_await std::move(task);
       runner->connection->answered(runner->slot, std::move(reply));
     } catch (...) {
       failure = std::current_exception();

@@ -1,4 +1,4 @@
-// The coroutines that serve the requests of one event loop. Each serves one request at a time and is then used again:
+// The coroutines that wait for the answers of one event loop's requests. Each waits for one at a time and is then used again:
 // to spawn one for each request costs more than all else that the loop does with a small one. Used on the loop's thread
 // alone; owned by the loop, and destroyed before its io_context but after its thread has ended.
 #pragma once
@@ -25,8 +25,8 @@ class RequestRunners {
   RequestRunners(const RequestRunners&) = delete;
   RequestRunners& operator=(const RequestRunners&) = delete;
 
-  // Has the frame served and answered. Returns when that is done, or when it waits for something.
-  void start(std::shared_ptr<Connection> connection, std::uint64_t slot, api::Frame frame);
+  // Awaits the reply and hands it to the connection. Returns when that is done, or when it waits for something.
+  void start(std::shared_ptr<Connection> connection, std::uint64_t slot, base::Task<api::Reply> task);
 
  private:
   struct Runner;

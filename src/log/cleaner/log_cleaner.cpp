@@ -48,7 +48,7 @@ void log_stats(int thread_number, const Log& log, std::int64_t from, std::int64_
 LogCleaner::LogCleaner(LogManager& logs, const base::Clock& clock, LogCleanerConfig config)
     : logs_(logs),
       clock_(clock),
-      config_(std::move(config)),
+      config_(config),
       throttle_(std::make_shared<Throttle>(config_.io_bytes_per_second_max)) {}
 
 LogCleaner::~LogCleaner() { stop(); }

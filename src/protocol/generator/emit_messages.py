@@ -163,12 +163,12 @@ def api_table(files):
 def handlers_header(files):
     out = ["// Generated from src/protocol/schemas. Do not edit.",
            "// One declaration per API. Those that are served are defined in src/broker/api and listed in its registry.",
-           "#pragma once", "", '#include "base/task.h"', "", "namespace protocol {"]
+           "#pragma once", "", '#include "broker/api/answer.h"', "", "namespace protocol {"]
     for _, name, _, _ in apis_of(files):
         out += [f"struct {name}Request;", f"struct {name}Response;"]
     out += ["}  // namespace protocol", "", "namespace broker::api {", "", "class RequestContext;", ""]
     for _, name, _, _ in apis_of(files):
-        out.append(f"base::Task<protocol::{name}Response> handle(RequestContext& context, protocol::{name}Request request);")
+        out.append(f"Answer<protocol::{name}Response> handle(RequestContext& context, protocol::{name}Request request);")
     out += ["", "}  // namespace broker::api", ""]
     return "\n".join(out)
 

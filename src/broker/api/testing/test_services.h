@@ -119,7 +119,7 @@ class TestBroker {
   // Runs the loop until the reply is there. Nothing if the connection would be closed or isn't answered.
   Reply serve(base::Bytes frame) {
     std::optional<Reply> reply;
-    boost::asio::co_spawn(loop, dispatcher.serve(connection, framed(std::move(frame))),
+    boost::asio::co_spawn(loop, dispatcher.serve(connection, framed(std::move(frame))).task(),
                           [&reply](const std::exception_ptr& failure, Reply answer) {
                             if (failure) std::rethrow_exception(failure);
                             reply = std::move(answer);

@@ -29,7 +29,7 @@ inline constexpr std::uint8_t kEcho = 0, kWait = 1, kSilent = 2, kRefuse = 3, kT
 // The first byte of a frame says what to do; the answer is the frame itself with a length in front.
 class TestHandler final : public api::FrameHandler {
  public:
-  base::Task<api::Reply> serve(api::ConnectionInfo& connection, api::Frame frame) override {
+  api::Answer<api::Reply> serve(api::ConnectionInfo& connection, api::Frame frame) override {
     std::uint8_t command = frame.bytes[0];
     {
       std::lock_guard lock(mutex_);
