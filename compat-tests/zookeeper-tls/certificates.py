@@ -44,3 +44,11 @@ class Certificates:
         self.context.run(["keytool", "-J-XX:TieredStopAtLevel=1", "-importcert", "-noprompt", "-alias", authority, "-file",
                           self.path(f"{authority}.crt"), "-keystore", target, "-storetype", kind, "-storepass", PASSWORD])
         return target
+
+    def keytool_key_store(self, name, source):
+        """The key of source.p12, moved by Java's own tool into a store in Java's old format."""
+        target = self.path(name)
+        self.context.run(["keytool", "-J-XX:TieredStopAtLevel=1", "-importkeystore", "-noprompt", "-srckeystore",
+                          self.path(f"{source}.p12"), "-srcstoretype", "PKCS12", "-srcstorepass", PASSWORD,
+                          "-destkeystore", target, "-deststoretype", "JKS", "-deststorepass", PASSWORD])
+        return target

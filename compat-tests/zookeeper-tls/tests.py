@@ -155,21 +155,28 @@ def test_refused_clients_cost_nobody_anything(context):
 
 @only("milena")
 def test_stores_of_java(context):
+    """JKS on ZooKeeper's port and on ours, as keytool makes it; and with a wrong password on neither."""
     made = certificates(context)
-    jks = made.keytool_trust_store("trust.jks", "authority", "JKS")
-    server = context.new_coordinator("milena", start=False,
-                                     settings=settings(context, free_port(), **{"ssl.trustStore.location": jks}))
-    done = context.run([context.binary, "coordinator", server.properties], code=None)
-    expect(done.code != 0, "it started")
-    expect_in("trust.jks is a JKS store", done.out + done.err)
-    expect_in("keytool -importkeystore -srckeystore", done.out + done.err)
-    server.properties.write_text(server.properties.read_text().replace(f"ssl.keyStore.password={PASSWORD}",
-                                                                       "ssl.keyStore.password=not-it"))
-    server.properties.write_text(server.properties.read_text().replace("trust.jks", "trust.p12"))
-    done = context.run([context.binary, "coordinator", server.properties], code=None)
-    expect(done.code != 0, "it started")
-    expect_in("server.p12", done.out + done.err)
-    expect("not-it" not in done.out + done.err, "the password is in the log")
+    stores = {"ssl.keyStore.location": made.keytool_key_store("server.jks", "server"),
+              "ssl.trustStore.location": made.keytool_trust_store("trust.jks", "authority", "JKS")}
+    served = 0
+    for kind in ("zookeeper", "milena"):
+        for types in ({}, {"ssl.keyStore.type": "JKS", "ssl.trustStore.type": "JKS"}):
+            server = secure_coordinator(context, kind, **stores, **types)
+            client = tls_client.Client(server.secure_port, context_of(context, "client"))
+            expect_equal(client.create("/a", (31, "world", "anyone")), 0, kind)
+            client.close()
+            expect(tls_client.refusal(server.secure_port, context_of(context, "stranger")), f"the stranger got in to {kind}")
+            server.stop()
+            served += 1
+    for store in ("keyStore", "trustStore"):
+        server = context.new_coordinator("milena", start=False,
+                                         settings=settings(context, free_port(), **stores, **{f"ssl.{store}.password": "not-it"}))
+        done = context.run([context.binary, "coordinator", server.properties], code=None)
+        expect(done.code != 0, "it started")
+        expect_in(f"{stores[f'ssl.{store}.location']}: its password is wrong, or the file is damaged", done.out + done.err)
+        expect("not-it" not in done.out + done.err, "the password is in the log")
+    return f"{served} servers"
 
 
 @only("milena")
@@ -263,6 +270,13 @@ def test_our_broker_on_apache_zookeeper(context):
     broker.start()
     round_trip(context, broker, "over-tls")
     expect(registered(context, server), "the broker isn't registered")
+    expect_equal(broker.stop(), 0, "exit code")
+    made = certificates(context)
+    broker.settings["zookeeper.ssl.keystore.location"] = made.keytool_key_store("broker.jks", "client")
+    broker.settings["zookeeper.ssl.truststore.location"] = made.keytool_trust_store("broker-trust.jks", "authority", "JKS")
+    broker.write_properties()
+    broker.start()
+    expect(registered(context, server), "the broker isn't registered with stores of Java")
     expect_equal(broker.stop(), 0, "exit code")
     # By what Kafka's keys leave to ZooKeeper's own properties, and without a certificate: no session.
     broker.settings["zookeeper.ssl.keystore.location"] = certificates(context).path("stranger.p12")

@@ -181,10 +181,11 @@ TEST_F(Tls, StoresThatAreRefused) {
     options.key_store.path = directory_ / name;
     return refusal(Context::Role::server, options);
   };
-  EXPECT_THAT(refused("old.jks", std::string("\xfe\xed\xfe\xed\x00\x00\x00\x02", 8)),
-              HasSubstr("old.jks is a JKS store, which only Java reads. Convert it: keytool -importkeystore"));
-  EXPECT_THAT(refused("garbage", "garbage"), HasSubstr("neither PEM nor PKCS12"));
-  EXPECT_THAT(refused("empty", ""), HasSubstr("neither PEM nor PKCS12"));
+  EXPECT_THAT(refused("cut.jks", std::string("\xfe\xed\xfe\xed\x00\x00\x00\x02", 8)), HasSubstr("cut.jks: it is no whole JKS store"));
+  EXPECT_THAT(refused("old.jceks", std::string("\xce\xce\xce\xce\x00\x00\x00\x02", 8)),
+              HasSubstr("old.jceks is a JCEKS store, which only Java reads. Convert it: keytool -importkeystore"));
+  EXPECT_THAT(refused("garbage", "garbage"), HasSubstr("neither PEM nor PKCS12 nor JKS"));
+  EXPECT_THAT(refused("empty", ""), HasSubstr("neither PEM nor PKCS12 nor JKS"));
   Options options = server_options_;
   options.key_store.path = directory_ / "trust.pem";
   EXPECT_THAT(refusal(Context::Role::server, options), HasSubstr("holds no private key"));

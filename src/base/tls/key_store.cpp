@@ -12,6 +12,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/tls/java_key_store.h"
+
 namespace base::tls {
 
 void Release::operator()(evp_pkey_st* key) const { EVP_PKEY_free(key); }
@@ -104,7 +106,7 @@ Contents parse_pkcs12(const Store& store, const std::string& bytes) {
   const Pkcs12Handle parsed(d2i_PKCS12(nullptr, &at, static_cast<long>(bytes.size())));
   if (!parsed) {
     ERR_clear_error();
-    throw TlsError(store.path + " is neither PEM nor PKCS12");
+    throw TlsError(store.path + " is neither PEM nor PKCS12 nor JKS");
   }
   const char* password = store.password.c_str();
   const bool has_mac = PKCS12_mac_present(parsed.get()) == 1;
@@ -122,19 +124,54 @@ Contents parse_pkcs12(const Store& store, const std::string& bytes) {
   throw TlsError("Cannot open " + store.path + ": " + take_openssl_error());
 }
 
-void refuse_java_format(const Store& store, const std::string& bytes) {
-  const bool jks = bytes.starts_with("\xfe\xed\xfe\xed");
-  const bool jceks = bytes.starts_with("\xce\xce\xce\xce");
-  if (!jks && !jceks) return;
-  throw TlsError(store.path + " is a " + (jks ? "JKS" : "JCEKS") +
-                 " store, which only Java reads. Convert it: keytool -importkeystore -srckeystore " + store.path +
-                 " -destkeystore " + store.path + ".p12 -deststoretype PKCS12");
+CertificateHandle parse_certificate(const Bytes& bytes) {
+  const unsigned char* at = bytes.data();
+  CertificateHandle certificate(d2i_X509(nullptr, &at, static_cast<long>(bytes.size())));
+  if (!certificate) throw TlsError("one of its certificates can't be read: " + take_openssl_error());
+  return certificate;
+}
+
+KeyHandle parse_key(Bytes bytes) {
+  const unsigned char* at = bytes.data();
+  KeyHandle key(d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(bytes.size())));
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  if (!key) throw TlsError("its private key can't be read: " + take_openssl_error());
+  return key;
+}
+
+// Java, too, looks at the digest of every store, those of trusted certificates as well.
+Contents parse_java(const Store& store, ByteView bytes) {
+  try {
+    const JavaKeyStore parsed = parse_java_key_store(bytes);
+    if (!has_java_password(bytes, store.password)) {
+      throw TlsError("its password is wrong, or the file is damaged");
+    }
+    Contents contents;
+    for (const JavaKeyStore::Entry& entry : parsed.entries) {
+      const bool is_the_key = !contents.key && !entry.sealed_key.empty();
+      if (is_the_key) contents.key = parse_key(open_java_key(entry.sealed_key, store.password));
+      for (const Bytes& certificate : entry.certificates) {
+        const bool is_the_keys = is_the_key && !contents.certificate;
+        (is_the_keys ? contents.certificate : contents.others.emplace_back()) = parse_certificate(certificate);
+      }
+    }
+    return contents;
+  } catch (const TlsError& error) {
+    throw TlsError("Cannot use " + store.path + ": " + error.what());
+  }
+}
+
+void refuse_java_crypto_format(const Store& store, const std::string& bytes) {
+  if (!bytes.starts_with("\xce\xce\xce\xce")) return;
+  throw TlsError(store.path + " is a JCEKS store, which only Java reads. Convert it: keytool -importkeystore -srckeystore " +
+                 store.path + " -destkeystore " + store.path + ".p12 -deststoretype PKCS12");
 }
 
 Contents load(const Store& store) {
   const std::string bytes = read_file(store.path);
-  refuse_java_format(store, bytes);
+  refuse_java_crypto_format(store, bytes);
   ERR_clear_error();
+  if (is_java_key_store(as_bytes(bytes))) return parse_java(store, as_bytes(bytes));
   const bool pem = bytes.find("-----BEGIN ") != std::string::npos && !bytes.starts_with('\x30');
   return pem ? parse_pem(store, bytes) : parse_pkcs12(store, bytes);
 }

@@ -1,6 +1,6 @@
-// Key stores and trust stores as Java programs are given them: PEM or PKCS12, told apart by content, whatever the type
-// in the configuration says. A store in Java's old format JKS is refused with the command that converts it. Messages of
-// TlsError name files and reasons, never passwords.
+// Key stores and trust stores as Java programs are given them: PEM, PKCS12 or Java's old JKS, told apart by content, whatever the
+// type in the configuration says. A JCEKS store is refused with the command that converts it. Messages of TlsError name files and
+// reasons, never passwords.
 #pragma once
 
 #include <stdexcept>

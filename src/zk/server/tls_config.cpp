@@ -44,7 +44,7 @@ void check_store_type(TlsConfig&, const std::string& value) {
   for (const char* known : {"", "JKS", "PEM", "PKCS12"}) {
     if (equal_ignoring_case(value, known)) return;
   }
-  refuse("PEM and PKCS12 are served");
+  refuse("JKS, PEM and PKCS12 are served");
 }
 
 void set_client_auth(TlsConfig& config, const std::string& value) {
