@@ -16,6 +16,12 @@ namespace {
 constexpr std::size_t kReadBytes = 1024 * 1024;
 constexpr std::uint64_t kPreallocateMargin = 4096;
 constexpr std::uint64_t kZeroedAhead = 256 * 1024;
+constexpr std::size_t kWrittenAtOnce = 256 * 1024;
+constexpr std::uint64_t kBlock = base::DirectWriter::kBlock;
+
+std::uint64_t block_begin(std::uint64_t position) { return position - position % kBlock; }
+std::uint64_t block_end(std::uint64_t position) { return block_begin(position + kBlock - 1); }
+
 constexpr std::uint64_t kTailBytesMax = 128 * 1024 * 1024;  // more than one write to the log has
 constexpr const char* kRestoreAdvice =
     "Nothing was changed. Restore this file from a backup or another copy, or, if what it held may be lost, move it "
@@ -125,36 +131,80 @@ void TxnLogWriter::start_file(std::int64_t first_zxid) {
   file_->write_at(0, header);
   position_ = header.size();
   allocated_ = position_;
-  zeroed_ = position_;
+  zeroed_ = 0;
+  if (options_.sync && options_.preallocate_bytes > 0) {
+    direct_ = std::make_unique<base::DirectWriter>(*file_);
+    blocks_bytes_ = kBlock;
+    blocks_ = make_blocks(kBlock);
+    std::copy(header.begin(), header.end(), blocks_.get());
+  }
   if (options_.sync) {
     file_->sync();
     files_.sync_directory(directory_);
   }
 }
 
+void TxnLogWriter::make_room(std::uint64_t end) {
+  if (options_.preallocate_bytes == 0 || end + kPreallocateMargin <= allocated_) return;
+  while (allocated_ < end + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
+  allocated_ -= allocated_ % options_.preallocate_bytes;
+  if (allocated_ < end + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
+  file_->allocate(allocated_);
+}
+
+TxnLogWriter::Blocks TxnLogWriter::make_blocks(std::size_t bytes) {
+  Blocks blocks(static_cast<std::uint8_t*>(std::aligned_alloc(kBlock, bytes)));
+  if (!blocks) throw std::bad_alloc();
+  return blocks;
+}
+
 // The zeros behind the records are what ends the file for its readers. They are written, not only allocated: a sync of
 // bytes in blocks that were written before is one write of the disk; in fresh blocks it has the file's extents to write, too
 // (measured on ext4: 80 to 95 us of CPU a sync against 40).
-void TxnLogWriter::make_room(std::uint64_t end) {
-  if (options_.preallocate_bytes == 0) return;
-  if (end + kPreallocateMargin > allocated_) {
-    while (allocated_ < end + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
-    allocated_ -= allocated_ % options_.preallocate_bytes;
-    if (allocated_ < end + kPreallocateMargin) allocated_ += options_.preallocate_bytes;
-    file_->allocate(allocated_);
+void TxnLogWriter::write_zeros(std::uint64_t from) {
+  zeroed_ = std::min(block_begin(allocated_), (from / kZeroedAhead + 1) * kZeroedAhead);
+  if (zeroed_ <= from) return;
+  const auto size = static_cast<std::size_t>(zeroed_ - from);
+  const Blocks zeros = make_blocks(size);
+  std::fill_n(zeros.get(), size, std::uint8_t{0});
+  direct_->write_at(from, base::ByteView(zeros.get(), size));
+}
+
+// Whole blocks past the page cache, the last of them filled up with zeros and written again with the next records. Through the
+// cache, a sync would have to look for what to write there, and to wait for it twice (measured on ext4: 33 to 43 us of CPU for
+// write and sync, this way 28 to 30, and the sooner done the more there is to write).
+void TxnLogWriter::write_blocks(base::ByteView records) {
+  while (!records.empty()) {
+    const base::ByteView piece = records.first(std::min(records.size(), kWrittenAtOnce));
+    records = records.subspan(piece.size());
+    const std::uint64_t begin = block_begin(position_), end = position_ + piece.size();
+    const auto before = static_cast<std::size_t>(position_ - begin);
+    const auto size = static_cast<std::size_t>(block_end(end) - begin);
+    if (size > blocks_bytes_) {
+      Blocks larger = make_blocks(size);
+      std::copy_n(blocks_.get(), before, larger.get());
+      blocks_ = std::move(larger);
+      blocks_bytes_ = size;
+    }
+    std::copy(piece.begin(), piece.end(), blocks_.get() + before);
+    std::fill(blocks_.get() + before + piece.size(), blocks_.get() + size, std::uint8_t{0});
+    if (begin + size > zeroed_) write_zeros(begin + size);
+    direct_->write_at(begin, base::ByteView(blocks_.get(), size));
+    position_ = end;
+    std::copy_n(blocks_.get() + (block_begin(end) - begin), end - block_begin(end), blocks_.get());
   }
-  if (!options_.sync || end <= zeroed_) return;
-  const std::uint64_t from = std::max(zeroed_, end);
-  zeroed_ = std::min(allocated_, (from / kZeroedAhead + 1) * kZeroedAhead);
-  if (zeroed_ > from) file_->write_at(from, base::Bytes(static_cast<std::size_t>(zeroed_ - from)));
 }
 
 void TxnLogWriter::append(base::ByteView records, std::int64_t first_zxid) {
   if (!file_) start_file(first_zxid);
   make_room(position_ + records.size());
-  file_->write_at(position_, records);
-  position_ += records.size();
   is_dirty_ = true;
+  if (direct_) {
+    write_blocks(records);
+  } else {
+    file_->write_at(position_, records);
+    position_ += records.size();
+  }
   if (options_.file_bytes_max > 0 && position_ > options_.file_bytes_max) roll();
 }
 
@@ -166,6 +216,7 @@ void TxnLogWriter::sync() {
 void TxnLogWriter::roll() {
   if (!file_) return;
   sync();
+  direct_.reset();
   file_.reset();
 }
 

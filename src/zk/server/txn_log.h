@@ -3,9 +3,11 @@
 // that isn't a log, or a record whose checksum is wrong, throws DataDirError.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <optional>
 
+#include "base/direct_writer.h"
 #include "base/file_system.h"
 #include "zk/server/data_dir_error.h"
 #include "zk/tree/txn.h"
@@ -58,16 +60,27 @@ class TxnLogWriter {
   std::uint64_t position() const { return file_ ? position_ : 0; }
 
  private:
+  struct Release {
+    void operator()(std::uint8_t* memory) const { std::free(memory); }
+  };
+  using Blocks = std::unique_ptr<std::uint8_t[], Release>;
+
   void start_file(std::int64_t first_zxid);
   void make_room(std::uint64_t end);
+  void write_blocks(base::ByteView records);
+  void write_zeros(std::uint64_t from);
+  static Blocks make_blocks(std::size_t bytes);
 
   base::FileSystem& files_;
   std::string directory_;
   TxnLogOptions options_;
   std::unique_ptr<base::File> file_;
+  std::unique_ptr<base::DirectWriter> direct_;  // of file_
   std::uint64_t position_ = 0;
   std::uint64_t allocated_ = 0;
   std::uint64_t zeroed_ = 0;  // written, with records or zeros, up to here
+  Blocks blocks_;             // begins with what the block at position_ has before it
+  std::size_t blocks_bytes_ = 0;
   bool is_dirty_ = false;
 };
 

@@ -1,0 +1,71 @@
+// The writer's bytes, as they are in the file after each sync: past the page cache, through it, and in memory.
+#include "zk/server/txn_log.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "base/memory_file_system.h"
+#include "base/testing/temp_dir.h"
+
+namespace zk::server {
+namespace {
+
+constexpr std::size_t kPreallocated = 256 * 1024 + 1024;  // no multiple of a block
+
+struct Case {
+  bool in_memory;
+  bool sync;
+  std::uint64_t preallocate_bytes;
+};
+
+class WrittenLog : public ::testing::TestWithParam<Case> {};
+
+TEST_P(WrittenLog, HoldsWhatWasAppendedAndThenZeros) {
+  const base::testing::TempDir directory;
+  base::MemoryFileSystem memory;
+  base::FileSystem& files = GetParam().in_memory ? memory : base::real_file_system();
+  const std::string folder = GetParam().in_memory ? "/log" : directory.path();
+  files.create_directories(folder);
+  TxnLogOptions options;
+  options.sync = GetParam().sync;
+  options.preallocate_bytes = GetParam().preallocate_bytes;
+  TxnLogWriter writer(files, folder, options);
+  base::Bytes expected;
+  std::mt19937 random(7);
+  // Small groups, groups that end with a block, and such as take more than one write.
+  for (const std::size_t size : {1UL, 200UL, 3879UL, 1UL, 4095UL, 4096UL, 4097UL, 100'000UL, 300'000UL, 5UL, 900'000UL, 12'000UL}) {
+    base::Bytes records(size);
+    for (std::uint8_t& byte : records) byte = static_cast<std::uint8_t>(random() | 1U);
+    writer.append(records, 1);
+    writer.sync();
+    expected.insert(expected.end(), records.begin(), records.end());
+    const base::Bytes written = base::read_file(files, folder + "/log.1");
+    ASSERT_EQ(writer.position(), kFileHeaderBytes + expected.size());
+    ASSERT_GE(written.size(), writer.position());
+    ASSERT_TRUE(std::equal(expected.begin(), expected.end(), written.begin() + kFileHeaderBytes)) << size;
+    ASSERT_TRUE(std::all_of(written.begin() + static_cast<std::ptrdiff_t>(writer.position()), written.end(),
+                            [](std::uint8_t byte) { return byte == 0; }))
+        << size;
+    ASSERT_EQ(base::load_big_endian<std::int32_t>(written.data()), kLogMagic);
+    if (options.preallocate_bytes > 0) {
+      ASSERT_EQ(written.size() % options.preallocate_bytes, 0U);
+    } else {
+      ASSERT_EQ(written.size(), writer.position());
+    }
+  }
+  // A new file begins anew.
+  writer.roll();
+  writer.append(base::Bytes(10, 9), 2);
+  writer.sync();
+  const base::Bytes second = base::read_file(files, folder + "/log.2");
+  EXPECT_EQ(base::load_big_endian<std::int32_t>(second.data()), kLogMagic);
+  EXPECT_EQ(base::Bytes(second.begin() + kFileHeaderBytes, second.begin() + kFileHeaderBytes + 10), base::Bytes(10, 9));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, WrittenLog,
+                         ::testing::Values(Case{false, true, kPreallocated}, Case{false, true, 0}, Case{false, false, kPreallocated},
+                                           Case{true, true, kPreallocated}));
+
+}  // namespace
+}  // namespace zk::server
