@@ -1,7 +1,13 @@
 #include "zk/server/connection.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <tuple>
+#include <utility>
 
 #include "base/listen.h"
 #include "base/logging.h"
@@ -22,55 +28,66 @@ using boost::asio::ip::tcp;
 
 Connection::Connection(tcp::socket socket, const tcp::endpoint& from, ConnectionShared& shared,
                        std::unique_ptr<base::tls::Engine> tls)
-    : socket_(std::move(socket)), shared_(shared), tls_(std::move(tls)) {
+    : executor_(socket.get_executor()), socket_(-1), shared_(shared), tls_(std::move(tls)) {
   is_secure = tls_ != nullptr;
   if (tls_) certificate_subject = tls_->peer_subject();
   address = base::java_address_text(from.address());
   port = from.port();
+  boost::system::error_code error;
+  socket.non_blocking(true, error);
+  socket.set_option(tcp::no_delay(true), error);
+  socket_ = socket.release(error);
+}
+
+Connection::~Connection() {
+  if (socket_ >= 0) ::close(socket_);
 }
 
 void Connection::start(base::ByteView input) {
-  boost::system::error_code error;
-  socket_.non_blocking(true, error);
-  socket_.set_option(tcp::no_delay(true), error);
   shared_.coordinator.add_peer(*this);
   if (!input.empty()) take_input(input);
-  receive();
+  if (closed_) return;
+  has_input_ = true;
+  if (!shared_.sockets.add(socket_, *this)) return close_now();
 }
 
-void Connection::receive() {
-  if (reading_ || closed_ || closing_ || stalled_) return;
-  reading_ = true;
-  socket_.async_receive(boost::asio::buffer(arriving_), [self = shared_from_this()](
-                                                            const boost::system::error_code& error, std::size_t bytes) {
-    self->reading_ = false;
-    if (self->closed_) return;
-    if (error) return self->close_now();
-    self->on_received(bytes);
-    self->shared_.after_work();
-  });
-}
-
-void Connection::on_received(std::size_t bytes) {
-  base::Bytes& buffer = shared_.read_buffer;
-  std::copy_n(arriving_.begin(), bytes, buffer.begin());
-  bool is_all = bytes < arriving_.size();
-  bool is_over = false;
-  for (int reads = 0; reads < kReadsPerWakeUp; ++reads) {
-    if (!is_all) {
-      boost::system::error_code error;
-      const std::size_t room = buffer.size() - bytes;
-      const std::size_t got = socket_.read_some(boost::asio::buffer(buffer.data() + bytes, room), error);
-      is_over = error && error != boost::asio::error::would_block;
-      is_all = got < room;
-      bytes += got;
-    }
-    if (bytes > 0) take_bytes(base::ByteView(buffer.data(), bytes));
-    bytes = 0;
-    if (is_over) return close_now();
-    if (is_all || closed_ || closing_ || stalled_) break;
+void Connection::on_ready(const ReadySockets::Ready& ready) {
+  if (closed_) return;
+  has_input_ = has_input_ || ready.to_read;
+  has_end_ = has_end_ || ready.is_over;
+  if (ready.to_write && writing_) {
+    writing_ = false;
+    flush();
   }
-  receive();
+  if (has_input_) receive();
+}
+
+// A few times at most, so that others have their turn.
+void Connection::receive() {
+  base::Bytes& buffer = shared_.read_buffer;
+  for (int reads = 0; has_input_ && reads < kReadsPerWakeUp; ++reads) {
+    if (closed_ || closing_ || stalled_) break;
+    const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got == 0 || (got < 0 && errno != EAGAIN)) {
+      close_now();
+      break;  // what came before is served
+    }
+    // Less than there is room for is all there is, unless the end is behind it.
+    has_input_ = got > 0 && (has_end_ || static_cast<std::size_t>(got) == buffer.size());
+    if (got > 0) take_bytes(base::ByteView(buffer.data(), static_cast<std::size_t>(got)));
+  }
+  if (has_input_ && !stalled_) receive_later();
+  shared_.after_work();
+}
+
+void Connection::receive_later() {
+  if (is_read_later_ || closed_ || closing_) return;
+  is_read_later_ = true;
+  boost::asio::post(executor_, [self = shared_from_this()] {
+    self->is_read_later_ = false;
+    if (!self->closed_) self->receive();
+  });
 }
 
 void Connection::take_bytes(base::ByteView bytes) {
@@ -149,33 +166,26 @@ void Connection::resume() {
   std::size_t used = take_frames(bytes);
   bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(used));
   input_ = std::move(bytes);
-  receive();
+  if (has_input_ && !stalled_) receive_later();
   if (used > 0) shared_.after_work();
 }
 
 bool Connection::send_all(base::Bytes& bytes, std::size_t& done) {
   while (done < bytes.size()) {
-    boost::system::error_code error;
-    std::size_t sent_now = socket_.write_some(boost::asio::buffer(bytes.data() + done, bytes.size() - done), error);
-    if (error == boost::asio::error::would_block) {
+    const ssize_t sent_now = ::send(socket_, bytes.data() + done, bytes.size() - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent_now < 0 && errno == EINTR) continue;
+    if (sent_now < 0 && errno == EAGAIN) {
       // What is sent already makes room, so that the bound on output counts what still has to go.
       bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(done));
       done = 0;
-      writing_ = true;
-      socket_.async_wait(tcp::socket::wait_write,
-                         [self = shared_from_this()](const boost::system::error_code& failure) {
-                           self->writing_ = false;
-                           if (self->closed_) return;
-                           if (failure) return self->close_now();
-                           self->flush();
-                         });
+      writing_ = true;  // until on_ready()
       return false;
     }
-    if (error) {
+    if (sent_now < 0) {
       close_now();
       return false;
     }
-    done += sent_now;
+    done += static_cast<std::size_t>(sent_now);
   }
   return true;
 }
@@ -218,8 +228,7 @@ void Connection::say_goodbye() {
   if (writing_ || sealed_sent_ < sealed_.size()) return;
   tls_->close();
   const base::Bytes last = tls_->take_output();
-  boost::system::error_code ignored;
-  if (!last.empty()) socket_.write_some(boost::asio::buffer(last), ignored);
+  if (!last.empty()) std::ignore = ::send(socket_, last.data(), last.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void Connection::close_now() {
@@ -228,11 +237,10 @@ void Connection::close_now() {
   auto self = shared_from_this();
   shared_.coordinator.remove_peer(*this);
   if (tls_) say_goodbye();
-  boost::system::error_code ignored;
   // Without it, data that the client sent and nobody read would turn the close into a reset, and the last answer be
   // lost.
-  socket_.shutdown(tcp::socket::shutdown_both, ignored);
-  socket_.close(ignored);
+  ::shutdown(socket_, SHUT_RDWR);
+  ::close(std::exchange(socket_, -1));
   shared_.on_closed(id);
 }
 

@@ -33,7 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   zk::server::Coordinator coordinator(config, clock);
   coordinator.begin();
   static boost::asio::io_context io(1);
-  zk::server::ConnectionShared shared{coordinator, base::Bytes(kReadBytes), base::Bytes(), [] {},
+  zk::server::ReadySockets sockets(io);
+  zk::server::ConnectionShared shared{coordinator, sockets, base::Bytes(kReadBytes), base::Bytes(), [] {},
                                       [&](zk::tree::WatcherId) {}};
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) return 0;

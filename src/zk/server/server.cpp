@@ -41,7 +41,8 @@ Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
       data_dir_(files, config_.data_dir, config_.data_log_dir),
       io_(2),
       coordinator_(config_, clock_),
-      shared_{coordinator_, base::Bytes(kReadBufferBytes), base::Bytes(), [this] { after_work(); },
+      sockets_(io_),
+      shared_{coordinator_, sockets_, base::Bytes(kReadBufferBytes), base::Bytes(), [this] { after_work(); },
               [this](tree::WatcherId id) {
                 // The object stays until the handlers that use it have returned.
                 boost::asio::post(io_, [this, id] {
@@ -144,11 +145,7 @@ void Server::Impl::after_work() {
 void Server::Impl::pump() {
   pump_posted_ = false;
   if (failed_ || stopping_ || is_log_busy_ || !coordinator_.has_batch()) return;
-  if (commit_delay_.should_wait(coordinator_.batch_count(), now())) {
-    pump_posted_ = true;
-    boost::asio::post(io_, [this] { pump(); });
-    return;
-  }
+  while (commit_delay_.should_wait(coordinator_.batch_count(), now())) sockets_.serve();
   LogBatch batch = coordinator_.take_batch();
   txns_since_snapshot_ += batch.count;
   bytes_since_snapshot_ += batch.records.size();

@@ -91,6 +91,7 @@ class Server::Impl {
   std::unique_ptr<base::File> log_lock_;
   boost::asio::io_context io_;
   Coordinator coordinator_;
+  ReadySockets sockets_;
   ConnectionShared shared_;
   boost::asio::steady_timer tick_timer_;
   boost::asio::steady_timer snapshot_timer_;

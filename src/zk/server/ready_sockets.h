@@ -1,0 +1,48 @@
+// The sockets of all clients in an epoll set of their own, which the loop watches as one descriptor. Asio would watch each by
+// itself; then every request costs another receive that finds nothing, and a handler of the loop (measured: 1.1 us of the 11 us
+// of CPU that one of 64 clients' sets takes). Here a round of the loop serves all that have something to read.
+// One thread, the event loop's.
+#pragma once
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+struct epoll_event;
+
+namespace zk::server {
+
+class ReadySockets {
+ public:
+  // What has happened on a socket since its owner was told last, and only once: the owner reads until nothing is left.
+  struct Ready {
+    bool to_read = false;
+    bool to_write = false;
+    bool is_over = false;  // the peer has ended, or broken, its side: there is an end to read
+  };
+  class Owner {
+   public:
+    virtual void on_ready(const Ready& ready) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // Throws boost::system::system_error.
+  explicit ReadySockets(boost::asio::io_context& io);
+  ReadySockets(const ReadySockets&) = delete;
+  ReadySockets& operator=(const ReadySockets&) = delete;
+
+  // Until the descriptor is closed; within on_ready() of somebody the owner must outlive that round of the loop. False: the
+  // system has no room for it.
+  bool add(int descriptor, Owner& owner);
+  // Serves what is ready now, as the loop does by itself. Not within on_ready().
+  void serve();
+
+ private:
+  void watch();
+
+  boost::asio::posix::stream_descriptor set_;
+};
+
+}  // namespace zk::server
