@@ -81,6 +81,7 @@ struct ZooKeeperServerConfig {
   std::uint16_t client_port = 2181;
   bool serves_client_port = true;  // false: TLS alone
   int listen_backlog = -1;
+  bool audit = false;       // audit.enable: see audit.h
   bool keep_alive = false;  // of TCP, on the clients' connections
   std::int64_t tick_ms = 3000;
   std::int64_t session_timeout_min_ms = 6000;

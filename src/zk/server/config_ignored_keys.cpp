@@ -55,7 +55,8 @@ void check_http_version(Config& config, const std::string& key, const ConfigEntr
 }
 
 void add_missed_keys(ConfigKeys& keys) {
-  keys["audit.enable"] = missed_switch(false, "no audit log is written");
+  keys["audit.impl.class"] = missed_class({"org.apache.zookeeper.audit.Slf4jAuditLogger"},
+                                          "audit.enable writes the audit log to Milena's log");
   keys["closeSessionTxn.enabled"] =
       missed_switch(true, "the end of a session is logged with the paths that it deletes, as ZooKeeper 3.6 and later do");
   keys["connection_throttle_freeze_time"] =
@@ -94,7 +95,7 @@ constexpr const char* kIgnoredBooleans[] = {"localSessionsEnabled", "localSessio
 constexpr const char* kIgnoredTexts[] = {"oraclePath", "quorum.auth.kerberos.servicePrincipal", "snapshotSizeFactor",
     "connection_throttle_drop_increase", "connection_throttle_drop_decrease", "connection_throttle_decrease_ratio",
     "connection_throttle_global_session_weight", "connection_throttle_local_session_weight",
-    "connection_throttle_renew_session_weight", "jmx.log4j.mbean", "audit.impl.class"};
+    "connection_throttle_renew_session_weight", "jmx.log4j.mbean"};
 
 }  // namespace
 

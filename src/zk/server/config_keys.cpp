@@ -109,6 +109,7 @@ void add_serving(ConfigKeys& keys) {
   keys["clientPort"] = number_of(&Config::client_port, 0, 65535);
   keys["clientPortAddress"] = text_of(&Config::client_address);
   keys["clientPortListenBacklog"] = number_of(&Config::listen_backlog, -1, kIntMax);
+  keys["audit.enable"] = boolean_of(&Config::audit);
   keys["clientTcpKeepAlive"] = boolean_of(&Config::keep_alive);
   keys["tickTime"] = number_of(&Config::tick_ms, 1, kIntMax);
   keys["minSessionTimeout"] = number_of(&Config::session_timeout_min_ms, -1, kIntMax);

@@ -136,7 +136,7 @@ TEST(ZooKeeperServerConfig, Refusals) {
 
 TEST(ZooKeeperServerConfig, KeysWhoseEffectIsMissedAreNamedOnceWithWhatHoldsInstead) {
   const std::pair<const char*, const char*> missed[] = {
-      {"audit.enable=true", "no audit log"},
+      {"audit.impl.class=org.example.Audit", "audit log to Milena's log"},
       {"zookeeper.closeSessionTxn.enabled=false", "paths that it deletes"},
       {"connection_throttle_freeze_time=5", "tokens"},
       {"connection_throttle_weight_enabled=true", "one token"},
@@ -161,11 +161,13 @@ TEST(ZooKeeperServerConfig, KeysWhoseEffectIsMissedAreNamedOnceWithWhatHoldsInst
 }
 
 TEST(ZooKeeperServerConfig, KeysOfOneServerThatAreNotDefaults) {
-  const auto config = parse("dataDir=/d\nclientTcpKeepAlive=true\nreconfigEnabled=true\n");
+  const auto config = parse("dataDir=/d\nclientTcpKeepAlive=true\nreconfigEnabled=true\naudit.enable=true\n");
+  EXPECT_TRUE(config.audit);
   EXPECT_TRUE(config.keep_alive);
   EXPECT_TRUE(config.reconfig);
   EXPECT_FALSE(parse("dataDir=/d\n").keep_alive);
   EXPECT_FALSE(parse("dataDir=/d\n").reconfig);
+  EXPECT_FALSE(parse("dataDir=/d\n").audit);
 }
 
 TEST(ZooKeeperServerConfig, UnknownKeysWarn) { EXPECT_EQ(parse("dataDir=/d\nno.such.key=1\n").warnings.size(), 1u); }

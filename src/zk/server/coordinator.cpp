@@ -258,7 +258,10 @@ void Coordinator::propose(Peer* peer, std::int64_t session_id, std::int32_t xid,
   caller.session_id = session_id;
   caller.cxid = xid;
   if (peer != nullptr) caller.identities = peer->identities;
+  std::unique_ptr<AuditedRequest> audited_request;
+  if (config_.audit && peer != nullptr) audited_request = audited(*peer, request);
   log_txn(peer, op, proposals_.decide(std::move(request), caller, ++last_proposed_zxid_, clock_.wall_ms()));
+  in_flight_.back().audited = std::move(audited_request);
   if (auto exceeded = proposals_.take_quota_exceeded()) note_quota(*exceeded);
 }
 
@@ -320,6 +323,7 @@ void Coordinator::apply_next() {
   in_flight_.pop_front();
   tree::Applied applied = state_.apply(item.txn, this);
   proposals_.applied(item.txn);
+  if (config_.audit) write_audit(item);
   if (config_.digest && item.txn.zxid % kDigestLogStep == 0) {
     digest_log_.push_back(DigestEntry{item.txn.zxid, state_.tree().digest()});
     if (digest_log_.size() > kDigestLogMax) digest_log_.pop_front();

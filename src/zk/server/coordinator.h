@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
+#include "zk/server/audit.h"
 #include "zk/server/config.h"
 #include "zk/server/log_batch.h"
 #include "zk/server/peer.h"
@@ -85,6 +86,7 @@ class Coordinator final : private tree::EventSink {
     tree::WatcherId peer = 0;  // 0: the server's own
     tree::OpCode op = tree::OpCode::error;
     std::int32_t timeout_ms = 0;  // of the session
+    std::unique_ptr<AuditedRequest> audited = nullptr;
   };
 
   // A request in the queue before the pipeline.
@@ -146,6 +148,7 @@ class Coordinator final : private tree::EventSink {
 
   // writes.cpp
   bool start_write(Peer& peer, std::int32_t xid, tree::OpCode op, proto::Reader& reader);
+  void write_audit(const InFlight& item) const;
   void answer_write(Peer& peer, std::int32_t xid, const InFlight& item, const tree::Applied& applied);
 
   // reads.cpp, watch_requests.cpp

@@ -68,6 +68,7 @@ void Coordinator::serve(Peer& peer, std::int32_t xid, OpCode op, proto::Reader& 
     case OpCode::set_acl:
     case OpCode::multi:
     case OpCode::reconfig:  // here only if they could not be read
+      if (op == OpCode::multi && config_.audit) write_audit(InFlight{{}, peer.id, op, peer.timeout_ms, audited_multi(peer)});
       return reply_error(peer, xid, Error::marshalling_error);
     default:
       send(peer, xid, -1, Error::unimplemented, [](proto::Writer&) {});  // answered before it has a zxid

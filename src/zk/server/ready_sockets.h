@@ -1,6 +1,6 @@
 // The sockets of all clients in an epoll set of their own, which the loop watches as one descriptor. Asio would watch each by
-// itself; then every request costs another receive that finds nothing, and a handler of the loop (measured: 1.1 us of the 11 us
-// of CPU that one of 64 clients' sets takes). Here a round of the loop serves all that have something to read.
+// itself; then every request costs a second receive that finds nothing (counted: 13,820 calls for 13,755 requests here, 44,808
+// for 22,233 there), and a handler of the loop. Here a round of the loop serves all that have something to read.
 // One thread, the event loop's.
 #pragma once
 

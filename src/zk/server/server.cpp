@@ -24,7 +24,14 @@ Server::Server(ZooKeeperServerConfig config, base::FileSystem& files)
     : impl_(std::make_unique<Impl>(std::move(config), files)) {}
 Server::~Server() = default;
 void Server::set_on_failure(OnFailure on_failure) { impl_->on_failure = std::move(on_failure); }
-void Server::start() { impl_->start(); }
+void Server::start() {
+  try {
+    impl_->start();
+  } catch (...) {
+    impl_->audit("serverStart", "failure");
+    throw;
+  }
+}
 void Server::stop() { impl_->stop(); }
 void Server::run(std::function<void(Coordinator&)> work) { impl_->run(std::move(work)); }
 void Server::take_snapshot(std::function<void(const SnapshotResult&)> done) { impl_->take_snapshot(std::move(done)); }
@@ -75,6 +82,11 @@ void Server::Impl::start() {
   run_tick();
   after_work();
   threads_.start();
+  audit("serverStart", "success");
+}
+
+void Server::Impl::audit(const char* operation, const char* result) const {
+  if (config_.audit) write_audit_line(audit_line_of_server(operation, result));
 }
 
 void Server::Impl::prepare_directories() {
@@ -210,6 +222,7 @@ void Server::Impl::run(std::function<void(Coordinator&)> work) {
 
 void Server::Impl::stop() {
   if (!threads_.is_started()) return;
+  audit("serverStop", "invoked");
   boost::asio::post(io_, [this] { shut_down(); });
   threads_.join();
   if (handshakes_) handshakes_->stop();

@@ -28,6 +28,7 @@ class Server::Impl {
   void start();
   void stop();
   void run(std::function<void(Coordinator&)> work);
+  void audit(const char* operation, const char* result) const;
 
   void take_snapshot(std::function<void(const SnapshotResult&)> done);
   void restore(const std::string& path, std::int64_t zxid, std::function<void(const RestoreResult&)> done);

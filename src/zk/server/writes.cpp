@@ -234,7 +234,16 @@ bool Coordinator::start_write(Peer& peer, std::int32_t xid, OpCode op, proto::Re
   txn.time_ms = clock_.wall_ms();
   txn.body = tree::ErrorTxn{tree::Error::marshalling_error};
   log_txn(&peer, op, std::move(txn));
+  if (config_.audit && op == OpCode::multi) in_flight_.back().audited = audited_multi(peer);
   return true;
+}
+
+void Coordinator::write_audit(const InFlight& item) const {
+  if (const auto* end = std::get_if<tree::CloseSessionTxn>(&item.txn.body)) {
+    for (const std::string& path : end->paths) write_audit_line(audit_line_of_ephemeral(item.txn.session_id, path));
+  } else if (item.audited) {
+    for (const std::string& line : audit_lines(*item.audited, item.txn)) write_audit_line(line);
+  }
 }
 
 void Coordinator::answer_write(Peer& peer, std::int32_t xid, const InFlight& item, const tree::Applied& applied) {
