@@ -81,6 +81,10 @@ TEST_P(HousekeepingTest, ADiskThatHangsHoldsUpNoOther) {
   wait_until([&] { return is_kept("/two", {"b", 0}, 3); });
   append(*made[1]);
   wait_until([&] { return is_kept("/two", {"b", 0}, 6); });
+  ASSERT_EQ(logs.remove({"b", 0}), protocol::ErrorCode::none);
+  wait_until([&] {
+    return std::ranges::none_of(memory.list("/two"), [](const std::string& each) { return each.starts_with("b-0"); });
+  });
   EXPECT_FALSE(is_kept("/one", {"a", 0}, 3));
   disk.open();
   wait_until([&] { return is_kept("/one", {"a", 0}, 3); });
