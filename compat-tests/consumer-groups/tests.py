@@ -6,6 +6,7 @@ import re
 import subprocess
 
 from harness import go, jars, recorded, tools, venv
+from harness.broker import Broker
 from harness.context import expect, expect_equal, expect_in
 from harness.kraft import Kraft
 from harness.process import wait_until
@@ -297,3 +298,64 @@ def test_switched_off(context):
 def test_feature(context):
     out = context.run(tools.command("4.3.1", "kafka-features", "--bootstrap-server", broker(context).bootstrap, "describe")).out
     expect(re.search(r"Feature: group.version\s+SupportedMinVersion: 0\s+SupportedMaxVersion: 1\s+FinalizedVersionLevel: 1\s", out), out)
+
+
+def has_feature(context, at):
+    """Whether clients are told to use the newer protocol, and may."""
+    out = context.run(tools.command("4.3.1", "kafka-features", "--bootstrap-server", at.bootstrap, "describe")).out
+    apis = context.run(tools.command("4.3.1", "kafka-broker-api-versions", "--bootstrap-server", at.bootstrap), code=None).out
+    served = re.search(rf"id: 0.*?ConsumerGroupHeartbeat\(68\): (\w+)", apis, re.DOTALL)
+    expect(served, apis)
+    expect_equal(served[1] != "UNSUPPORTED", "Feature: group.version" in out, "feature and API go together")
+    return "Feature: group.version" in out
+
+
+@only("milena")
+def test_beside_kafka(context):
+    """A broker of Kafka 3.9.2 comes into the cluster, which would drop the records of such groups: their members are told that the cluster
+    doesn't have the protocol, classic ones go on in the same group where they were, and newer ones when it has left."""
+    at = context.new_broker({**SETTINGS, "group.consumer.session.timeout.ms": 2000})
+
+    def reader(version, protocol):
+        return context.spawn(tools.command(version, "kafka-console-consumer", "--bootstrap-server", at.bootstrap, "--topic", "news", "--group",
+                                           "g", "--consumer-property", f"group.protocol={protocol}", "--consumer-property",
+                                           "auto.offset.reset=earliest", "--consumer-property", "auto.commit.interval.ms=100"))
+
+    def write(line):
+        context.run(["kcat", "-b", at.bootstrap, "-t", "news", "-P"], stdin=f"{line}\n")
+
+    def read_by(child, line):
+        wait_until(f"{line} to be read", lambda: line in child.text().splitlines() or not child.running())
+        expect_in(line, child.text().splitlines(), child.text())
+
+    write("one")
+    java = reader("4.3.1", "consumer")
+    rdkafka = context.spawn([venv.python(context), HERE / "member.py", at.bootstrap, "h", "consumer", "news", "rdkafka", "1"],
+                            stdin=subprocess.PIPE)
+    read_by(java, "one")
+    wait_until("the other member", lambda: "all 1 committed" in rdkafka.text())
+    expect(has_feature(context, at), "before")
+    wait_until("a commit of the first", lambda: "news" in context.run(tools.command("4.3.1", "kafka-consumer-groups", "--bootstrap-server", at.bootstrap,
+                                                                       "--describe", "--group", "g", "--offsets")).out)
+
+    kafka = Broker("kafka", context.work / context.name("kafka"), settings={"broker.id": 1}, coordinator=at.coordinator)
+    context.brokers.append(kafka)
+    kafka.launch()  # nobody will tell it of partitions
+    wait_until("both members to end", lambda: not java.running() and not rdkafka.running())
+    expect_in("UnsupportedVersionException: The cluster does not support the new CONSUMER group protocol", java.text())
+    expect_in("API version not supported", rdkafka.text())
+    expect(not has_feature(context, at), "while Kafka 3.9.2 is there")
+    classic = reader("3.9.2", "classic")
+    write("two")
+    read_by(classic, "two")
+    expect("one" not in classic.text().splitlines(), classic.text())
+    classic.terminate()
+
+    kafka.stop()
+    wait_until("the feature to be back", lambda: has_feature(context, at))
+    write("three")
+    java = reader("4.3.1", "consumer")
+    read_by(java, "three")
+    expect("two" not in java.text().splitlines(), java.text())
+    java.terminate()
+    at.stop()
