@@ -9,7 +9,7 @@ import random
 import signal
 import time
 
-from harness import jars
+from harness import jars, wire
 from harness.broker import start_again
 from harness.context import expect_equal
 from harness.kraft import Kraft
@@ -21,6 +21,11 @@ _spec.loader.exec_module(checker)
 
 SECONDS = float(os.environ.get("HISTORY_SECONDS", "120" if os.environ.get("MILENA_LONG") else "9"))
 SEED = int(os.environ.get("HISTORY_SEED", "20261129"))
+_spec = importlib.util.spec_from_file_location("transactions_v2_probe", pathlib.Path(__file__).parents[1] / "transactions-v2" / "probe.py")
+probe = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(probe)
+raw = probe.load_raw()
+
 VERSIONS = {"v1": "3.9.2", "v2": "4.3.1"}  # of the transactions, and the clients that speak them
 SETTINGS = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 300, "group.min.session.timeout.ms": 1000}
 
@@ -79,6 +84,86 @@ def test_checker(context):
         path.write_text("".join(line.replace(" ", "\t") + "\n" for line in lines), encoding="utf-8")
         found = [name for name, cases in checker.check(checker.History(path)).items() if cases]
         expect_equal(kind in found if kind else not found, True, f"{kind} in {found}")
+
+
+class Late:
+    """A producer in whose network requests stay behind, and come again or for the first time when it is already at its next transaction."""
+
+    def __init__(self, connection, name, version):
+        self.me, self.new = raw.Producer(connection, f"late-{name}-v{version}"), version == 2
+        self.topic = f"late-{name}-v{version}"
+        probe.settled(self.me.coordinator)
+        while not self.me.leader_known(self.topic):
+            time.sleep(0.02)
+        expect_equal(probe.settled(self.me.init), "NONE")
+
+    def write(self, value, **options):
+        if not self.new:
+            expect_equal(probe.settled(lambda: self.me.add(self.topic)), "NONE")
+        return probe.settled(lambda: self.me.produce(self.topic, 12 if self.new else 9, values=(value,), **options))
+
+    def end(self, commit, **options):
+        answer = probe.settled(lambda: self.me.end(commit, version=5 if self.new else 3, **options))
+        return answer if isinstance(answer, str) else "NONE"
+
+    def as_before(self, identity, ask):
+        """With the identity that the request had when it was made."""
+        own, sequences = self.me.identity, self.me.sequences
+        self.me.take(identity)
+        answer = ask()
+        self.me.take(own)
+        self.me.sequences = sequences
+        return answer
+
+    def committed(self):
+        """What a reader of read_committed is given: what has a COMMIT behind it."""
+        found, open_values = [], []
+        for _, _, what in self.me.read(self.topic)[0]:
+            if isinstance(what, list):
+                open_values += what
+            else:
+                found += open_values if what == "COMMIT" else []
+                open_values = []
+        return found
+
+
+def late_commit(connection, version):
+    """The commit of one transaction, sent again as its answer was late, comes when the next is half done."""
+    late = Late(connection, "commit", version)
+    first = late.me.identity
+    expect_equal([late.write(b"a"), late.end(True), late.write(b"b")], ["NONE"] * 3)
+    answers = [late.as_before(first, lambda: late.end(True, goes_on=False)), late.end(False)]
+    return [*answers, late.committed()]
+
+
+def late_record(connection, version):
+    """A record that its client has given up, and aborted the transaction, comes when the next has begun in the same partition."""
+    late = Late(connection, "record", version)
+    first = late.me.identity
+    if version == 1:  # v2 would begin nothing by itself
+        expect_equal(probe.settled(lambda: late.me.add(late.topic)), "NONE")
+    else:
+        expect_equal(late.write(b"x"), "NONE")
+    expect_equal(late.end(False), "NONE")
+    if version == 2:
+        expect_equal(late.write(b"b"), "NONE")
+    else:
+        expect_equal(probe.settled(lambda: late.me.add(late.topic)), "NONE")
+    answers = [late.as_before(first, lambda: late.me.produce(late.topic, 12 if version == 2 else 9, values=(b"given up",),
+                                                             sequence=0 if version == 1 else 1)), late.end(True)]
+    return [*answers, late.committed()]
+
+
+def test_what_v1_allows(context):
+    """What the old protocol can't tell apart, on Kafka as well: README.md. With v2 each transaction has an epoch of its own."""
+    broker = new_broker(context)
+    with wire.Wire(broker) as connection:
+        expect_equal(late_commit(connection, 1), ["NONE", "INVALID_TXN_STATE", ["a", "b"]], "an aborted read, v1")
+        expect_equal(late_commit(connection, 2), ["PRODUCER_FENCED", "NONE", ["a"]], "v2")
+        expect_equal(late_record(connection, 1), ["NONE", "NONE", ["given up"]], "an aborted read, v1")
+        expect_equal(late_record(connection, 2), ["INVALID_PRODUCER_EPOCH", "NONE", ["b"]], "v2")
+    if context.target != "kafka":
+        expect_equal(broker.stop(), 0, "exit code")
 
 
 def test_history(context):
