@@ -241,6 +241,10 @@ def test_group_configs(context):
                   refused("consumer.heartbeat.interval.ms=15001"))
         expect_in("consumer.session.timeout.ms must be greater than consumer.heartbeat.interval.ms",
                   refused("consumer.session.timeout.ms=5000,consumer.heartbeat.interval.ms=5000"))
+        expect_in("consumer.assignment.interval.ms must be less than or equal to group.consumer.max.assignment.interval.ms",
+                  refused("consumer.assignment.interval.ms=15001"))
+        configs("--alter", "--add-config", "consumer.assignment.interval.ms=2000")
+        expect_in("DEFAULT_CONFIG:group.consumer.assignment.interval.ms=1000}", configs("--describe"))
         expect_in("Not a number of type INT", refused("consumer.session.timeout.ms=soon"))
         expect_in("Unknown group config name: retention.ms", refused("retention.ms=1"))
         configs("--alter", "--delete-config", "consumer.session.timeout.ms")

@@ -93,7 +93,7 @@ void BrokerApp::Parts::make_controller() {
       std::optional<group::ConsumerGroupTimes> times;
       if (!values.empty()) {
         const config::GroupTimes own = config::group_times(*configs.broker(), values);
-        times = group::ConsumerGroupTimes{own.session_timeout_ms, own.heartbeat_interval_ms};
+        times = group::ConsumerGroupTimes{own.session_timeout_ms, own.heartbeat_interval_ms, own.assignment_interval_ms};
       }
       groups.set_times(name, times);
     } else if (type == controller::ConfigEntityType::broker_default) {

@@ -156,7 +156,8 @@ void check_groups(const BrokerConfig& config) {
                       Keys{"group.coordinator.rebalance.protocols"}, "a list with classic in it");
   }
   for (const char* kind : {"consumer", "share"}) {
-    for (const char* what : {"heartbeat.interval.ms", "session.timeout.ms"}) {
+    for (const char* what : {"assignment.interval.ms", "heartbeat.interval.ms", "session.timeout.ms"}) {
+      if (find_broker_key(fmt::format("group.{}.{}", kind, what)) == nullptr) continue;  // consumer groups have all
       const std::string least = fmt::format("group.{}.min.{}", kind, what);
       const std::string most = fmt::format("group.{}.max.{}", kind, what);
       const std::string value = fmt::format("group.{}.{}", kind, what);

@@ -13,8 +13,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ONLY_LOOKS = {"broker_config_checks.cpp", "broker_config_warnings.cpp", "config_entry.cpp", "dynamic_config.cpp"}
 # What other values stop the start of needs no warning.
 REFUSES = "broker_config_support.cpp"
-# The bounds of other keys, in Kafka's ZooKeeper mode as well.
-BOUNDS = {f"group.consumer.{bound}.{what}" for bound in ("min", "max") for what in ("heartbeat.interval.ms", "session.timeout.ms")}
+# The bounds of other keys.
+BOUNDS = {f"group.consumer.{bound}.{what}" for bound in ("min", "max") for what in ("assignment.interval.ms", "heartbeat.interval.ms", "session.timeout.ms")}
 
 
 def literals():

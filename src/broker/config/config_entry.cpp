@@ -94,6 +94,10 @@ ConfigEntry describe_broker_key(const BrokerConfig& broker, std::string_view nam
 
 }  // namespace
 
+ConfigEntry describe_broker_key(const BrokerConfig& broker, std::string_view name) {
+  return describe_broker_key(broker, name, false);
+}
+
 const ConfigKey* resolve_broker_key(std::string_view name) {
   if (const ConfigKey* key = find_broker_key(name); key != nullptr) return key;
   if (const ConfigKey* key = find_dynamic_only_key(name); key != nullptr) return key;

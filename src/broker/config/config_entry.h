@@ -44,6 +44,7 @@ struct ConfigEntry {
 
 std::vector<ConfigEntry> describe_topic(const TopicConfig& topic);
 std::vector<ConfigEntry> describe_broker(const BrokerConfig& broker);
+ConfigEntry describe_broker_key(const BrokerConfig& broker, std::string_view name);  // also one that isn't told of otherwise
 std::vector<ConfigEntry> describe_broker_default(const BrokerConfig& broker);  // the cluster-wide dynamic configs
 
 // The key behind a name of a broker config, also of one with the prefix of a listener; null if there is none.

@@ -10,28 +10,31 @@ namespace {
 
 constexpr std::string_view kHeartbeat = "consumer.heartbeat.interval.ms";
 constexpr std::string_view kSession = "consumer.session.timeout.ms";
+constexpr std::string_view kAssignment = "consumer.assignment.interval.ms";
 
-ConfigKey interval(std::string_view name, std::string_view default_text, std::string_view broker_key,
+ConfigKey interval(std::string_view name, std::string_view default_text, int minimum, std::string_view broker_key,
                    std::string_view documentation) {
   ConfigKey key;
   key.name = name;
   key.type = ConfigType::int32;
   key.default_text = default_text;
   key.rule = Rule::at_least;
-  key.minimum = 1;
-  key.allowed = "[1,...]";
+  key.minimum = minimum;
+  key.allowed = minimum == 0 ? "[0,...]" : "[1,...]";
   key.update_mode = UpdateMode::cluster_wide;
   key.broker_key = broker_key;
   key.documentation = documentation;
   return key;
 }
 
-const std::array<ConfigKey, 2>& keys() {
-  static const std::array<ConfigKey, 2> all = {
-      interval(kHeartbeat, "5000", "group.consumer.heartbeat.interval.ms",
+const std::array<ConfigKey, 3>& keys() {
+  static const std::array<ConfigKey, 3> all = {
+      interval(kHeartbeat, "5000", 1, "group.consumer.heartbeat.interval.ms",
                "Heartbeat interval given to the members of a consumer group."),
-      interval(kSession, "45000", "group.consumer.session.timeout.ms",
-               "How long a member of a consumer group may be silent.")};
+      interval(kSession, "45000", 1, "group.consumer.session.timeout.ms",
+               "How long a member of a consumer group may be silent."),
+      interval(kAssignment, "1000", 0, "group.consumer.assignment.interval.ms",
+               "The interval between two assignments of a consumer group.")};
   return all;
 }
 
@@ -74,7 +77,7 @@ void validate_group_config(const BrokerConfig& broker, const StringMap& proposed
 }
 
 GroupTimes group_times(const BrokerConfig& broker, const StringMap& stored) {
-  std::array<std::int32_t, 2> values{};
+  std::array<std::int32_t, 3> values{};
   for (std::size_t i = 0; i < values.size(); ++i) {
     const ConfigKey& key = keys()[i];
     try {
@@ -84,15 +87,13 @@ GroupTimes group_times(const BrokerConfig& broker, const StringMap& stored) {
     }
     values[i] = std::clamp(values[i], broker.get_int(limit_key(key, "min")), broker.get_int(limit_key(key, "max")));
   }
-  return {values[1], values[0]};
+  return {values[1], values[0], values[2]};
 }
 
 std::vector<ConfigEntry> describe_group(const BrokerConfig& broker, const StringMap& stored) {
   std::vector<ConfigEntry> entries;
-  const std::vector<ConfigEntry> of_broker = describe_broker(broker);
   for (const ConfigKey& key : keys()) {
-    const auto inherited = std::ranges::find(of_broker, key.broker_key, &ConfigEntry::name);
-    ConfigEntry& entry = entries.emplace_back(*inherited);
+    ConfigEntry& entry = entries.emplace_back(describe_broker_key(broker, key.broker_key));
     entry.name = key.name;
     entry.read_only = false;
     entry.documentation = key.documentation;

@@ -16,6 +16,7 @@ namespace broker::config {
 struct GroupTimes {
   std::int32_t session_timeout_ms = 0;
   std::int32_t heartbeat_interval_ms = 0;
+  std::int32_t assignment_interval_ms = 0;
 };
 
 const ConfigKey* find_group_key(std::string_view name);

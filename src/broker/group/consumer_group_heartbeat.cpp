@@ -263,8 +263,9 @@ Problem ConsumerGroup::reconcile(const ConsumerHeartbeat& request, const Cluster
                                  Time now, Member& member, ConsumerDecision& decision) const {
   std::int32_t target_epoch = target_epoch_.epoch;
   Partitions target;
-  const bool may_compute = target_epoch_.timestamp == 0 || limits_->assignment_interval_ms == 0 ||
-                           now.wall_ms >= target_epoch_.timestamp + limits_->assignment_interval_ms;
+  const std::int32_t interval_ms = times_ ? times_->assignment_interval_ms : limits_->assignment_interval_ms;
+  const bool may_compute =
+      target_epoch_.timestamp == 0 || interval_ms == 0 || now.wall_ms >= target_epoch_.timestamp + interval_ms;
   if (outlook.epoch > target_epoch && may_compute) {
     target_epoch = outlook.epoch;
     TargetAssignment computed = compute_target(*cluster, outlook);

@@ -152,6 +152,7 @@ GroupLimits limits_from(const config::BrokerConfig& config) {
   limits.consumer.session_timeout_ms = config.get_int("group.consumer.session.timeout.ms");
   limits.consumer.heartbeat_interval_ms = config.get_int("group.consumer.heartbeat.interval.ms");
   limits.consumer.size_max = config.get_int("group.consumer.max.size");
+  limits.consumer.assignment_interval_ms = config.get_int("group.consumer.assignment.interval.ms");
   limits.consumer.classic_size_max = limits.size_max;
   limits.consumer.assignors = assignors_from(config);
   limits.consumer.migration = migration_policy_from(config);

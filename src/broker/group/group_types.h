@@ -54,6 +54,7 @@ struct ConsumerGroupLimits {
 struct ConsumerGroupTimes {
   std::int32_t session_timeout_ms = 0;
   std::int32_t heartbeat_interval_ms = 0;
+  std::int32_t assignment_interval_ms = 0;
 };
 
 struct GroupLimits {
