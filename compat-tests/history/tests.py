@@ -132,8 +132,11 @@ def late_commit(connection, version):
     late = Late(connection, "commit", version)
     first = late.me.identity
     expect_equal([late.write(b"a"), late.end(True), late.write(b"b")], ["NONE"] * 3)
-    answers = [late.as_before(first, lambda: late.end(True, goes_on=False)), late.end(False)]
-    return [*answers, late.committed()]
+    answers = [late.as_before(first, lambda: late.end(True, goes_on=False))]
+    if not late.new:
+        wait_until("the marker", lambda: late.committed() == ["a", "b"])
+    answers.append(late.me.produce(late.topic, 12 if late.new else 9, values=(b"c",)))  # it has added the partition already
+    return [*answers, late.end(False), late.committed()]
 
 
 def late_record(connection, version):
@@ -154,14 +157,24 @@ def late_record(connection, version):
     return [*answers, late.committed()]
 
 
+def late_record_alone(connection, version):
+    """The same, but no transaction has begun there."""
+    late = Late(connection, "record-alone", version)
+    first = late.me.identity
+    expect_equal([late.write(b"x"), late.end(False)], ["NONE", "NONE"])
+    wait_until("the marker", lambda: "ABORT" in [found[2] for found in late.me.read(late.topic)[0]])
+    return late.as_before(first, lambda: late.me.produce(late.topic, 12 if version == 2 else 9, values=(b"given up",), sequence=1))
+
+
 def test_what_v1_allows(context):
     """What the old protocol can't tell apart, on Kafka as well: README.md. With v2 each transaction has an epoch of its own."""
     broker = new_broker(context)
     with wire.Wire(broker) as connection:
-        expect_equal(late_commit(connection, 1), ["NONE", "INVALID_TXN_STATE", ["a", "b"]], "an aborted read, v1")
-        expect_equal(late_commit(connection, 2), ["PRODUCER_FENCED", "NONE", ["a"]], "v2")
+        expect_equal(late_commit(connection, 1), ["NONE", "INVALID_TXN_STATE", "INVALID_TXN_STATE", ["a", "b"]], "an aborted read, v1")
+        expect_equal(late_commit(connection, 2), ["PRODUCER_FENCED", "NONE", "NONE", ["a"]], "v2")
         expect_equal(late_record(connection, 1), ["NONE", "NONE", ["given up"]], "an aborted read, v1")
         expect_equal(late_record(connection, 2), ["INVALID_PRODUCER_EPOCH", "NONE", ["b"]], "v2")
+        expect_equal([late_record_alone(connection, version) for version in (1, 2)], ["INVALID_TXN_STATE", "INVALID_PRODUCER_EPOCH"])
     if context.target != "kafka":
         expect_equal(broker.stop(), 0, "exit code")
 
