@@ -44,6 +44,10 @@ void sort_out(const RequestContext& context, const OffsetCommitRequest& request,
               std::vector<group::OffsetCommit>& commits, std::vector<Place>& places) {
   const auto cluster = context.services.metadata.get();
   const bool by_id = context.api_version >= kFirstVersionWithTopicIds;
+  std::size_t count = 0;
+  for (const auto& topic : request.topics) count += topic.partitions.size();
+  commits.reserve(count);
+  places.reserve(count);
   for (const auto& topic : request.topics) {
     const metadata::Topic* known = by_id ? cluster->topic(topic.topic_id) : cluster->topic(topic.name);
     auto& answer = response.topics.emplace_back();

@@ -95,6 +95,11 @@ base::Task<protocol::ErrorCode> PartitionCoordinatorLog::await_committed(std::in
   co_return co_await committed.wait();
 }
 
+bool PartitionCoordinatorLog::is_committed(std::int32_t partition, std::int64_t end_offset) const {
+  const auto found = partitions_.find(topic_, partition);
+  return found && found->log()->high_watermark() >= end_offset;
+}
+
 protocol::Result<std::int64_t> PartitionCoordinatorLog::read_all(std::int32_t partition,
                                                            const std::function<void(base::ByteView batches)>& visit) {
   const auto found = partitions_.find(topic_, partition);

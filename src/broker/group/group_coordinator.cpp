@@ -1,11 +1,8 @@
 #include "broker/group/group_coordinator.h"
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "base/uuid.h"
-#include "broker/config/broker_config.h"
 #include "broker/metadata/cluster_metadata.h"
 #include "broker/group/coordinator_impl.h"
 
@@ -48,12 +45,13 @@ struct PendingCommit {
   std::vector<std::size_t> places;  // where in the answer each belongs
   std::int64_t end_offset = 0;      // once it is appended
   JoinedAppends::Ticket ticket;     // of plain commits
+  bool settled = false;             // they were committed at once
 
   std::int64_t first_offset() const { return end_offset - static_cast<std::int64_t>(commits.size()); }
 };
 
 // In the group's lock: which commits are taken, and their records.
-ErrorCode append_commits(JoinedAppends& log, Group& group, CommitRequest& request, const GroupLimits& limits, Time now,
+ErrorCode append_commits(JoinedAppends& appends, const CoordinatorLog& log, Group& group, CommitRequest& request, const GroupLimits& limits, Time now,
                          std::vector<ErrorCode>& answers, PendingCommit& pending) {
   std::vector<KeyAndValue> records;
   records.reserve(request.commits.size());
@@ -76,9 +74,16 @@ ErrorCode append_commits(JoinedAppends& log, Group& group, CommitRequest& reques
   }
   if (records.empty()) return ErrorCode::none;
   if (!request.producer) {
-    pending.ticket = log.add(group.partition, std::move(records), now.wall_ms);
+    pending.ticket = appends.add(group.partition, std::move(records), now.wall_ms);
     const auto& at_once = pending.ticket.outcome;
     if (at_once && !*at_once) return error_of_commit(at_once->error());
+    if (at_once && log.is_committed(group.partition, **at_once)) {
+      pending.settled = true;
+      pending.end_offset = **at_once;
+      const std::int64_t first_offset = pending.first_offset();
+      group.offsets.commit_at_once(std::move(pending.commits), first_offset);
+      return ErrorCode::none;
+    }
     group.offsets.begin(pending.commits);
     return ErrorCode::none;
   }
@@ -88,7 +93,7 @@ ErrorCode append_commits(JoinedAppends& log, Group& group, CommitRequest& reques
   sender.producer_epoch = request.producer->producer_epoch;
   sender.transactional = true;
   const auto end =
-      log.append(group.partition, build_batch(records, now.wall_ms, sender), request.producer->verification_guard);
+      appends.append(group.partition, build_batch(records, now.wall_ms, sender), request.producer->verification_guard);
   if (!end) return error_of_commit(end.error());
   pending.end_offset = *end;
   std::int64_t log_offset = pending.first_offset();
@@ -111,53 +116,7 @@ void settle_commits(Group& group, const std::optional<CommittingProducer>& produ
   }
 }
 
-// Kafka 3.9's default is "disabled"; what has the newer protocol by default has 4.3's, too.
-MigrationPolicy migration_policy_from(const config::BrokerConfig& config) {
-  constexpr std::string_view kPolicy = "group.consumer.migration.policy";
-  if (config.file().find(kPolicy) == nullptr) return MigrationPolicy::bidirectional;
-  std::string policy = config.get_string(kPolicy);
-  std::ranges::transform(policy, policy.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  if (policy == "upgrade") return MigrationPolicy::upgrade;
-  if (policy == "downgrade") return MigrationPolicy::downgrade;
-  return policy == "bidirectional" ? MigrationPolicy::bidirectional : MigrationPolicy::disabled;
-}
-
-// By name or by the class that stands for it; the first is the default.
-std::vector<std::string> assignors_from(const config::BrokerConfig& config) {
-  std::vector<std::string> names;
-  for (const std::string& assignor : config.get_list("group.consumer.assignors")) {
-    const std::string name = assignor == "range" || assignor.ends_with(".RangeAssignor") ? "range" : "uniform";
-    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-  }
-  return names;
-}
-
 }  // namespace
-
-GroupLimits limits_from(const config::BrokerConfig& config) {
-  GroupLimits limits;
-  limits.session_timeout_min_ms = config.get_int("group.min.session.timeout.ms");
-  limits.session_timeout_max_ms = config.get_int("group.max.session.timeout.ms");
-  limits.size_max = config.get_int("group.max.size");
-  limits.initial_rebalance_delay_ms = config.get_int("group.initial.rebalance.delay.ms");
-  limits.offset_metadata_bytes_max = config.get_int("offset.metadata.max.bytes");
-  constexpr std::int64_t kMinuteMs = 60'000;
-  limits.offsets_retention_ms = config.get_int("offsets.retention.minutes") * kMinuteMs;
-  limits.offsets_retention_check_interval_ms = config.get_long("offsets.retention.check.interval.ms");
-  // Kafka 3.9's default is what it can do with ZooKeeper, so only what somebody wrote counts.
-  constexpr std::string_view kProtocols = "group.coordinator.rebalance.protocols";
-  const std::vector<std::string> protocols = config.get_list(kProtocols);
-  limits.consumer.enabled =
-      config.file().find(kProtocols) == nullptr || std::ranges::find(protocols, "consumer") != protocols.end();
-  limits.consumer.session_timeout_ms = config.get_int("group.consumer.session.timeout.ms");
-  limits.consumer.heartbeat_interval_ms = config.get_int("group.consumer.heartbeat.interval.ms");
-  limits.consumer.size_max = config.get_int("group.consumer.max.size");
-  limits.consumer.assignment_interval_ms = config.get_int("group.consumer.assignment.interval.ms");
-  limits.consumer.classic_size_max = limits.size_max;
-  limits.consumer.assignors = assignors_from(config);
-  limits.consumer.migration = migration_policy_from(config);
-  return limits;
-}
 
 GroupCoordinator::GroupCoordinator(CoordinatorLog& log, const base::Clock& clock,
                                    const metadata::MetadataCache& metadata, GroupLimits limits, Threads threads)
@@ -312,7 +271,7 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
     }
     if (request.producer) impl.open_transaction(*group, request.producer->producer_id);
     if (error == ErrorCode::none) {
-      error = append_commits(impl.appends(), *group, request, impl.limits(), now, answers, pending);
+      error = append_commits(impl.appends(), impl.log(), *group, request, impl.limits(), now, answers, pending);
     }
     if (request.producer) impl.close_unused_transaction(*group, request.producer->producer_id);
   }
@@ -322,7 +281,7 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
     }
     co_return answers;
   }
-  if (pending.commits.empty()) co_return answers;
+  if (pending.settled || pending.commits.empty()) co_return answers;
   ErrorCode outcome = ErrorCode::none;
   if (!request.producer) {
     const auto end = co_await impl.appends().appended(std::move(pending.ticket));

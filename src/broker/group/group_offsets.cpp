@@ -26,6 +26,10 @@ void GroupOffsets::commit(const std::vector<OffsetCommit>& commits, std::int64_t
   abandon(commits);
 }
 
+void GroupOffsets::commit_at_once(std::vector<OffsetCommit> commits, std::int64_t first_log_offset) {
+  for (OffsetCommit& one : commits) replay(one.partition, std::move(one.value), first_log_offset++);
+}
+
 void GroupOffsets::replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset) {
   Entry& entry = offsets_[partition];
   if (log_offset < entry.log_offset) return;

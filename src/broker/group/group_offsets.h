@@ -26,6 +26,8 @@ class GroupOffsets {
   void begin(const std::vector<OffsetCommit>& commits);
   void commit(const std::vector<OffsetCommit>& commits, std::int64_t first_log_offset);
   void abandon(const std::vector<OffsetCommit>& commits);
+  // The same in one, where nothing else can come between.
+  void commit_at_once(std::vector<OffsetCommit> commits, std::int64_t first_log_offset);
 
   // From the log. An older record never replaces a newer one.
   void replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset);

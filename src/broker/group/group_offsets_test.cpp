@@ -39,6 +39,17 @@ TEST(GroupOffsets, ATombstoneIsForgottenWithTheLastCommitBeforeIt) {
   EXPECT_NE(offsets.find(kPartition), nullptr) << "nothing was on its way";
 }
 
+TEST(GroupOffsets, ACommitAtOnceOvertakesOneOnItsWay) {
+  GroupOffsets offsets;
+  offsets.begin(commit_of(2));
+  offsets.commit_at_once(commit_of(3), 12);
+  EXPECT_EQ(offsets.find(kPartition)->offset, 3);
+  EXPECT_TRUE(offsets.is_unstable(kPartition)) << "who wants what is stable waits for the other one";
+  offsets.commit(commit_of(2), 11);
+  EXPECT_EQ(offsets.find(kPartition)->offset, 3);
+  EXPECT_FALSE(offsets.is_unstable(kPartition));
+}
+
 TEST(GroupOffsets, NothingExpiresThatIsOnItsWayOrInATransaction) {
   GroupOffsets offsets;
   const auto nobody = [](const std::string&) { return false; };

@@ -47,6 +47,10 @@ class MemoryLog final : public CoordinatorLog {
     lock.unlock();
     co_return co_await waiter.wait();
   }
+  bool is_committed(std::int32_t, std::int64_t) const override {
+    std::lock_guard lock(mutex_);
+    return commits_by_itself && commit_error == protocol::ErrorCode::none;
+  }
   protocol::Result<std::int64_t> read_all(std::int32_t partition,
                                           const std::function<void(base::ByteView batches)>& visit) override {
     std::vector<base::Bytes> batches;
