@@ -128,6 +128,10 @@ TEST_F(ServerTest, RefusedThrownAndLast) {
     client.send({command});
     EXPECT_TRUE(client.closed_by_peer());
   }
+  Client waits(port);
+  waits.send({kThrowLater, 3});
+  handler.gate_of(3).set(true);
+  EXPECT_TRUE(waits.closed_by_peer());
   Client client(port);
   client.send({kEcho, 5});
   client.send({kLast, 6});

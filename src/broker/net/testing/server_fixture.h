@@ -24,36 +24,23 @@ namespace broker::net::testing {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-inline constexpr std::uint8_t kEcho = 0, kWait = 1, kSilent = 2, kRefuse = 3, kThrow = 4, kFile = 5, kBulk = 6, kLast = 7;
+inline constexpr std::uint8_t kEcho = 0, kWait = 1, kSilent = 2, kRefuse = 3, kThrow = 4, kFile = 5, kBulk = 6, kLast = 7,
+                              kThrowLater = 8;
 
 // The first byte of a frame says what to do; the answer is the frame itself with a length in front.
 class TestHandler final : public api::FrameHandler {
  public:
   api::Answer<api::Reply> serve(api::ConnectionInfo& connection, api::Frame frame) override {
-    std::uint8_t command = frame.bytes[0];
+    const std::uint8_t command = frame.bytes[0];
     {
       std::lock_guard lock(mutex_);
       threads_.insert(std::this_thread::get_id());
     }
     started.fetch_add(1);
     last_host = connection.client_host;
-    api::Reply reply;
-    reply.kind = api::Reply::Kind::response;
-    if (command == kWait) {
-      base::OneShot<bool> gate = gate_of(frame.bytes.size() > 1 ? frame.bytes[1] : 0);
-      co_await gate.wait();
-    }
+    if (command == kWait || command == kThrowLater) return serve_later(std::move(frame));
     if (command == kThrow) throw std::runtime_error("thrown by the test");
-    if (command == kSilent) reply.kind = api::Reply::Kind::none;
-    if (command == kRefuse) {
-      reply.kind = api::Reply::Kind::close;
-      reply.close_reason = "refused by the test";
-    }
-    reply.close_after = command == kLast;
-    reply.until_sent = kept;
-    if (reply.kind == api::Reply::Kind::response) reply.message = message(command, frame.bytes);
-    finished.fetch_add(1);
-    co_return reply;
+    return reply_to(frame);
   }
 
   base::OneShot<bool> gate_of(std::uint8_t number) {
@@ -78,6 +65,29 @@ class TestHandler final : public api::FrameHandler {
   std::size_t file_bytes = 0;
 
  private:
+  base::Task<api::Reply> serve_later(api::Frame frame) {
+    base::OneShot<bool> gate = gate_of(frame.bytes.size() > 1 ? frame.bytes[1] : 0);
+    co_await gate.wait();
+    if (frame.bytes[0] == kThrowLater) throw std::runtime_error("thrown by the test");
+    co_return reply_to(frame);
+  }
+
+  api::Reply reply_to(const api::Frame& frame) {
+    const std::uint8_t command = frame.bytes[0];
+    api::Reply reply;
+    reply.kind = api::Reply::Kind::response;
+    if (command == kSilent) reply.kind = api::Reply::Kind::none;
+    if (command == kRefuse) {
+      reply.kind = api::Reply::Kind::close;
+      reply.close_reason = "refused by the test";
+    }
+    reply.close_after = command == kLast;
+    reply.until_sent = kept;
+    if (reply.kind == api::Reply::Kind::response) reply.message = message(command, frame.bytes);
+    finished.fetch_add(1);
+    return reply;
+  }
+
   protocol::EncodedMessage message(std::uint8_t command, base::ByteView frame) {
     std::size_t body = command == kBulk ? std::size_t{1} << 20 : frame.size();
     protocol::EncodedMessage result(4, 4 + body);

@@ -1,0 +1,99 @@
+// What is answered at once, what waits, and what becomes of a handler that throws.
+#include "broker/api/answer.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+#include <stdexcept>
+
+#include "broker/api/testing/data_path.h"
+
+namespace broker::api::testing {
+namespace {
+
+Answer<std::string> plainly(std::string value) { return value; }
+
+Answer<std::string> after(base::OneShot<bool> gate, std::string value) {
+  co_await gate.wait();
+  if (value.empty()) throw std::runtime_error("nothing");
+  co_return value;
+}
+
+TEST(Answer, IsThereOrIsAwaited) {
+  boost::asio::io_context loop;
+  Answer<std::string> at_once = plainly("at once");
+  ASSERT_TRUE(at_once.is_there());
+  EXPECT_EQ(at_once.value(), "at once");
+  auto also_awaited = boost::asio::co_spawn(loop, at_once.task(), boost::asio::use_future);
+
+  const base::OneShot<bool> gate;
+  Answer<std::string> later = after(gate, "later");
+  Answer<std::string> failing = after(gate, "");
+  EXPECT_FALSE(later.is_there());
+  auto awaited = boost::asio::co_spawn(loop, later.task(), boost::asio::use_future);
+  loop.run_one();
+  gate.set(true);
+  loop.run();
+  EXPECT_EQ(also_awaited.get(), "at once");
+  EXPECT_EQ(awaited.get(), "later");
+
+  auto failed = boost::asio::co_spawn(loop, failing.task(), boost::asio::use_future);
+  loop.restart();
+  loop.run();
+  EXPECT_THROW(failed.get(), std::runtime_error);
+}
+
+// Handlers ask for the time; the requests' contexts do before them.
+class BrokenClock final : public base::Clock {
+ public:
+  std::int64_t wall_ms() const override { throw std::runtime_error("no battery"); }
+  std::int64_t monotonic_ms() const override { return 0; }
+};
+
+class Answers : public DataPath {
+ protected:
+  Answers() { broker.add_topic("t"); }
+
+  template <class Request>
+  Answer<Reply> begin(const Request& request, std::int16_t version) {
+    return broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, version)));
+  }
+};
+
+TEST_F(Answers, ARequestThatWaitsForNothingIsAnsweredWithoutALoop) {
+  for (const std::int16_t acks : {std::int16_t{1}, std::int16_t{-1}}) {
+    Answer<Reply> answer = begin(produce_request("t", batch_of({"a"}), acks), 9);
+    ASSERT_TRUE(answer.is_there());
+    EXPECT_EQ(answer.value().kind, Reply::Kind::response);
+  }
+  Answer<Reply> unanswered = begin(produce_request("t", batch_of({"a"}), 0), 9);
+  ASSERT_TRUE(unanswered.is_there());
+  EXPECT_EQ(unanswered.value().kind, Reply::Kind::none);
+  EXPECT_EQ(fetch(fetch_request("t", 0)).responses.at(0).partitions.at(0).high_watermark, 3);
+}
+
+TEST_F(Answers, APlainHandlerThatThrowsClosesTheConnection) {
+  BrokenClock clock;
+  Services services = {clock,
+                       broker.configs,
+                       broker.metadata,
+                       broker.manager,
+                       broker.cluster,
+                       broker.groups,
+                       broker.transactions,
+                       broker.markers,
+                       broker.fetch_sessions,
+                       broker.producer_ids,
+                       TestBroker::kBrokerId};
+  Dispatcher dispatcher(services);
+  const auto frame = [](const base::Bytes& bytes) { return TestBroker::framed(bytes); };
+  // Produce has no error of its own at the top of its answer.
+  Answer<Reply> produced = dispatcher.serve(
+      broker.connection, frame(TestBroker::frame_of(produce_request("t", batch_of({"a"}), 1), 9)));
+  ASSERT_TRUE(produced.is_there());
+  EXPECT_EQ(produced.value().kind, Reply::Kind::close);
+  EXPECT_EQ(produced.value().close_reason, "ProduceRequest v9 failed: no battery");
+  EXPECT_EQ(fetch(fetch_request("t", 0)).responses.at(0).partitions.at(0).high_watermark, 0);
+}
+
+}  // namespace
+}  // namespace broker::api::testing
