@@ -3,11 +3,16 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
+#include <iostream>
 #include <system_error>
 
 #include "base/faulty_file_system.h"
@@ -104,6 +109,58 @@ TEST(RealFileSystemTest, OneMissingPageIsFound) {
   Bytes into(1);
   EXPECT_EQ(file->read_at(100 * kPage, into), 1u);
   EXPECT_TRUE(file->is_resident(0, kSize) || !counts || !gone);
+}
+
+// The directory of a container: another one below, shown through overlayfs. In namespaces of this process; false where
+// nobody may make such.
+bool mount_overlay(const std::string& dir) {
+  const auto user = std::to_string(::getuid()), group = std::to_string(::getgid());
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+  std::ofstream("/proc/self/setgroups") << "deny";
+  std::ofstream("/proc/self/uid_map") << "0 " + user + " 1";
+  std::ofstream("/proc/self/gid_map") << "0 " + group + " 1";
+  const std::string options =
+      "lowerdir=" + dir + "/lower,upperdir=" + dir + "/upper,workdir=" + dir + "/work,userxattr";
+  return ::mount("overlay", (dir + "/merged").c_str(), "overlay", 0, options.c_str()) == 0;
+}
+
+// Its files have no pages of their own for the kernel to count: what was just read mustn't count as missing.
+TEST(RealFileSystemTest, WhatWasReadThroughOverlayfsIsResident) {
+  testing::TempDir temp;
+  for (const char* name : {"lower", "upper", "work", "merged"}) real_file_system().create_directories(temp / name);
+  constexpr std::size_t kSize = 1 << 20;
+  const Bytes bytes(kSize, 'x');
+  real_file_system().open(temp / "lower/below", OpenMode::create)->write_at(0, bytes);
+  constexpr int kNotAllowed = 42;
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    int wrong = 0;
+    try {
+      if (!mount_overlay(temp.path())) ::_exit(kNotAllowed);
+      real_file_system().open(temp / "merged/above", OpenMode::create)->write_at(0, bytes);
+      int bit = 1;
+      for (const char* name : {"merged/below", "merged/above"}) {
+        const auto file = real_file_system().open(temp / name, OpenMode::read);
+        Bytes into(kSize);
+        if (file->read_at(0, into) != kSize || into != bytes) wrong |= bit;
+        if (!file->is_resident(0, kSize) || !file->is_resident(4095, 100'000) || !file->is_resident(5, 10)) wrong |= 2 * bit;
+        bit *= 4;
+      }
+    } catch (const std::exception& error) {
+      std::cerr << error.what() << std::endl;
+      wrong = 16;
+    }
+    ::_exit(wrong);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ::chmod((temp / "work/work").c_str(), 0700);  // else only root can remove it
+  ASSERT_TRUE(WIFEXITED(status));
+  RecordProperty("overlayfs", WEXITSTATUS(status) == kNotAllowed ? "can't be mounted here" : "mounted");
+  if (WEXITSTATUS(status) != kNotAllowed) {
+    EXPECT_EQ(WEXITSTATUS(status), 0) << "1, 4: read wrongly; 2, 8: not resident, below and above; 16: thrown";
+  }
 }
 
 TEST_P(AnyFileSystem, ReadsOrSaysThatItWouldWait) {

@@ -118,19 +118,23 @@ class RealFile : public File {
 
   bool is_resident(std::uint64_t position, std::size_t length) const override {
     if (length == 0) return true;
+    const Probe first = probe(position);
+    if (first != Probe::there) return first == Probe::unknown;
     const std::uint64_t last = position + length - 1;
     std::uint64_t step = kResidencyStep;
     if (length > kResidencyStep) {  // else there is little to save
       static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-      if (const auto cached = cached_pages(descriptor_, position, length)) {
+      const auto cached = cached_pages(descriptor_, position, length);
+      // None, where a byte was there just now, is the count of a file that passes its reads on to another one.
+      if (cached && *cached > 0) {
         if (*cached < last / page - position / page + 1) return false;
         step = kArrivalStep;
       }
     }
-    for (std::uint64_t at = position; at < last; at += step) {
-      if (!byte_is_resident(at)) return false;
+    for (std::uint64_t at = position + step; at < last; at += step) {
+      if (probe(at) == Probe::missing) return false;
     }
-    return byte_is_resident(last);
+    return probe(last) != Probe::missing;
   }
 
  private:
@@ -145,15 +149,22 @@ class RealFile : public File {
     return ::pread(descriptor_, into.data(), into.size(), static_cast<off_t>(position));
   }
 
-  bool byte_is_resident(std::uint64_t position) const {
+  // One byte. Unknown where the file system can't tell, which counts as resident: overlayfs, for one, whose files have no
+  // pages of their own to be counted either.
+  enum class Probe { there, missing, unknown };
+  Probe probe(std::uint64_t position) const {
+    if (cannot_tell_.load(std::memory_order_relaxed)) return Probe::unknown;
     std::uint8_t byte = 0;
     iovec part{&byte, 1};
-    ssize_t got = ::preadv2(descriptor_, &part, 1, static_cast<off_t>(position), RWF_NOWAIT);
-    return got >= 0 || errno != EAGAIN;  // a file system that can't tell counts as resident
+    if (::preadv2(descriptor_, &part, 1, static_cast<off_t>(position), RWF_NOWAIT) >= 0) return Probe::there;
+    if (errno == EAGAIN) return Probe::missing;
+    if (errno == EOPNOTSUPP) cannot_tell_.store(true, std::memory_order_relaxed);
+    return Probe::unknown;
   }
 
   int descriptor_;
   std::string path_;
+  mutable std::atomic<bool> cannot_tell_ = false;  // for good
 };
 
 // POSIX record locks don't exclude the owning process itself; this does.
