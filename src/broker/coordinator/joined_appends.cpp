@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
+#include <exception>
 #include <utility>
 
+#include "base/logging.h"
 #include "protocol/record_batch_builder.h"
 
 namespace broker::coordinator {
@@ -36,8 +38,19 @@ struct WaitingHandler final : Waiting {
   Handler handler;
 };
 
+constexpr std::string_view kLogger = "milena.coordinator.JoinedAppends";
 constexpr std::size_t kWorthJoining = 4;  // operations in a turn; as measured, fewer cost more than their appends
 constexpr std::uint32_t kLookEvery = 64;  // operations
+
+std::string message_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& known) {
+    return known.what();
+  } catch (...) {
+    return "something that is no std::exception";
+  }
+}
 
 bool is_too_large(ErrorCode error) {
   return error == ErrorCode::message_too_large || error == ErrorCode::record_list_too_large ||
@@ -52,7 +65,8 @@ struct JoinedAppends::Operation {
   std::vector<KeyAndValue> records;
   std::size_t bytes = 0;
   std::int64_t timestamp = 0;
-  bool ends_turn = false;  // its coroutine sees to it that the queue is appended
+  std::thread::id loop;
+  bool ends_turn = false;  // whoever has its ticket sees to it that the queue is appended
 
   std::mutex mutex;  // the rest
   std::optional<Outcome> outcome;
@@ -85,7 +99,8 @@ struct JoinedAppends::Operation {
 };
 
 struct JoinedAppends::Queue {
-  explicit Queue(std::int32_t of) : partition(of) {}
+  Queue(JoinedAppends& in, std::int32_t of) : appends(in), partition(of) {}
+  JoinedAppends& appends;
   const std::int32_t partition;
   std::mutex appending;  // held from taking operations out until they are in the log; before the next one
   std::mutex mutex;      // the rest
@@ -106,7 +121,7 @@ JoinedAppends::Queue& JoinedAppends::queue_of(std::int32_t partition) {
   }
   std::lock_guard lock(mutex_);
   std::unique_ptr<Queue>& queue = queues_[partition];
-  if (!queue) queue = std::make_unique<Queue>(partition);
+  if (!queue) queue = std::make_unique<Queue>(*this, partition);
   return *queue;
 }
 
@@ -118,7 +133,7 @@ JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<Key
     std::unique_lock appending(queue.appending, std::try_to_lock);
     if (appending) {
       lock.unlock();
-      return {log_.append(partition, build_batch(records, timestamp, sender_), std::nullopt), nullptr};
+      return Ticket(log_.append(partition, build_batch(records, timestamp, sender_), std::nullopt));
     }
   }
   queue.until_look = kLookEvery;
@@ -127,27 +142,41 @@ JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<Key
   operation->timestamp = timestamp;
   for (const KeyAndValue& one : records) operation->bytes += one.key.size() + (one.value ? one.value->size() : 0);
   operation->records = std::move(records);
-  const std::thread::id loop = std::this_thread::get_id();
-  operation->ends_turn = std::ranges::find(queue.loops, loop) == queue.loops.end();
-  if (operation->ends_turn) queue.loops.push_back(loop);
+  operation->loop = std::this_thread::get_id();
+  operation->ends_turn = std::ranges::find(queue.loops, operation->loop) == queue.loops.end();
   queue.added.push_back(operation);
-  return {std::nullopt, std::move(operation)};
+  if (operation->ends_turn) queue.loops.push_back(operation->loop);  // the last that may throw: it has a ticket then
+  return Ticket(std::move(operation));
+}
+
+void JoinedAppends::give_up(const Operation& operation) noexcept {
+  if (!operation.ends_turn) return;
+  Queue& queue = *operation.queue;
+  {
+    std::lock_guard lock(queue.mutex);
+    std::erase(queue.loops, operation.loop);
+  }
+  try {
+    queue.appends.append_added(queue, Resume::later);
+  } catch (...) {  // all have their outcomes, and who drops a ticket has an error of its own
+  }
 }
 
 base::Task<JoinedAppends::Outcome> JoinedAppends::appended(Ticket ticket) {
   if (ticket.outcome) co_return std::move(*ticket.outcome);
-  const OperationPtr operation = std::move(ticket.operation);
+  const OperationPtr operation = ticket.operation;
   if (operation->ends_turn) {
     const auto executor = co_await asio::this_coro::executor;
     // Behind what the loop has found to do in this turn.
-    asio::post(executor, [this, queue = operation->queue] {
+    asio::post(executor, [this, queue = operation->queue, loop = operation->loop] {
       {
         std::lock_guard lock(queue->mutex);
-        std::erase(queue->loops, std::this_thread::get_id());
+        std::erase(queue->loops, loop);
       }
       append_added(*queue, Resume::here);
     });
   }
+  ticket.operation = nullptr;
   // Named, since g++ 12 destroys a lambda with captures inside a co_await expression twice.
   auto initiate = [&operation](auto handler) { operation->start(std::move(handler)); };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Outcome)>(std::move(initiate),
@@ -162,19 +191,41 @@ JoinedAppends::Outcome JoinedAppends::append(std::int32_t partition, base::Bytes
 
 void JoinedAppends::append_added(Queue& queue, Resume resume) {
   std::vector<OperationPtr> operations;
+  std::exception_ptr failure;
   {
     std::lock_guard one_at_a_time(queue.appending);
     {
       std::lock_guard lock(queue.mutex);
       operations.swap(queue.added);
     }
-    append_together(queue.partition, operations);
+    try {
+      append_together(queue.partition, operations);
+    } catch (...) {  // a bug, or no memory: nobody shall wait for ever for it, and it is nobody's own who calls this
+      failure = std::current_exception();
+      for (const OperationPtr& one : operations) one->settle(ErrorCode::unknown_server_error);
+    }
     if (resume == Resume::here) {
       std::lock_guard lock(queue.mutex);
       queue.joins = operations.size() >= kWorthJoining;
     }
   }
-  for (const OperationPtr& one : operations) one->wake(resume == Resume::here);
+  wake_all(operations, resume);
+  if (failure) {
+    base::log_error(kLogger, "Appending {} operations to partition {} failed: {}", operations.size(), queue.partition,
+                    message_of(failure));
+  }
+}
+
+void JoinedAppends::wake_all(const std::vector<OperationPtr>& operations, Resume resume) {
+  std::exception_ptr failure;  // of one that couldn't be told, as without memory; the others are told first
+  for (const OperationPtr& one : operations) {
+    try {
+      one->wake(resume == Resume::here);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 // In as few batches as the bound on their size allows.
@@ -190,13 +241,7 @@ void JoinedAppends::append_together(std::int32_t partition, const std::vector<Op
 }
 
 void JoinedAppends::append_joined(std::int32_t partition, const OperationPtr* first, const OperationPtr* last) {
-  Outcome end = ErrorCode::unknown_server_error;
-  try {
-    end = append_batch(partition, first, last);
-  } catch (...) {  // a bug, which the loop will tell of: nobody shall wait for ever for it
-    for (const OperationPtr* one = first; one != last; ++one) (*one)->settle(end);
-    throw;
-  }
+  Outcome end = append_batch(partition, first, last);
   if (!end && is_too_large(end.error()) && last - first > 1) {
     for (const OperationPtr* one = first; one != last; ++one) append_joined(partition, one, one + 1);
     return;

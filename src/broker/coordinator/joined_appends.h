@@ -12,6 +12,7 @@
 #include <shared_mutex>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/task.h"
@@ -24,7 +25,21 @@ class JoinedAppends {
  public:
   using Outcome = protocol::Result<std::int64_t>;  // the offset after the last record
   struct Operation;
+  // Move-only. Dropped without having been awaited, as by what throws in between, it appends at once what was added.
   struct Ticket {
+    Ticket() = default;
+    explicit Ticket(Outcome at_once) : outcome(std::move(at_once)) {}
+    explicit Ticket(std::shared_ptr<Operation> later) : operation(std::move(later)) {}
+    Ticket(Ticket&&) = default;
+    Ticket& operator=(Ticket&& other) {
+      std::swap(outcome, other.outcome);
+      std::swap(operation, other.operation);
+      return *this;
+    }
+    ~Ticket() {
+      if (operation) give_up(*operation);
+    }
+
     std::optional<Outcome> outcome;        // at once
     std::shared_ptr<Operation> operation;  // or later
   };
@@ -42,7 +57,8 @@ class JoinedAppends {
   // Called in the lock that orders the caller's decisions, so that the log has them in their order. On an event loop, whose
   // coroutine asks for the outcome next.
   Ticket add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp);
-  // Not in a lock. Where operations are too large together, each is appended alone, and has its own error.
+  // Not in a lock. Where operations are too large together, each is appended alone, and has its own error. Where the log
+  // throws, the log of the process tells of it, and what wasn't appended yet ends with UNKNOWN_SERVER_ERROR.
   base::Task<Outcome> appended(Ticket ticket);
   // Appends at once what was added before.
   void flush(std::int32_t partition) { append_added(queue_of(partition), Resume::later); }
@@ -54,6 +70,8 @@ class JoinedAppends {
   enum class Resume { here, later };  // later: in a lock, so coroutines go on in their own loop's next turn
   struct Queue;
 
+  static void give_up(const Operation& operation) noexcept;
+  static void wake_all(const std::vector<OperationPtr>& operations, Resume resume);
   Queue& queue_of(std::int32_t partition);
   void append_added(Queue& queue, Resume resume);
   void append_together(std::int32_t partition, const std::vector<OperationPtr>& operations);

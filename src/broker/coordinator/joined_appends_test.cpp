@@ -6,6 +6,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "broker/coordinator/testing/simulation.h"
@@ -110,14 +111,15 @@ TEST_F(JoinedAppendsTest, TooMuchIsSplit) {
   EXPECT_EQ((*later[5])->value(), 9);
 }
 
-// Refuses batches of more than so many bytes, as max.message.bytes of the topic does.
-class BoundedLog final : public CoordinatorLog {
+// Refuses batches as the check wants it, which may throw.
+class CheckedLog final : public CoordinatorLog {
  public:
-  explicit BoundedLog(CoordinatorLog& log, std::size_t bytes_max) : log_(log), bytes_max_(bytes_max) {}
+  using Check = std::function<ErrorCode(base::ByteView batch)>;
+  CheckedLog(CoordinatorLog& log, Check check) : log_(log), check_(std::move(check)) {}
   base::Task<std::int32_t> partition_count(bool create) override { return log_.partition_count(create); }
   std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override { return log_.leader_epoch(partition); }
   protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> guard) override {
-    if (batch.size() > bytes_max_) return ErrorCode::message_too_large;
+    if (const ErrorCode error = check_(batch); error != ErrorCode::none) return error;
     return log_.append(partition, std::move(batch), guard);
   }
   std::uint64_t start_verification(std::int32_t, std::int64_t, std::int16_t) override { return 0; }
@@ -131,11 +133,14 @@ class BoundedLog final : public CoordinatorLog {
 
  private:
   CoordinatorLog& log_;
-  const std::size_t bytes_max_;
+  const Check check_;
 };
 
 TEST_F(JoinedAppendsTest, WhoIsTooLargeIsRefusedAlone) {
-  BoundedLog bounded(world.log, 200);
+  // As max.message.bytes of the topic does it.
+  CheckedLog bounded(world.log, [](base::ByteView batch) {
+    return batch.size() > 200 ? ErrorCode::message_too_large : ErrorCode::none;
+  });
   JoinedAppends appends(bounded, BatchSender(), JoinedAppends::kBytesMax, JoinedAppends::Joining::always);
   const Later first = operate(appends, records_of({"a"}, 50));
   const Later large = operate(appends, records_of({"b"}, 300));
@@ -156,6 +161,57 @@ TEST_F(JoinedAppendsTest, AnErrorIsEverybodys) {
   EXPECT_EQ((*first)->error(), ErrorCode::not_enough_replicas);
   EXPECT_EQ((*second)->error(), ErrorCode::not_enough_replicas);
   EXPECT_TRUE(batches().empty());
+}
+
+ErrorCode refuse_c(base::ByteView batch) {
+  if (keys_of(batch).starts_with("c")) throw std::logic_error("no c");
+  return ErrorCode::none;
+}
+
+TEST_F(JoinedAppendsTest, WhereTheLogThrowsEverybodyHasAnOutcome) {
+  CheckedLog throwing(world.log, refuse_c);
+  JoinedAppends appends(throwing, BatchSender(), 25, JoinedAppends::Joining::always);  // two of these records
+  std::vector<Later> later;
+  for (const char* key : {"a", "b", "c", "d", "e"}) later.push_back(operate(appends, records_of({key}, 10)));
+  world.poll();
+  for (const Later& one : later) ASSERT_TRUE(*one);
+  EXPECT_EQ((*later[0])->value(), 1);
+  EXPECT_EQ((*later[1])->value(), 2);
+  for (std::size_t i = 2; i < 5; ++i) EXPECT_EQ((*later[i])->error(), ErrorCode::unknown_server_error);
+  const Later next = operate(appends, records_of({"f"}));
+  world.poll();
+  EXPECT_EQ((*next)->value(), 3);
+}
+
+TEST_F(JoinedAppendsTest, WhatThrewIsNotForWhoComesBehind) {
+  CheckedLog throwing(world.log, refuse_c);
+  JoinedAppends appends(throwing, BatchSender(), JoinedAppends::kBytesMax, JoinedAppends::Joining::always);
+  JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"c"}), 1);
+  EXPECT_EQ(appends.append(kPartition, build_batch(records_of({"d"}), 1)).value(), 1);
+  EXPECT_EQ(world.run(appends.appended(std::move(ticket))).error(), ErrorCode::unknown_server_error);
+}
+
+// As when its owner throws before it waits.
+TEST_F(JoinedAppendsTest, ADroppedTicketIsTheEndOfTheTurn) {
+  auto appends = appends_of();
+  { const JoinedAppends::Ticket dropped = appends.add(kPartition, records_of({"a"}), 1); }
+  EXPECT_EQ(batches(), std::vector<std::string>{"a"});
+  { const auto never_started = appends.appended(appends.add(kPartition, records_of({"b"}), 1)); }
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b"}));
+
+  JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"c"}), 1);
+  const Later other = operate(appends, records_of({"d"}));
+  world.poll();
+  EXPECT_FALSE(*other) << "who has the ticket ends the turn";
+  ticket = JoinedAppends::Ticket();
+  world.poll();
+  ASSERT_TRUE(*other);
+  EXPECT_EQ((*other)->value(), 4);
+
+  const Later next = operate(appends, records_of({"e"}));
+  world.poll();
+  ASSERT_TRUE(*next) << "and the next turn has an end, too";
+  EXPECT_EQ((*next)->value(), 5);
 }
 
 // One at a time is appended at once, and some in a turn are soon joined, as long as there are some.
