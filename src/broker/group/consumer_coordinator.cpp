@@ -248,8 +248,14 @@ base::Task<ConsumerHeartbeatResult> GroupCoordinator::consumer_heartbeat(Consume
   const Impl::Place place = co_await impl.locate(request.group_id, false);
   if (place.error != ErrorCode::none) co_return refused(place.error, "");
   if (request.member_id.empty()) request.member_id = base::Uuid::random().to_string();
-  const GroupPtr group = request.member_epoch == kJoinEpoch ? impl.find_or_create(request.group_id, place.partition)
-                                                            : impl.find(request.group_id);
+  GroupPtr group;
+  if (request.member_epoch == kJoinEpoch) {
+    auto found = impl.find_or_create(request.group_id, place.partition);
+    if (!found) co_return refused(found.error(), "");
+    group = std::move(*found);
+  } else {
+    group = impl.find(request.group_id);
+  }
   if (!group) co_return refused(ErrorCode::group_id_not_found, "Consumer group " + request.group_id + " not found.");
   ConsumerHeartbeatResult result;
   std::optional<std::int64_t> end;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <utility>
 
 #include "base/logging.h"
 #include "broker/group/coordinator_impl.h"
@@ -21,6 +22,8 @@ void GroupCoordinator::Impl::elected(std::int32_t partition) {
   {
     std::lock_guard lock(mutex_);
     if (stopping_ || partitions_.contains(partition)) return;
+    // Who asks for a partition may have seen a leader that has resigned since. The next election must find nothing.
+    if (!log_.leader_epoch(partition)) return;
     one.tenure = partitions_[partition].number = ++last_tenure_;
     if (own_threads_) {
       to_load_.push_back(one);
@@ -126,10 +129,16 @@ void GroupCoordinator::Impl::install(ToLoad one, GroupLoader& loader) {
       const StoredGroup& stored = *loaded.group;
       run(group, [&](Group& empty, Effects& effects) { empty.members.replay(stored, now(), effects); });
     }
+    GroupPtr other;
     {
       std::lock_guard lock(mutex_);
       if (!is_current(one)) return;
-      groups_.try_emplace(id, group);
+      other = std::exchange(groups_[id], group);
+    }
+    if (other) {
+      base::log_error(kLogger, "Group {} of __consumer_offsets-{} was there before it was loaded, which is a bug; dropped it",
+                      id, partition);
+      run(other, [](Group& before, Effects& effects) { before.members.unload(effects); });
     }
     std::lock_guard lock(group->mutex);
     if (group->consumers) group->consumers->set_times(times_of(id));  // it may have changed meanwhile

@@ -107,8 +107,12 @@ GroupPtr GroupCoordinator::Impl::find(const std::string& group_id) {
   return found == groups_.end() ? nullptr : found->second;
 }
 
-GroupPtr GroupCoordinator::Impl::find_or_create(const std::string& group_id, std::int32_t partition) {
+protocol::Result<GroupPtr> GroupCoordinator::Impl::find_or_create(const std::string& group_id, std::int32_t partition) {
   std::lock_guard lock(mutex_);
+  if (stopping_) return ErrorCode::coordinator_not_available;
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) return ErrorCode::not_coordinator;
+  if (!found->second.loaded) return ErrorCode::coordinator_load_in_progress;
   GroupPtr& group = groups_[group_id];
   if (!group) group = std::make_shared<Group>(group_id, partition, limits_);
   return group;

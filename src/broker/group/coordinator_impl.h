@@ -78,7 +78,8 @@ class GroupCoordinator::Impl {
   base::Task<Place> locate(std::string group_id, bool may_be_empty);
 
   GroupPtr find(const std::string& group_id);
-  GroupPtr find_or_create(const std::string& group_id, std::int32_t partition);
+  // Makes none while the partition isn't loaded: its leadership may have gone, or come anew, since the group was located.
+  protocol::Result<GroupPtr> find_or_create(const std::string& group_id, std::int32_t partition);
   std::vector<GroupPtr> all_groups();
   bool is_loading();
 

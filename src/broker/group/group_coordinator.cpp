@@ -157,8 +157,14 @@ base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
       request.session_timeout_ms > impl.limits().session_timeout_max_ms) {
     co_return JoinResult(request.member_id, ErrorCode::invalid_session_timeout);
   }
-  GroupPtr group =
-      request.member_id.empty() ? impl.find_or_create(request.group_id, place.partition) : impl.find(request.group_id);
+  GroupPtr group;
+  if (request.member_id.empty()) {
+    auto found = impl.find_or_create(request.group_id, place.partition);
+    if (!found) co_return JoinResult(request.member_id, found.error());
+    group = std::move(*found);
+  } else {
+    group = impl.find(request.group_id);
+  }
   if (!group) co_return JoinResult(request.member_id, ErrorCode::unknown_member_id);
   base::OneShot<JoinResult> answer;
   JoinResult among_consumers;
@@ -251,10 +257,14 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
   GroupPtr group;
   if (error == ErrorCode::none) {
     // Offsets without a group: who doesn't use group membership may commit all the same.
-    group =
-        request.generation < 0 || request.producer ? impl.find_or_create(request.group_id, place.partition)
-                                                   : impl.find(request.group_id);
-    if (!group) error = ErrorCode::illegal_generation;
+    if (request.generation < 0 || request.producer) {
+      auto found = impl.find_or_create(request.group_id, place.partition);
+      if (!found) error = found.error();
+      if (found) group = std::move(*found);
+    } else {
+      group = impl.find(request.group_id);
+      if (!group) error = ErrorCode::illegal_generation;
+    }
   }
   PendingCommit pending;
   if (error == ErrorCode::none) {

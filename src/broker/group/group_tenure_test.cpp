@@ -1,0 +1,155 @@
+// A partition of __consumer_offsets whose leadership goes between two steps of a request.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <utility>
+
+#include "broker/coordinator/testing/simulation.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/group/group_records.h"
+#include "broker/metadata/cluster_metadata.h"
+
+namespace broker::group {
+namespace {
+
+using coordinator::CoordinatorLog;
+using coordinator::testing::MemoryLog;
+using coordinator::testing::Simulation;
+
+// Calls back where another thread could come in between.
+class InterruptedLog final : public CoordinatorLog {
+ public:
+  explicit InterruptedLog(MemoryLog& log) : log_(log) {}
+  base::Task<std::int32_t> partition_count(bool create) override { return log_.partition_count(create); }
+  std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override {
+    const auto epoch = log_.leader_epoch(partition);
+    interrupt(after_leader_epoch);
+    return epoch;
+  }
+  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> guard) override {
+    return log_.append(partition, std::move(batch), guard);
+  }
+  std::uint64_t start_verification(std::int32_t, std::int64_t, std::int16_t) override { return 0; }
+  void cancel_verification(std::int32_t, std::int64_t, std::uint64_t) override {}
+  base::Task<ErrorCode> await_committed(std::int32_t partition, std::int64_t end) override {
+    return log_.await_committed(partition, end);
+  }
+  protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
+    const auto end = log_.read_all(partition, visit);
+    interrupt(after_reading);
+    return end;
+  }
+
+  mutable std::function<void()> after_leader_epoch;  // these once
+  std::function<void()> after_reading;
+
+ private:
+  static void interrupt(std::function<void()>& call) {
+    if (call) std::exchange(call, nullptr)();
+  }
+
+  MemoryLog& log_;
+};
+
+class GroupTenure : public ::testing::Test {
+ protected:
+  // An offset of "g".
+  void write(std::int64_t offset) {
+    OffsetRecord record;
+    record.group_id = "g";
+    record.partition.topic = "t";
+    record.value.emplace().offset = offset;
+    ASSERT_TRUE(world.log.append(partition, build_batch({to_record(record)}, 1), std::nullopt).has_value());
+  }
+  void resign() {
+    world.log.lead(partition, false);
+    groups.partition_resigned(partition);
+  }
+  void elect() {
+    world.log.lead(partition, true);
+    groups.partition_elected(partition);
+  }
+  std::int64_t offset() {
+    std::vector<TopicPartition> partitions(1);
+    partitions[0].topic = "t";
+    return world.run(groups.fetch_offsets("g", std::move(partitions), false)).offsets.at(0).value.offset;
+  }
+  // The partition is there when the request looks for it, and gone then.
+  template <class Ask>
+  ErrorCode resigned_during(Ask ask) {
+    log.after_reading = [this] { resign(); };
+    const ErrorCode error = ask();
+    EXPECT_TRUE(groups.list().groups.empty());
+    elect();
+    EXPECT_EQ(offset(), 1) << "what was loaded isn't hidden";
+    resign();
+    world.log.lead(partition, true);
+    return error;
+  }
+
+  Simulation world;
+  InterruptedLog log{world.log};
+  metadata::MetadataCache metadata;
+  GroupCoordinator groups{log, world.clock, metadata, GroupLimits(), GroupCoordinator::Threads::none};
+  const std::int32_t partition = partition_of("g", 50);
+};
+
+TEST_F(GroupTenure, ACommitMakesNoGroupWhereItHasEnded) {
+  write(1);
+  EXPECT_EQ(resigned_during([this] {
+              CommitRequest request;
+              request.group_id = "g";
+              request.commits.emplace_back().partition.topic = "u";
+              return world.run(groups.commit_offsets(std::move(request))).at(0);
+            }),
+            ErrorCode::not_coordinator);
+}
+
+TEST_F(GroupTenure, AJoinMakesNoGroupWhereItHasEnded) {
+  write(1);
+  EXPECT_EQ(resigned_during([this] {
+              JoinRequest request;
+              request.group_id = "g";
+              request.session_timeout_ms = 10'000;
+              return world.run(groups.join(std::move(request))).error;
+            }),
+            ErrorCode::not_coordinator);
+}
+
+TEST_F(GroupTenure, AHeartbeatMakesNoGroupWhereItHasEnded) {
+  write(1);
+  EXPECT_EQ(resigned_during([this] {
+              ConsumerHeartbeat request;
+              request.group_id = "g";
+              request.rebalance_timeout_ms = 10'000;
+              request.subscribed_topic_names.emplace(1, "t");
+              request.owned.emplace();
+              return world.run(groups.consumer_heartbeat(std::move(request), 0)).error;
+            }),
+            ErrorCode::not_coordinator);
+}
+
+TEST_F(GroupTenure, TheNextOneServesTheRequestOnceItHasLoaded) {
+  write(1);
+  log.after_reading = [this] {
+    resign();
+    elect();
+  };
+  CommitRequest request;
+  request.group_id = "g";
+  request.commits.emplace_back().partition.topic = "u";
+  EXPECT_EQ(world.run(groups.commit_offsets(std::move(request))).at(0), ErrorCode::none);
+  EXPECT_EQ(offset(), 1);
+}
+
+TEST_F(GroupTenure, WhoAsksElectsNobodyWhoHasResigned) {
+  write(1);
+  log.after_leader_epoch = [this] { resign(); };
+  (void)world.run(groups.fetch_offsets("g", std::nullopt, false));
+  write(2);  // somebody else leads
+  elect();
+  EXPECT_EQ(offset(), 2);
+}
+
+}  // namespace
+}  // namespace broker::group
