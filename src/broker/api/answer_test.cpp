@@ -3,6 +3,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
+#include <chrono>
+#include <future>
 #include <stdexcept>
 
 #include "broker/api/testing/data_path.h"
@@ -25,20 +27,19 @@ TEST(Answer, IsThereOrIsAwaited) {
   EXPECT_EQ(at_once.value(), "at once");
   auto also_awaited = boost::asio::co_spawn(loop, at_once.task(), boost::asio::use_future);
 
-  const base::OneShot<bool> gate;
+  const base::OneShot<bool> gate, gate_of_failing;
   Answer<std::string> later = after(gate, "later");
-  Answer<std::string> failing = after(gate, "");
+  Answer<std::string> failing = after(gate_of_failing, "");
   EXPECT_FALSE(later.is_there());
   auto awaited = boost::asio::co_spawn(loop, later.task(), boost::asio::use_future);
-  loop.run_one();
+  auto failed = boost::asio::co_spawn(loop, failing.task(), boost::asio::use_future);
+  loop.poll();  // both wait now
+  EXPECT_EQ(awaited.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
   gate.set(true);
+  gate_of_failing.set(true);
   loop.run();
   EXPECT_EQ(also_awaited.get(), "at once");
   EXPECT_EQ(awaited.get(), "later");
-
-  auto failed = boost::asio::co_spawn(loop, failing.task(), boost::asio::use_future);
-  loop.restart();
-  loop.run();
   EXPECT_THROW(failed.get(), std::runtime_error);
 }
 

@@ -31,12 +31,12 @@ template <class Response>
 void fill_reply(Reply& reply, RequestContext& context, const Response& response) {
   reply.close_after = context.close_connection;
   if (context.no_response) return;
+  reply.message = protocol::encode_response(response, context.api_version, context.correlation_id);
   if (context.metrics != nullptr) {
     visit_error_codes(response, context.api_version, [&context](protocol::ErrorCode error) {
       context.metrics->count_error(context.metrics_row, error);
     });
   }
-  reply.message = protocol::encode_response(response, context.api_version, context.correlation_id);
   reply.kind = Reply::Kind::response;
 }
 
