@@ -129,6 +129,18 @@ std::optional<CompletedTransaction> ProducerState::apply(const BatchHeader& batc
   return apply_marker(batch, *marker);
 }
 
+std::optional<CompletedTransaction> ProducerState::apply_emptied_marker(const BatchHeader& batch) {
+  const Producer* producer = find(batch.producer_id);
+  if (producer == nullptr || !producer->transaction_first_offset) return std::nullopt;
+  // There is nothing left that an abort would have to hide. Which coordinator wrote it went with the record.
+  return apply_marker(batch, {protocol::ControlType::commit, producer->coordinator_epoch});
+}
+
+std::optional<std::int64_t> ProducerState::open_transaction(std::int64_t producer_id) const {
+  const Producer* producer = find(producer_id);
+  return producer == nullptr ? std::nullopt : producer->transaction_first_offset;
+}
+
 std::uint64_t ProducerState::start_verification(std::int64_t producer_id, std::int16_t producer_epoch) {
   const Producer* producer = find(producer_id);
   if (producer != nullptr && producer_epoch < producer->epoch) return 0;

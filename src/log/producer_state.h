@@ -58,6 +58,11 @@ class ProducerState {
   std::optional<CompletedTransaction> apply_marker(const protocol::BatchHeader& batch, const ControlMarker& marker);
   // Either of them, told by the header; needs the whole batch if it is a control batch.
   std::optional<CompletedTransaction> apply(const protocol::BatchHeader& batch, base::ByteView bytes);
+  // A marker of which compaction left the header says that a transaction has ended, but not how. For the replay of a log
+  // that holds no record of it any more; apply() leaves the transaction open.
+  std::optional<CompletedTransaction> apply_emptied_marker(const protocol::BatchHeader& batch);
+  // Where the producer's open transaction began.
+  std::optional<std::int64_t> open_transaction(std::int64_t producer_id) const;
 
   // KIP-890: before the first batch of a transaction, its coordinator is asked whether it knows of this partition. The
   // guard ties answer and append together: a marker in between makes it worthless, or the batch would open a
