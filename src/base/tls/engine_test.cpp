@@ -148,7 +148,7 @@ TEST_F(Tls, IssuersInBetweenAreSent) {
 
 TEST_F(Tls, StoresInPkcs12) {
   testing::write_pkcs12(directory_ / "client.p12", "secret", &client_, {&authority_});
-  testing::write_pkcs12(directory_ / "trust.p12", "other", nullptr, {&authority_});
+  testing::write_pkcs12(directory_ / "trust.p12", "other", &authority_);
   client_options_.key_store = {directory_ / "client.p12", "secret"};
   client_options_.trust_store = {directory_ / "trust.p12", "other"};
   EXPECT_TRUE(connect().both);
@@ -157,6 +157,15 @@ TEST_F(Tls, StoresInPkcs12) {
   EXPECT_THAT(reason, HasSubstr("client.p12"));
   EXPECT_THAT(reason, HasSubstr("password"));
   EXPECT_THAT(reason, ::testing::Not(HasSubstr("wrong-one")));
+}
+
+// What is above a key in a trust store is there for others to see, not to be trusted.
+TEST_F(Tls, IssuersOfAKeyInATrustStoreAreNotTrusted) {
+  testing::write_pkcs12(directory_ / "trust.p12", "other", &server_, {&authority_});
+  client_options_.trust_store = {directory_ / "trust.p12", "other"};
+  EXPECT_TRUE(connect().both);  // this very certificate
+  server_options_.trust_store = {directory_ / "trust.p12", "other"};
+  EXPECT_THAT(connect().server_failure, HasSubstr("certificate verify failed"));
 }
 
 TEST_F(Tls, StoresInPkcs12AsOldJavaEncryptsThem) {

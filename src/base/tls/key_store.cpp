@@ -8,9 +8,13 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <set>
+#include <string_view>
 
 #include "base/tls/java_key_store.h"
 
@@ -101,27 +105,128 @@ bool allow_old_encryption() {
   return loaded;
 }
 
-Contents parse_pkcs12(const Store& store, const std::string& bytes) {
+// Its password has been checked. Null is the password of a store that was written without any.
+struct OpenedPkcs12 {
+  Pkcs12Handle store;
+  const char* password;
+};
+
+OpenedPkcs12 read_pkcs12(const Store& store, const std::string& bytes) {
   const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
-  const Pkcs12Handle parsed(d2i_PKCS12(nullptr, &at, static_cast<long>(bytes.size())));
-  if (!parsed) {
+  OpenedPkcs12 opened{Pkcs12Handle(d2i_PKCS12(nullptr, &at, static_cast<long>(bytes.size()))), store.password.c_str()};
+  if (!opened.store) {
     ERR_clear_error();
     throw TlsError(store.path + " is neither PEM nor PKCS12 nor JKS");
   }
-  const char* password = store.password.c_str();
-  const bool has_mac = PKCS12_mac_present(parsed.get()) == 1;
-  if (has_mac && PKCS12_verify_mac(parsed.get(), password, -1) != 1 &&
-      !(store.password.empty() && PKCS12_verify_mac(parsed.get(), nullptr, 0) == 1)) {
+  PKCS12* parsed = opened.store.get();
+  if (PKCS12_mac_present(parsed) == 1 && PKCS12_verify_mac(parsed, opened.password, -1) != 1) {
+    const bool has_none = store.password.empty() && PKCS12_verify_mac(parsed, nullptr, 0) == 1;
     ERR_clear_error();
-    throw TlsError("The password of " + store.path + " is wrong, or the file is damaged");
+    if (!has_none) throw TlsError("The password of " + store.path + " is wrong, or the file is damaged");
+    opened.password = nullptr;
   }
+  return opened;
+}
+
+Contents parse_pkcs12(const Store& store, const std::string& bytes) {
+  const OpenedPkcs12 opened = read_pkcs12(store, bytes);
   Contents contents;
-  if (open_pkcs12(parsed.get(), password, contents)) return contents;
-  if (allow_old_encryption() && open_pkcs12(parsed.get(), password, contents)) {
-    ERR_clear_error();
-    return contents;
+  const auto open = [&] { return open_pkcs12(opened.store.get(), store.password.c_str(), contents); };
+  if (!open() && !(allow_old_encryption() && open())) {
+    throw TlsError("Cannot open " + store.path + ": " + take_openssl_error());
   }
-  throw TlsError("Cannot open " + store.path + ": " + take_openssl_error());
+  ERR_clear_error();
+  return contents;
+}
+
+struct ReleaseBags {
+  void operator()(STACK_OF(PKCS12_SAFEBAG)* bags) const { sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free); }
+};
+using BagsHandle = std::unique_ptr<STACK_OF(PKCS12_SAFEBAG), ReleaseBags>;
+
+struct ReleaseSafes {
+  void operator()(STACK_OF(PKCS7)* safes) const { sk_PKCS7_pop_free(safes, PKCS7_free); }
+};
+using SafesHandle = std::unique_ptr<STACK_OF(PKCS7), ReleaseSafes>;
+
+// Oracle's trustedKeyUsage: keytool gives it to every certificate that it imports as trusted, and to no other.
+bool is_trusted_entry(const PKCS12_SAFEBAG* bag) {
+  const STACK_OF(X509_ATTRIBUTE)* attributes = PKCS12_SAFEBAG_get0_attrs(bag);
+  for (int i = 0; i < sk_X509_ATTRIBUTE_num(attributes); ++i) {
+    std::array<char, 64> id{};
+    OBJ_obj2txt(id.data(), id.size(), X509_ATTRIBUTE_get0_object(sk_X509_ATTRIBUTE_value(attributes, i)), 1);
+    if (std::string_view(id.data()) == "2.16.840.1.113894.746875.1.1") return true;
+  }
+  return false;
+}
+
+// What ties a key to its own certificate. Empty: none.
+std::string local_key_id(const PKCS12_SAFEBAG* bag) {
+  const ASN1_TYPE* id = PKCS12_SAFEBAG_get0_attr(bag, NID_localKeyID);
+  if (id == nullptr || id->type != V_ASN1_OCTET_STRING) return {};
+  const unsigned char* begin = ASN1_STRING_get0_data(id->value.octet_string);
+  return std::string(begin, begin + ASN1_STRING_length(id->value.octet_string));
+}
+
+struct TrustedBags {
+  std::vector<CertificateHandle> certificates;  // trusted entries
+  std::set<std::string> keys;                   // by their local key ids
+  std::multimap<std::string, CertificateHandle> of_keys;
+};
+
+void take_bag(PKCS12_SAFEBAG* bag, TrustedBags& trusted) {
+  const int kind = PKCS12_SAFEBAG_get_nid(bag);
+  const std::string id = local_key_id(bag);
+  if ((kind == NID_keyBag || kind == NID_pkcs8ShroudedKeyBag) && !id.empty()) trusted.keys.insert(id);
+  if (kind != NID_certBag) return;
+  const bool is_trusted = is_trusted_entry(bag);
+  if (!is_trusted && id.empty()) return;
+  CertificateHandle certificate(PKCS12_SAFEBAG_get1_cert(bag));
+  if (!certificate) throw TlsError("one of its certificates can't be read: " + take_openssl_error());
+  if (is_trusted) {
+    trusted.certificates.push_back(std::move(certificate));
+  } else {
+    trusted.of_keys.emplace(id, std::move(certificate));
+  }
+}
+
+bool take_bags(const OpenedPkcs12& opened, TrustedBags& trusted) {
+  const SafesHandle safes(PKCS12_unpack_authsafes(opened.store.get()));
+  if (!safes) return false;
+  for (int i = 0; i < sk_PKCS7_num(safes.get()); ++i) {
+    PKCS7* safe = sk_PKCS7_value(safes.get(), i);
+    const int kind = OBJ_obj2nid(safe->type);
+    if (kind != NID_pkcs7_data && kind != NID_pkcs7_encrypted) continue;
+    const BagsHandle bags(kind == NID_pkcs7_data ? PKCS12_unpack_p7data(safe)
+                                                 : PKCS12_unpack_p7encdata(safe, opened.password, -1));
+    if (!bags) return false;
+    for (int j = 0; j < sk_PKCS12_SAFEBAG_num(bags.get()); ++j) {
+      take_bag(sk_PKCS12_SAFEBAG_value(bags.get(), j), trusted);
+    }
+  }
+  return true;
+}
+
+std::vector<CertificateHandle> trusted_of_pkcs12(const Store& store, const std::string& bytes) {
+  const OpenedPkcs12 opened = read_pkcs12(store, bytes);
+  TrustedBags trusted;
+  try {
+    if (!take_bags(opened, trusted)) {
+      trusted = TrustedBags();
+      if (!allow_old_encryption() || !take_bags(opened, trusted)) throw TlsError(take_openssl_error());
+    }
+  } catch (const TlsError& error) {
+    throw TlsError("Cannot open " + store.path + ": " + error.what());
+  }
+  ERR_clear_error();
+  for (const std::string& key : trusted.keys) {
+    if (trusted.of_keys.count(key) == 1) trusted.certificates.push_back(std::move(trusted.of_keys.find(key)->second));
+  }
+  if (trusted.certificates.empty()) {
+    throw TlsError(store.path + " holds no certificate that is marked as trusted. As Java, Milena trusts those of a "
+                   "PKCS12 store alone that keytool -importcert has put there. Import them so, or give them as PEM");
+  }
+  return std::move(trusted.certificates);
 }
 
 CertificateHandle parse_certificate(const Bytes& bytes) {
@@ -140,14 +245,18 @@ KeyHandle parse_key(Bytes bytes) {
 }
 
 // Java, too, looks at the digest of every store, those of trusted certificates as well.
+JavaKeyStore open_java(const Store& store, ByteView bytes) {
+  JavaKeyStore parsed = parse_java_key_store(bytes);
+  if (!has_java_password(bytes, store.password)) {
+    throw TlsError("its password is wrong, or the file is damaged");
+  }
+  return parsed;
+}
+
 Contents parse_java(const Store& store, ByteView bytes) {
   try {
-    const JavaKeyStore parsed = parse_java_key_store(bytes);
-    if (!has_java_password(bytes, store.password)) {
-      throw TlsError("its password is wrong, or the file is damaged");
-    }
     Contents contents;
-    for (const JavaKeyStore::Entry& entry : parsed.entries) {
+    for (const JavaKeyStore::Entry& entry : open_java(store, bytes).entries) {
       const bool is_the_key = !contents.key && !entry.sealed_key.empty();
       if (is_the_key) contents.key = parse_key(open_java_key(entry.sealed_key, store.password));
       for (const Bytes& certificate : entry.certificates) {
@@ -161,19 +270,40 @@ Contents parse_java(const Store& store, ByteView bytes) {
   }
 }
 
+// A trusted certificate is its entry's only one. Keys stay sealed: their passwords may be others.
+std::vector<CertificateHandle> trusted_of_java(const Store& store, ByteView bytes) {
+  try {
+    std::vector<CertificateHandle> trusted;
+    for (const JavaKeyStore::Entry& entry : open_java(store, bytes).entries) {
+      if (!entry.certificates.empty()) trusted.push_back(parse_certificate(entry.certificates.front()));
+    }
+    return trusted;
+  } catch (const TlsError& error) {
+    throw TlsError("Cannot use " + store.path + ": " + error.what());
+  }
+}
+
 void refuse_java_crypto_format(const Store& store, const std::string& bytes) {
   if (!bytes.starts_with("\xce\xce\xce\xce")) return;
   throw TlsError(store.path + " is a JCEKS store, which only Java reads. Convert it: keytool -importkeystore -srckeystore " +
                  store.path + " -destkeystore " + store.path + ".p12 -deststoretype PKCS12");
 }
 
-Contents load(const Store& store) {
-  const std::string bytes = read_file(store.path);
+bool is_pem(const std::string& bytes) {
+  return bytes.find("-----BEGIN ") != std::string::npos && !bytes.starts_with('\x30');
+}
+
+std::string read_store(const Store& store) {
+  std::string bytes = read_file(store.path);
   refuse_java_crypto_format(store, bytes);
   ERR_clear_error();
+  return bytes;
+}
+
+Contents load(const Store& store) {
+  const std::string bytes = read_store(store);
   if (is_java_key_store(as_bytes(bytes))) return parse_java(store, as_bytes(bytes));
-  const bool pem = bytes.find("-----BEGIN ") != std::string::npos && !bytes.starts_with('\x30');
-  return pem ? parse_pem(store, bytes) : parse_pkcs12(store, bytes);
+  return is_pem(bytes) ? parse_pem(store, bytes) : parse_pkcs12(store, bytes);
 }
 
 // The key's certificate out of the others.
@@ -228,10 +358,13 @@ KeyMaterial load_key_store(const Store& store) {
 }
 
 std::vector<CertificateHandle> load_trust_store(const Store& store) {
-  Contents contents = load(store);
-  if (contents.certificate) contents.others.push_back(std::move(contents.certificate));
-  if (contents.others.empty()) throw TlsError(store.path + " holds no certificate");
-  return std::move(contents.others);
+  const std::string bytes = read_store(store);
+  const bool is_java = is_java_key_store(as_bytes(bytes));
+  if (!is_java && !is_pem(bytes)) return trusted_of_pkcs12(store, bytes);
+  std::vector<CertificateHandle> trusted =
+      is_java ? trusted_of_java(store, as_bytes(bytes)) : parse_pem(store, bytes).others;
+  if (trusted.empty()) throw TlsError(store.path + " holds no certificate");
+  return trusted;
 }
 
 }  // namespace base::tls

@@ -29,7 +29,12 @@ struct KeyMaterial {
 
 // The first private key with its certificates.
 KeyMaterial load_key_store(const Store& store);
-// All certificates; at least one.
+// At least one certificate. Of a JKS or PKCS12 store what Java's TrustManagerFactory accepts (asked of JDK 17): the
+// trusted entries, and of a key entry its own certificate, never those above it. Of a PEM file all. Keys in JKS and
+// PKCS12 stay sealed, so theirs may be another password. In PKCS12 a trusted entry is a certificate with Oracle's
+// attribute trustedKeyUsage, as keytool -importcert writes it; what `openssl pkcs12 -export -nokeys` writes has none.
+// Two rare differences: where the local key ids don't name just one certificate as the key's own, so that Java guesses,
+// none is trusted; of two trusted certificates of one name Java keeps the last, here both are trusted.
 std::vector<CertificateHandle> load_trust_store(const Store& store);
 
 // What a file with a password says: all of it but a line's end.

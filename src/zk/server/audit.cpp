@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "base/logging.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Audit";
 constexpr std::string_view kFailure = "result=failure";
+constexpr std::size_t kUserBytesMax = 1024 * 1024;
 
 // By the flags of a create.
 constexpr std::array kModes = {"persistent", "ephemeral", "persistent_sequential", "ephemeral_sequential", "container",
@@ -46,9 +48,20 @@ std::string user_of(const tree::Identity& identity) {
 }
 
 // As Java's user.name.
-std::string own_user() {
-  const passwd* entry = ::getpwuid(::geteuid());  // NOLINT(concurrency-mt-unsafe): nobody else here asks
-  return entry == nullptr ? "?" : entry->pw_name;
+std::string ask_own_user() {
+  std::vector<char> buffer(1024);
+  passwd entry{};
+  passwd* found = nullptr;
+  while (::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) == ERANGE && buffer.size() < kUserBytesMax) {
+    buffer.resize(buffer.size() * 2);
+  }
+  return found == nullptr ? "?" : found->pw_name;
+}
+
+// Asked once, when the server tells that it starts: a directory of users over a network may take its time.
+const std::string& own_user() {
+  static const std::string user = ask_own_user();
+  return user;
 }
 
 std::string session_text(std::int64_t session_id) { return fmt::format("0x{:x}", static_cast<std::uint64_t>(session_id)); }

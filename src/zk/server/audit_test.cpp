@@ -2,8 +2,28 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pwd.h>
+
+#include <cerrno>
 
 #include "zk/server/testing/test_peer.h"
+
+namespace {
+
+int users_asked = 0;
+
+}  // namespace
+
+// Instead of the C library's: who is asked for the user, and how often. A large directory's entry needs more room.
+extern "C" int getpwuid_r(uid_t, passwd* entry, char*, std::size_t size, passwd** found) {
+  static std::string name = "somebody";
+  *found = nullptr;
+  if (size < 10'000) return ERANGE;
+  ++users_asked;
+  entry->pw_name = name.data();
+  *found = entry;
+  return 0;
+}
 
 namespace zk::server {
 namespace {
@@ -89,9 +109,10 @@ TEST_F(Audit, APathIsNotAnotherLine) {
 }
 
 TEST_F(Audit, WhatTheServerDoes) {
-  EXPECT_THAT(audit_line_of_ephemeral(0x1f, "/e"),
-              ::testing::MatchesRegex("session=0x1f\tuser=[^\t]+\toperation=ephemeralZNodeDeletionOnSessionCloseOrExpire\tznode=/e\tresult=success"));
-  EXPECT_THAT(audit_line_of_server("serverStart", "success"), ::testing::MatchesRegex("user=[^\t]+\toperation=serverStart\tresult=success"));
+  EXPECT_EQ(audit_line_of_ephemeral(0x1f, "/e"),
+              "session=0x1f\tuser=somebody\toperation=ephemeralZNodeDeletionOnSessionCloseOrExpire\tznode=/e\tresult=success");
+  EXPECT_EQ(audit_line_of_server("serverStart", "success"), "user=somebody\toperation=serverStart\tresult=success");
+  EXPECT_EQ(users_asked, 1);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -48,7 +49,12 @@ void Connection::start(base::ByteView input) {
   if (!input.empty()) take_input(input);
   if (closed_) return;
   has_input_ = true;
-  if (!shared_.sockets.add(socket_, *this)) return close_now();
+  if (shared_.sockets.add(socket_, *this)) return;
+  const std::string reason = std::generic_category().message(errno);
+  base::log_warn(kLogger,
+                 "Closing {}: the system watches no further socket: {}. Is fs.epoll.max_user_watches (sysctl) too low?",
+                 address, reason);
+  close_now();
 }
 
 void Connection::on_ready(const ReadySockets::Ready& ready) {

@@ -1,4 +1,6 @@
 // A client's TCP connection. It cuts what arrives into frames and sends what the coordinator leaves in its output.
+// Like ZooKeeper it ends once the client has ended its side: words are answered before, requests are done, though their
+// answers may be lost.
 // Idle, it holds no buffers: input goes into one that all connections of the loop share.
 // One thread, the event loop's; shared ownership by the handlers under way.
 #pragma once

@@ -34,7 +34,7 @@ class ReadySockets {
   ReadySockets& operator=(const ReadySockets&) = delete;
 
   // Until the descriptor is closed; within on_ready() of somebody the owner must outlive that round of the loop. False: the
-  // system has no room for it.
+  // system has no room for it; errno says why.
   bool add(int descriptor, Owner& owner);
   // Serves what is ready now, as the loop does by itself. Not within on_ready().
   void serve();

@@ -42,6 +42,9 @@ class TestSocket {
     ::close(std::exchange(socket_, -1));
   }
 
+  // Nothing more comes from here; answers still may.
+  void half_close() { ::shutdown(socket_, SHUT_WR); }
+
   // As the bytes are, also with TLS.
   void send_raw(base::ByteView bytes) {
     while (!bytes.empty()) {
@@ -75,6 +78,7 @@ class TestSocket {
   bool receive_some() {
     base::Bytes chunk(16384);
     const ssize_t got = ::recv(socket_, chunk.data(), chunk.size(), 0);
+    is_broken_ = got < 0;
     if (got <= 0) return false;
     chunk.resize(static_cast<std::size_t>(got));
     if (!engine_) {
@@ -85,6 +89,8 @@ class TestSocket {
     send_raw(engine_->take_output());
     return good;
   }
+  // Whether it was reset, as receive_some() has seen, instead of ended.
+  bool is_broken() const { return is_broken_; }
   std::string read_all() {
     while (receive_some()) {
     }
@@ -126,6 +132,7 @@ class TestSocket {
   int socket_;
   std::unique_ptr<base::tls::Engine> engine_;
   base::Bytes plain_;
+  bool is_broken_ = false;
 };
 
 }  // namespace zk::server::testing
