@@ -188,7 +188,8 @@ class Log {
   void run_deletes(std::int64_t now_ms);  // removes the .deleted files that are due
   void close();                           // flushes, and leaves files as after a clean shutdown; no use afterwards
   // Within its log directory. A log that `ends` answers KAFKA_STORAGE_ERROR from then on; one that goes on can be appended
-  // to while this waits for the disk.
+  // to while this waits for the disk, but for the rename itself: whoever uses the log waits for that one call, since segments,
+  // indexes, snapshots and epochs are opened by a path that changes in it.
   enum class AfterRename { ends, goes_on };
   void rename_directory(const std::string& directory, AfterRename after = AfterRename::ends);
 

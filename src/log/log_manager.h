@@ -86,7 +86,8 @@ class LogManager {
                                                               const std::string& directory);
   protocol::ErrorCode remove_future(const TopicPartition& topic_partition);
   // The end of a move: a copy that has everything becomes the log, and the old one is deleted. Three steps, so that those who
-  // append wait for no disk but to be acknowledged.
+  // append wait for no sync of a disk but to be acknowledged. Only one rename of a directory holds up those who use this
+  // partition (Log::rename_directory), and nobody else.
   class Exchange;
   // Until it is gone nobody makes or removes this log or its copy. Null if there is no copy, or no log.
   std::unique_ptr<Exchange> begin_exchange(const TopicPartition& topic_partition);

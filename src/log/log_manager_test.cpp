@@ -357,7 +357,8 @@ TEST_F(LogManagerTest, ADirectoryIsFlushedWhileAnotherHangs) {
   }
   base::testing::Gate disk;
   faulty_.set_before_sync([&] { disk.pass(); });
-  std::thread hanging([this] { manager_->flush_closed_segments("/one"); });
+  std::jthread hanging([this] { manager_->flush_closed_segments("/one"); });
+  const base::testing::OpensAtTheEnd at_the_end(disk);
   disk.wait_for_arrivals(1);
   faulty_.set_before_sync(nullptr);
   manager_->flush_closed_segments("/two");
@@ -392,7 +393,8 @@ TEST_F(LogManagerTest, EachDirectoryIsRecoveredByItsOwnThreads) {
     }
     disk.pass();
   });
-  std::thread loading([this] { manager_->load(default_config); });
+  std::jthread loading([this] { manager_->load(default_config); });
+  const base::testing::OpensAtTheEnd at_the_end(disk);
   disk.wait_for_arrivals(6);
   EXPECT_EQ(manager_->logs().size(), 0u);
   disk.open();

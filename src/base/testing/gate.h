@@ -35,4 +35,17 @@ class Gate {
   bool open_ = false;
 };
 
+// Opens a gate at the end of its scope at the latest, so that a test that fails in the middle ends too. To be declared after
+// what joins the threads that may be at the gate.
+class OpensAtTheEnd {
+ public:
+  explicit OpensAtTheEnd(Gate& gate) : gate_(gate) {}
+  ~OpensAtTheEnd() { gate_.open(); }
+  OpensAtTheEnd(const OpensAtTheEnd&) = delete;
+  OpensAtTheEnd& operator=(const OpensAtTheEnd&) = delete;
+
+ private:
+  Gate& gate_;
+};
+
 }  // namespace base::testing

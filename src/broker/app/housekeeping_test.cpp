@@ -63,12 +63,12 @@ class HousekeepingTest : public ::testing::TestWithParam<const char*> {
            checkpoint(directory + "/" + storage::kRecoveryPointFile, name) >= end - 1;
   }
 
+  base::testing::Gate disk;
   base::MemoryFileSystem memory;
   base::FaultyFileSystem faulty{memory};
   base::SystemClock clock;
   storage::LogManager logs{faulty, clock, {.log_dirs = {"/one", "/two"}}};
   std::vector<std::shared_ptr<storage::Log>> made;
-  base::testing::Gate disk;
 };
 
 TEST_P(HousekeepingTest, ADiskThatHangsHoldsUpNoOther) {
@@ -77,6 +77,7 @@ TEST_P(HousekeepingTest, ADiskThatHangsHoldsUpNoOther) {
     if (path.starts_with("/one") && operation == hangs_in) disk.pass();
   });
   Housekeeping housekeeping(logs, kAtOnce);
+  const base::testing::OpensAtTheEnd at_the_end(disk);
   disk.wait_for_arrivals(1);
   wait_until([&] { return is_kept("/two", {"b", 0}, 3); });
   append(*made[1]);

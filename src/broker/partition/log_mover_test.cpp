@@ -43,7 +43,7 @@ class LogMoverTest : public ::testing::Test {
     made.now_ms = 1000;
     return made;
   }
-  void append(int records, std::size_t value_bytes = 5) {
+  void append(int records, std::size_t value_bytes = 5, const std::string& topic = "t") {
     protocol::RecordBatchBuilder builder;
     std::string value(value_bytes, 'v');
     for (int i = 0; i < records; ++i) {
@@ -53,7 +53,7 @@ class LogMoverTest : public ::testing::Test {
       builder.append(record);
     }
     base::Bytes batch = builder.build();
-    EXPECT_TRUE(manager.find("t", 0)->append(batch, options()).ok());
+    EXPECT_TRUE(manager.find(topic, 0)->append(batch, options()).ok());
   }
   Step step() { return mover.step(kName, bytes); }
   FetchOutcome fetch(std::int64_t offset) {
@@ -63,6 +63,7 @@ class LogMoverTest : public ::testing::Test {
     return manager.find("t", 0)->fetch(wanted);
   }
 
+  base::testing::Gate disk;
   base::MemoryFileSystem files;
   base::FaultyFileSystem faulty{files};
   base::ManualClock clock;
@@ -181,18 +182,41 @@ TEST_F(LogMoverTest, AFailedDirectoryIsAnswered) {
   EXPECT_EQ(described[home == "/a" ? 1 : 0].replicas.size(), 1u);
 }
 
-// Only acknowledgements wait for the disk that the partition moves to; not whoever appends, nor readers, nor others.
-TEST_F(LogMoverTest, ADiskThatHangsInTheExchangeHoldsNobodyUp) {
+// Only acknowledgements wait for a sync of the disk that the partition moves to; not whoever appends, nor readers, nor others.
+class LogMoverHangs : public LogMoverTest, public ::testing::WithParamInterface<const char*> {
+ protected:
+  void hang_in(const std::string& hangs_in) {
+    faulty.set_before_change([this, hangs_in](std::string_view operation, const std::string& path) {
+      const bool exchanged = logs.find(kName)->parent_directory() == away;
+      // The directory of the partition is synced before the rename, the one of the log after it.
+      const bool here = operation == "sync directory" ? path == away : path.starts_with(away);
+      if (exchanged && here && operation == hangs_in) disk.pass();
+    });
+  }
+  void move() {
+    while (true) {
+      const Step outcome = step();
+      if (outcome == Step::done || outcome == Step::given_up) return;
+      std::this_thread::yield();
+    }
+  }
+  // What another partition in the directory that is left needs goes on.
+  void lead_another() {
+    metadata::LeaderState other = state;
+    other.topic = "u";
+    other.topic_id = base::Uuid::random();
+    logs.prefer_directory({"u", 0}, home);
+    EXPECT_EQ(manager.become_leader({other}).at(0), ErrorCode::none);
+    append(1, 5, "u");
+  }
+};
+
+TEST_P(LogMoverHangs, ADiskThatHangsInTheExchangeHoldsNobodyUp) {
   append(2);
   ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
-  base::testing::Gate disk;
-  faulty.set_before_change([&](std::string_view operation, const std::string& path) {
-    const bool exchanged = logs.find(kName)->parent_directory() == away;
-    if (exchanged && path.starts_with(away) && operation != "write") disk.pass();
-  });
-  std::thread moving([&] {
-    while (step() != Step::done) std::this_thread::yield();
-  });
+  hang_in(GetParam());
+  std::jthread moving([this] { move(); });
+  const base::testing::OpensAtTheEnd at_the_end(disk);
   disk.wait_for_arrivals(1);
   const auto partition = manager.find("t", 0);
   append(1);
@@ -200,14 +224,32 @@ TEST_F(LogMoverTest, ADiskThatHangsInTheExchangeHoldsNobodyUp) {
   EXPECT_EQ(fetch(0).data.high_watermark, 2);
   const auto flushed = partition->flushed(3), committed = partition->committed(3);
   EXPECT_FALSE(flushed.is_set() || committed.is_set());
-  metadata::LeaderState other = state;
-  other.topic = "u";
-  other.topic_id = base::Uuid::random();
-  logs.prefer_directory({"u", 0}, home);
-  EXPECT_EQ(manager.become_leader({other}).at(0), ErrorCode::none);
+  lead_another();
   disk.open();
   moving.join();
   EXPECT_TRUE(flushed.is_set() && committed.is_set());
+  EXPECT_EQ(fetch(0).data.high_watermark, 3);
+  EXPECT_EQ(logs.find(kName)->directory(), away + "/t-0");
+}
+
+INSTANTIATE_TEST_SUITE_P(InEachCall, LogMoverHangs, ::testing::Values("sync", "sync directory"), [](const auto& each) {
+  std::string name = each.param;
+  std::erase(name, ' ');
+  return name;
+});
+
+// The rename itself holds up whoever uses this partition, but nobody else.
+TEST_F(LogMoverHangs, ADiskThatHangsInTheRenameHoldsNoOtherPartitionUp) {
+  append(2);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  hang_in("rename");
+  std::jthread moving([this] { move(); });
+  const base::testing::OpensAtTheEnd at_the_end(disk);
+  disk.wait_for_arrivals(1);
+  lead_another();
+  disk.open();
+  moving.join();
+  append(1);
   EXPECT_EQ(fetch(0).data.high_watermark, 3);
   EXPECT_EQ(logs.find(kName)->directory(), away + "/t-0");
 }
