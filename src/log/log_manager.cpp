@@ -75,7 +75,7 @@ void LogManager::set_topic_config(const std::string& topic, const LogConfig& con
   std::vector<std::shared_ptr<Log>> of_topic;
   {
     std::lock_guard lock(state_->mutex);
-    for (const State::Logs* map : {&state_->logs, &state_->futures}) {
+    for (const State::Logs* map : {&state_->logs, &state_->futures, &state_->retiring}) {
       for (const auto& [topic_partition, log] : *map) {
         if (topic_partition.topic == topic) of_topic.push_back(log);
       }

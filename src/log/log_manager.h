@@ -134,10 +134,13 @@ class LogManager::Exchange {
   protocol::ErrorCode swap();
   // Waits for both disks: when the copy is flushed and has the log's name, and the old one has lost it, acknowledgements
   // are released. A crash before finds both, each with all that was acknowledged. On an error the copy's directory is
-  // offline, and the next start goes on with the old one.
+  // offline. If it failed before the rename, find() answers the old one again (before the failure callback is called), and
+  // what was appended to the copy is lost, unacknowledged; else the next start goes on with what it finds.
   protocol::ErrorCode finish();
 
  private:
+  bool pass_the_last_way_back();  // false: the copy's directory failed before, and the old one has its place again
+
   State& state_;
   const std::shared_ptr<Log> old_;
   const std::shared_ptr<Log> copy_;

@@ -1,4 +1,6 @@
 // Logs that move from one directory to another.
+#include <utility>
+
 #include "base/logging.h"
 #include "log/log_manager_state.h"
 
@@ -93,6 +95,8 @@ LogManager::Exchange::~Exchange() {
   {
     std::lock_guard creating(state_.create_mutex);
     state_.exchanging.erase(old_->topic_partition());
+    std::lock_guard lock(state_.mutex);
+    state_.can_go_back.erase(old_->topic_partition());
   }
   state_.exchanged.notify_all();
 }
@@ -108,7 +112,35 @@ ErrorCode LogManager::Exchange::swap() {
   state_.futures.erase(name);
   state_.logs[name] = copy_;
   state_.retiring[name] = old_;
+  state_.can_go_back.insert(name);
   return ErrorCode::none;
+}
+
+void LogManager::State::go_back() {
+  std::erase_if(can_go_back, [this](const TopicPartition& name) {
+    if (logs.contains(name)) return false;
+    const auto old = retiring.find(name);
+    if (old == retiring.end()) return true;
+    base::log_warn(kLogger, "The current replica of {} stays the one in {}: the directory that it was to move to has failed",
+                   name.to_string(), old->second->parent_directory());
+    logs[name] = std::move(old->second);
+    retiring.erase(old);
+    return true;
+  });
+}
+
+// From here on the copy may have the plain name, and a start that found that and the old log couldn't tell which one went on.
+bool LogManager::Exchange::pass_the_last_way_back() {
+  const TopicPartition& name = old_->topic_partition();
+  std::lock_guard lock(state_.mutex);
+  if (state_.directory_at(copy_->parent_directory())->shared->offline()) {
+    // Whoever met the failure may not have come to that yet.
+    std::erase_if(state_.logs, [&](const auto& entry) { return entry.second == copy_; });
+    state_.go_back();
+    return false;
+  }
+  state_.can_go_back.erase(name);
+  return true;
 }
 
 // The copy takes the plain name before the old log loses it: a crash in between leaves two of that name, each with all
@@ -119,10 +151,10 @@ ErrorCode LogManager::Exchange::finish() {
   State::Directory& target = *state_.directory_at(copy_->parent_directory());
   State::Directory& source = *state_.directory_at(old_->parent_directory());
   const std::string path = copy_->parent_directory() + "/" + name.to_string();
-  const bool renamed = state_.attempt(*target.shared, [&] {
-    copy_->flush();
-    copy_->rename_directory(path, Log::AfterRename::goes_on);
-  });
+  state_.attempt(*target.shared, [&] { copy_->flush(); });
+  if (!pass_the_last_way_back()) return ErrorCode::kafka_storage_error;
+  const bool renamed =
+      state_.attempt(*target.shared, [&] { copy_->rename_directory(path, Log::AfterRename::goes_on); });
   if (!renamed) return ErrorCode::kafka_storage_error;
   base::log_info(kLogger, "The current replica of {} is replaced by the one in {}", name.to_string(), path);
   // If this fails the old directory is offline, which changes nothing for the new one.

@@ -66,6 +66,7 @@ MetaProperties LogManager::open_directories() {
         for (State::Logs* map : state_->all_logs()) {
           std::erase_if(*map, [&](const auto& entry) { return entry.second->parent_directory() == failed; });
         }
+        state_->go_back();
         callback = state_->on_failure;
       }
       if (callback) callback(failed);

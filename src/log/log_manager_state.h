@@ -47,6 +47,7 @@ struct LogManager::State {
   Logs logs;
   Logs futures;   // copies under way in another directory
   Logs retiring;  // those whose copies have taken their place, until they are renamed: work on directories goes on for them
+  std::set<TopicPartition> can_go_back;  // those of them that take their place again if the copy's directory fails
   std::map<TopicPartition, std::string> preferred_directories;  // for logs that don't exist yet
   std::vector<PendingDelete> pending_deletes;
   std::function<void(const std::string&)> on_failure;
@@ -101,6 +102,8 @@ struct LogManager::State {
   std::shared_ptr<Log> look_up(const Logs& map, const TopicPartition& topic_partition) const;
   Directory* directory_at(const std::string& path) const;  // null if it is no entry of log.dirs
   protocol::Result<std::shared_ptr<Log>> make(Directory& directory, const LogOptions& options);
+  // With `mutex`: whose copy is lost in the middle of the exchange has its place again.
+  void go_back();
   // Nobody else may remove or exchange it. Renames to …-delete and removes it later.
   protocol::ErrorCode retire(const std::shared_ptr<Log>& log);
   // Those of one entry of log.dirs, or of all.

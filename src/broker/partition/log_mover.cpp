@@ -121,8 +121,9 @@ LogMover::Step LogMover::exchange(Partition& partition, const std::shared_ptr<st
   if (!exchange || !partition.exchange_log(copy, [&] { return exchange->swap(); })) return Step::waiting;
   const ErrorCode error = exchange->finish();
   if (error != ErrorCode::none) {
-    base::log_error(kLogger, "{} was to move to {}, which has failed; the next start goes on with the log that it had before",
-                    partition.name().to_string(), copy->parent_directory());
+    base::log_error(kLogger, "{} was to move to {}, which has failed; {} goes on with the log that it had before",
+                    partition.name().to_string(), copy->parent_directory(),
+                    logs_.find(partition.name()) ? "it" : "the next start");
     return Step::given_up;
   }
   partition.exchange_is_done();

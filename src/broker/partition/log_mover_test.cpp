@@ -254,6 +254,72 @@ TEST_F(LogMoverHangs, ADiskThatHangsInTheRenameHoldsNoOtherPartitionUp) {
   EXPECT_EQ(logs.find(kName)->directory(), away + "/t-0");
 }
 
+// A target that fails before the rename costs what was appended since the swap, which nobody was told to be there.
+TEST_F(LogMoverTest, ATargetThatFailsInTheExchangeLeavesTheOldLog) {
+  append(3);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  const auto before = manager.find("t", 0);
+  const auto old = before->log();
+  base::OneShot<ErrorCode> committed;
+  faulty.set_before_change([&](std::string_view operation, const std::string& path) {
+    if (!path.starts_with(away) || operation != "sync" || before->log() == old) return;
+    faulty.set_before_change(nullptr);
+    append(2);
+    committed = before->committed(5);
+    EXPECT_EQ(*before->delete_records(1), 1);
+    faulty.set_fault({.call = 1, .changes_only = true});
+  });
+  while (step() == Step::copied) {}
+  EXPECT_EQ(failed, std::vector<std::string>{away});
+  EXPECT_EQ(logs.find(kName), old);
+  EXPECT_FALSE(committed.is_set());
+  manager.directory_failed(away);
+  EXPECT_TRUE(committed.is_set());
+  EXPECT_EQ(before->committed(5).is_set(), true);  // with the reason why it won't be
+  const auto after = manager.find("t", 0);
+  EXPECT_NE(after, before);
+  EXPECT_EQ(after->log(), old);
+  EXPECT_EQ(after->leader_epoch(), 4);
+  EXPECT_EQ(old->log_start_offset(), 1);
+  EXPECT_EQ(old->log_end_offset(), 3);
+  append(1);
+  EXPECT_TRUE(after->committed(4).is_set());
+  EXPECT_EQ(fetch(1).data.high_watermark, 4);
+  EXPECT_EQ(step(), Step::given_up);
+  EXPECT_EQ(manager.move_to(kName, away, true), ErrorCode::kafka_storage_error);
+}
+
+// Those of which nobody knows what the next start would find aren't led any more.
+TEST_F(LogMoverTest, ATargetThatFailsInTheRenameTakesThePartitionWithIt) {
+  append(1);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  faulty.set_before_change([&](std::string_view operation, const std::string& path) {
+    if (!path.starts_with(away) || operation != "rename" || logs.find(kName)->parent_directory() == home) return;
+    faulty.set_before_change(nullptr);
+    faulty.set_fault({.call = 1, .changes_only = true});
+  });
+  while (step() == Step::copied) {}
+  EXPECT_EQ(failed, std::vector<std::string>{away});
+  manager.directory_failed(away);
+  EXPECT_EQ(fetch(0).error, ErrorCode::kafka_storage_error);
+  EXPECT_EQ(logs.find(kName), nullptr);
+}
+
+// A crash before the rename goes on with the old log, which mustn't show what was answered to be deleted.
+TEST_F(LogMoverHangs, RecordsDeletedInTheExchangeAreDeletedInTheOldLogToo) {
+  append(2);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  const auto old = logs.find(kName);
+  hang_in("sync");
+  std::jthread moving([this] { move(); });
+  const base::testing::OpensAtTheEnd at_the_end(disk);
+  disk.wait_for_arrivals(1);
+  EXPECT_EQ(*manager.find("t", 0)->delete_records(1), 1);
+  EXPECT_EQ(old->log_start_offset(), 1);
+  logs.checkpoint_log_start_offsets(home);
+  EXPECT_EQ(base::as_text(base::read_file(files, home + "/log-start-offset-checkpoint")), "0\n1\nt 0 1\n");
+}
+
 TEST_F(LogMoverTest, TheThreadsDoItToo) {
   append(3);
   mover.add(kName);  // nothing to move yet: given up at once

@@ -36,14 +36,33 @@ bool Partition::exchange_log(const std::shared_ptr<storage::Log>& copy, const st
     return false;
   }
   if (exchange() != ErrorCode::none) return false;
-  log_ = copy;
+  retiring_log_ = std::exchange(log_, copy);
   if (leader_) (void)log_->start_leader_epoch(leader_epoch_);  // an epoch without records isn't in what was copied
   return true;
 }
 
 void Partition::exchange_is_done() {
+  {
+    std::unique_lock lock(state_mutex_);
+    retiring_log_.reset();
+  }
   std::shared_lock lock(state_mutex_);
   if (leader_) advance_high_watermark(kMuchNews);
+}
+
+protocol::Result<std::shared_ptr<Partition>> Partition::led_again(std::shared_ptr<storage::Log> log) const {
+  auto made = std::make_shared<Partition>(broker_id_, topic_id_, std::move(log), flush_threads_, traffic_);
+  metadata::LeaderState state;
+  {
+    std::shared_lock lock(state_mutex_);
+    state.leader_epoch = leader_epoch_;
+    state.partition_epoch = partition_epoch_;
+    state.replicas = replicas_;
+    state.isr = isr_;
+    made->set_min_insync_replicas(min_insync_replicas_);
+  }
+  if (const ErrorCode error = made->become_leader(state); error != ErrorCode::none) return error;
+  return made;
 }
 
 std::optional<std::int32_t> Partition::leader_epoch() const {
@@ -317,7 +336,13 @@ protocol::Result<storage::EpochEndOffset> Partition::epoch_end_offset(std::int32
 protocol::Result<std::int64_t> Partition::delete_records(std::int64_t offset) {
   std::shared_lock lock(state_mutex_);
   if (ErrorCode error = check_leader(-1); error != ErrorCode::none) return error;
-  return log_->delete_records(offset);
+  auto start = log_->delete_records(offset);
+  if (start && retiring_log_) {
+    // What lies before the copy's high watermark was acknowledged, so that the old one has it too.
+    if (retiring_log_->high_watermark() < *start) retiring_log_->update_high_watermark(*start);
+    retiring_log_->advance_log_start(*start);
+  }
+  return start;
 }
 
 }  // namespace broker::partition

@@ -75,6 +75,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // event loops wait for it.
   bool exchange_log(const std::shared_ptr<storage::Log>& copy, const std::function<protocol::ErrorCode()>& exchange);
   void exchange_is_done();  // what was appended since can be acknowledged
+  // One that was stopped, led again from the same state, with another log: the old one, after a move that failed. Whoever
+  // appended to the lost copy knows the stopped one only, which acknowledges nothing any more. On an error it isn't led.
+  protocol::Result<std::shared_ptr<Partition>> led_again(std::shared_ptr<storage::Log> log) const;
 
   // The records are rewritten in place. If a flush is due for them, it is begun on another thread, and the answer may go
   // out, with any acks, once flushed() of what lies behind the last one is set; with acks=-1 once committed() is.
@@ -96,7 +99,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
                                                              bool consumer);
   protocol::Result<storage::EpochEndOffset> epoch_end_offset(std::int32_t current_leader_epoch,
                                                              std::int32_t leader_epoch);
-  // Answers the log start offset after it, which is the low watermark of its only replica.
+  // Answers the log start offset after it, which is the low watermark of its only replica. In the middle of an exchange the
+  // old log's start moves too; this alone may then wait for the rename of that one's directory.
   protocol::Result<std::int64_t> delete_records(std::int64_t offset);
 
  private:
@@ -132,6 +136,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::vector<std::int32_t> isr_;
   std::int32_t min_insync_replicas_ = 1;
   std::shared_ptr<storage::Log> log_;  // changes with both mutexes held
+  // Until the exchange is done a crash, or a disk that fails, may bring it back.
+  std::shared_ptr<storage::Log> retiring_log_;
 
   mutable std::mutex progress_mutex_;
   bool stopped_ = false;

@@ -203,7 +203,16 @@ bool PartitionManager::is_offline(std::string_view topic, std::int32_t partition
 
 void PartitionManager::directory_failed(const std::string& directory) {
   for (auto& partition : all()) {
-    if (partition->log()->parent_directory() == directory) partition->stop(ErrorCode::kafka_storage_error);
+    if (partition->log()->parent_directory() != directory) continue;
+    partition->stop(ErrorCode::kafka_storage_error);
+    const storage::TopicPartition& name = partition->name();
+    auto log = logs_.find(name);
+    if (!log || log->parent_directory() == directory) continue;
+    // It was moving to that directory, and goes on where it was.
+    auto again = partition->led_again(std::move(log));
+    if (!again) continue;
+    std::unique_lock lock(mutex_);
+    topics_.at(name.topic)->partitions[name.partition] = *again;
   }
 }
 

@@ -68,7 +68,8 @@ class PartitionManager final : public metadata::PartitionSink {
 
   // Whether this broker should have it but its disk failed; asked where find() found nothing.
   bool is_offline(std::string_view topic, std::int32_t partition) const;
-  // What lies in this directory answers KAFKA_STORAGE_ERROR from now on. Not on a thread that holds a partition's lock,
+  // What lies in this directory answers KAFKA_STORAGE_ERROR from now on; but what was just moving to it goes on where it
+  // was, and only those who wait get that answer. On the control thread, not on a thread that holds a partition's lock,
   // as the one that met the failure does.
   void directory_failed(const std::string& directory);
   // AlterReplicaLogDirs for one partition: a copy begins to grow there, and the callback of on_move is told; or it is
