@@ -96,13 +96,17 @@ bool open_pkcs12(PKCS12* store, const char* password, Contents& contents) {
   return true;
 }
 
-// Stores of Java 8 are encrypted in ways that OpenSSL 3 keeps apart.
+struct UnloadProvider {
+  void operator()(OSSL_PROVIDER* provider) const { OSSL_PROVIDER_unload(provider); }
+};
+using ProviderHandle = std::unique_ptr<OSSL_PROVIDER, UnloadProvider>;
+
+// Stores of Java 8 are encrypted in ways that OpenSSL 3 keeps apart. Unloaded at the end of the process, where OpenSSL would
+// drop the library of the old ways with what it holds.
 bool allow_old_encryption() {
-  static const bool loaded = [] {
-    const bool usual = OSSL_PROVIDER_load(nullptr, "default") != nullptr;
-    return usual && OSSL_PROVIDER_load(nullptr, "legacy") != nullptr;
-  }();
-  return loaded;
+  static const ProviderHandle usual(OSSL_PROVIDER_load(nullptr, "default"));
+  static const ProviderHandle old(usual ? OSSL_PROVIDER_load(nullptr, "legacy") : nullptr);
+  return old != nullptr;
 }
 
 // Its password has been checked. Null is the password of a store that was written without any.
