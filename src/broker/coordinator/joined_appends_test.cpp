@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "broker/coordinator/testing/forwarding_log.h"
 #include "broker/coordinator/testing/simulation.h"
 #include "protocol/record.h"
 
@@ -112,27 +113,16 @@ TEST_F(JoinedAppendsTest, TooMuchIsSplit) {
 }
 
 // Refuses batches as the check wants it, which may throw.
-class CheckedLog final : public CoordinatorLog {
+class CheckedLog final : public testing::ForwardingLog {
  public:
   using Check = std::function<ErrorCode(base::ByteView batch)>;
-  CheckedLog(CoordinatorLog& log, Check check) : log_(log), check_(std::move(check)) {}
-  base::Task<std::int32_t> partition_count(bool create) override { return log_.partition_count(create); }
-  std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override { return log_.leader_epoch(partition); }
+  CheckedLog(CoordinatorLog& log, Check check) : ForwardingLog(log), check_(std::move(check)) {}
   protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> guard) override {
     if (const ErrorCode error = check_(batch); error != ErrorCode::none) return error;
-    return log_.append(partition, std::move(batch), guard);
-  }
-  std::uint64_t start_verification(std::int32_t, std::int64_t, std::int16_t) override { return 0; }
-  void cancel_verification(std::int32_t, std::int64_t, std::uint64_t) override {}
-  base::Task<ErrorCode> await_committed(std::int32_t partition, std::int64_t end) override {
-    return log_.await_committed(partition, end);
-  }
-  protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
-    return log_.read_all(partition, visit);
+    return ForwardingLog::append(partition, std::move(batch), guard);
   }
 
  private:
-  CoordinatorLog& log_;
   const Check check_;
 };
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "broker/coordinator/testing/forwarding_log.h"
 #include "broker/coordinator/testing/memory_log.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/group/group_records.h"
@@ -15,25 +16,16 @@
 namespace broker::group {
 namespace {
 
-using coordinator::CoordinatorLog;
+using coordinator::testing::ForwardingLog;
 using coordinator::testing::MemoryLog;
 
 // Reads, and hands over what it has read when it is told to.
-class SlowLog final : public CoordinatorLog {
+class SlowLog final : public ForwardingLog {
  public:
-  base::Task<std::int32_t> partition_count(bool create) override { return log.partition_count(create); }
-  std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override { return log.leader_epoch(partition); }
-  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> guard) override {
-    return log.append(partition, std::move(batch), guard);
-  }
-  std::uint64_t start_verification(std::int32_t, std::int64_t, std::int16_t) override { return 0; }
-  void cancel_verification(std::int32_t, std::int64_t, std::uint64_t) override {}
-  base::Task<ErrorCode> await_committed(std::int32_t partition, std::int64_t end) override {
-    return log.await_committed(partition, end);
-  }
+  using ForwardingLog::ForwardingLog;
   protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
     std::vector<base::Bytes> read;
-    const auto end = log.read_all(partition, [&](base::ByteView batch) { read.emplace_back(batch.begin(), batch.end()); });
+    const auto end = ForwardingLog::read_all(partition, [&](base::ByteView batch) { read.emplace_back(batch.begin(), batch.end()); });
     std::unique_lock lock(mutex_);
     const int number = ++begun_;
     changed_.notify_all();
@@ -51,8 +43,6 @@ class SlowLog final : public CoordinatorLog {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return begun_ >= count; });
   }
-
-  MemoryLog log;
 
  private:
   std::mutex mutex_;
@@ -89,7 +79,7 @@ class GroupLoading : public ::testing::Test {
     record.group_id = group;
     record.partition.topic = "t";
     record.value.emplace().offset = offset;
-    ASSERT_TRUE(slow.log.append(partition, build_batch({to_record(record)}, 1), std::nullopt).has_value());
+    ASSERT_TRUE(log.append(partition, build_batch({to_record(record)}, 1), std::nullopt).has_value());
   }
   // Once the partition is loaded.
   std::string offset_of(const std::string& group) {
@@ -104,19 +94,20 @@ class GroupLoading : public ::testing::Test {
     }
   }
   void elect(std::int32_t epoch) {
-    slow.log.epoch = epoch;
-    slow.log.lead(partition, true);
+    log.epoch = epoch;
+    log.lead(partition, true);
     groups->partition_elected(partition);
   }
   void resign() {
-    slow.log.lead(partition, false);
+    log.lead(partition, false);
     groups->partition_resigned(partition);
   }
 
   boost::asio::io_context loop;
   base::SystemClock clock;
   metadata::MetadataCache metadata;
-  SlowLog slow;
+  MemoryLog log;
+  SlowLog slow{log};
   std::optional<GroupCoordinator> groups;
   const std::int32_t partition = partition_of("g", 50);
 };
@@ -159,13 +150,13 @@ TEST_F(GroupLoading, ALaterEpochLoadsNothingAgain) {
   elect(8);
   elect(8);
   EXPECT_EQ(offset_of("g"), "1");
-  EXPECT_EQ(slow.log.loads, 1);
+  EXPECT_EQ(log.loads, 1);
   resign();
   write("g", 2);
   elect(9);
   slow.release(1);
   EXPECT_EQ(offset_of("g"), "2");
-  EXPECT_EQ(slow.log.loads, 2);
+  EXPECT_EQ(log.loads, 2);
 }
 
 TEST_F(GroupLoading, ToAndFro) {

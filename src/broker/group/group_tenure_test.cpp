@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "broker/coordinator/testing/forwarding_log.h"
 #include "broker/coordinator/testing/simulation.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/group/group_records.h"
@@ -12,30 +13,20 @@
 namespace broker::group {
 namespace {
 
-using coordinator::CoordinatorLog;
-using coordinator::testing::MemoryLog;
+using coordinator::testing::ForwardingLog;
 using coordinator::testing::Simulation;
 
 // Calls back where another thread could come in between.
-class InterruptedLog final : public CoordinatorLog {
+class InterruptedLog final : public ForwardingLog {
  public:
-  explicit InterruptedLog(MemoryLog& log) : log_(log) {}
-  base::Task<std::int32_t> partition_count(bool create) override { return log_.partition_count(create); }
+  using ForwardingLog::ForwardingLog;
   std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override {
-    const auto epoch = log_.leader_epoch(partition);
+    const auto epoch = ForwardingLog::leader_epoch(partition);
     interrupt(after_leader_epoch);
     return epoch;
   }
-  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> guard) override {
-    return log_.append(partition, std::move(batch), guard);
-  }
-  std::uint64_t start_verification(std::int32_t, std::int64_t, std::int16_t) override { return 0; }
-  void cancel_verification(std::int32_t, std::int64_t, std::uint64_t) override {}
-  base::Task<ErrorCode> await_committed(std::int32_t partition, std::int64_t end) override {
-    return log_.await_committed(partition, end);
-  }
   protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
-    const auto end = log_.read_all(partition, visit);
+    const auto end = ForwardingLog::read_all(partition, visit);
     interrupt(after_reading);
     return end;
   }
@@ -47,8 +38,6 @@ class InterruptedLog final : public CoordinatorLog {
   static void interrupt(std::function<void()>& call) {
     if (call) std::exchange(call, nullptr)();
   }
-
-  MemoryLog& log_;
 };
 
 class GroupTenure : public ::testing::Test {
