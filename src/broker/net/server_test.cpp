@@ -30,7 +30,7 @@ TEST_F(ServerTest, AnswersPipelinedFramesInOrder) {
   }
   client.send_raw(all);
   for (std::uint8_t i = 0; i < 100; ++i) EXPECT_EQ(client.receive(), (base::Bytes{kEcho, i}));
-  EXPECT_EQ(handler.last_host, "/127.0.0.1");
+  EXPECT_EQ(handler.last_host(), "/127.0.0.1");
 }
 
 TEST_F(ServerTest, OneThatWaitsKeepsItsPlaceButNotTheStartOfOthers) {
@@ -303,7 +303,7 @@ TEST_F(ServerTest, EmptyHostTakesBothFamilies) {
   Client client(port);
   client.send({kEcho, 1});
   EXPECT_TRUE(client.receive());
-  EXPECT_EQ(handler.last_host, "/127.0.0.1");
+  EXPECT_EQ(handler.last_host(), "/127.0.0.1");
 }
 
 // Clients take any address of a name: localhost is ::1 first where /etc/hosts has both.

@@ -35,9 +35,9 @@ class TestHandler final : public api::FrameHandler {
     {
       std::lock_guard lock(mutex_);
       threads_.insert(std::this_thread::get_id());
+      last_host_ = connection.client_host;
     }
     started.fetch_add(1);
-    last_host = connection.client_host;
     if (command == kWait || command == kThrowLater) return serve_later(std::move(frame));
     if (command == kThrow) throw std::runtime_error("thrown by the test");
     return reply_to(frame);
@@ -46,6 +46,11 @@ class TestHandler final : public api::FrameHandler {
   base::OneShot<bool> gate_of(std::uint8_t number) {
     std::lock_guard lock(mutex_);
     return gates_[number];
+  }
+
+  std::string last_host() {
+    std::lock_guard lock(mutex_);
+    return last_host_;
   }
 
   std::size_t threads_seen() {
@@ -59,7 +64,6 @@ class TestHandler final : public api::FrameHandler {
 
   std::atomic<int> started = 0;
   std::atomic<int> finished = 0;
-  std::string last_host;
   std::shared_ptr<const void> kept;  // with each reply, until it is sent
   std::shared_ptr<const base::File> file;
   std::size_t file_bytes = 0;
@@ -100,6 +104,7 @@ class TestHandler final : public api::FrameHandler {
   std::mutex mutex_;
   std::map<std::uint8_t, base::OneShot<bool>> gates_;
   std::set<std::thread::id> threads_;  // that have served
+  std::string last_host_;
 };
 
 class Client {
