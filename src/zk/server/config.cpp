@@ -122,6 +122,16 @@ void set_all(ZooKeeperServerConfig& config, const base::Properties& properties) 
   }
 }
 
+// As Java's File has a path: whether dataDir and dataLogDir are one is seen by it.
+std::string without_extra_slashes(std::string_view path) {
+  std::string kept;
+  for (char c : path) {
+    if (c != '/' || !kept.ends_with('/')) kept += c;
+  }
+  if (kept.size() > 1 && kept.ends_with('/')) kept.pop_back();
+  return kept;
+}
+
 void finish(ZooKeeperServerConfig& config, const base::Properties& properties) {
   if (config.data_dir.empty()) throw ConfigError(0, "dataDir is missing: it names the directory of the snapshots");
   config.security.schemes.skip_checks = config.skip_acl;
@@ -130,7 +140,8 @@ void finish(ZooKeeperServerConfig& config, const base::Properties& properties) {
   if (config.prometheus && !config.prometheus->port && !config.prometheus->secure_port) {
     config.prometheus->port = PrometheusConfig::kDefaultPort;
   }
-  if (config.data_log_dir.empty()) config.data_log_dir = config.data_dir;
+  config.data_dir = without_extra_slashes(config.data_dir);
+  config.data_log_dir = config.data_log_dir.empty() ? config.data_dir : without_extra_slashes(config.data_log_dir);
   const ConfigEntry* address = properties.find("clientPortAddress");
   if (address != nullptr && properties.find("clientPort") == nullptr) {
     throw ConfigError(address->line, "clientPortAddress is set, but clientPort is not");

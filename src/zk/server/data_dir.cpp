@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.DataDir";
 constexpr std::string_view kSnapshotPrefix = "snapshot.";
+constexpr std::string_view kLogPrefix = "log.";
 constexpr std::size_t kSnapshotsTriedMax = 100;
 constexpr std::size_t kSnapshotsKeptMin = 3;
 
@@ -37,6 +38,7 @@ DataDir::DataDir(base::FileSystem& files, const std::string& data_dir, const std
     : files_(files), snapshot_dir_(data_dir + "/version-2"), log_dir_(data_log_dir + "/version-2") {}
 
 void DataDir::prepare(bool may_create) {
+  refuse_misplaced_files();
   for (const std::string* directory : {&snapshot_dir_, &log_dir_}) {
     if (!may_create && !files_.exists(*directory)) {
       throw DataDirError(*directory + " is missing, and datadir.autocreate=false forbids to make it");
@@ -44,6 +46,22 @@ void DataDir::prepare(bool may_create) {
   }
   make(snapshot_dir_);
   make(log_dir_);
+}
+
+// By the start of their names alone, as ZooKeeper 3.9 does.
+void DataDir::refuse_misplaced_files() {
+  if (snapshot_dir_ == log_dir_) return;
+  auto refuse = [this](const std::string& directory, std::string_view prefix, const char* what, const std::string& where) {
+    if (!files_.exists(directory)) return;
+    for (const std::string& name : files_.list(directory)) {
+      if (!name.starts_with(prefix)) continue;
+      throw DataDirError(fmt::format("{} has {} ({}), which are looked for in {} alone. Nothing was changed. Check dataDir and "
+                                     "dataLogDir; if they are right, move all files {}* from the first to the second",
+                                     directory, what, name, where, prefix));
+    }
+  };
+  refuse(log_dir_, kSnapshotPrefix, "snapshots", snapshot_dir_);
+  refuse(snapshot_dir_, kLogPrefix, "transaction logs", log_dir_);
 }
 
 // What is answered later must not vanish with a directory whose name never reached the disk.
@@ -71,7 +89,7 @@ std::vector<DataDir::NamedFile> DataDir::list(const std::string& directory, std:
 
 LoadResult DataDir::load(tree::State& state, const LoadOptions& options, const Observer& observer) {
   std::vector<NamedFile> snapshots = list(snapshot_dir_, kSnapshotPrefix);
-  bool any_log = !list(log_dir_, "log.").empty();
+  bool any_log = !list(log_dir_, kLogPrefix).empty();
   std::string last_failure;
   std::size_t tried = 0;
   for (auto snapshot = snapshots.rbegin(); snapshot != snapshots.rend() && tried < kSnapshotsTriedMax; ++snapshot) {
@@ -143,7 +161,7 @@ void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, DigestCheck
   constexpr const char* kDigestAdvice =
       "Nothing was changed. Restore the directory from a backup, or, to go on with the tree as it is, "
       "set digest.enabled=false for one start";
-  std::vector<NamedFile> logs = list(log_dir_, "log.");
+  std::vector<NamedFile> logs = list(log_dir_, kLogPrefix);
   // The file before the first one that starts behind the snapshot may hold what follows it.
   auto first = std::upper_bound(logs.begin(), logs.end(), snapshot_zxid,
                                 [](std::int64_t zxid, const NamedFile& log) { return zxid < log.zxid; });
@@ -182,7 +200,7 @@ void DataDir::purge(std::size_t keep) {
   std::erase_if(snapshots, [&](const NamedFile& file) { return !has_snapshot_tail(files_, file.path); });
   if (snapshots.size() <= keep) return;
   const std::int64_t oldest_kept = snapshots[snapshots.size() - keep].zxid;
-  std::vector<NamedFile> logs = list(log_dir_, "log.");
+  std::vector<NamedFile> logs = list(log_dir_, kLogPrefix);
   auto needed = std::upper_bound(logs.begin(), logs.end(), oldest_kept,
                                  [](std::int64_t zxid, const NamedFile& log) { return zxid < log.zxid; });
   if (needed != logs.begin()) --needed;

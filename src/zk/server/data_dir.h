@@ -34,7 +34,8 @@ class DataDir {
  public:
   DataDir(base::FileSystem& files, const std::string& data_dir, const std::string& data_log_dir);
 
-  // Makes the directories if missing, or, unless it may, throws DataDirError.
+  // Makes the directories if missing, or, unless it may, throws DataDirError. So it does, before it makes any, if the two are
+  // apart and one has files that belong into the other, as ZooKeeper does: what is in them would not be seen.
   void prepare(bool may_create = true);
   // For each transaction replayed, after it has been applied.
   using Observer = std::function<void(const std::string& file, const tree::Txn& txn, const tree::State& state)>;
@@ -49,6 +50,7 @@ class DataDir {
 
  private:
   void make(const std::string& directory);
+  void refuse_misplaced_files();
   struct NamedFile {
     std::int64_t zxid;
     std::string path;
