@@ -15,6 +15,12 @@ namespace {
 
 constexpr std::string_view kLogger = "kafka.log.LogManager";
 
+// What the checkpoints have of a log.
+std::optional<std::int64_t> recovery_point_of(const Log& log) { return log.recovery_point(); }
+std::optional<std::int64_t> log_start_of(const Log& log) { return log.log_start_to_checkpoint(); }
+std::optional<std::int64_t> first_dirty_of(const Log& log) { return log.first_dirty_offset(); }
+std::optional<std::int64_t> high_watermark_of(const Log& log) { return log.high_watermark(); }
+
 }  // namespace
 
 LogManager::LogManager(base::FileSystem& files, const base::Clock& clock, LogManagerConfig config)
@@ -112,7 +118,10 @@ LogManager::State::Directory* LogManager::State::choose_directory(const std::str
 
 Result<std::shared_ptr<Log>> LogManager::State::make(Directory& directory, const LogOptions& options) {
   std::shared_ptr<Log> log;
-  bool made = attempt(*directory.shared, [&] { log = Log::open(files, clock, options); });
+  bool made = attempt(*directory.shared, [&] {
+    forget_the_gone(directory);
+    log = Log::open(files, clock, options);
+  });
   if (!made) return ErrorCode::kafka_storage_error;
   base::log_info(kLogger, "Created log for partition {} in {}", options.topic_partition.to_string(), options.directory);
   return log;
@@ -167,6 +176,7 @@ void LogManager::State::schedule_directory_delete(const std::shared_ptr<LogDirec
 
 ErrorCode LogManager::State::retire(const std::shared_ptr<Log>& log) {
   const TopicPartition& topic_partition = log->topic_partition();
+  directory_at(log->parent_directory())->names_the_gone = true;
   std::shared_ptr<LogDirectory> directory = directory_at(log->parent_directory())->shared;
   std::string path = directory->path() + "/" + deleted_directory_name(topic_partition);
   if (!attempt(*directory, [&] { log->rename_directory(path); })) return ErrorCode::kafka_storage_error;
@@ -188,19 +198,35 @@ ErrorCode LogManager::remove(const TopicPartition& topic_partition) {
   }
   if (future) (void)state_->retire(future);
   const ErrorCode error = state_->retire(log);
-  // A topic made anew under this name must not inherit it.
-  if (log->first_dirty_offset()) checkpoint_cleaner_offsets(log->parent_directory());
+  if (log->first_dirty_offset()) checkpoint_cleaner_offsets(log->parent_directory());  // nothing writes it anew by itself
   return error;
 }
 
-ErrorCode LogManager::truncate(const TopicPartition& topic_partition, std::int64_t offset) {
-  const std::shared_ptr<Log> log = find(topic_partition);
-  if (!log) return ErrorCode::unknown_topic_or_partition;
-  State::Directory& directory = *state_->directory_at(log->parent_directory());
-  const std::optional<std::int64_t> clean_before = log->first_dirty_offset();
-  if (!state_->attempt(*directory.shared, [&] { log->truncate_to(offset); })) return ErrorCode::kafka_storage_error;
-  if (log->first_dirty_offset() != clean_before) checkpoint_cleaner_offsets(log->parent_directory());
-  return directory.shared->offline() ? ErrorCode::kafka_storage_error : ErrorCode::none;
+ErrorCode LogManager::State::shorten(Log& log, const std::function<void()>& work) {
+  struct Kept {
+    const char* file;
+    std::optional<std::int64_t> (*of)(const Log&);
+    std::optional<std::int64_t> before = {};
+  };
+  std::array<Kept, 3> all{
+      {{kRecoveryPointFile, recovery_point_of}, {kLogStartFile, log_start_of}, {kCleanerFile, first_dirty_of}}};
+  for (Kept& kept : all) kept.before = kept.of(log);
+  Directory& directory = *directory_at(log.parent_directory());
+  const bool done = attempt(*directory.shared, [&] {
+    work();
+    for (const Kept& kept : all) {
+      if (kept.of(log) < kept.before) checkpoint_directory(directory, kept.file, kept.of);
+    }
+  });
+  return done ? ErrorCode::none : ErrorCode::kafka_storage_error;
+}
+
+ErrorCode LogManager::truncate(Log& log, std::int64_t offset) {
+  return state_->shorten(log, [&] { log.truncate_to(offset); });
+}
+
+ErrorCode LogManager::truncate_fully(Log& log, std::int64_t offset) {
+  return state_->shorten(log, [&] { log.truncate_fully_and_start_at(offset); });
 }
 
 void LogManager::run_retention(const std::string& path) {
@@ -296,20 +322,29 @@ void LogManager::State::checkpoint(const std::string& path, const char* file,
   });
 }
 
+// The first to come does it for all that are gone by then.
+void LogManager::State::forget_the_gone(Directory& directory) {
+  if (!directory.names_the_gone.exchange(false)) return;
+  checkpoint_directory(directory, kRecoveryPointFile, recovery_point_of);
+  checkpoint_directory(directory, kLogStartFile, log_start_of);
+  checkpoint_directory(directory, kCleanerFile, first_dirty_of);
+  checkpoint_directory(directory, kHighWatermarkFile, high_watermark_of);
+}
+
 void LogManager::checkpoint_recovery_points(const std::string& path) {
-  state_->checkpoint(path, kRecoveryPointFile, [](const Log& log) { return std::optional(log.recovery_point()); });
+  state_->checkpoint(path, kRecoveryPointFile, recovery_point_of);
 }
 
 void LogManager::checkpoint_log_start_offsets(const std::string& path) {
-  state_->checkpoint(path, kLogStartFile, [](const Log& log) { return log.log_start_to_checkpoint(); });
+  state_->checkpoint(path, kLogStartFile, log_start_of);
 }
 
 void LogManager::checkpoint_cleaner_offsets(const std::string& path) {
-  state_->checkpoint(path, kCleanerFile, [](const Log& log) { return log.first_dirty_offset(); });
+  state_->checkpoint(path, kCleanerFile, first_dirty_of);
 }
 
 void LogManager::checkpoint_high_watermarks(const std::string& path) {
-  state_->checkpoint(path, kHighWatermarkFile, [](const Log& log) { return std::optional(log.high_watermark()); });
+  state_->checkpoint(path, kHighWatermarkFile, high_watermark_of);
 }
 
 }  // namespace storage

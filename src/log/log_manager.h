@@ -94,8 +94,10 @@ class LogManager {
   std::vector<std::shared_ptr<Log>> logs() const;
   std::vector<LogDirectoryInfo> directories() const;
   bool any_offline() const;
-  // Log::truncate_to, and the cleaner's checkpoint on disk goes back with the log: what is appended later isn't clean.
-  protocol::ErrorCode truncate(const TopicPartition& topic_partition, std::int64_t offset);
+  // Log::truncate_to and Log::truncate_fully_and_start_at, of a log or a copy. The checkpoints on disk go back with it: what
+  // is appended later is neither flushed nor clean, and begins where the log does.
+  protocol::ErrorCode truncate(Log& log, std::int64_t offset);
+  protocol::ErrorCode truncate_fully(Log& log, std::int64_t offset);
   void set_topic_config(const std::string& topic, const LogConfig& config);
   void on_directory_failure(std::function<void(const std::string& directory)> callback);
 

@@ -1,5 +1,6 @@
 // The start of all logs, and their clean end.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <set>
 #include <stdexcept>
@@ -170,6 +171,16 @@ struct LogManager::State::Found {
   OffsetCheckpoint log_starts;
   OffsetCheckpoint high_watermarks;
   OffsetCheckpoint cleaner_offsets;
+
+  // Whether they name a log that isn't there: the broker stopped between its end and the next checkpoint.
+  bool names_the_gone() const {
+    std::set<TopicPartition> there(inventory.partitions.begin(), inventory.partitions.end());
+    for (const auto& [topic_partition, name] : inventory.futures) there.insert(topic_partition);
+    const std::array checkpoints = {&recovery_points, &log_starts, &high_watermarks, &cleaner_offsets};
+    return std::ranges::any_of(checkpoints, [&](const OffsetCheckpoint* offsets) {
+      return std::ranges::any_of(*offsets, [&](const auto& entry) { return !there.contains(entry.first); });
+    });
+  }
 };
 
 // Nothing if the directory is, or goes, offline.
@@ -198,6 +209,7 @@ std::shared_ptr<LogManager::State::Found> LogManager::State::look_into(Directory
   });
   if (unusable) throw std::runtime_error(*unusable);
   if (!read) return nullptr;
+  directory.names_the_gone = found->names_the_gone();
   base::log_info(kLogger, "{} {} logs from {} since {} clean shutdown file was found",
                  directory.had_clean_shutdown ? "Skipping recovery of" : "Recovering",
                  found->inventory.partitions.size(), path, directory.had_clean_shutdown ? "a" : "no");
@@ -236,7 +248,7 @@ void LogManager::State::cut_futures() {
     std::shared_ptr<Log> log = look_up(logs, topic_partition);
     if (!log) continue;
     Log& future = *future_log;
-    attempt(*directory_at(future.parent_directory())->shared, [&] { future.truncate_to(log->log_end_offset()); });
+    (void)shorten(future, [&] { future.truncate_to(log->log_end_offset()); });
   }
 }
 

@@ -23,6 +23,7 @@ struct LogManager::State {
     bool had_clean_shutdown = false;
     bool loaded = false;
     std::mutex checkpoint_mutex;  // one writer of its checkpoints at a time
+    std::atomic<bool> names_the_gone = false;  // its checkpoints may: forget_the_gone()
   };
   struct PendingDelete {
     std::shared_ptr<LogDirectory> directory;
@@ -111,6 +112,11 @@ struct LogManager::State {
                   const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
   void checkpoint_directory(Directory& directory, const char* file,
                             const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
+  // Before a log is made: what the checkpoints say of one that had its name would be taken for its own after a crash. Throws
+  // if a file call fails.
+  void forget_the_gone(Directory& directory);
+  // The work may take a log's offsets back, and with them the checkpoints.
+  protocol::ErrorCode shorten(Log& log, const std::function<void()>& work);
   void schedule_directory_delete(const std::shared_ptr<LogDirectory>& directory, const std::string& path,
                                  std::int64_t delay_ms);
 };

@@ -27,7 +27,7 @@ base::ByteView whole_batches(base::ByteView bytes) {
 }
 
 // The next bytes of `log` go to the end of `copy`; false if they can't.
-bool append_piece(const storage::FileSlice& slice, storage::Log& copy) {
+bool append_piece(const storage::FileSlice& slice, storage::LogManager& logs, storage::Log& copy) {
   base::Bytes buffer(slice.size);
   if (slice.file->read_at(slice.position, buffer) != slice.size) return false;
   base::ByteView batches = whole_batches(buffer);
@@ -35,7 +35,7 @@ bool append_piece(const storage::FileSlice& slice, storage::Log& copy) {
   if (!first) return false;
   // A log start within a batch: the copy begins with all of that batch.
   if (first->base_offset < copy.log_end_offset() && copy.log_start_offset() == copy.log_end_offset()) {
-    copy.truncate_fully_and_start_at(first->base_offset);
+    if (logs.truncate_fully(copy, first->base_offset) != ErrorCode::none) return false;
   }
   storage::AppendResult result = copy.append_as_follower(batches);
   if (!result.ok()) {
@@ -99,15 +99,14 @@ LogMover::Step LogMover::step(const storage::TopicPartition& name, std::uint64_t
   if (!partition) return Step::waiting;
   std::shared_ptr<storage::Log> log = partition->log();
   const storage::LogOffsets offsets = log->offsets();
-  if (offsets.log_start_offset > copy->log_end_offset()) copy->truncate_fully_and_start_at(offsets.log_start_offset);
+  if (offsets.log_start_offset > copy->log_end_offset()) (void)logs_.truncate_fully(*copy, offsets.log_start_offset);
   auto read = log->read(copy->log_end_offset(), kPieceBytes, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
   if (!read && read.error() == ErrorCode::offset_out_of_range) {
-    copy->truncate_to(log->log_end_offset());
-    return Step::copied;
+    return logs_.truncate(*copy, log->log_end_offset()) == ErrorCode::none ? Step::copied : Step::given_up;
   }
   if (!read) return logs_.find_future(name) && logs_.find(name) ? Step::waiting : Step::given_up;
   if (read->records.size > 0) {
-    if (!append_piece(read->records, *copy)) return Step::given_up;
+    if (!append_piece(read->records, logs_, *copy)) return Step::given_up;
     bytes = read->records.size;
   }
   copy->update_high_watermark(std::min(log->high_watermark(), copy->log_end_offset()));
