@@ -192,6 +192,57 @@ def check_version(context, version, settings=None, with_damage=False):
     return f"{version}{' without digests' if settings else ''}: {kept} nodes{note}"
 
 
+def move_files(start, source, target):
+    (target / "version-2").mkdir(parents=True, exist_ok=True)
+    for path in (source / "version-2").glob(start + "*"):
+        path.rename(target / "version-2" / path.name)
+
+
+def check_refused_apart(context, work, settings):
+    """ZooKeeper and Milena refuse files that are in the wrong one of the two, with the same exit code."""
+    before = hashes(work)
+    for kind, words in (("milena", "Nothing was changed. Check dataDir and dataLogDir"),
+                        ("zookeeper", "Check if dataLogDir and dataDir configuration is correct")):
+        server = context.new_coordinator(kind, start=False, settings={**SETTINGS, **settings})
+        child = server.launch()
+        wait_until(f"the refusal of {kind}", lambda: server.serves() or not child.running())
+        expect(not child.running(), f"{kind} serves {settings}")
+        expect_equal(child.wait(), 3, f"exit code of {kind}")
+        expect(words in server.log.read_text(), f"{kind}: {server.log.read_text()[-1000:]}")
+        expect_equal(hashes(work), before, f"files after {kind} refused them")
+        context.brokers.remove(server)
+
+
+@only("milena")
+def test_log_directory_apart(context):
+    """dataDir and dataLogDir apart: from ZooKeeper to Milena and back; and what either says when files are in the wrong one."""
+    work = context.work / context.name("apart")
+    settings = {"dataDir": work / "data", "dataLogDir": work / "log"}
+    _, answers, stats, _ = written_directory(context, "3.9.4", settings)
+    for turn in ("Milena", "ZooKeeper", "Milena again"):
+        server = context.new_coordinator("zookeeper" if turn == "ZooKeeper" else "milena", settings={**SETTINGS, **settings})
+        side = oracle.Side(turn, server.port)
+        nodes = oracle.walk(side)
+        kept = check_answers(nodes, answers, stats)
+        side.handshake(0, 0, bytes(16), 30000, 0, True)
+        reply = ask(side, 0, ("create", f"/after-{turn.replace(' ', '-')}", b"", stream.OPEN, 0))
+        expect(reply[3] == 0 and reply[2] > answers[-1][0], f"{turn}: {reply} after {answers[-1]}")
+        answers.append((reply[2], ("create", reply[4], b"", stream.OPEN, 0), 0))
+        side.close()
+        server.kill()
+    for folder, start in (("data", "snapshot."), ("log", "log.")):
+        names = [path.name for path in (work / folder / "version-2").iterdir()]
+        expect(names and all(name.startswith(start) for name in names), f"{folder}: {names}")
+    # One log is left with the snapshots, then one snapshot with the logs.
+    check_refused_apart(context, work, {"dataDir": work / "log", "dataLogDir": work / "data"})
+    move_files("log.", work / "log", work / "data")
+    check_refused_apart(context, work, settings)
+    move_files("log.", work / "data", work / "log")
+    move_files("snapshot.", work / "data", work / "log")
+    check_refused_apart(context, work, settings)
+    return f"{kept} nodes, three turns, three refusals"
+
+
 def owner(session_id):
     return f"0x{session_id & (2 ** 64 - 1):x}"
 
