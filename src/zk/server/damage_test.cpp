@@ -24,9 +24,9 @@ constexpr std::int64_t kSession = 0x100000000000007;
 class DamageTest : public ::testing::Test {
  protected:
   // A snapshot of the initial tree, and a log with a few transactions of each kind.
-  void write_directory(std::size_t large_bytes = 0) {
+  void write_directory(std::size_t large_bytes = 0, char fill = 'x') {
     data_dir_.prepare();
-    write_snapshot(0, state_.tree().digest());
+    write_snapshot(0, state_->tree().digest());
     run(tree::CreateSessionRequest{30000});
     run(creation("/a", "some data"));
     run(tree::SetDataRequest{"/a", "other data", -1});
@@ -36,9 +36,12 @@ class DamageTest : public ::testing::Test {
     multi.requests.emplace_back(tree::CheckRequest{"/a", 1});
     multi.requests.emplace_back(creation("/a/c", "c"));
     run(multi);
-    if (large_bytes > 0) run(creation("/large", std::string(large_bytes, 'x')));
+    if (large_bytes > 0) run(creation("/large", std::string(large_bytes, fill)));
     run(tree::DeleteRequest{"/a/b", -1});
     run(creation("/a/d", "the last one"));
+    write_records();
+  }
+  void write_records() {
     // One file, as by a server that was not stopped.
     TxnLogOptions options;
     options.preallocate_bytes = 4 * 1024;  // each test writes the file thousands of times
@@ -51,16 +54,31 @@ class DamageTest : public ::testing::Test {
     log.append(all, 1);
     log_end_ = kFileHeaderBytes + all.size();
   }
+  // With the session in the snapshot, so that the log begins with what follows.
+  void start_anew() {
+    proposals_.reset();
+    state_.emplace();
+    proposals_.emplace(*state_, tree::ProposalRules{});
+    files_.remove_all("/data");
+    records_.clear();
+    digests_.clear();
+    starts_.clear();
+    zxid_ = 0;
+    data_dir_.prepare();
+    run(tree::CreateSessionRequest{30000});
+    records_.clear();
+    write_snapshot(1, state_->tree().digest());
+  }
   // Of the tree as it is, under this zxid.
   void write_snapshot(std::int64_t zxid, std::uint64_t digest) {
     SnapshotWriter snapshot(files_, data_dir_.snapshot_dir());
-    snapshot.append(encode_snapshot_head(state_.sessions(), state_.tree().acls().lists()));
-    state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+    snapshot.append(encode_snapshot_head(state_->sessions(), state_->tree().acls().lists()));
+    state_->tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
       base::Bytes bytes;
       append_snapshot_node(bytes, path, node);
       snapshot.append(bytes);
     });
-    while (!state_.tree().step_snapshot(100)) {
+    while (!state_->tree().step_snapshot(100)) {
     }
     snapshot.finish(zxid, digest);
   }
@@ -68,11 +86,11 @@ class DamageTest : public ::testing::Test {
     tree::Caller caller;
     caller.session_id = kSession;
     ++zxid_;
-    tree::Txn txn = proposals_.decide(request, caller, zxid_, 1000 + zxid_);
+    tree::Txn txn = proposals_->decide(request, caller, zxid_, 1000 + zxid_);
     append_record(records_.emplace_back(), txn);
-    state_.apply(txn);
-    proposals_.applied(txn);
-    digests_.push_back(state_.tree().digest());
+    state_->apply(txn);
+    proposals_->applied(txn);
+    digests_.push_back(state_->tree().digest());
   }
   static tree::CreateRequest creation(const std::string& path, const std::string& data) {
     tree::CreateRequest request;
@@ -108,8 +126,8 @@ class DamageTest : public ::testing::Test {
   const std::string kLog = "/data/version-2/log.1";
   base::MemoryFileSystem files_;
   DataDir data_dir_{files_, "/data", "/data"};
-  tree::State state_;
-  tree::Proposals proposals_{state_, tree::ProposalRules{}};
+  std::optional<tree::State> state_{std::in_place};
+  std::optional<tree::Proposals> proposals_{std::in_place, *state_, tree::ProposalRules{}};
   std::vector<base::Bytes> records_;
   std::vector<std::uint64_t> digests_;
   std::vector<std::size_t> starts_;  // of records in the file
@@ -144,6 +162,64 @@ TEST_F(DamageTest, NoBitOfALogFlipsUnseen) {
   }
   // All but the header's database id, which says nothing, and the zeros behind the end.
   EXPECT_EQ(refused, static_cast<int>(log_end_ - 8) * 8);
+}
+
+// A record's data may look like a page that was never written.
+TEST_F(DamageTest, NoBitFlipsUnseenAmongZeros) {
+  constexpr std::size_t kPage = 4096;
+  for (const std::size_t behind : {0U, 1U, 3U}) {
+    for (const std::size_t size : {kPage, 2 * kPage, 3 * kPage - 100, 3 * kPage}) {
+      SCOPED_TRACE(::testing::Message() << size << " zeros, records behind: " << behind);
+      start_anew();
+      run(creation("/zeros", std::string(size, '\0')));
+      for (std::size_t i = 0; i < behind; ++i) run(creation("/behind" + std::to_string(i), "x"));
+      write_records();
+      const base::Bytes good = log_bytes();
+      ASSERT_EQ(load(), zxid_);
+      const std::size_t large_end = starts_[0] + records_[0].size();
+      for (std::size_t at = starts_[0]; at < large_end; at += at < 100 || at + 100 > large_end ? 1 : 61) {
+        base::Bytes bytes = good;
+        bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ (1U << (at % 8)));
+        write_log(bytes);
+        ASSERT_EQ(load(), -1) << "bit " << at % 8 << " of byte " << at;
+      }
+      if (behind == 0) continue;
+      // And what is no single bit isn't taken for a torn end when answered records follow.
+      base::Bytes bytes = good;
+      bytes[large_end - 20] = 0x5a;
+      bytes[starts_[0] + 50] = 0x5a;
+      write_log(bytes);
+      EXPECT_EQ(load(), -1);
+    }
+  }
+}
+
+// The checksum's first bytes are zeros, as is what a page's end has that was never written.
+TEST_F(DamageTest, NoBitFlipsUnseenWhereARecordBeginsAtAPagesEnd) {
+  constexpr std::size_t kPage = 4096;
+  for (std::size_t before = 1; before <= 12; ++before) {
+    SCOPED_TRACE(::testing::Message() << before << " bytes before the page's end");
+    for (const bool is_last : {false, true}) {
+      std::size_t padding = kPage - 200;
+      for (int fitted = 0; fitted < 2; ++fitted) {  // the second time, the record starts there
+        start_anew();
+        run(creation("/padding", std::string(padding, 'x')));
+        run(creation("/a", "some data"));
+        if (!is_last) run(creation("/b", "answered"));
+        write_records();
+        padding += kPage - before - starts_[1];
+      }
+      ASSERT_EQ(starts_[1], kPage - before);
+      const base::Bytes good = log_bytes();
+      ASSERT_EQ(load(), zxid_);
+      for (std::size_t at = starts_[1]; at < starts_[1] + records_[1].size(); ++at) {
+        base::Bytes bytes = good;
+        bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ (1U << (at % 8)));
+        write_log(bytes);
+        ASSERT_EQ(load(), -1) << "bit " << at % 8 << " of byte " << at;
+      }
+    }
+  }
 }
 
 TEST_F(DamageTest, NoBitOfASnapshotFlipsUnseen) {
