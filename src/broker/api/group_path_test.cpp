@@ -1,9 +1,11 @@
 // The APIs of consumer groups through the dispatcher, in all their versions, over groups whose log is in memory.
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <thread>
 
 #include "broker/api/testing/test_services.h"
+#include "broker/group/group_records.h"
 #include "protocol/messages/consumer_group_describe.h"
 #include "protocol/messages/consumer_group_heartbeat.h"
 #include "protocol/messages/delete_groups.h"
@@ -125,6 +127,24 @@ class GroupPath : public ::testing::Test {
   base::Uuid topic_id;
   base::Bytes subscription = *base::from_hex("000000000001000174ffffffff");  // topic "t"
 };
+
+// Until the end of time, and not before the beginning.
+TEST_F(GroupPath, ARetentionOfTheClientsOwnMayBeAnyNumber) {
+  OffsetCommitRequest request;
+  request.group_id = "g";
+  request.retention_time_ms = std::numeric_limits<std::int64_t>::max();
+  auto& topic = request.topics.emplace_back();
+  topic.name = "t";
+  topic.partitions.emplace_back().committed_offset = 1;
+  EXPECT_EQ(ask<OffsetCommitResponse>(request, 2).topics.at(0).partitions.at(0).error_code, ErrorCode::none);
+  const base::Bytes batch = broker.group_log.last_batch(group::partition_of("g", 50));
+  RecordReader reader(batch);
+  Record record;
+  ASSERT_TRUE(reader.next(record));
+  const group::StoredRecord stored = group::read_group_record(record);
+  ASSERT_TRUE(std::holds_alternative<group::OffsetRecord>(stored));
+  EXPECT_EQ(std::get<group::OffsetRecord>(stored).value->expire_timestamp, std::numeric_limits<std::int64_t>::max());
+}
 
 TEST_F(GroupPath, FindCoordinatorInEveryVersion) {
   for (std::int16_t version = 0; version <= 6; ++version) {

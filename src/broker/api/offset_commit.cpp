@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/saturating.h"
 #include "broker/api/handlers.h"
 #include "broker/api/request_context.h"
 #include "broker/group/group_coordinator.h"
@@ -35,7 +36,7 @@ group::OffsetCommit to_commit(const std::string& topic, const OffsetCommitReques
   commit.value.leader_epoch = one.committed_leader_epoch;
   commit.value.metadata = one.committed_metadata.value_or("");
   commit.value.commit_timestamp = one.commit_timestamp;
-  if (retention_ms != -1) commit.value.expire_timestamp = now_ms + retention_ms;
+  if (retention_ms != -1) commit.value.expire_timestamp = base::saturating_add(now_ms, retention_ms);
   return commit;
 }
 

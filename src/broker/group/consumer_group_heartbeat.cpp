@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/saturating.h"
 #include "broker/group/consumer_group.h"
 #include "broker/group/consumer_reconciliation.h"
 #include "broker/group/consumer_regex.h"
@@ -265,7 +266,7 @@ Problem ConsumerGroup::reconcile(const ConsumerHeartbeat& request, const Cluster
   Partitions target;
   const std::int32_t interval_ms = times_ ? times_->assignment_interval_ms : limits_->assignment_interval_ms;
   const bool may_compute =
-      target_epoch_.timestamp == 0 || interval_ms == 0 || now.wall_ms >= target_epoch_.timestamp + interval_ms;
+      target_epoch_.timestamp == 0 || interval_ms == 0 || now.wall_ms >= base::saturating_add(target_epoch_.timestamp, interval_ms);
   if (outlook.epoch > target_epoch && may_compute) {
     target_epoch = outlook.epoch;
     TargetAssignment computed = compute_target(*cluster, outlook);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/saturating.h"
+
 namespace broker::group {
 
 void GroupOffsets::begin(const std::vector<OffsetCommit>& commits) {
@@ -124,7 +126,7 @@ std::vector<TopicPartition> GroupOffsets::expired(const ClassicGroup& group, std
     const std::int64_t since = !standalone && empty ? group.current_state_timestamp().value_or(value.commit_timestamp)
                                                     : value.commit_timestamp;
     const bool is_over =
-        value.expire_timestamp ? now_wall_ms >= *value.expire_timestamp : now_wall_ms - since >= retention_ms;
+        value.expire_timestamp ? now_wall_ms >= *value.expire_timestamp : base::saturating_sub(now_wall_ms, since) >= retention_ms;
     if (is_over) partitions.push_back(partition);
   }
   return partitions;
@@ -135,7 +137,7 @@ std::vector<TopicPartition> GroupOffsets::expired(const std::function<bool(const
   std::vector<TopicPartition> partitions;
   for (const auto& [partition, entry] : offsets_) {
     const CommittedOffset& value = entry.value;
-    const std::int64_t end = value.expire_timestamp.value_or(value.commit_timestamp + retention_ms);
+    const std::int64_t end = value.expire_timestamp.value_or(base::saturating_add(value.commit_timestamp, retention_ms));
     if (now_wall_ms < end || is_unstable(partition) || is_subscribed_to(partition.topic)) continue;
     partitions.push_back(partition);
   }

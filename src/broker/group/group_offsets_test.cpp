@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace broker::group {
 namespace {
 
@@ -61,6 +63,30 @@ TEST(GroupOffsets, NothingExpiresThatIsOnItsWayOrInATransaction) {
   offsets.replay_transactional(7, kPartition, commit_of(3)[0].value, 11);
   EXPECT_TRUE(offsets.expired(nobody, 1'000'000, 10).empty());
   offsets.end_transaction(7, false);
+  EXPECT_EQ(offsets.expired(nobody, 1'000'000, 10).size(), 1U);
+}
+
+// Clients before v2 name the time of a commit themselves.
+TEST(GroupOffsets, NothingExpiresThatWasCommittedAtTheEndOfTime) {
+  GroupOffsets offsets;
+  OffsetCommit commit = commit_of(1)[0];
+  commit.value.commit_timestamp = std::numeric_limits<std::int64_t>::max();
+  offsets.replay(kPartition, commit.value, 10);
+  EXPECT_TRUE(offsets.expired([](const std::string&) { return false; }, 1'000'000, 10).empty());
+  const GroupLimits limits;
+  const ClassicGroup nobody("g", limits);
+  EXPECT_TRUE(offsets.expired(nobody, 1'000'000, 10).empty());
+}
+
+// Nor does a damaged record overflow.
+TEST(GroupOffsets, WhatWasCommittedBeforeAllTimeHasExpired) {
+  GroupOffsets offsets;
+  OffsetCommit commit = commit_of(1)[0];
+  commit.value.commit_timestamp = std::numeric_limits<std::int64_t>::min();
+  offsets.replay(kPartition, commit.value, 10);
+  EXPECT_EQ(offsets.expired([](const std::string&) { return false; }, 1'000'000, 10).size(), 1U);
+  const GroupLimits limits;
+  const ClassicGroup nobody("g", limits);
   EXPECT_EQ(offsets.expired(nobody, 1'000'000, 10).size(), 1U);
 }
 

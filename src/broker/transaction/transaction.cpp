@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/saturating.h"
+
 namespace broker::transaction {
 namespace {
 
@@ -255,7 +257,7 @@ bool Transaction::can_fence() const {
 
 bool Transaction::timed_out(std::int64_t now_ms) const {
   return image_.state == TransactionState::ongoing && !in_transition() &&
-         image_.start_ms + image_.timeout_ms < now_ms && can_fence();
+         base::saturating_add(image_.start_ms, image_.timeout_ms) < now_ms && can_fence();
 }
 
 bool Transaction::expired(std::int64_t now_ms, std::int64_t expiration_ms) const {

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/saturating.h"
 #include "broker/config/broker_config.h"
 #include "broker/transaction/coordinator_impl.h"
 
@@ -185,7 +186,7 @@ ListTransactionsResult TransactionCoordinator::list(const TransactionFilter& fil
     if (image.state == TransactionState::dead) return false;
     if (!filter.producer_ids.empty() && !std::ranges::count(filter.producer_ids, image.producer_id)) return false;
     if (!filter.states.empty() && !states.contains(image.state)) return false;
-    return filter.running_longer_than_ms < 0 || now_ms - image.start_ms > filter.running_longer_than_ms;
+    return filter.running_longer_than_ms < 0 || base::saturating_sub(now_ms, image.start_ms) > filter.running_longer_than_ms;
   };
   for (const EntryPtr& entry : impl_->all_entries()) {
     std::lock_guard lock(entry->mutex);

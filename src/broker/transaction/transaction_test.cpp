@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace broker::transaction {
 namespace {
 
@@ -345,6 +347,15 @@ TEST(TransactionV2, AFenceThatFailsIsTriedAgain) {
   EXPECT_EQ(sim.image().producer_epoch, 0);
   sim.fence();
   EXPECT_EQ(sim.image().producer_epoch, 1);
+}
+
+// As only a damaged record can say.
+TEST(Transaction, ThatBeginsAtTheEndOfTimeIsNotOver) {
+  TransactionImage image = Sim::fresh();
+  image.state = TransactionState::ongoing;
+  image.start_ms = std::numeric_limits<std::int64_t>::max();
+  image.timeout_ms = 60'000;
+  EXPECT_FALSE(Transaction(image).timed_out(1'000'000));
 }
 
 }  // namespace

@@ -1,0 +1,25 @@
+#include "base/saturating.h"
+
+#include <gtest/gtest.h>
+
+namespace base {
+namespace {
+
+constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+
+TEST(Saturating, StaysAtTheEnds) {
+  EXPECT_EQ(saturating_add(2, 3), 5);
+  EXPECT_EQ(saturating_add(kMax, 1), kMax);
+  EXPECT_EQ(saturating_add(1, kMax), kMax);
+  EXPECT_EQ(saturating_add(kMin, -1), kMin);
+  EXPECT_EQ(saturating_add(kMin, kMax), -1);
+  EXPECT_EQ(saturating_sub(2, 3), -1);
+  EXPECT_EQ(saturating_sub(kMin, 1), kMin);
+  EXPECT_EQ(saturating_sub(0, kMin), kMax);
+  EXPECT_EQ(saturating_sub(kMax, -1), kMax);
+  EXPECT_EQ(saturating_sub(kMin, kMin), 0);
+}
+
+}  // namespace
+}  // namespace base
