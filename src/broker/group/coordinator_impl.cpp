@@ -252,7 +252,7 @@ std::optional<std::int64_t> GroupCoordinator::Impl::clean_up(Group& group, const
   {
     std::lock_guard lock(group.mutex);
     for (const TopicPartition& partition : choose(group)) {
-      if (group.offsets.find(partition) == nullptr) continue;
+      if (!group.offsets.knows(partition)) continue;
       group.offsets.remove(partition);
       OffsetRecord record;
       record.group_id = group.members.id();

@@ -455,7 +455,9 @@ base::Task<ErrorCode> GroupCoordinator::delete_group(std::string group_id) {
     if (!group->is_empty()) co_return ErrorCode::non_empty_group;
     group->members.mark_dead(impl_->now());
   }
-  const auto end = impl_->clean_up(*group, [](const Group& dead) { return dead.offsets.all(); });
+  // As in Kafka 4.3.1 with the offsets that are on their way: their records stand before the tombstones, and would else be all that
+  // a load finds.
+  const auto end = impl_->clean_up(*group, [](const Group& dead) { return dead.offsets.all_known(); });
   if (end) (void)co_await impl_->log().await_committed(group->partition, *end);
   co_return ErrorCode::none;
 }

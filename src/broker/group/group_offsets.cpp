@@ -96,6 +96,16 @@ std::vector<TopicPartition> GroupOffsets::all() const {
   return partitions;
 }
 
+std::vector<TopicPartition> GroupOffsets::all_known() const {
+  std::set<TopicPartition> known;
+  for (const auto& [partition, entry] : offsets_) known.insert(partition);
+  for (const auto& [partition, count] : pending_) known.insert(partition);
+  for (const auto& [producer_id, commits] : transactions_) {
+    for (const auto& [partition, entry] : commits) known.insert(partition);
+  }
+  return {known.begin(), known.end()};
+}
+
 std::vector<std::pair<TopicPartition, std::int64_t>> GroupOffsets::positions() const {
   std::vector<std::pair<TopicPartition, std::int64_t>> positions;
   positions.reserve(offsets_.size());
@@ -104,10 +114,8 @@ std::vector<std::pair<TopicPartition, std::int64_t>> GroupOffsets::positions() c
 }
 
 std::vector<TopicPartition> GroupOffsets::of_topics(const std::set<std::string>& topics) const {
-  std::vector<TopicPartition> partitions;
-  for (const auto& [partition, entry] : offsets_) {
-    if (topics.contains(partition.topic)) partitions.push_back(partition);
-  }
+  std::vector<TopicPartition> partitions = all_known();
+  std::erase_if(partitions, [&](const TopicPartition& partition) { return !topics.contains(partition.topic); });
   return partitions;
 }
 

@@ -45,9 +45,11 @@ class GroupOffsets {
 
   const CommittedOffset* find(const TopicPartition& partition) const;
   bool is_unstable(const TopicPartition& partition) const;  // a commit or a transaction is on its way
+  bool knows(const TopicPartition& partition) const { return find(partition) != nullptr || is_unstable(partition); }
   std::vector<TopicPartition> all() const;
+  std::vector<TopicPartition> all_known() const;  // with those that are on their way
   std::vector<std::pair<TopicPartition, std::int64_t>> positions() const;  // all, with their offsets
-  std::vector<TopicPartition> of_topics(const std::set<std::string>& topics) const;
+  std::vector<TopicPartition> of_topics(const std::set<std::string>& topics) const;  // of all_known()
   bool empty() const { return offsets_.empty() && pending_.empty() && transactions_.empty(); }
 
   // Kafka's rules: since the group became empty, or since the commit if it isn't used by members of this topic. Never while a
