@@ -262,6 +262,7 @@ base::Task<ConsumerHeartbeatResult> GroupCoordinator::consumer_heartbeat(Consume
   impl.run_consumers(group, [&](Group& one, Effects& effects) {
     result = impl.consumer_heartbeat(one, request, end, effects);
   });
+  if (request.member_epoch == kJoinEpoch && result.error != ErrorCode::none) impl.drop_unused(group);
   if (!end) co_return result;
   const ErrorCode outcome = co_await impl.await_committed(*group, *end);
   if (outcome != ErrorCode::none) co_return refused(outcome, "");

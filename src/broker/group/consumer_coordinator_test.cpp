@@ -214,6 +214,21 @@ TEST_F(ConsumerCoordinator, WhatCannotBeWrittenHasNotHappened) {
   EXPECT_EQ(run(groups->describe_consumer("g")).state, "Empty");
 }
 
+TEST_F(ConsumerCoordinator, WhoIsTurnedAwayLeavesNoGroup) {
+  ConsumerHeartbeat request = join_request();
+  request.subscribed_topic_regex = "(";
+  EXPECT_EQ(run(groups->consumer_heartbeat(request, 1)).error, ErrorCode::invalid_regular_expression);
+  log.append_error = ErrorCode::not_enough_replicas;
+  EXPECT_EQ(join().error, ErrorCode::coordinator_not_available);
+  log.append_error = ErrorCode::none;
+  EXPECT_TRUE(groups->list().groups.empty());
+  EXPECT_EQ(run(groups->delete_group("g")), ErrorCode::group_id_not_found);
+
+  EXPECT_EQ(commit(7, "", -1, 8), ErrorCode::none);
+  EXPECT_EQ(run(groups->consumer_heartbeat(request, 1)).error, ErrorCode::invalid_regular_expression);
+  EXPECT_EQ(fetch().offsets.at(0).value.offset, 7) << "this one was there before";
+}
+
 TEST_F(ConsumerCoordinator, AGroupMayHaveTimesOfItsOwn) {
   EXPECT_EQ(join().heartbeat_interval_ms, 5000);
   groups->set_times("g", ConsumerGroupTimes{60'000, 7000});

@@ -118,6 +118,24 @@ protocol::Result<GroupPtr> GroupCoordinator::Impl::find_or_create(const std::str
   return group;
 }
 
+void GroupCoordinator::Impl::drop_unused(const GroupPtr& group) {
+  {
+    std::lock_guard lock(group->mutex);
+    const ClassicGroup& members = group->members;
+    const bool used = group->consumers || members.state() != GroupState::empty || members.generation() > 0 ||
+                      members.protocol_type() || members.next_deadline() || !group->offsets.empty();
+    if (used) return;
+    group->members.mark_dead(now());  // who has found it meanwhile is told to come again
+  }
+  forget(*group);
+}
+
+void GroupCoordinator::Impl::forget(const Group& group) {
+  std::lock_guard lock(mutex_);
+  const auto found = groups_.find(group.members.id());
+  if (found != groups_.end() && found->second.get() == &group) groups_.erase(found);
+}
+
 void GroupCoordinator::Impl::open_transaction(Group& group, std::int64_t producer_id) {
   std::lock_guard lock(mutex_);
   groups_in_transaction_[{producer_id, group.partition}].insert(group.members.id());
@@ -286,10 +304,7 @@ std::optional<std::int64_t> GroupCoordinator::Impl::clean_up(Group& group, const
       }
     }
   }
-  if (!dead) return end;
-  std::lock_guard lock(mutex_);
-  auto found = groups_.find(group.members.id());
-  if (found != groups_.end() && found->second.get() == &group) groups_.erase(found);
+  if (dead) forget(group);
   return end;
 }
 

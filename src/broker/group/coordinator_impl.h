@@ -80,6 +80,8 @@ class GroupCoordinator::Impl {
   GroupPtr find(const std::string& group_id);
   // Makes none while the partition isn't loaded: its leadership may have gone, or come anew, since the group was located.
   protocol::Result<GroupPtr> find_or_create(const std::string& group_id, std::int32_t partition);
+  // One that was made for a request that came to nothing.
+  void drop_unused(const GroupPtr& group);
   std::vector<GroupPtr> all_groups();
   bool is_loading();
 
@@ -176,6 +178,7 @@ class GroupCoordinator::Impl {
   protocol::Result<std::optional<std::int64_t>> write_decision(Group& group, ConsumerGroup& consumers,
                                                                const ConsumerDecision& decision,
                                                                std::vector<KeyAndValue> before, Effects& effects);
+  void forget(const Group& group);
   ErrorCode check_partition(std::int32_t partition);
   bool is_current(ToLoad one) const;  // in mutex_
   void load(ToLoad one);
