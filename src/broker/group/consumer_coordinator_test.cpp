@@ -229,6 +229,15 @@ TEST_F(ConsumerCoordinator, WhoIsTurnedAwayLeavesNoGroup) {
   EXPECT_EQ(fetch().offsets.at(0).value.offset, 7) << "this one was there before";
 }
 
+// Groups without members stay for as long as their offsets do.
+TEST_F(ConsumerCoordinator, NoGroupHoldsOldMetadata) {
+  (void)join();
+  (void)beat(-1);
+  const std::weak_ptr<const metadata::ClusterMetadata> old = metadata.get();
+  metadata.set(std::make_shared<metadata::ClusterMetadata>(*metadata.get()));
+  EXPECT_TRUE(old.expired());
+}
+
 TEST_F(ConsumerCoordinator, AGroupMayHaveTimesOfItsOwn) {
   EXPECT_EQ(join().heartbeat_interval_ms, 5000);
   groups->set_times("g", ConsumerGroupTimes{60'000, 7000});

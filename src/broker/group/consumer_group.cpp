@@ -39,6 +39,9 @@ bool ConsumerGroup::is_owned(const base::Uuid& topic_id, std::int32_t partition)
   return topic != owners_.end() && topic->second.contains(partition);
 }
 
+// Held by nobody else, it can't be the one that is there now: the same place in memory may be another one's by then.
+bool ConsumerGroup::has_looked_at(const ClusterPtr& cluster) const { return looked_at_.lock() == cluster; }
+
 void ConsumerGroup::drop_member(const std::string& member_id) {
   const auto found = members_.find(member_id);
   if (found == members_.end()) return;

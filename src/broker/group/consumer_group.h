@@ -131,6 +131,7 @@ class ConsumerGroup {
   std::int32_t session_timeout_ms() const { return times_ ? times_->session_timeout_ms : limits_->session_timeout_ms; }
   std::int32_t session_timeout_of(const Member& member) const;
   bool is_owned(const base::Uuid& topic_id, std::int32_t partition) const;
+  bool has_looked_at(const ClusterPtr& cluster) const;
 
   // consumer_group_heartbeat.cpp
   ConsumerDecision join_or_stay(const ConsumerHeartbeat& request, const ClusterPtr& cluster, Time now) const;
@@ -192,7 +193,7 @@ class ConsumerGroup {
   std::map<std::string, RebalanceTimer> rebalance_timers_;  // to give up partitions
   std::map<std::string, std::int64_t> join_deadlines_;      // of classic members that were told to join again
   std::map<std::string, std::int64_t> sync_deadlines_;      // of those that joined
-  ClusterPtr looked_at_;
+  std::weak_ptr<const metadata::ClusterMetadata> looked_at_;  // or of a time that has gone
 };
 
 // The ids of topics that exist, of a subscription by names and by resolved expressions.

@@ -241,14 +241,14 @@ Problem ConsumerGroup::update_regexes(const Member& member, const ClusterPtr& cl
       resolve(after);
     }
   }
-  if (cluster != looked_at_) {
+  if (!has_looked_at(cluster)) {
     for (const auto& [regex, resolved] : Regexes(outlook.regexes)) resolve(regex);
   }
   return std::nullopt;
 }
 
 void ConsumerGroup::update_epoch(const ClusterPtr& cluster, Outlook& outlook, ConsumerDecision& decision) const {
-  if (!outlook.subscription_changed && cluster == looked_at_) return;
+  if (!outlook.subscription_changed && has_looked_at(cluster)) return;
   decision.looked_at = cluster;
   const std::int64_t hash = metadata_hash(*cluster, outlook);
   if (outlook.subscription_changed || hash != epoch_.metadata_hash) {
