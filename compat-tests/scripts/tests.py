@@ -56,7 +56,7 @@ def transactions_v2(context):
 def consumer_protocol(context):
     """KIP-848."""
     broker = with_topic(context, of_kafka_4(context, {**SETTINGS, "num.partitions": 4}))
-    return broker, lambda: consumer_groups.play(broker.bootstrap, context.target), 9 if context.target == "milena" else 8
+    return broker, lambda: consumer_groups.play(broker.bootstrap, context.target), 10 if context.target == "milena" else 9
 
 
 def test_kips(context):

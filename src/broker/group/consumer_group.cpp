@@ -84,8 +84,10 @@ void ConsumerGroup::apply_to(const CurrentAssignmentRecord& record, Time now) {
   }
   Member& member = members_[record.member_id];  // of a compacted log, its metadata may come later
   replace_current(record.member_id, member, *record.value);
-  // Of a classic member, the next JoinGroup is what is waited for.
-  if (member.current.state == MemberState::unrevoked_partitions && !member.metadata.classic) {
+  // Of a classic member, the next JoinGroup is what is waited for; a static one that is away has given up all, and is waited for
+  // until its session ends.
+  const bool is_away = member.current.member_epoch == kStaticLeaveEpoch;
+  if (member.current.state == MemberState::unrevoked_partitions && !member.metadata.classic && !is_away) {
     rebalance_timers_[record.member_id] = {now.monotonic_ms + member.metadata.rebalance_timeout_ms,
                                            member.current.member_epoch};
   }
