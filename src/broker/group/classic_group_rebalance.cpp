@@ -312,6 +312,10 @@ void ClassicGroup::expire_pending_sync(Time now, Effects& effects) {
   if (pending_sync_members_.empty()) return;
   for (const std::string& id : std::exchange(pending_sync_members_, {})) {
     effects.log_lines.push_back(fmt::format("Group {} removed member {} who hasn't sent its sync request", id_, id));
+    // A static one may have come back under another id, and wait for its record.
+    if (const auto found = members_.find(id); found != members_.end()) {
+      answer_join(found->second, JoinResult("", ErrorCode::unknown_member_id), effects);
+    }
     remove_member(id);
   }
   prepare_rebalance("Removing members on pending sync request expiration", now, effects);

@@ -269,6 +269,30 @@ TEST(ClassicGroup, StaticLeaderComesBackAsFollowerOrSkipsTheAssignment) {
   }
 }
 
+// It never synced, and comes back as late as that: what it waits for is its record.
+TEST(ClassicGroup, AStaticMemberThatIsRemovedWhileItsRecordIsWrittenIsTold) {
+  Sim sim;
+  sim.join_static("i-m1", "m1");
+  sim.join_static("i-m2", "m2");
+  sim.pass(9000);
+  ASSERT_EQ(sim.group.state(), GroupState::completing_rebalance);
+  sim.sync("m1", {{"m1", bytes_of("a")}, {"m2", bytes_of("b")}});
+  sim.store_done();
+  ASSERT_EQ(sim.group.state(), GroupState::stable);
+  for (int i = 0; i < 11; ++i) {
+    sim.pass(5000);
+    EXPECT_EQ(sim.group.heartbeat({"m1", "i-m1"}, 1, sim.now), ErrorCode::none);
+    EXPECT_EQ(sim.group.heartbeat({"m2", "i-m2"}, 1, sim.now), ErrorCode::none);
+  }
+  const WaiterId again = sim.join_static("i-m2", "m2b");
+  ASSERT_EQ(sim.stores.size(), 1U);
+  sim.pass(6000);
+  EXPECT_FALSE(sim.group.has_member("m2b"));
+  sim.store_done();
+  ASSERT_TRUE(sim.joined.contains(again));
+  EXPECT_EQ(sim.joined[again].error, ErrorCode::unknown_member_id);
+}
+
 TEST(ClassicGroup, StaticRejoinThatCantBeWrittenIsUndone) {
   Sim sim;
   sim.make_stable({"m1", "m2"}, true);
