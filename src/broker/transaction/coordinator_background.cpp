@@ -52,12 +52,14 @@ void TransactionCoordinator::Impl::stop() {
 }
 
 void TransactionCoordinator::Impl::elected(std::int32_t partition) {
-  const auto epoch = environment_.log.leader_epoch(partition);
-  if (!epoch || stopping_) return;
+  std::optional<std::int32_t> epoch;
   {
     std::lock_guard lock(mutex_);
+    // Who asks for a partition may have seen a leader that has resigned since, or an earlier one's epoch.
+    epoch = environment_.log.leader_epoch(partition);
+    if (!epoch || stopping_) return;
     PartitionState& state = partitions_[partition];
-    if (state.coordinator_epoch == *epoch) return;
+    if (state.coordinator_epoch >= *epoch) return;
     state.coordinator_epoch = *epoch;
     state.loaded = false;
   }

@@ -45,15 +45,14 @@ base::Task<TransactionCoordinator::Impl::Place> TransactionCoordinator::Impl::lo
     co_return place;
   }
   place.partition = coordinator::partition_of(transactional_id, count);
-  place.error = check_partition(place.partition, place.coordinator_epoch);
+  place.error = check_partition(place.partition);
   co_return place;
 }
 
-ErrorCode TransactionCoordinator::Impl::check_partition(std::int32_t partition, std::int32_t& coordinator_epoch) {
+ErrorCode TransactionCoordinator::Impl::check_partition(std::int32_t partition) {
   if (stopping_) return ErrorCode::coordinator_not_available;
   const auto epoch = environment_.log.leader_epoch(partition);
   if (!epoch) return ErrorCode::not_coordinator;
-  coordinator_epoch = *epoch;
   {
     std::lock_guard lock(mutex_);
     auto found = partitions_.find(partition);
@@ -65,6 +64,14 @@ ErrorCode TransactionCoordinator::Impl::check_partition(std::int32_t partition, 
   return own_thread_ ? ErrorCode::coordinator_load_in_progress : ErrorCode::none;
 }
 
+protocol::Result<std::int32_t> TransactionCoordinator::Impl::coordinator_epoch(std::int32_t partition) const {
+  if (stopping_) return ErrorCode::coordinator_not_available;
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) return ErrorCode::not_coordinator;
+  if (!found->second.loaded) return ErrorCode::coordinator_load_in_progress;
+  return found->second.coordinator_epoch;
+}
+
 base::Task<protocol::Result<EntryPtr>> TransactionCoordinator::Impl::find(std::string transactional_id,
                                                                            ErrorCode missing) {
   protocol::Result<EntryPtr> result = ErrorCode::invalid_request;
@@ -72,10 +79,11 @@ base::Task<protocol::Result<EntryPtr>> TransactionCoordinator::Impl::find(std::s
   const Place place = co_await locate(transactional_id);
   result = place.error;
   if (place.error != ErrorCode::none) co_return result;
-  result = missing;
   std::lock_guard lock(mutex_);
+  const auto epoch = coordinator_epoch(place.partition);  // it may have moved meanwhile
+  result = epoch ? missing : epoch.error();
   auto found = entries_.find(transactional_id);
-  if (found != entries_.end()) result = found->second;
+  if (epoch && found != entries_.end()) result = found->second;
   co_return result;
 }
 
@@ -95,11 +103,11 @@ base::Task<protocol::Result<EntryPtr>> TransactionCoordinator::Impl::find_or_cre
   image.timeout_ms = request.timeout_ms;
   image.last_update_ms = now_ms();
   std::lock_guard lock(mutex_);
+  const auto epoch = coordinator_epoch(place.partition);
+  result = epoch.error();
+  if (!epoch) co_return result;
   EntryPtr& entry = entries_[request.transactional_id];
-  if (!entry) {
-    entry = std::make_shared<Entry>(request.transactional_id, place.partition, place.coordinator_epoch,
-                                    std::move(image));
-  }
+  if (!entry) entry = std::make_shared<Entry>(request.transactional_id, place.partition, *epoch, std::move(image));
   result = entry;
   co_return result;
 }

@@ -61,11 +61,11 @@ class TransactionCoordinator::Impl {
   struct Place {
     ErrorCode error = ErrorCode::none;
     std::int32_t partition = -1;
-    std::int32_t coordinator_epoch = -1;
   };
   base::Task<Place> locate(std::string transactional_id);
   // The entry, or why it can't be had; `missing` if the id isn't known.
   base::Task<protocol::Result<EntryPtr>> find(std::string transactional_id, ErrorCode missing);
+  // Makes none while the partition isn't loaded: its leadership may have gone, or come anew, since the id was located.
   base::Task<protocol::Result<EntryPtr>> find_or_create(InitProducerIdRequest request);
   std::vector<EntryPtr> all_entries();
   bool is_loading();
@@ -99,7 +99,8 @@ class TransactionCoordinator::Impl {
     bool loaded = false;
   };
 
-  ErrorCode check_partition(std::int32_t partition, std::int32_t& coordinator_epoch);
+  ErrorCode check_partition(std::int32_t partition);
+  protocol::Result<std::int32_t> coordinator_epoch(std::int32_t partition) const;  // of what is loaded; in mutex_
   void load(std::int32_t partition, std::int32_t coordinator_epoch);
   void install(std::int32_t partition, std::int32_t coordinator_epoch, TransactionLoader& loader);
   void drop_entries(std::int32_t partition);
