@@ -192,6 +192,63 @@ def check_version(context, version, settings=None, with_damage=False):
     return f"{version}{' without digests' if settings else ''}: {kept} nodes{note}"
 
 
+def last_record(data):
+    """Where the last record of a log begins and ends."""
+    start, at = 0, 16
+    while (size := int.from_bytes(data[at + 8:at + 12], "big")) > 0:
+        start, at = at, at + 12 + size + 1
+    return start, at
+
+
+def lack_a_page(log):
+    """As lost power leaves a record of which one page of several didn't reach the disk."""
+    data = bytearray(log.read_bytes())
+    start, end = last_record(data)
+    page = (start + 4096) // 4096 * 4096
+    expect(page + 4096 < end, f"the last record, {start} to {end}, has no page inside")
+    data[page:page + 4096] = bytes(4096)
+    log.write_bytes(data)
+
+
+def lack_a_header(log):
+    """As it leaves a file that had just been made."""
+    log.with_name("log.99").write_bytes(bytes(65536))
+
+
+@only("milena")
+def test_torn_end_and_back(context):
+    """Milena's log after lost power: ZooKeeper doesn't start on it, but does once Milena has."""
+    first = context.new_coordinator("milena", settings=SETTINGS)
+    side = oracle.Side("Milena", first.port)
+    side.handshake(0, 0, bytes(16), 30000, 0, True)
+    for path, size in (("/small", 10), ("/large", 20000)):
+        expect_equal(ask(side, 0, ("create", path, b"x" * size, stream.OPEN, 0))[3], 0, path)
+    side.close()
+    first.kill()
+    for tear, complaint in ((lack_a_page, "CRC check failed"), (lack_a_header, "invalid magic number 0 != ")):
+        torn = copy_of(context, first.directory / "data")
+        logs = list((torn / "version-2").glob("log.*"))
+        expect_equal(len(logs), 1, "logs")
+        tear(logs[0])
+        own = context.new_coordinator("zookeeper", start=False, settings={**SETTINGS, "dataDir": copy_of(context, torn)})
+        expect_equal(own.launch().wait(), 1, "exit code of ZooKeeper on the torn log")
+        expect(complaint in own.log.read_text(), own.log.read_text()[-1000:])
+        server = context.new_coordinator("milena", settings={**SETTINGS, "dataDir": torn})
+        side = oracle.Side("Milena", server.port)
+        side.handshake(0, 0, bytes(16), 30000, 0, True)
+        expect_equal(ask(side, 0, ("create", "/after", b"", stream.OPEN, 0))[3], 0, "/after")
+        nodes = oracle.walk(side)
+        expect_equal({"/small" in nodes, "/after" in nodes, ("/large" in nodes) == (tear is lack_a_header)}, {True}, "znodes")
+        side.close()
+        server.kill()
+        own = context.new_coordinator("zookeeper", settings={**SETTINGS, "dataDir": torn})
+        side = oracle.Side("ZooKeeper", own.port)
+        oracle.compare_trees(nodes, oracle.walk(side), "ZooKeeper on what Milena left")
+        side.close()
+        own.stop()
+    return "a page, a header"
+
+
 def move_files(start, source, target):
     (target / "version-2").mkdir(parents=True, exist_ok=True)
     for path in (source / "version-2").glob(start + "*"):

@@ -189,9 +189,26 @@ void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, DigestCheck
       if (observer) observer(log->path, *txn, state);
     }
     result.log_bytes += reader.offset();
+    if (auto torn = reader.torn_at()) result.torn.push_back(TornLog{log->path, *torn});
   }
   auto refusal = check.log_refusal();
   if (refusal && options.check_digests) throw DataDirError(last_path, last_offset, *refusal, kDigestAdvice);
+}
+
+void DataDir::cut_torn(const LoadResult& loaded) {
+  for (const TornLog& torn : loaded.torn) {
+    if (torn.offset == 0) {
+      base::log_warn(kLogger, "Removing {}: it was never written", torn.path);
+      files_.remove(torn.path);
+      files_.sync_directory(log_dir_);
+      continue;
+    }
+    base::log_warn(kLogger, "Cutting {} off at offset {}: the record there was not written to its end, so that nobody was answered",
+                   torn.path, torn.offset);
+    auto file = files_.open(torn.path, base::OpenMode::read_write);
+    file->truncate(torn.offset);
+    file->sync();
+  }
 }
 
 void DataDir::purge(std::size_t keep) {

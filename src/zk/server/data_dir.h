@@ -14,6 +14,12 @@ namespace zk::server {
 
 class DigestCheck;
 
+// A log whose writer was killed in a record.
+struct TornLog {
+  std::string path;
+  std::uint64_t offset = 0;  // of that record; 0: the file has no header yet
+};
+
 struct LoadResult {
   bool fresh = false;              // nothing was there
   std::int64_t snapshot_zxid = 0;  // of the file's name
@@ -23,6 +29,7 @@ struct LoadResult {
   std::int64_t snapshot_ms = 0, replay_ms = 0;  // how long that took
   std::int64_t snapshot_wall_ms = 0;            // when it was written
   std::uint64_t digest_mismatches = 0;          // put down to the snapshot's fuzziness: see DigestCheck
+  std::vector<TornLog> torn;
 };
 
 struct LoadOptions {
@@ -40,6 +47,9 @@ class DataDir {
   // For each transaction replayed, after it has been applied.
   using Observer = std::function<void(const std::string& file, const tree::Txn& txn, const tree::State& state)>;
   LoadResult load(tree::State& state, const LoadOptions& options, const Observer& observer = nullptr);
+  // Cuts off what is left of the torn records, for good: ZooKeeper 3.9.4 doesn't start on one that lacks a page but has its end
+  // ("CRC check failed"), nor on a file without its header ("invalid magic number 0"), though newer files hold all there is.
+  void cut_torn(const LoadResult& loaded);
   // Keeps this many of the newest snapshots and the logs that the oldest of them needs. At least 3 are kept.
   void purge(std::size_t keep);
 

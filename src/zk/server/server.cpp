@@ -112,6 +112,7 @@ void Server::Impl::load() {
   options.trust_empty_snapshot = config_.trust_empty_snapshot;
   std::int64_t started_ms = clock_.monotonic_ms();
   LoadResult result = data_dir_.load(coordinator_.state(), options);
+  data_dir_.cut_torn(result);
   if (result.fresh) write_whole_snapshot();
   base::log_info(
       kLogger,

@@ -46,6 +46,7 @@ TxnLogReader::TxnLogReader(base::FileSystem& files, std::string path)
     : path_(std::move(path)), file_(files.open(path_, base::OpenMode::read)), file_size_(file_->size()) {
   if (!need(kFileHeaderBytes)) {  // killed before its header was written
     file_size_ = 0;
+    torn_at_ = 0;
     return;
   }
   const std::uint8_t* header = buffer_.data() + cursor_;
@@ -53,6 +54,7 @@ TxnLogReader::TxnLogReader(base::FileSystem& files, std::string path)
   if (magic == 0 && file_size_ > 0 &&
       std::all_of(header, header + kFileHeaderBytes, [](std::uint8_t byte) { return byte == 0; })) {
     file_size_ = 0;  // preallocated, and killed before the header reached the disk
+    torn_at_ = 0;
     return;
   }
   if (magic != kLogMagic) {
@@ -114,6 +116,7 @@ std::nullopt_t TxnLogReader::refuse_damage() {
   base::Bytes tail(static_cast<std::size_t>(std::min<std::uint64_t>(end - position_, kTailBytesMax)));
   file_->read_at(position_, tail);
   if (auto damage = damage_in_tail(tail, position_)) throw DataDirError(path_, position_, *damage, kRestoreAdvice);
+  torn_at_ = position_;
   return std::nullopt;
 }
 

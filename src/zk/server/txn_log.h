@@ -26,6 +26,8 @@ class TxnLogReader {
   // record that is not whole because the writer was killed in it. (One that is damaged throws.)
   std::optional<tree::Txn> next();
   std::uint64_t offset() const { return record_offset_; }  // of the last one returned
+  // Once next() has returned nothing: where the record begins that is not whole; 0: not even the file's header is.
+  std::optional<std::uint64_t> torn_at() const { return torn_at_; }
 
  private:
   bool need(std::size_t bytes);
@@ -39,6 +41,7 @@ class TxnLogReader {
   base::Bytes buffer_;
   std::size_t cursor_ = 0;
   std::uint64_t record_offset_ = 0;
+  std::optional<std::uint64_t> torn_at_;
 };
 
 struct TxnLogOptions {
