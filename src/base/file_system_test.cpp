@@ -325,6 +325,13 @@ TEST_F(PowerLoss, NamesNeedTheDirectorySynced) {
   files_.lose_power();
   EXPECT_EQ(files_.list("/d"), std::vector<std::string>{"f"});
 }
+TEST_F(PowerLoss, NamesCanBeThereBeforeTheBytes) {
+  files_.open("/d/new", OpenMode::create)->write_at(0, as_bytes("new"));
+  files_.rename("/d/new", "/d/f");
+  files_.lose_power(UnsyncedBytes::lost, UnsyncedNames::kept);
+  EXPECT_EQ(files_.list("/d"), std::vector<std::string>{"f"});
+  EXPECT_EQ(content(files_, "/d/f"), "");
+}
 TEST_F(PowerLoss, SyncedNamesStay) {
   files_.rename("/d/f", "/d/g");
   files_.sync_directory("/d");

@@ -114,7 +114,8 @@ void MemoryFileSystem::set_now_ms(std::int64_t now_ms) {
   shared_->now_ms = now_ms;
 }
 
-MemoryFileSystem::NodePointer MemoryFileSystem::after_power_loss(const Node& node, UnsyncedBytes unsynced) {
+MemoryFileSystem::NodePointer MemoryFileSystem::after_power_loss(const Node& node, UnsyncedBytes unsynced,
+                                                                UnsyncedNames names) {
   auto left = std::make_shared<Node>();
   left->is_directory = node.is_directory;
   left->modified_ms = node.modified_ms;
@@ -130,15 +131,16 @@ MemoryFileSystem::NodePointer MemoryFileSystem::after_power_loss(const Node& nod
     }
   }
   left->synced_bytes = left->bytes;
-  const auto& entries = unsynced == UnsyncedBytes::kept ? node.entries : node.synced_entries;
-  for (const auto& [name, child] : entries) left->entries[name] = after_power_loss(*child, unsynced);
+  const bool all = unsynced == UnsyncedBytes::kept || names == UnsyncedNames::kept;
+  const auto& entries = all ? node.entries : node.synced_entries;
+  for (const auto& [name, child] : entries) left->entries[name] = after_power_loss(*child, unsynced, names);
   left->synced_entries = left->entries;
   return left;
 }
 
-void MemoryFileSystem::lose_power(UnsyncedBytes unsynced) {
+void MemoryFileSystem::lose_power(UnsyncedBytes unsynced, UnsyncedNames names) {
   std::lock_guard lock(shared_->mutex);
-  root_ = after_power_loss(*root_, unsynced);
+  root_ = after_power_loss(*root_, unsynced, names);
 }
 
 void MemoryFileSystem::mark_synced(Node& node) {

@@ -22,13 +22,19 @@ enum class UnsyncedBytes {
   kept,    // all there, as after the crash of the process alone
 };
 
+// What becomes of names whose directory wasn't synced since they were made, renamed or removed.
+enum class UnsyncedNames {
+  lost,  // the directory is as of its last sync
+  kept,  // a journal may have them on disk before the bytes of the files: what a rename put there can be empty
+};
+
 class MemoryFileSystem final : public FileSystem {
  public:
   MemoryFileSystem();
   ~MemoryFileSystem() override;
 
   // Files opened before are cut off: they still work, on bytes that nobody else sees. Locks are released.
-  void lose_power(UnsyncedBytes unsynced = UnsyncedBytes::lost);
+  void lose_power(UnsyncedBytes unsynced = UnsyncedBytes::lost, UnsyncedNames names = UnsyncedNames::lost);
   // Everything is as if synced.
   void sync_everything();
   void set_now_ms(std::int64_t now_ms);  // the modification time of what is written from now on
@@ -58,7 +64,7 @@ class MemoryFileSystem final : public FileSystem {
   NodePointer find(const std::string& path) const;
   NodePointer find_or_fail(const char* operation, const std::string& path) const;
   NodePointer parent_or_fail(const char* operation, const std::string& path) const;
-  static NodePointer after_power_loss(const Node& node, UnsyncedBytes unsynced);
+  static NodePointer after_power_loss(const Node& node, UnsyncedBytes unsynced, UnsyncedNames names);
   static void mark_synced(Node& node);
 
   std::shared_ptr<Shared> shared_;

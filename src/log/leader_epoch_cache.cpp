@@ -71,7 +71,7 @@ void LeaderEpochCache::flush(bool sync) {
   if (sync) {
     base::write_file_atomically(files_, path, base::as_bytes(text));
   } else {
-    replace_file(files_, path, base::as_bytes(text));
+    replace_file(files_, path, base::as_bytes(text), written_.empty() ? NewBytes::unsynced : NewBytes::synced);
   }
   written_ = entries_;
   changed_ = false;

@@ -28,9 +28,9 @@ class LeaderEpochCache {
   // What lies wholly below goes; the epoch that holds `start_offset` now starts there.
   void truncate_from_start(std::int64_t start_offset);
   void clear();
-  // Writes the file if it says something else, and syncs it unless told not to. What a power loss takes back of an
-  // unsynced write is found again in the batches, so long as the file is synced (unsynced()) before the log's recovery
-  // point moves.
+  // Writes the file if it says something else, and syncs it unless told not to. Without that a power loss may bring the file
+  // of before back, or none if there were no entries: what is missing is found again in the batches, so long as the file is
+  // synced (unsynced()) before the log's recovery point moves. Older entries aren't at stake (Kafka 3.9.2 syncs at each).
   void flush(bool sync = true);
   bool file_exists() const { return file_exists_; }
   // The number of the last write if it hasn't been synced: sync the file and its directory, then call on_synced with

@@ -4,12 +4,13 @@
 
 namespace storage {
 
-void replace_file(base::FileSystem& files, const std::string& path, base::ByteView bytes) {
+void replace_file(base::FileSystem& files, const std::string& path, base::ByteView bytes, NewBytes state) {
   std::string temporary = path + ".tmp";
   {
     std::unique_ptr<base::File> file = files.open(temporary, base::OpenMode::create);
     file->truncate(0);
     file->write_at(0, bytes);
+    if (state == NewBytes::synced) file->sync();
   }
   files.rename(temporary, path);
 }

@@ -20,9 +20,11 @@ struct PartitionFiles {
   }
 };
 
-// As write_file_atomically(), but nothing is synced: for the small files of a new partition, thousands of which may be
-// made at once. The log's first flush syncs them, a second later at the most.
-void replace_file(base::FileSystem& files, const std::string& path, base::ByteView bytes);
+// As write_file_atomically(), but the name isn't synced, nor are the bytes unless asked for: for the small files of a new
+// partition, thousands of which may be made at once. The log's first flush syncs them, a second later at the most. Where an
+// older file is replaced that says something, its bytes are to be asked for: the name may be on disk before them.
+enum class NewBytes { unsynced, synced };
+void replace_file(base::FileSystem& files, const std::string& path, base::ByteView bytes, NewBytes state = NewBytes::unsynced);
 // What a power loss may leave of such a file: nothing, or zeros.
 bool is_blank(base::ByteView bytes);
 
