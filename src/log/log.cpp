@@ -81,6 +81,13 @@ std::int64_t Log::recovery_point() const {
   return recovery_point_;
 }
 
+std::int64_t Log::recovery_point_to_checkpoint() const {
+  std::lock_guard lock(mutex_);
+  if (closed_ || segments_.empty()) return recovery_point_;
+  const std::int64_t active_base = active().base_offset();
+  return std::min({recovery_point_, active_base, unsynced_since_roll_.value_or(active_base)});
+}
+
 std::uint64_t Log::size_bytes() const {
   std::lock_guard lock(mutex_);
   std::uint64_t size = 0;
@@ -197,10 +204,11 @@ std::vector<ActiveProducer> Log::active_producers() const {
 }
 
 // Order: last index entries and trim of the old segment, snapshot of what lies below the new one, the new files. The
-// old segment is fsynced later (flush_closed_segments); until then the recovery point stays below it.
+// old segment is fsynced later (flush_closed_segments); until then the recovery point on disk stays below it.
 void Log::roll_locked(std::int64_t new_base, std::int64_t now_ms) {
   modified_ = true;
   if (segments_.contains(new_base)) return;  // an empty active segment can't be followed by itself
+  if (!unsynced_since_roll_) unsynced_since_roll_ = active().base_offset();
   active().finish();
   snapshots_.write(new_base, producers_.snapshot());
   segments_[new_base] = Segment::create(where_, new_base, *config_, now_ms);
@@ -214,11 +222,12 @@ void Log::roll() {
   });
 }
 
-Log::PlannedFlush Log::plan_flush(std::int64_t offset, bool with_active, PlanFiles files) {
+Log::PlannedFlush Log::plan_flush(bool with_active, PlanFiles files) {
   std::lock_guard lock(mutex_);
   require_usable();
   PlannedFlush plan;
-  plan.offset = offset >= 0 ? offset : with_active ? log_end_offset_ : active().base_offset();
+  plan.active_base = active().base_offset();
+  plan.offset = with_active ? log_end_offset_ : plan.active_base;
   plan.truncations = truncations_;
   plan.names_changes = names_changes_;
   plan.directory = where_.directory;
@@ -226,18 +235,23 @@ Log::PlannedFlush Log::plan_flush(std::int64_t offset, bool with_active, PlanFil
   epochs_.flush(false);
   plan.epochs_written = epochs_.unsynced();
   if (files == PlanFiles::none) return plan;
-  auto first = segments_.upper_bound(recovery_point_);
+  auto add = [&](const std::string& name) {
+    std::string path = where_.path(name);
+    if (files_.exists(path)) plan.files.push_back(files_.open(path, base::OpenMode::read_write));
+  };
+  auto first = segments_.upper_bound(std::min(recovery_point_, unsynced_since_roll_.value_or(recovery_point_)));
   if (first != segments_.begin()) --first;
-  for (auto at = first; at != segments_.end() && at->first < plan.offset; ++at) {
-    bool is_active = at->second.get() == &active();
+  for (auto at = first; at != segments_.end(); ++at) {
+    if (at != first && snapshots_.offsets().contains(at->first)) {
+      add(file_name(at->first, kSnapshotSuffix));
+      plan.new_names = true;
+    }
+    if (at->first >= plan.offset) break;
+    const bool is_active = at->second.get() == &active();
     for (auto& file : at->second->files_to_sync(!is_active)) plan.files.push_back(std::move(file));
     // A transaction index may be younger than its segment's other names, which an earlier flush has synced.
     plan.new_names = plan.new_names || at->first >= recovery_point_ || (!is_active && at->second->has_transaction_index());
   }
-  auto add = [&](const char* name) {
-    std::string path = where_.path(name);
-    if (files_.exists(path)) plan.files.push_back(files_.open(path, base::OpenMode::read_write));
-  };
   if (plan.new_directory) add(kPartitionMetadataFile);
   if (plan.new_directory || plan.epochs_written) add(kLeaderEpochFile);
   return plan;
@@ -249,16 +263,20 @@ void Log::finish_flush(const PlannedFlush& plan) {
   if (plan.epochs_written) epochs_.on_synced(*plan.epochs_written);
   last_flush_ms_ = clock_.monotonic_ms();
   // After a truncation in between, the bytes that were synced may not be those that are there now.
-  if (plan.truncations == truncations_) recovery_point_ = std::max(recovery_point_, plan.offset);
+  if (plan.truncations == truncations_) {
+    recovery_point_ = std::max(recovery_point_, plan.offset);
+    if (unsynced_since_roll_ < plan.active_base) unsynced_since_roll_.reset();
+    if (active().base_offset() > plan.active_base) unsynced_since_roll_ = plan.active_base;  // rolled meanwhile
+  }
   if (!held_back_from_ || recovery_point_ <= *held_back_from_) return;
   // What was appended meanwhile may be few enough to need no flush of its own.
   held_back_from_.reset();
   if (log_end_offset_ - recovery_point_ >= config_->flush_messages) held_back_from_ = recovery_point_;
 }
 
-void Log::flush_up_to(std::int64_t offset, bool with_active) {
+void Log::flush_segments(bool with_active) {
   std::lock_guard one_at_a_time(flush_mutex_);
-  PlannedFlush plan = plan_flush(offset, with_active, PlanFiles::listed);
+  PlannedFlush plan = plan_flush(with_active, PlanFiles::listed);
   for (const auto& file : plan.files) file->sync();
   if (plan.new_names || plan.new_directory || plan.epochs_written) files_.sync_directory(plan.directory);
   if (plan.new_directory) files_.sync_directory(log_directory_->path());
@@ -266,7 +284,7 @@ void Log::flush_up_to(std::int64_t offset, bool with_active) {
 }
 
 void Log::flush() {
-  watching_for_failure([&] { flush_up_to(-1, true); });
+  watching_for_failure([&] { flush_segments(true); });
 }
 
 std::int64_t Log::acknowledgeable_end() const {
@@ -292,15 +310,15 @@ bool Log::flush_is_due() const {
 
 bool Log::has_closed_segments_to_flush() const {
   std::lock_guard lock(mutex_);
-  return usable() && !(names_synced_ && recovery_point_ >= active().base_offset());
+  return usable() && !(names_synced_ && recovery_point_ >= active().base_offset() && !unsynced_since_roll_);
 }
 
 void Log::flush_closed_segments() {
-  if (has_closed_segments_to_flush()) watching_for_failure([&] { flush_up_to(-1, false); });
+  if (has_closed_segments_to_flush()) watching_for_failure([&] { flush_segments(false); });
 }
 
 Log::PlannedFlush Log::plan_flush_of_closed_segments() {
-  return watching_for_failure([&] { return plan_flush(-1, false, PlanFiles::none); });
+  return watching_for_failure([&] { return plan_flush(false, PlanFiles::none); });
 }
 
 bool Log::needs_flush(std::int64_t now_ms) const {
@@ -324,9 +342,11 @@ void Log::close() {
   watching_for_failure([&] {
     WithoutCleaning no_cleaning(*this);
     if (!finish_for_close()) return;
-    flush_up_to(-1, true);
+    flush_segments(true);
     std::lock_guard lock(mutex_);
     for (const auto& file : active().files_to_sync(true)) file->sync();
+    const std::string snapshot = where_.path(log_end_offset_, kSnapshotSuffix);
+    if (files_.exists(snapshot)) files_.open(snapshot, base::OpenMode::read_write)->sync();
     files_.sync_directory(where_.directory);
     closed_ = true;
   });
@@ -340,7 +360,7 @@ bool Log::has_something_to_close() const {
 std::optional<Log::PlannedFlush> Log::plan_close() {
   return watching_for_failure([&]() -> std::optional<PlannedFlush> {
     if (!finish_for_close()) return std::nullopt;
-    return plan_flush(-1, true, PlanFiles::none);
+    return plan_flush(true, PlanFiles::none);
   });
 }
 

@@ -77,7 +77,7 @@ class Log {
   std::int64_t log_end_offset() const;
   std::int64_t high_watermark() const;
   std::int64_t last_stable_offset() const;
-  std::int64_t recovery_point() const;  // everything below is known to be on disk
+  std::int64_t recovery_point() const;  // every record below is known to be on disk
   std::uint64_t size_bytes() const;     // of all .log files
   std::size_t segment_count() const;
 
@@ -166,6 +166,7 @@ class Log {
   // it is for whoever syncs the whole file system.
   struct PlannedFlush {
     std::int64_t offset = 0;
+    std::int64_t active_base = 0;
     std::uint64_t truncations = 0;
     std::uint64_t names_changes = 0;
     bool new_names = false;
@@ -183,6 +184,9 @@ class Log {
   void finish_close(const PlannedFlush& plan);
   bool needs_flush(std::int64_t now_ms) const;  // flush.ms has passed since the last flush, with something to flush
   void flush_closed_segments();
+  // Where a recovery has to begin. A flush doesn't sync the indexes of the active segment, and once a segment is rolled they
+  // are synced at the next one; a segment that begins here or later is recovered, and they are made anew.
+  std::int64_t recovery_point_to_checkpoint() const;
   // Where the log start is worth a checkpoint: beyond the first segment's base.
   std::optional<std::int64_t> log_start_to_checkpoint() const;
   void run_deletes(std::int64_t now_ms);  // removes the .deleted files that are due
@@ -247,9 +251,9 @@ class Log {
   void schedule_delete(std::int64_t offset, std::string_view suffix);
 
   // Calls it without the lock.
-  void flush_up_to(std::int64_t offset, bool with_active);
+  void flush_segments(bool with_active);
   enum class PlanFiles { none, listed };
-  PlannedFlush plan_flush(std::int64_t offset, bool with_active, PlanFiles files);
+  PlannedFlush plan_flush(bool with_active, PlanFiles files);
   bool finish_for_close();
   template <class Work>
   auto watching_for_failure(Work work);
@@ -276,6 +280,7 @@ class Log {
   std::int64_t log_end_offset_ = 0;
   std::int64_t high_watermark_ = 0;
   std::int64_t recovery_point_ = 0;
+  std::optional<std::int64_t> unsynced_since_roll_;  // the first rolled segment whose indexes and size may not be on disk
   std::int64_t last_flush_ms_ = 0;
   std::optional<std::int64_t> held_back_from_;  // what flush.messages wants flushed first begins here
   std::optional<std::int64_t> acknowledgements_held_from_;

@@ -158,6 +158,9 @@ std::optional<std::int64_t> Log::load_segments(const FilesFound& found) {
   for (std::int64_t base : damaged) {
     rebuild_producers(base, false);
     if (recover_segment(*segments_[base]).overflowed) return base;
+    // It may lie below the recovery point on disk, so that nobody would make it anew after the next crash.
+    for (const auto& file : segments_[base]->files_to_sync(true)) file->sync();
+    files_.sync_directory(where_.directory);
   }
   return std::nullopt;
 }

@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kLogger = "kafka.log.LogManager";
 
 // What the checkpoints have of a log.
-std::optional<std::int64_t> recovery_point_of(const Log& log) { return log.recovery_point(); }
+std::optional<std::int64_t> recovery_point_of(const Log& log) { return log.recovery_point_to_checkpoint(); }
 std::optional<std::int64_t> log_start_of(const Log& log) { return log.log_start_to_checkpoint(); }
 std::optional<std::int64_t> first_dirty_of(const Log& log) { return log.first_dirty_offset(); }
 std::optional<std::int64_t> high_watermark_of(const Log& log) { return log.high_watermark(); }

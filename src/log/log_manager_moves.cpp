@@ -167,7 +167,7 @@ ErrorCode LogManager::Exchange::finish() {
   for (State::Directory* directory : {&source, &target}) {
     state_.attempt(*directory->shared, [&] {
       state_.checkpoint_directory(*directory, kRecoveryPointFile,
-                                  [](const Log& log) { return std::optional(log.recovery_point()); });
+                                  [](const Log& log) { return std::optional(log.recovery_point_to_checkpoint()); });
       state_.checkpoint_directory(*directory, kLogStartFile, [](const Log& log) { return log.log_start_to_checkpoint(); });
       state_.checkpoint_directory(*directory, kHighWatermarkFile,
                                   [](const Log& log) { return std::optional(log.high_watermark()); });

@@ -120,6 +120,7 @@ void Log::drop_all_segments_and_start_at(std::int64_t offset) {
   segments_[offset] = Segment::create(where_, offset, *config_, clock_.wall_ms());
   log_end_offset_ = offset;
   held_back_from_.reset();
+  unsynced_since_roll_.reset();
 }
 
 void Log::lower_first_dirty_offset(std::int64_t offset) {
@@ -161,6 +162,7 @@ void Log::truncate_to(std::int64_t offset) {
     std::vector<std::shared_ptr<Segment>> doomed;
     for (auto at = segments_.upper_bound(offset); at != segments_.end(); ++at) doomed.push_back(at->second);
     drop_segments(doomed);
+    if (unsynced_since_roll_ >= active().base_offset()) unsynced_since_roll_.reset();
     active().truncate_to(offset);
     truncate_transaction_index(where_, active().base_offset(), offset);
     log_end_offset_ = offset;
