@@ -111,17 +111,17 @@ class ConsumerGroup {
     ConsumerMemberMetadata metadata;
     CurrentAssignment current;
   };
+  using Regexes = std::map<std::string, ResolvedRegex>;
   // The group as it will be once a heartbeat's first records are applied.
   struct Outlook {
     std::string member_id;                         // of the heartbeat; empty when members leave
     std::set<std::string> leaving;                 // without these
     std::string replaced_member_id;                // whose place member_id takes as the same static member
     ConsumerMemberMetadata metadata;               // of member_id
-    std::map<std::string, ResolvedRegex> regexes;  // all that will be there
+    std::optional<Regexes> changed_regexes;        // all that will be there; nothing: they stay
     std::int32_t epoch = 0;
     bool subscription_changed = false;
   };
-  using Regexes = std::map<std::string, ResolvedRegex>;
 
   // consumer_group.cpp
   void replace_current(const std::string& member_id, Member& member, CurrentAssignment next);
@@ -135,6 +135,9 @@ class ConsumerGroup {
 
   // consumer_group_heartbeat.cpp
   ConsumerDecision join_or_stay(const ConsumerHeartbeat& request, const ClusterPtr& cluster, Time now) const;
+  bool changes_nothing(const ConsumerHeartbeat& request, const ClusterPtr& cluster) const;
+  void answer(const ConsumerHeartbeat& request, const CurrentAssignment& current, bool with_assignment,
+              ConsumerDecision& decision) const;
   ConsumerDecision leave(const ConsumerHeartbeat& request, const ClusterPtr& cluster) const;
   ConsumerDecision leave_for_now(const std::string& member_id) const;
   std::optional<ConsumerHeartbeatResult> epoch_problem(const Member& member, const ConsumerHeartbeat& request) const;
@@ -171,6 +174,9 @@ class ConsumerGroup {
   // By id, that of the heartbeat as it will be.
   std::map<std::string, const ConsumerMemberMetadata*> members_in(const Outlook& outlook) const;
   std::size_t subscribers_of(const std::string& regex) const;
+  const Regexes& regexes_in(const Outlook& outlook) const {
+    return outlook.changed_regexes ? *outlook.changed_regexes : regexes_;
+  }
 
   std::string id_;
   const ConsumerGroupLimits* limits_;

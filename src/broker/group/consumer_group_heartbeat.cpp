@@ -166,8 +166,45 @@ Problem ConsumerGroup::find_static(const ConsumerHeartbeat& request, Member& mem
   return std::nullopt;
 }
 
+// Whether it is a sign of life and no more, as most are: of a member that is where it shall be, in a group of which all is known.
+bool ConsumerGroup::changes_nothing(const ConsumerHeartbeat& request, const ClusterPtr& cluster) const {
+  const auto found = members_.find(request.member_id);
+  if (found == members_.end() || request.member_epoch == kJoinEpoch || !has_looked_at(cluster)) return false;
+  const CurrentAssignment& current = found->second.current;
+  if (request.member_epoch != current.member_epoch || current.state != MemberState::stable) return false;
+  if (current.member_epoch != target_epoch_.epoch || target_epoch_.epoch != epoch_.epoch) return false;
+  const ConsumerMemberMetadata& known = found->second.metadata;
+  if (request.classic || known.classic) return false;
+  if (request.instance_id) {
+    const auto instance = static_members_.find(*request.instance_id);
+    if (instance == static_members_.end() || instance->second != request.member_id) return false;
+  }
+  const auto& names = request.subscribed_topic_names;
+  return (!request.instance_id || request.instance_id == known.instance_id) &&
+         (!request.rack_id || request.rack_id == known.rack_id) &&
+         (request.rebalance_timeout_ms == -1 || request.rebalance_timeout_ms == known.rebalance_timeout_ms) &&
+         (!request.server_assignor || request.server_assignor == known.server_assignor) &&
+         (!request.subscribed_topic_regex || *request.subscribed_topic_regex == known.topic_regex) &&
+         (!names || std::set<std::string>(names->begin(), names->end()) == known.topic_names) &&
+         request.client_id == known.client_id && request.client_host == known.client_host;
+}
+
+void ConsumerGroup::answer(const ConsumerHeartbeat& request, const CurrentAssignment& current, bool with_assignment,
+                           ConsumerDecision& decision) const {
+  decision.heard_from = request.member_id;
+  decision.result.member_id = request.member_id;
+  decision.result.member_epoch = current.member_epoch;
+  decision.result.heartbeat_interval_ms = times_ ? times_->heartbeat_interval_ms : limits_->heartbeat_interval_ms;
+  if (with_assignment || tells_everything(request)) decision.result.assignment = without_epochs(current.assigned);
+}
+
 ConsumerDecision ConsumerGroup::join_or_stay(const ConsumerHeartbeat& request, const ClusterPtr& cluster,
                                              Time now) const {
+  if (changes_nothing(request, cluster)) {
+    ConsumerDecision decision;
+    answer(request, members_.at(request.member_id).current, false, decision);
+    return decision;
+  }
   if (std::cmp_greater_equal(members_.size(), limits_->size_max) && !members_.contains(request.member_id)) {
     return refused(refuse(ErrorCode::group_max_size_reached,
                           fmt::format("The consumer group has reached its maximum capacity of {} members.",
@@ -201,39 +238,36 @@ ConsumerDecision ConsumerGroup::join_or_stay(const ConsumerHeartbeat& request, c
   if (problem) return refused(std::move(problem));
   if (downgrades) become_classic_with(request, outlook, stale, decision);
 
-  decision.heard_from = request.member_id;
-  decision.result.member_id = request.member_id;
-  decision.result.member_epoch = member.current.member_epoch;
-  decision.result.heartbeat_interval_ms = times_ ? times_->heartbeat_interval_ms : limits_->heartbeat_interval_ms;
-  if (tells_everything(request) || member.current.assigned != had) {
-    decision.result.assignment = without_epochs(member.current.assigned);
-  }
+  answer(request, member.current, member.current.assigned != had, decision);
   return decision;
 }
 
 // Unlike Kafka, which resolves in the background and at most every ten seconds, expressions are resolved at once.
 Problem ConsumerGroup::update_regexes(const Member& member, const ClusterPtr& cluster, Time now, Outlook& outlook,
                                       ConsumerDecision& decision) const {
-  outlook.regexes = regexes_;
+  const auto changed = [&]() -> Regexes& {
+    if (!outlook.changed_regexes) outlook.changed_regexes = regexes_;
+    return *outlook.changed_regexes;
+  };
   const std::string& before = member.metadata.topic_regex;
   const std::string& after = outlook.metadata.topic_regex;
   const auto resolve = [&](const std::string& regex) {
     ResolvedRegex resolved;
     resolved.topics = topics_matching(regex, *cluster);
     resolved.timestamp = now.wall_ms;
-    const auto known = outlook.regexes.find(regex);
-    if (known != outlook.regexes.end() && known->second.topics == resolved.topics) return;
+    const auto known = regexes_in(outlook).find(regex);
+    if (known != regexes_in(outlook).end() && known->second.topics == resolved.topics) return;
     decision.records.push_back(RegexRecord{regex, resolved});
-    outlook.regexes[regex] = std::move(resolved);
+    changed()[regex] = std::move(resolved);
     outlook.subscription_changed = true;
   };
   if (before != after) {
     outlook.subscription_changed = true;
     if (!before.empty() && subscribers_of(before) == 1) {
       decision.records.push_back(RegexRecord{before, std::nullopt});
-      outlook.regexes.erase(before);
+      changed().erase(before);
     }
-    if (!after.empty() && !outlook.regexes.contains(after)) {
+    if (!after.empty() && !regexes_in(outlook).contains(after)) {
       if (const std::string problem = regex_problem(after); !problem.empty()) {
         return refuse(ErrorCode::invalid_regular_expression,
                       fmt::format("SubscribedTopicRegex `{}` is not a valid regular expression: {}.", after, problem));
@@ -242,7 +276,9 @@ Problem ConsumerGroup::update_regexes(const Member& member, const ClusterPtr& cl
     }
   }
   if (!has_looked_at(cluster)) {
-    for (const auto& [regex, resolved] : Regexes(outlook.regexes)) resolve(regex);
+    std::vector<std::string> all;
+    for (const auto& [regex, resolved] : regexes_in(outlook)) all.push_back(regex);
+    for (const std::string& regex : all) resolve(regex);
   }
   return std::nullopt;
 }
@@ -286,7 +322,7 @@ Problem ConsumerGroup::reconcile(const ConsumerHeartbeat& request, const Cluster
   }
   const bool is_there = member.current.state == MemberState::stable && member.current.member_epoch == target_epoch;
   if (is_there && !outlook.subscription_changed) return std::nullopt;
-  const std::set<base::Uuid> subscribed = subscribed_topic_ids(outlook.metadata, outlook.regexes, *cluster);
+  const std::set<base::Uuid> subscribed = subscribed_topic_ids(outlook.metadata, regexes_in(outlook), *cluster);
   const ReconciliationInput input{
       target_epoch, target, subscribed, outlook.subscription_changed, request.owned,
       [this](const base::Uuid& topic_id, std::int32_t partition) { return is_owned(topic_id, partition); }};
@@ -347,7 +383,6 @@ void ConsumerGroup::fence(const std::set<std::string>& members, const ClusterPtr
   if (leaves_classic_members(members, decision)) return become_classic(members, decision);
   Outlook outlook;
   outlook.leaving = members;
-  outlook.regexes = regexes_;
   for (const std::string& member_id : members) remove_member(member_id, decision);
   const auto staying = members_in(outlook);
   std::set<std::string> used;

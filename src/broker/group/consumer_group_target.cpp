@@ -45,8 +45,8 @@ std::int64_t ConsumerGroup::metadata_hash(const metadata::ClusterMetadata& clust
   for (const auto& [member_id, member] : members_in(outlook)) {
     names.insert(member->topic_names.begin(), member->topic_names.end());
     if (!regexes.insert(member->topic_regex).second) continue;
-    const auto regex = outlook.regexes.find(member->topic_regex);
-    if (regex != outlook.regexes.end()) names.insert(regex->second.topics.begin(), regex->second.topics.end());
+    const auto regex = regexes_in(outlook).find(member->topic_regex);
+    if (regex != regexes_in(outlook).end()) names.insert(regex->second.topics.begin(), regex->second.topics.end());
   }
   std::vector<std::int64_t> hashes;
   for (const std::string& name : names) {
@@ -73,7 +73,7 @@ TargetAssignment ConsumerGroup::compute_target(const metadata::ClusterMetadata& 
   AssignorInput input;
   for (const auto& [member_id, metadata] : members_in(outlook)) {
     const auto [topics, added] = subscriptions.try_emplace({metadata->topic_names, metadata->topic_regex});
-    if (added) topics->second = subscribed_topic_ids(*metadata, outlook.regexes, cluster);
+    if (added) topics->second = subscribed_topic_ids(*metadata, regexes_in(outlook), cluster);
     AssignorMember& member = input.members.emplace_back();
     member.member_id = member_id;
     member.instance_id = metadata->instance_id;

@@ -406,5 +406,68 @@ TEST(ConsumerGroup, TheLastEpochStays) {
   EXPECT_EQ(world.group.epoch(), kLast);
 }
 
+// Of all that a heartbeat may say, what is new is written, and nothing else.
+TEST(ConsumerGroup, ASignOfLifeIsNoMoreThanThat) {
+  World world;
+  world.set_topic("t", 2);
+  ConsumerHeartbeat joins;
+  joins.group_id = "g";
+  joins.member_id = "m";
+  joins.instance_id = "i";
+  joins.client_id = "c";
+  joins.client_host = "/127.0.0.1";
+  joins.rebalance_timeout_ms = 20'000;
+  joins.subscribed_topic_names = std::vector<std::string>{"t"};
+  joins.subscribed_topic_regex = "u.*";
+  joins.server_assignor = "range";
+  joins.rack_id = "r";
+  joins.owned.emplace();
+  const ConsumerHeartbeatResult joined = world.send(joins);
+  ASSERT_EQ(joined.error, ErrorCode::none);
+
+  ConsumerHeartbeat all = joins;
+  all.member_epoch = joined.member_epoch;
+  all.owned = joined.assignment;
+  ConsumerHeartbeat beat;
+  beat.group_id = "g";
+  beat.member_id = "m";
+  beat.member_epoch = joined.member_epoch;
+  beat.client_id = "c";
+  beat.client_host = "/127.0.0.1";
+  const auto decide = [&](const ConsumerHeartbeat& request) { return world.group.heartbeat(request, world.cluster(), world.now()); };
+  for (const ConsumerHeartbeat& request : {beat, all}) {
+    const ConsumerDecision decision = decide(request);
+    EXPECT_TRUE(decision.records.empty());
+    EXPECT_EQ(decision.result.error, ErrorCode::none);
+    EXPECT_EQ(decision.result.member_epoch, joined.member_epoch);
+    EXPECT_EQ(decision.result.heartbeat_interval_ms, joined.heartbeat_interval_ms);
+    EXPECT_EQ(decision.result.assignment.has_value(), request.owned.has_value()) << "told again to who says everything";
+    EXPECT_EQ(decision.heard_from, "m");
+  }
+  using Change = void (*)(ConsumerHeartbeat&);
+  for (const Change change : std::initializer_list<Change>{[](ConsumerHeartbeat& one) { one.client_id = "d"; },
+                                                           [](ConsumerHeartbeat& one) { one.client_host = "/::1"; },
+                                                           [](ConsumerHeartbeat& one) { one.rack_id = "s"; },
+                                                           [](ConsumerHeartbeat& one) { one.rebalance_timeout_ms = 1; },
+                                                           [](ConsumerHeartbeat& one) { one.server_assignor = "uniform"; },
+                                                           [](ConsumerHeartbeat& one) { one.subscribed_topic_names->push_back("u"); },
+                                                           [](ConsumerHeartbeat& one) { one.subscribed_topic_regex = ""; }}) {
+    ConsumerHeartbeat request = all;
+    change(request);
+    const ConsumerDecision decision = decide(request);
+    ASSERT_FALSE(decision.records.empty());
+    EXPECT_TRUE(std::holds_alternative<MemberMetadataRecord>(decision.records.front()));
+  }
+  all.subscribed_topic_names->push_back("t");
+  EXPECT_TRUE(decide(all).records.empty()) << "the same twice is the same";
+  beat.instance_id = "j";
+  EXPECT_EQ(decide(beat).result.error, ErrorCode::unknown_member_id);
+  beat.instance_id = "i";
+  beat.member_epoch = joined.member_epoch + 1;
+  EXPECT_EQ(decide(beat).result.error, ErrorCode::fenced_member_epoch);
+  world.set_topic("t", 3);
+  EXPECT_FALSE(decide(all).records.empty());
+}
+
 }  // namespace
 }  // namespace broker::group
