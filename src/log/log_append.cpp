@@ -127,8 +127,13 @@ AppendResult Log::append_validated(protocol::ValidatedRecords& records, const Ap
   return result;
 }
 
+// A new segment begins at the append: from the log's end it could be too far for the indexes. Old formats tell the last offset
+// of an entry alone; then, like Kafka, as far before it as they reach.
 void Log::append_to_segment(const SegmentAppend& append, std::int64_t now_ms) {
-  if (active().must_roll(append, *config_, now_ms)) roll_locked(log_end_offset_, now_ms);
+  if (active().must_roll(append, *config_, now_ms)) {
+    const std::int64_t from = append.first_is_exact ? append.first_offset : append.last_offset - kRelativeOffsetMax;
+    roll_locked(std::max(from, log_end_offset_), now_ms);
+  }
   modified_ = true;
   epochs_.flush(false);
   active().append(append, *config_);
@@ -177,6 +182,10 @@ AppendResult Log::append_as_follower(base::ByteView batches) {
   if (parsed.empty()) return {};
   append.first_offset = parsed.front().first.base_offset;
   append.last_offset = parsed.back().first.last_offset();
+  append.first_is_exact = parsed.front().first.magic >= 2;
+  if (offset_overflows(append.first_offset, append.last_offset)) {
+    return failure(ErrorCode::corrupt_message, "offsets too far apart for one segment");
+  }
   std::uint64_t position = 0;
   for (const auto& [header, bytes] : parsed) {
     append.batches.push_back({header.base_offset, header.last_offset(), position, bytes.size(), header.max_timestamp});

@@ -168,6 +168,7 @@ std::optional<std::int64_t> Log::load_segments(const FilesFound& found) {
 Segment::Recovered Log::recover_segment(Segment& segment) {
   modified_ = true;
   files_.remove(where_.path(segment.base_offset(), kTransactionIndexSuffix));
+  segment.cut_transaction_index();
   std::int64_t end = segment.base_offset();
   Segment::Recovered recovered = segment.recover(*config_, [&](const ScannedBatch& batch) {
     const protocol::BatchHeader& header = batch.header;

@@ -104,6 +104,39 @@ TEST_F(LogProducers, TransactionsHoldTheLastStableOffset) {
   }
 }
 
+// The only marker goes, and the transaction index with it; nobody may look for it any more.
+TEST_F(LogProducers, ATruncationBelowTheFirstAbortLeavesNoTransactionIndex) {
+  for (const char* next : {"roll", "flush", "close", "abort"}) {
+    files_.remove_all("/data/t-0");
+    open();
+    const auto transact = [&](std::int32_t sequence) {
+      BatchFields fields = from(1, 0, sequence);
+      fields.transactional = true;
+      append({"in"}, fields);
+      append_bytes(protocol::build_control_batch(1, 0, protocol::ControlType::abort, 0, 1), 0,
+                   protocol::AppendOrigin::coordinator);
+    };
+    const auto aborted = [&] {
+      auto read = log().read(0, 1000, ReadIsolation::transactions_committed, FirstBatch::whole);
+      return read ? read->aborted_transactions->size() : 99u;
+    };
+    append({"plain"});
+    transact(0);
+    EXPECT_EQ(aborted(), 1u);
+    log().truncate_to(1);
+    EXPECT_FALSE(files_.exists("/data/t-0/00000000000000000000.txnindex"));
+    EXPECT_EQ(aborted(), 0u);
+    if (std::string(next) == "abort") transact(0);
+    append({"more"});
+    if (std::string(next) != "close") log().roll();
+    if (std::string(next) != "roll") log().flush_closed_segments();
+    log().close();
+    EXPECT_FALSE(directory_->offline()) << next;
+    open({.clean_shutdown = true});
+    EXPECT_EQ(aborted(), std::string(next) == "abort" ? 1u : 0u) << next;
+  }
+}
+
 TEST_F(LogProducers, ALateBatchOpensNoTransaction) {
   open();
   BatchFields fields = from(1, 0, 0);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/faulty_file_system.h"
+#include "log/inspect/verify.h"
 #include "log/log_manager.h"
 #include "log/log_split.h"
 #include "log/recovery_progress.h"
@@ -40,6 +41,59 @@ class LogRecoveryTest : public LogFixture {
   }
   bool exists(const std::string& name) { return files_.exists("/data/t-0/" + name); }
 };
+
+// What a copy of a compacted log is given first can lie far behind the log's start. Like Kafka, a new segment begins there.
+TEST_F(LogRecoveryTest, AnAppendFarBehindTheEndBeginsASegmentOfItsOwn) {
+  constexpr std::int64_t kFar = 5'000'000'000;
+  struct Case {
+    std::vector<std::int64_t> before, after;
+    std::vector<std::string> logs;
+  };
+  const std::vector<Case> cases = {
+      {{}, {kFar, kFar + 1, kFar + 2}, {"00000000000000000000.log", "00000000005000000000.log"}},
+      {{0, 1}, {kFar, kFar + 1, kFar + 2}, {"00000000000000000000.log", "00000000005000000000.log"}},
+      {{0, 1}, {kTwoToThe31 - 1}, {"00000000000000000000.log"}},
+      {{0, 1}, {kTwoToThe31}, {"00000000000000000000.log", "00000000002147483648.log"}},
+  };
+  config_.index_interval_bytes = 0;
+  for (const Case& one : cases) {
+    files_.remove_all("/data/t-0");
+    open();
+    EXPECT_TRUE(log().append_as_follower(batches_at(one.before)).ok());
+    for (std::int64_t offset : one.after) ASSERT_TRUE(log().append_as_follower(batches_at({offset})).ok());
+    std::vector<std::string> all;
+    for (std::int64_t offset : one.before) all.push_back(std::to_string(offset));
+    for (std::int64_t offset : one.after) all.push_back(std::to_string(offset));
+    const auto expect_all = [&](const std::string& when) {
+      EXPECT_EQ(all_values(), all) << when;
+      EXPECT_EQ(log().log_start_offset(), 0);
+      EXPECT_EQ(log().log_end_offset(), one.after.back() + 1);
+      log().update_high_watermark(log().log_end_offset());
+      EXPECT_EQ(read_values(one.after.back(), 1), std::vector<std::string>{all.back()}) << when;
+      EXPECT_EQ(read_values(10, 1), std::vector<std::string>{std::to_string(one.after.front())}) << when;
+      std::vector<std::string> logs;
+      for (const std::string& name : names()) {
+        if (name.ends_with(".log")) logs.push_back(name);
+      }
+      EXPECT_EQ(logs, one.logs) << when;
+    };
+    expect_all("appended");
+    log().close();
+    open({.clean_shutdown = true});
+    expect_all("closed");
+    inspect::verify(files_, "/data/t-0", {}, [](const inspect::Fault& fault) {
+      ADD_FAILURE() << fault.file << ":" << fault.position << ": " << fault.what;
+    });
+    log_.reset();
+    open();
+    expect_all("recovered");
+  }
+  // No segment can hold these together.
+  files_.remove_all("/data/t-0");
+  open();
+  EXPECT_EQ(log().append_as_follower(batches_at({0, kFar})).error, protocol::ErrorCode::corrupt_message);
+  EXPECT_EQ(log().log_end_offset(), 0);
+}
 
 // As measured from Kafka 3.9.2 with the same bytes: the same segments, sizes and log end.
 TEST_F(LogRecoveryTest, OverflowedSegmentsAreSplit) {

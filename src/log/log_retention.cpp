@@ -165,6 +165,7 @@ void Log::truncate_to(std::int64_t offset) {
     if (unsynced_since_roll_ >= active().base_offset()) unsynced_since_roll_.reset();
     active().truncate_to(offset);
     truncate_transaction_index(where_, active().base_offset(), offset);
+    active().cut_transaction_index();
     log_end_offset_ = offset;
     log_start_offset_ = std::min(log_start_offset_, offset);
     high_watermark_ = std::min(high_watermark_, offset);

@@ -9,8 +9,6 @@
 namespace storage {
 namespace {
 
-constexpr std::int64_t kRelativeOffsetMax = std::numeric_limits<std::int32_t>::max();
-
 // Segments of many logs that began together shouldn't all roll at once.
 std::int64_t draw_jitter(const LogConfig& config) {
   std::int64_t bound = std::min(config.segment_jitter_ms, config.segment_ms);

@@ -16,6 +16,8 @@
 
 namespace storage {
 
+inline constexpr std::int64_t kRelativeOffsetMax = INT32_MAX;  // from a segment's base, as its indexes count
+
 struct BatchPlace {
   std::int64_t base_offset = 0;
   std::int64_t last_offset = 0;
@@ -28,6 +30,7 @@ struct BatchPlace {
 struct SegmentAppend {
   base::ByteView bytes;
   std::int64_t first_offset = 0;
+  bool first_is_exact = true;  // false: records may begin before it, as an old format doesn't tell
   std::int64_t last_offset = 0;
   std::int64_t max_timestamp = -1;
   std::vector<BatchPlace> batches;  // with positions within `bytes`; empty: it is one batch
@@ -80,9 +83,11 @@ class Segment {
   // (finish() before).
   std::vector<std::shared_ptr<base::File>> files_to_sync(bool with_indexes);
 
-  // Whether there is a .txnindex. Looked for once, as every read_committed fetch asks; told when one is made.
+  // Whether there is a .txnindex. Looked for once, as every read_committed fetch asks; told when one is made, and when it was cut
+  // and may be gone.
   bool has_transaction_index();
   void made_transaction_index() { has_transaction_index_ = true; }
+  void cut_transaction_index() { has_transaction_index_.reset(); }
 
   OffsetIndex& offset_index() { return offset_index_; }
   TimeIndex& time_index() { return time_index_; }
