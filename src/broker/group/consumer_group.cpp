@@ -42,14 +42,17 @@ bool ConsumerGroup::is_owned(const base::Uuid& topic_id, std::int32_t partition)
 // Held by nobody else, it can't be the one that is there now: the same place in memory may be another one's by then.
 bool ConsumerGroup::has_looked_at(const ClusterPtr& cluster) const { return looked_at_.lock() == cluster; }
 
+void ConsumerGroup::release_instance(const std::string& member_id, const Member& member) {
+  if (!member.metadata.instance_id) return;
+  const auto found = static_members_.find(*member.metadata.instance_id);
+  if (found != static_members_.end() && found->second == member_id) static_members_.erase(found);
+}
+
 void ConsumerGroup::drop_member(const std::string& member_id) {
   const auto found = members_.find(member_id);
   if (found == members_.end()) return;
   replace_current(member_id, found->second, CurrentAssignment());
-  if (const auto& instance = found->second.metadata.instance_id) {
-    auto fixed = static_members_.find(*instance);
-    if (fixed != static_members_.end() && fixed->second == member_id) static_members_.erase(fixed);
-  }
+  release_instance(member_id, found->second);
   members_.erase(found);
   session_deadlines_.erase(member_id);
   rebalance_timers_.erase(member_id);
@@ -67,6 +70,7 @@ void ConsumerGroup::apply_to(const MemberMetadataRecord& record, Time now) {
     return;
   }
   Member& member = members_[record.member_id];
+  release_instance(record.member_id, member);
   member.metadata = *record.value;
   if (member.metadata.instance_id) static_members_[*member.metadata.instance_id] = record.member_id;
   session_deadlines_.try_emplace(record.member_id, now.monotonic_ms + session_timeout_of(member));

@@ -128,6 +128,7 @@ class ConsumerGroup {
   void apply_to(const MemberMetadataRecord& record, Time now);
   void apply_to(const CurrentAssignmentRecord& record, Time now);
   void drop_member(const std::string& member_id);
+  void release_instance(const std::string& member_id, const Member& member);
   std::int32_t session_timeout_ms() const { return times_ ? times_->session_timeout_ms : limits_->session_timeout_ms; }
   std::int32_t session_timeout_of(const Member& member) const;
   bool is_owned(const base::Uuid& topic_id, std::int32_t partition) const;

@@ -406,6 +406,30 @@ TEST(ConsumerGroup, TheLastEpochStays) {
   EXPECT_EQ(world.group.epoch(), kLast);
 }
 
+// Kafka 4.3.1 takes it, too, but knows the member by the old name as well until it reads its log again, and that name is lost for all
+// others when the member has gone.
+TEST(ConsumerGroup, AMemberThatTakesAnotherInstanceGivesUpItsOwn) {
+  expect_script(R"(
+topic t 2
+a joins t as i
+= epoch 2: t-0 t-1
+a joins t as j
+= epoch 2: t-0 t-1
+b joins t as i
+= epoch 3: nothing
+a beats
+= epoch 2: t-0
+a leaves
+= epoch -1
+b leaves
+= epoch -1
+c joins t as i
+= epoch 6: t-0 t-1
+d joins t as j
+= epoch 7: nothing
+)");
+}
+
 // Of all that a heartbeat may say, what is new is written, and nothing else.
 TEST(ConsumerGroup, ASignOfLifeIsNoMoreThanThat) {
   World world;
