@@ -149,3 +149,22 @@ def test_killed_while_busy(context):
     check = here / "log-tools" / "check_logs.py"
     context.run([sys.executable, check, "--cleaned", broker.data], env={"KAFKA_LIBS": str(jars.jar_dir("3.9.2"))})
     return f"{BUSY_ROUNDS} kills, the cleaner came on in {cleanings} rounds; " + "; ".join(results).replace("\n", "; ")
+
+
+def test_killed_after_a_topic_was_made_anew(context):
+    """The checkpoints say where the old topic began and how far it was flushed. The new one has its name, and no share in that."""
+    broker = context.new_broker({"log.flush.start.offset.checkpoint.interval.ms": 5_000, "log.initial.task.delay.ms": 100})
+    command = [venv.python(context), context.root / "compat-tests" / "crash" / "anew.py", broker.bootstrap]
+    starts = broker.data / "log-start-offset-checkpoint"
+    results = []
+    for number, count in enumerate((100, 1200)):
+        topic = f"anew-{number}"
+        context.run([*command, topic, "long"])
+        wait_until("the checkpoint of its log start",
+                   lambda topic=topic: starts.exists() and f"{topic} 0 1000" in starts.read_text(encoding="utf-8"), guard_s=60)
+        context.run([*command, topic, "anew", count])
+        broker.kill()
+        start_again(broker)
+        results.append(context.run([*command, topic, "verify", count]).out.strip())
+    broker.stop()
+    return "; ".join(results)
