@@ -349,9 +349,10 @@ void LogManager::shutdown() {
   checkpoint_recovery_points();
   checkpoint_log_start_offsets();
   for (const auto& directory : state_->directories) {
-    if (state_->files.exists(directory->shared->path() + "/" + kCleanerFile)) {
+    state_->attempt(*directory->shared, [&] {
+      if (!state_->files.exists(directory->shared->path() + "/" + kCleanerFile)) return;
       checkpoint_cleaner_offsets(directory->shared->path());
-    }
+    });
     state_->attempt(*directory->shared, [&] {
       if (directory->loaded) write_clean_shutdown_marker(state_->files, directory->shared->path());
     });
