@@ -12,7 +12,8 @@ ERRORS = {0: "NONE", -1: "UNKNOWN_SERVER_ERROR", 3: "UNKNOWN_TOPIC_OR_PARTITION"
           15: "COORDINATOR_NOT_AVAILABLE", 16: "NOT_COORDINATOR", 22: "ILLEGAL_GENERATION", 23: "INCONSISTENT_GROUP_PROTOCOL",
           24: "INVALID_GROUP_ID", 25: "UNKNOWN_MEMBER_ID", 26: "INVALID_SESSION_TIMEOUT", 27: "REBALANCE_IN_PROGRESS",
           28: "INVALID_COMMIT_OFFSET_SIZE", 42: "INVALID_REQUEST", 68: "NON_EMPTY_GROUP", 69: "GROUP_ID_NOT_FOUND", 79: "MEMBER_ID_REQUIRED",
-          81: "GROUP_MAX_SIZE_REACHED", 82: "FENCED_INSTANCE_ID", 110: "FENCED_MEMBER_EPOCH", 112: "UNSUPPORTED_ASSIGNOR", 113: "STALE_MEMBER_EPOCH",
+          81: "GROUP_MAX_SIZE_REACHED", 82: "FENCED_INSTANCE_ID", 110: "FENCED_MEMBER_EPOCH", 111: "UNRELEASED_INSTANCE_ID",
+          112: "UNSUPPORTED_ASSIGNOR", 113: "STALE_MEMBER_EPOCH",
           128: "INVALID_REGULAR_EXPRESSION"}
 FOR_A_WHILE = ("COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR")
 SUBSCRIPTION = struct.pack(">hi", 0, 1) + string("bounds") + struct.pack(">i", 0)
@@ -135,21 +136,37 @@ def count_transactional_ids(connection):
     return name_of(error), reader.varint() - 1
 
 
-def consumer_heartbeat_request(group, member, epoch, topics=None, regex=None, assignor=None, version=1):
-    """Of KIP-848. The first one of a member says everything."""
+def consumer_heartbeat_request(group, member, epoch, topics=None, regex=None, assignor=None, instance=None, owned=None, version=1):
+    """Of KIP-848. The first one of a member says everything. Owned: partitions by topic id, none if it says nothing of them."""
     first = epoch == 0
-    names = b"\0" if topics is None else wire.varint(len(topics) + 1) + b"".join(wire.compact(one) for one in topics)
-    return (wire.header(CONSUMER_HEARTBEAT, version, 2) + wire.compact(group) + wire.compact(member) + struct.pack(">i", epoch) + b"\0\0"
-            + struct.pack(">i", 60_000 if first else -1) + names + (b"\0" if regex is None else wire.compact(regex))
-            + (b"\0" if assignor is None else wire.compact(assignor)) + (b"\1" if first else b"\0") + b"\0")
+    array = lambda parts: wire.varint(len(parts) + 1) + b"".join(parts)
+    names = b"\0" if topics is None else array([wire.compact(one) for one in topics])
+    optional = lambda text: b"\0" if text is None else wire.compact(text)
+    has = (b"\1" if first else b"\0") if owned is None else array([
+        topic_id + array([struct.pack(">i", one) for one in partitions]) + b"\0" for topic_id, partitions in owned.items()])
+    return (wire.header(CONSUMER_HEARTBEAT, version, 2) + wire.compact(group) + wire.compact(member) + struct.pack(">i", epoch)
+            + optional(instance) + b"\0" + struct.pack(">i", 60_000 if first else -1) + names + optional(regex) + optional(assignor) + has + b"\0")
 
 
 def read_consumer_heartbeat(answer):
     """Error, member epoch."""
+    return read_consumer_assignment(answer)[:2]
+
+
+def read_consumer_assignment(answer):
+    """Error, member epoch, partitions by topic id: None as before."""
     reader = Reader(answer, True)
     _, error = reader.take("ih")
     reader.compact(), reader.compact()
-    return name_of(error), reader.take("i")
+    epoch, _, there = reader.take("iib")
+    if there < 0:
+        return name_of(error), epoch, None
+    partitions = {}
+    for _ in range(reader.varint() - 1):
+        topic_id = reader.bytes(16)
+        partitions[topic_id] = [reader.take("i") for _ in range(reader.varint() - 1)]
+        assert reader.varint() == 0  # tags
+    return name_of(error), epoch, partitions
 
 
 def settled(connection, request, read):

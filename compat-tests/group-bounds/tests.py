@@ -4,6 +4,7 @@ With --target kafka the tests of KIP-848 run on Kafka 4.3.1."""
 import importlib.util
 import pathlib
 import resource
+import struct
 
 from harness import wire
 from harness.context import expect, expect_equal
@@ -301,6 +302,39 @@ def new_protocol_broker(context, settings=None):
     return broker
 
 
+class NewMember:
+    """Of a group of KIP-848; it gives up at once what it must."""
+
+    def __init__(self, group, name):
+        self.group, self.name, self.epoch, self.owned = group, name, 0, {}
+
+    def request(self):
+        if self.epoch == 0:
+            return raw.consumer_heartbeat_request(self.group, self.name, 0, [TOPIC])
+        return raw.consumer_heartbeat_request(self.group, self.name, self.epoch, owned=self.owned)
+
+    def told(self, answer):
+        """Whether that was anything new."""
+        error, epoch, assigned = raw.read_consumer_assignment(answer)
+        expect_equal(error, "NONE", self.name)
+        before = self.epoch, self.owned
+        self.epoch, self.owned = epoch, self.owned if assigned is None else assigned
+        return before != (self.epoch, self.owned)
+
+
+def beat_until_stable(fleet, members, epoch):
+    """Rounds of heartbeats, until nobody is told anything new and all are of that epoch."""
+    rounds = 0
+
+    def settled():
+        nonlocal rounds
+        rounds += 1
+        news = [one.told(answer) for one, answer in zip(members, fleet.ask([one.request() for one in members]))]
+        return not any(news) and {one.epoch for one in members} == {epoch}
+    wait_until(f"all members have the epoch {epoch}", settled)
+    return rounds
+
+
 @sanitizer_workload
 def test_consumer_protocol_members(context):
     """Groups of KIP-848: 2,000 members in one; each is told the epoch, and all partitions have one owner."""
@@ -308,15 +342,22 @@ def test_consumer_protocol_members(context):
     count = int(MEMBERS * context.scale)
     with raw.Witness(broker, TOPIC) as witness, raw.Fleet(broker, 50) as fleet:
         growth = Growth(broker)
-        ids = [f"member-{number:05}" for number in range(count)]
-        joined = [raw.read_consumer_heartbeat(answer)
-                  for answer in fleet.ask([raw.consumer_heartbeat_request("many", one, 0, [TOPIC]) for one in ids])]
-        expect_equal({error for error, _ in joined}, {"NONE"}, "joins")
+        members = [NewMember("many", f"member-{number:05}") for number in range(count)]
+        rounds = beat_until_stable(fleet, members, 1 + count)  # one more for each that joined
+        owners = sorted(partition for one in members for partitions in one.owned.values() for partition in partitions)
+        expect_equal(owners, list(range(PARTITIONS)), "each partition has one owner")
+        expect_equal(max(sum(map(len, one.owned.values())) for one in members), -(-PARTITIONS // count), "and nobody more than others")
         note = growth.limit(context, 20_000 * count + 40 * MIB, "members")
-        left = names(fleet.ask([raw.consumer_heartbeat_request("many", one, -1) for one in ids]), raw.read_consumer_heartbeat)
-        expect_equal(left, {"NONE": count}, "leaves")
+        half, rest = members[::2], members[1::2]
+        left = names(fleet.ask([raw.consumer_heartbeat_request("many", one.name, -1) for one in half]), raw.read_consumer_heartbeat)
+        expect_equal(left, {"NONE": len(half)}, "leaves")
+        rounds += beat_until_stable(fleet, rest, 1 + count + len(half))  # or that left
+        owners = sorted(partition for one in rest for partitions in one.owned.values() for partition in partitions)
+        expect_equal(owners, list(range(PARTITIONS)), "each partition has one owner among those that stay")
+        left = names(fleet.ask([raw.consumer_heartbeat_request("many", one.name, -1) for one in rest]), raw.read_consumer_heartbeat)
+        expect_equal(left, {"NONE": len(rest)}, "leaves")
     broker.stop()
-    return f"{count} members: {note}; {witness.report()}"
+    return f"{count} members: {note}; {rounds} rounds; {witness.report()}"
 
 
 @sanitizer_workload
@@ -347,3 +388,63 @@ def test_consumer_protocol_refusals(context):
         note = growth.limit(context, 10 * MIB, "refused joins")
     broker.stop()
     return f"{len(cases)} answers; {count} refused: {note}; {witness.report()}"
+
+
+def instance_cases(beat):
+    """Of somebody who takes another member's name, or its instance."""
+    return [("a static member joins", beat("fixed", "m1", 0, [TOPIC], instance="i"), "NONE"),
+            ("its instance while it is there", beat("fixed", "m2", 0, [TOPIC], instance="i"), "UNRELEASED_INSTANCE_ID"),
+            ("its instance with another id", beat("fixed", "m2", 2, instance="i"), "FENCED_INSTANCE_ID"),
+            ("its id with another instance", beat("fixed", "m1", 2, instance="j"), "UNKNOWN_MEMBER_ID"),
+            ("leaves as its instance with another id", beat("fixed", "m2", -1, instance="i"), "FENCED_INSTANCE_ID"),
+            ("leaves for now as its instance with another id", beat("fixed", "m2", -2, instance="i"), "FENCED_INSTANCE_ID"),
+            ("it is there all the same", beat("fixed", "m1", 2, instance="i"), "NONE"),
+            ("it joins under another instance", beat("fixed", "m1", 0, [TOPIC], instance="j"), "NONE"),
+            ("and beats so", beat("fixed", "m1", 2, instance="j"), "NONE"),
+            ("and leaves so", beat("fixed", "m1", -1, instance="j"), "NONE")]
+
+
+def large_cases(beat):
+    """What members say at length."""
+    name = lambda number: struct.pack(">HH", number >> 16, number & 0xFFFF) + b"t" * 12
+    return [("joins", beat("owner", "m", 0, [TOPIC]), "NONE"),
+            ("more names than a record holds", beat("long", "names", 0, [f"{number:04}" + "n" * 1900 for number in range(1000)]), "UNKNOWN_SERVER_ERROR"),
+            ("20,000 names", beat("long", "many", 0, [f"name-{number}" for number in range(20_000)]), "NONE"),
+            ("one name, 20,000 times", beat("long", "twice", 0, [TOPIC] * 20_000), "NONE"),
+            ("an expression of 32,000 letters", beat("long", "regex", 0, regex="a" * 32_000), "NONE"),
+            ("owns a million partitions", beat("owner", "m", 2, owned={name(0): range(1_000_000)}), "NONE"),
+            ("owns 20,000 topics that aren't there", beat("owner", "m", 2, owned={name(number): [0] for number in range(20_000)}), "NONE"),
+            ("owns partitions below 0", beat("owner", "m", 2, owned={name(0): [-1, -(2 ** 31), 2 ** 31 - 1]}), "NONE"),
+            ("owns one a thousand times", beat("owner", "m", 2, owned={name(0): [1] * 1000}), "NONE")]
+
+
+@sanitizer_workload
+def test_consumer_protocol_members_that_mean_harm(context):
+    """They take others' names, say too much, and make groups and expressions without end."""
+    broker = new_protocol_broker(context)
+    with raw.Witness(broker, TOPIC) as witness, Wire(broker) as connection:
+        beat = lambda *more, **options: raw.read_consumer_heartbeat(connection.ask(raw.consumer_heartbeat_request(*more, **options)))[0]
+        growth = Growth(broker)
+        cases = instance_cases(beat) + large_cases(beat)
+        if context.target == "milena":  # Kafka knows the first instance for ever, and says UNKNOWN_MEMBER_ID
+            cases.append(("its first instance is free again", beat("fixed", "m2", 0, [TOPIC], instance="i"), "NONE"))
+        expect_equal(wrong_of(cases), [], "(what, answer, Kafka's)")
+        for name in ("many", "twice", "regex"):
+            expect_equal(beat("long", name, -1), "NONE", f"{name} leaves")
+        notes = [f"{len(cases)} answers: {growth.limit(context, 100 * MIB, 'long requests')}"]
+        growth, count = Growth(broker), int(5_000 * context.scale)
+        errors = names((connection.ask(raw.consumer_heartbeat_request(f"refused-{number}", "m", 0, regex="((")) for number in range(count)),
+                       raw.read_consumer_heartbeat)
+        expect_equal(errors, {"INVALID_REGULAR_EXPRESSION": count}, "groups that nobody is let into")
+        expect_equal([one for one, _ in raw.list_groups(connection)[1] if one.startswith("refused")], [], "such groups")
+        notes.append(f"{count} groups refused: {growth.limit(context, 10 * MIB, 'refused groups')}")
+        growth, count = Growth(broker), int(500 * context.scale)
+        with raw.Fleet(broker, 50) as fleet:
+            requests = [raw.consumer_heartbeat_request("expressions", f"m{number}", 0, regex=f"x{number}.*|{TOPIC}") for number in range(count)]
+            expect_equal(names(fleet.ask(requests), raw.read_consumer_heartbeat), {"NONE": count}, "expressions")
+            notes.append(f"{count} expressions: {growth.limit(context, 40 * MIB, 'expressions')}")
+            leaves = [raw.consumer_heartbeat_request("expressions", f"m{number}", -1) for number in range(count)]
+            expect_equal(names(fleet.ask(leaves), raw.read_consumer_heartbeat), {"NONE": count}, "leaves")
+    notes.append(witness.report())
+    broker.stop()
+    return "; ".join(notes)
