@@ -18,6 +18,8 @@ def of(directory):
     index = max(partition.glob("*.index"), key=lambda path: path.stat().st_size)
     times = max(partition.glob("*.timeindex"), key=lambda path: path.stat().st_size)
     snapshot = next(iter(partition.glob("*.snapshot")))
+    aborted = next(path for path in sorted(pathlib.Path(directory).glob("*/*.txnindex")))
+    orphan = partition / "00000000000000777777.timeindex"
     return [
         ("a bit of a record", log, second, lambda: flipped(log, second + 70)),
         ("a torn tail", log, second, lambda: log.write_bytes(log.read_bytes()[:second + 40])),
@@ -25,6 +27,11 @@ def of(directory):
         ("an offset index that points elsewhere", index, None, lambda: flipped(index, 7)),
         ("a cut offset index", index, None, lambda: index.write_bytes(index.read_bytes() + b"\1\2\3")),
         ("a time index that is out of order", times, None, lambda: flipped(times, 2)),
+        ("a missing offset index", index, 0, index.unlink),
+        ("a missing time index", times, 0, times.unlink),
+        ("an index without a segment", orphan, 0, orphan.touch),
+        ("an aborted transaction that isn't listed", aborted, 0, lambda: aborted.write_bytes(aborted.read_bytes()[:-34])),
+        ("a missing list of aborted transactions", aborted, 0, aborted.unlink),
         ("a producer snapshot", snapshot, None, lambda: flipped(snapshot, 10)),
         *((name, directory / name, None, lambda name=name: (directory / name).write_text(SMALL[name])) for name in SMALL),
     ]

@@ -111,6 +111,53 @@ TEST(Verify, BrokenIndexesAndSmallFilesAreNamed) {
   EXPECT_THAT(verify_all(other / "log").faults, ::testing::Contains(HasSubstr("leader-epoch-checkpoint:0: ")));
 }
 
+TEST(Verify, IndexesThatAreMissingOrLeftOverAreNamed) {
+  base::testing::TempDir dir;
+  testing::unpack_golden("segments", dir.path());
+  const std::filesystem::path segment = first_segment(dir / "log", 300);
+  const std::string partition = segment.parent_path().string(), stem = segment.stem().string();
+  for (const char* suffix : {".index", ".timeindex"}) {
+    std::filesystem::path index = segment;
+    index.replace_extension(suffix);
+    std::filesystem::rename(index, dir / "aside");
+    EXPECT_THAT(verify_all(partition).faults, ::testing::ElementsAre(stem + suffix + ":0: the file is missing"));
+    std::filesystem::rename(dir / "aside", index);
+  }
+  for (const char* suffix : {".index", ".timeindex", ".txnindex"}) {
+    const std::string name = std::string("00000000000000777777") + suffix;
+    base::real_file_system().open(partition + "/" + name, base::OpenMode::create);
+    EXPECT_THAT(verify_all(partition).faults,
+                ::testing::ElementsAre(name + ":0: there is no segment of which it is an index"));
+    std::filesystem::remove(partition + "/" + name);
+  }
+  EXPECT_THAT(verify_all(partition).faults, ::testing::IsEmpty());
+}
+
+// Whoever reads committed records only goes by it: what it doesn't list looks committed.
+TEST(Verify, AbortedTransactionsThatArentListedAreNamed) {
+  base::testing::TempDir dir;
+  testing::unpack_golden("txn", dir.path());
+  constexpr std::uintmax_t kEntryBytes = 34;
+  std::size_t listed = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(dir / "log")) {
+    if (entry.path().extension() != ".txnindex") continue;
+    const std::string partition = entry.path().parent_path().string();
+    const base::Bytes whole = base::read_file(base::real_file_system(), entry.path().string());
+    for (std::uintmax_t keep = whole.size(); keep > 0;) {
+      std::filesystem::resize_file(entry.path(), keep -= kEntryBytes);
+      const std::vector<std::string> faults = verify_all(partition).faults;
+      EXPECT_EQ(faults.size(), (whole.size() - keep) / kEntryBytes) << entry.path();
+      EXPECT_THAT(faults, ::testing::Each(HasSubstr("isn't listed")));
+    }
+    std::filesystem::remove(entry.path());
+    EXPECT_EQ(verify_all(partition).faults.size(), whole.size() / kEntryBytes);
+    base::real_file_system().open(entry.path().string(), base::OpenMode::create)->write_at(0, whole);
+    EXPECT_THAT(verify_all(partition).faults, ::testing::IsEmpty());
+    listed += whole.size() / kEntryBytes;
+  }
+  EXPECT_GT(listed, 3u);
+}
+
 TEST(Verify, OtherPathsAreRefused) {
   base::testing::TempDir dir;
   EXPECT_THROW(verify_all(dir.path()), std::invalid_argument);

@@ -9,6 +9,7 @@
 #include "log/batch_scanner.h"
 #include "log/corrupt_file.h"
 #include "log/partition_files.h"
+#include "log/producer_state.h"
 #include "log/topic_partition.h"
 #include "log/transaction_index.h"
 #include "protocol/record.h"
@@ -34,6 +35,7 @@ class SegmentCheck {
                const SegmentCheckOptions& options, const FaultSink& fault)
       : where_{files, directory}, base_offset_(base_offset), options_(options), fault_(fault) {
     totals_.next_offset = base_offset;
+    totals_.open = options.open;
   }
 
   SegmentTotals run() {
@@ -52,6 +54,7 @@ class SegmentCheck {
 
   void check_log();
   void check_batch(const ScannedBatch& batch);
+  void follow_transactions(const ScannedBatch& batch);
   std::uint64_t walk_records(const ScannedBatch& batch) const;
   std::uint64_t walk_legacy(const ScannedBatch& batch) const;
   void check_offset_index();
@@ -67,6 +70,7 @@ class SegmentCheck {
   const FaultSink& fault_;
   SegmentTotals totals_;
   std::vector<BatchPlace> batches_;
+  std::vector<CompletedTransaction> aborted_;  // of which there are records
 };
 
 void SegmentCheck::check_log() {
@@ -102,6 +106,7 @@ void SegmentCheck::check_batch(const ScannedBatch& batch) {
     report(kLogSuffix, batch.position, "the crc is wrong");
     return;
   }
+  follow_transactions(batch);
   if (!options_.records) return;
   try {
     totals_.records += header.magic == 2 ? walk_records(batch) : walk_legacy(batch);
@@ -110,6 +115,24 @@ void SegmentCheck::check_batch(const ScannedBatch& batch) {
   } catch (const base::CompressionError& error) {
     report(kLogSuffix, batch.position, std::string("the batch can't be unpacked: ") + error.what());
   }
+}
+
+void SegmentCheck::follow_transactions(const ScannedBatch& batch) {
+  const protocol::BatchHeader& header = batch.header;
+  if (!header.has_producer_id()) return;
+  if (!header.is_control()) {
+    if (header.is_transactional() && header.record_count > 0) {
+      totals_.open.try_emplace(header.producer_id, header.base_offset);
+    }
+    return;
+  }
+  const auto begun = totals_.open.find(header.producer_id);
+  if (begun == totals_.open.end()) return;
+  const auto marker = read_control_marker(batch.bytes);  // none if compaction has emptied it
+  if (marker && marker->type == protocol::ControlType::abort) {
+    aborted_.push_back({header.producer_id, begun->second, header.last_offset(), true});
+  }
+  totals_.open.erase(begun);
 }
 
 std::uint64_t SegmentCheck::walk_records(const ScannedBatch& batch) const {
@@ -144,7 +167,10 @@ std::uint64_t SegmentCheck::walk_legacy(const ScannedBatch& batch) const {
 
 // Whole entries, without the zeros of a file that was preallocated and never cut.
 base::Bytes SegmentCheck::index_bytes(std::string_view suffix, std::size_t entry_bytes) const {
-  if (!where_.files.exists(path(suffix))) return {};
+  if (!where_.files.exists(path(suffix))) {
+    report(suffix, 0, "the file is missing");
+    return {};
+  }
   base::Bytes bytes = base::read_file(where_.files, path(suffix));
   if (bytes.size() % entry_bytes != 0) {
     report(suffix, bytes.size() / entry_bytes * entry_bytes, "the last entry is cut off");
@@ -209,10 +235,22 @@ void SegmentCheck::check_time_index() {
 }
 
 void SegmentCheck::check_transaction_index() {
+  std::vector<TransactionIndexEntry> entries;
   try {
-    (void)read_transaction_index(where_, base_offset_);
+    entries = read_transaction_index(where_, base_offset_);
   } catch (const CorruptFile& error) {
     report(kTransactionIndexSuffix, 0, error.what());
+    return;
+  }
+  for (const CompletedTransaction& one : aborted_) {
+    const bool listed = std::ranges::any_of(entries, [&](const TransactionIndexEntry& entry) {
+      return entry.producer_id == one.producer_id && entry.last_offset == one.last_offset &&
+             entry.first_offset <= one.first_offset;
+    });
+    if (listed) continue;
+    report(kTransactionIndexSuffix, 0,
+           "the transaction of producer " + std::to_string(one.producer_id) + " from offset " +
+               std::to_string(one.first_offset) + ", aborted at " + std::to_string(one.last_offset) + ", isn't listed");
   }
 }
 

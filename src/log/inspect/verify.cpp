@@ -42,6 +42,7 @@ class Verification {
   bool holds_segments(const std::string& directory) const;
   void check_log_directory(const std::string& directory);
   std::int64_t check_partition(const std::string& directory);
+  void check_for_orphans(const std::string& directory);
   void check_small_files(const std::string& directory);
   void check_checkpoints(const std::string& directory, const std::map<TopicPartition, std::int64_t>& log_ends);
 
@@ -98,9 +99,23 @@ std::int64_t Verification::check_partition(const std::string& directory) {
     totals_.records += segment.records;
     totals_.bytes += segment.bytes;
     options.offset_min = segment.next_offset;
+    options.open = segment.open;
   }
+  check_for_orphans(directory);
   check_small_files(directory);
   return options.offset_min;
+}
+
+void Verification::check_for_orphans(const std::string& directory) {
+  const PartitionFiles where{files_, directory};
+  for (const std::string& name : files_.list(directory)) {
+    auto parsed = parse_file_name(name);
+    if (!parsed) continue;
+    const bool is_index =
+        parsed->suffix == kIndexSuffix || parsed->suffix == kTimeIndexSuffix || parsed->suffix == kTransactionIndexSuffix;
+    if (!is_index || files_.exists(where.path(parsed->offset, kLogSuffix))) continue;
+    fault_({directory + "/" + name, 0, "there is no segment of which it is an index"});
+  }
 }
 
 void Verification::check_small_files(const std::string& directory) {

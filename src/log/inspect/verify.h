@@ -1,7 +1,7 @@
 // A whole log directory, or one partition's, checked while no broker runs on it: every segment (segment_check.h), that
-// segments don't overlap, producer snapshots, leader epochs, partition.metadata, the directory's checkpoints against
-// the logs, meta.properties. What a broker would mend at its start (a torn tail after a crash) is reported as well: the
-// point is to know. Directories of deleted partitions (-delete) are left out.
+// segments don't overlap, indexes without a segment, producer snapshots, leader epochs, partition.metadata, the directory's
+// checkpoints against the logs, meta.properties. What a broker would mend at its start (a torn tail after a crash, a missing
+// index) is reported as well: the point is to know. Directories of deleted partitions (-delete) are left out.
 // Errors: std::system_error where a file can't be read, std::invalid_argument if the path is neither kind of directory.
 #pragma once
 
