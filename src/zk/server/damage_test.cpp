@@ -296,6 +296,26 @@ TEST_F(DamageTest, PagesThatWereNeverWrittenAreATornEnd) {
   }
 }
 
+// What was written with it may be whole behind it, wherever in the record a page begins: among its fields there are zeros, too.
+TEST_F(DamageTest, AMissingPageOfManyRecordsIsATornEndWhereverItBegins) {
+  constexpr std::size_t kPage = 4096;
+  for (std::size_t padding = 0; padding < kPage; ++padding) {
+    start_anew();
+    run(creation("/padding", std::string(padding, 'x')));
+    run(creation("/large", std::string(3 * kPage + 100, 'x')));
+    run(creation("/behind", "x"));
+    write_records();
+    const base::Bytes good = log_bytes();
+    for (std::size_t page = starts_[1] - starts_[1] % kPage; page < log_end_; page += kPage) {
+      base::Bytes bytes = good;
+      const std::size_t from = std::max(page, starts_[1]);  // the record before was synced
+      std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(from), page + kPage - from, std::uint8_t{0});
+      write_log(bytes);
+      ASSERT_GE(load(), 2) << "page at " << page << " of a record at " << starts_[1] << ": " << refusal_;
+    }
+  }
+}
+
 TEST_F(DamageTest, AReadThatFailsIsNoEnd) {
   write_directory();
   base::FaultyFileSystem files(files_);

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kTxnHeaderBytes = 32;  // session, cxid, zxid, time, type: the least that an entry has
 constexpr std::uint32_t kAdlerModulus = 65521;
+constexpr std::size_t kZeroFieldBytes = 16;  // more than a record's fields have in a row beside its data
 
 struct Range {
   std::size_t from, to;
@@ -101,14 +102,24 @@ std::optional<std::string> flipped_bit(base::ByteView tail) {
   return std::nullopt;
 }
 
+// Whether the checksum is right in what follows its first bytes, which are zeros.
+bool checks_from(base::ByteView tail, std::size_t first_byte) {
+  if (!has_room(tail, 0, length_at(tail, 0))) return false;
+  const std::uint64_t mask = (std::uint64_t{1} << (8 * (8 - first_byte))) - 1;
+  const auto size = static_cast<std::size_t>(length_at(tail, 0));
+  return (base::adler32(tail.subspan(kRecordHeadBytes, size)) & mask) == checksum_at(tail, 0);
+}
+
 enum class Missing { nothing, maybe_a_page, a_page };
 
 // Whether a page of the record, which ends at `end`, was never written and reads as zeros; the first one may begin with what was
-// there before. A record may hold zeros, too: but none in some of its fields, and seldom just from one page's start to another's.
+// there before. A record may hold zeros, too: but none in some of its fields, and data seldom just from one page's start to
+// another's, give or take what fields there are beside it.
 Missing missing_page(base::ByteView tail, std::uint64_t offset, std::size_t end) {
   Missing missing = Missing::nothing;
   const auto first = static_cast<std::size_t>((kPageBytes - offset % kPageBytes) % kPageBytes);
-  auto is_boundary = [&](std::size_t at) { return at % kPageBytes == first % kPageBytes; };
+  auto before_page = [&](std::size_t at) { return (first + kPageBytes - at % kPageBytes) % kPageBytes; };
+  auto behind_page = [&](std::size_t at) { return (at + kPageBytes - first) % kPageBytes; };
   for (std::size_t from = 0, to = 0; from <= end && from < tail.size(); from = to) {
     to = from == 0 && first > 0 ? first : from + kPageBytes;
     if (to > tail.size() || to <= kNeverZero[0].from || !all_zero(tail.subspan(from, to - from))) continue;
@@ -117,11 +128,12 @@ Missing missing_page(base::ByteView tail, std::uint64_t offset, std::size_t end)
     for (const Range& field : kNeverZero) {
       if (page.holds(field)) return Missing::a_page;
     }
+    if (to < kNeverZero[0].to && checks_from(tail, to)) return Missing::a_page;
     missing = Missing::maybe_a_page;
     std::size_t run_from = from, run_to = to;
     while (run_from > 0 && tail[run_from - 1] == 0) --run_from;
     while (run_to < tail.size() && tail[run_to] == 0) ++run_to;
-    if (run_from > 0 && is_boundary(run_from) && is_boundary(run_to)) return Missing::a_page;
+    if (run_from > 0 && before_page(run_from) <= kZeroFieldBytes && behind_page(run_to) <= kZeroFieldBytes) return Missing::a_page;
     to = std::max(to, run_to - (run_to - to) % kPageBytes);  // the pages of this run are seen
   }
   return missing;
