@@ -7,6 +7,8 @@
 namespace base {
 namespace {
 
+constexpr std::size_t kPageBytes = 4096;
+
 [[noreturn]] void fail(const char* operation, const std::string& path, int error) {
   throw std::system_error(error, std::generic_category(), std::string(operation) + " " + path);
 }
@@ -115,12 +117,20 @@ void MemoryFileSystem::set_now_ms(std::int64_t now_ms) {
 }
 
 MemoryFileSystem::NodePointer MemoryFileSystem::after_power_loss(const Node& node, UnsyncedBytes unsynced,
-                                                                UnsyncedNames names) {
+                                                                UnsyncedNames names, std::uint64_t& seed) {
   auto left = std::make_shared<Node>();
   left->is_directory = node.is_directory;
   left->modified_ms = node.modified_ms;
   if (unsynced == UnsyncedBytes::kept) {
     left->bytes = node.bytes;
+  } else if (unsynced == UnsyncedBytes::scattered) {
+    left->bytes = node.bytes;
+    for (std::size_t from = 0; from < left->bytes.size(); from += kPageBytes) {
+      seed = seed * 6364136223846793005U + 1442695040888963407U;
+      if (seed >> 63 != 0) continue;  // written in time
+      const std::size_t to = std::min(from + kPageBytes, left->bytes.size());
+      for (std::size_t at = from; at < to; ++at) left->bytes[at] = at < node.synced_bytes.size() ? node.synced_bytes[at] : 0;
+    }
   } else {
     left->bytes = node.synced_bytes;
     std::size_t growth = node.bytes.size() > left->bytes.size() ? node.bytes.size() - left->bytes.size() : 0;
@@ -133,14 +143,14 @@ MemoryFileSystem::NodePointer MemoryFileSystem::after_power_loss(const Node& nod
   left->synced_bytes = left->bytes;
   const bool all = unsynced == UnsyncedBytes::kept || names == UnsyncedNames::kept;
   const auto& entries = all ? node.entries : node.synced_entries;
-  for (const auto& [name, child] : entries) left->entries[name] = after_power_loss(*child, unsynced, names);
+  for (const auto& [name, child] : entries) left->entries[name] = after_power_loss(*child, unsynced, names, seed);
   left->synced_entries = left->entries;
   return left;
 }
 
-void MemoryFileSystem::lose_power(UnsyncedBytes unsynced, UnsyncedNames names) {
+void MemoryFileSystem::lose_power(UnsyncedBytes unsynced, UnsyncedNames names, std::uint64_t seed) {
   std::lock_guard lock(shared_->mutex);
-  root_ = after_power_loss(*root_, unsynced, names);
+  root_ = after_power_loss(*root_, unsynced, names, seed);
 }
 
 void MemoryFileSystem::mark_synced(Node& node) {

@@ -16,10 +16,11 @@ namespace base {
 
 // What becomes of bytes written but not synced.
 enum class UnsyncedBytes {
-  lost,    // the file is as of its last sync
-  zeroed,  // the file has its new size, but the unsynced growth reads as zeros
-  torn,    // half of the unsynced growth is there
-  kept,    // all there, as after the crash of the process alone
+  lost,       // the file is as of its last sync
+  zeroed,     // the file has its new size, but the unsynced growth reads as zeros
+  torn,       // half of the unsynced growth is there
+  scattered,  // the file has its new size, and each page of 4 KiB is as of its last sync or as written, by chance
+  kept,       // all there, as after the crash of the process alone
 };
 
 // What becomes of names whose directory wasn't synced since they were made, renamed or removed.
@@ -33,8 +34,8 @@ class MemoryFileSystem final : public FileSystem {
   MemoryFileSystem();
   ~MemoryFileSystem() override;
 
-  // Files opened before are cut off: they still work, on bytes that nobody else sees. Locks are released.
-  void lose_power(UnsyncedBytes unsynced = UnsyncedBytes::lost, UnsyncedNames names = UnsyncedNames::lost);
+  // Files opened before are cut off: they still work, on bytes that nobody else sees. Locks are released. `seed` is of the chance.
+  void lose_power(UnsyncedBytes unsynced = UnsyncedBytes::lost, UnsyncedNames names = UnsyncedNames::lost, std::uint64_t seed = 0);
   // Everything is as if synced.
   void sync_everything();
   void set_now_ms(std::int64_t now_ms);  // the modification time of what is written from now on
@@ -64,7 +65,7 @@ class MemoryFileSystem final : public FileSystem {
   NodePointer find(const std::string& path) const;
   NodePointer find_or_fail(const char* operation, const std::string& path) const;
   NodePointer parent_or_fail(const char* operation, const std::string& path) const;
-  static NodePointer after_power_loss(const Node& node, UnsyncedBytes unsynced, UnsyncedNames names);
+  static NodePointer after_power_loss(const Node& node, UnsyncedBytes unsynced, UnsyncedNames names, std::uint64_t& seed);
   static void mark_synced(Node& node);
 
   std::shared_ptr<Shared> shared_;
