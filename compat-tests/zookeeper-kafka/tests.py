@@ -1,4 +1,4 @@
-"""Kafka 3.9.2 brokers, JVMs, on our coordinator: a cluster of three, and a broker whose ZooKeeper is exchanged under it."""
+"""Kafka 3.9.2 brokers, JVMs, on our coordinator: a cluster of three, and one whose ZooKeeper is exchanged under it."""
 import json
 import os
 import subprocess
@@ -40,24 +40,32 @@ class Znodes:
         return self.read(path)[0]["children"]
 
 
+CONTROLLER = 2
+
+
 class Cluster:
-    def __init__(self, context, kind, count, replication):
+    """Three brokers, of which the last is the controller at first. Its session may be a short one."""
+
+    def __init__(self, context, kind, session_of_controller_ms):
         self.context = context
         self.server = context.new_coordinator(kind, settings={"maxSessionTimeout": 60000})
+        self.znodes = Znodes(context, self.server)
         self.brokers = []
-        for number in range(count):
-            settings = {**SMALL, "broker.id": number, "offsets.topic.replication.factor": replication}
-            if number == 2:  # the one that is killed
-                settings["zookeeper.session.timeout.ms"] = 6000
+        for number in range(3):
+            settings = {**SMALL, "broker.id": number, "offsets.topic.replication.factor": 3}
+            if number == CONTROLLER:
+                settings["zookeeper.session.timeout.ms"] = session_of_controller_ms
             broker = Broker("kafka", context.work / context.name("broker"), settings=settings, coordinator=self.server)
             broker.heap = "320m"
             context.brokers.append(broker)
             self.brokers.append(broker)
+        self.brokers[CONTROLLER].launch()
+        wait_until("the controller", lambda: self.znodes.read("/controller") != [None], GUARD_S)
+        for broker in self.brokers[:CONTROLLER]:
             broker.launch()
         self.bootstrap = ",".join(broker.bootstrap for broker in self.brokers)
-        self.znodes = Znodes(context, self.server)
         self.tools = tools.ToolServer(context, "3.9.2")
-        self.wait_for_brokers(range(count))
+        self.wait_for_brokers(range(3))
 
     def tool(self, name, *arguments, code=0):
         return self.tools.run(name, "--bootstrap-server", self.bootstrap, *arguments, code=code).out
@@ -129,6 +137,11 @@ class Cluster:
         whole["/brokers/ids"] = found[-1]["cversion"]
         return whole
 
+    def controller(self):
+        """Its number and its epoch; nothing while there is none."""
+        controller, epoch = self.znodes.read("/controller", "/controller_epoch")
+        return (json.loads(controller["data"])["brokerid"], int(epoch["data"])) if controller else None
+
     def wait_until_attached(self, registrations):
         """Each broker's session has a connection again."""
         owners = {hex(node[1]) for path, node in registrations.items() if path.startswith("/brokers/ids/")}
@@ -138,7 +151,7 @@ class Cluster:
 
 def cluster(context):
     if not hasattr(context, "cluster"):
-        context.cluster = Cluster(context, "milena", 3, 3)
+        context.cluster = Cluster(context, "milena", 6000)
     return context.cluster
 
 
@@ -226,10 +239,14 @@ def test_killed_broker(context):
     before = three.registrations()
     led = [part for part, state in three.partitions("spread").items() if state[0] == 2]
     expect_equal(len(led), 1, "partitions that 2 leads")
+    number, epoch = three.controller()
+    expect_equal(number, CONTROLLER, "the controller")
     three.brokers[2].kill()
     wait_until("the end of its session", lambda: three.znodes.children("/brokers/ids") == ["0", "1"], GUARD_S)
     three.wait_for("spread", lambda leader, replicas, isr: leader in (0, 1) and isr == [0, 1], "leaders 0 and 1")
     three.wait_for_brokers([0, 1])
+    next_number, next_epoch = three.controller()
+    expect(next_number in (0, 1) and next_epoch == epoch + 1, f"controller {next_number} of epoch {next_epoch} after {epoch}")
     three.send("spread", WORDS)  # acks=all with two in sync
     three.brokers[2].launch()
     three.wait_for("spread", lambda leader, replicas, isr: isr == [0, 1, 2], "whole ISR again")
@@ -244,46 +261,47 @@ def test_killed_broker(context):
 
 
 def takeover(context, kind):
-    """The coordinator is exchanged under a broker that goes on, and handed back: one dataDir, one port."""
+    """The coordinator is exchanged under three brokers that go on, and handed back: one dataDir, one port."""
     if hasattr(context, "cluster"):
         context.cluster.close()
-    one = Cluster(context, kind, 1, 1)
-    before = one.registrations()
+    three = Cluster(context, kind, 30000)
+    before = three.registrations()
     words = {}
 
     def turn(name):
-        one.create(name, 2, 1)
+        three.create(name, 2, 3)
         for topic in (*words, name):
             more = [f"{name}-{word}" for word in WORDS[:300]]
-            one.send(topic, more)
+            three.send(topic, more)
             words[topic] = words.get(topic, []) + more
         for topic, expected in words.items():
-            one.expect_records(topic, expected)
-        expect_equal([topic for topic in one.znodes.children("/brokers/topics") if topic in words], sorted(words), "topics")
-        expect_equal(one.registrations(), before, f"registrations in turn {name}")
+            three.expect_records(topic, expected)
+        expect_equal([topic for topic in three.znodes.children("/brokers/topics") if topic in words], sorted(words), "topics")
+        expect_equal(three.registrations(), before, f"registrations in turn {name}")
 
     turn("a-real")
     for name, next_kind in (("b-ours", "milena"), ("c-real-again", kind), ("d-ours-again", "milena")):
-        one.server.stop()
-        one.server.kind, one.server.binary = next_kind, context.binary
-        one.server.start()
-        one.wait_until_attached(before)
+        three.server.stop()
+        three.server.kind, three.server.binary = next_kind, context.binary
+        three.server.start()
+        three.wait_until_attached(before)
         turn(name)
         if name.startswith("c") and not LONG:
             break
-    expect("Session expired" not in one.brokers[0].child.text(), "a session expired")
-    one.tool("kafka-topics", "--delete", "--topic", "a-real")
-    wait_until("the deletion", lambda: "a-real" not in one.znodes.children("/brokers/topics"), GUARD_S)
-    one.close()
-    return "the same session and epoch throughout"
+    for broker in three.brokers:
+        expect("Session expired" not in broker.child.text(), f"{broker.log}: a session expired")
+    three.tool("kafka-topics", "--delete", "--topic", "a-real")
+    wait_until("the deletion", lambda: "a-real" not in three.znodes.children("/brokers/topics"), GUARD_S)
+    three.close()
+    return "the same sessions and epochs throughout"
 
 
 @only("milena")
-def test_takeover_under_a_live_broker_3_9_4(context):
+def test_takeover_under_live_brokers_3_9_4(context):
     return takeover(context, "zookeeper")
 
 
 if LONG:
     @only("milena")
-    def test_takeover_under_a_live_broker_3_8_4(context):
+    def test_takeover_under_live_brokers_3_8_4(context):
         return takeover(context, "kafka")
