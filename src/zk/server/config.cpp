@@ -1,6 +1,8 @@
 #include "zk/server/config.h"
 
+#include "base/file_system.h"
 #include "zk/server/config_keys.h"
+#include "zk/server/config_member.h"
 #include "zk/server/config_values.h"
 
 namespace zk::server {
@@ -18,9 +20,18 @@ bool is_security_key(std::string_view key) {
   return key.starts_with("ssl");
 }
 
-std::string_view without_prefix(std::string_view key) {
-  if (key.starts_with("zookeeper.")) key.remove_prefix(10);
+constexpr std::string_view kPrefix = "zookeeper.";
+
+// Of a system property. One that the environment gives has no line.
+std::string_view without_prefix(std::string_view key, const ConfigEntry& entry) {
+  if (entry.line == 0 && key.starts_with(kPrefix)) key.remove_prefix(kPrefix.size());
   return key;
+}
+
+// System properties that ZooKeeper reads without its prefix.
+bool has_no_prefix(std::string_view key) {
+  return key == "jute.maxbuffer" || key == "readonlymode.enabled" || key == "fsync.warningthresholdms" ||
+         key.starts_with("znode.container.");
 }
 
 void refuse_ensemble(const std::string& key, const ConfigEntry& entry) {
@@ -30,7 +41,7 @@ void refuse_ensemble(const std::string& key, const ConfigEntry& entry) {
 }
 
 // One server.N line alone is a standalone server, as in ZooKeeper.
-void check_ensemble(ZooKeeperServerConfig& config, const base::Properties& properties) {
+void check_ensemble(ZooKeeperServerConfig& config, const base::Properties& properties, base::FileSystem* files) {
   std::size_t servers = 0;
   const base::Properties::Map::value_type* last = nullptr;
   for (const auto& item : properties.entries()) {
@@ -41,11 +52,20 @@ void check_ensemble(ZooKeeperServerConfig& config, const base::Properties& prope
   }
   if (servers > 1) refuse_ensemble(last->first, last->second);
   if (servers == 0) return;
-  const ConfigEntry* standalone = properties.find("standaloneEnabled");
-  if (standalone != nullptr && !boolean_value("standaloneEnabled", *standalone)) {
-    refuse_ensemble(last->first, last->second);
+  auto is_on = [&](const char* key, bool otherwise) {
+    const ConfigEntry* entry = properties.find(key);
+    return entry == nullptr ? otherwise : boolean_value(key, *entry);
+  };
+  if (!is_on("standaloneEnabled", true)) refuse_ensemble(last->first, last->second);
+  const MemberLine member = parse_member_line(last->first, last->second, is_on("multiAddress.enabled", false));
+  if (member.is_observer) refuse_ensemble(last->first, last->second);
+  std::optional<std::string> myid;
+  const std::string path = config.data_dir + "/myid";
+  if (files != nullptr && files->exists(path) && !files->info(path).is_directory) {
+    const base::Bytes bytes = base::read_file(*files, path);
+    myid = std::string(base::as_text(bytes).substr(0, base::as_text(bytes).find_first_of("\r\n")));
   }
-  config.warnings.push_back(last->first + " is ignored: only one server is named, which runs standalone");
+  take_member(config, last->first, last->second, member, myid);
 }
 
 // False if the key isn't about TLS.
@@ -104,9 +124,15 @@ bool is_secret(std::string_view key) {
 
 void set_all(ZooKeeperServerConfig& config, const base::Properties& properties) {
   for (const auto& [full_key, entry] : properties.entries()) {
-    std::string_view key = without_prefix(full_key);
+    const std::string_view key = without_prefix(full_key, entry);
+    if (key.starts_with(kPrefix)) {
+      config.system_properties[std::string(kPrefix) + full_key] = is_secret(key) ? "******" : entry.value;
+      config.warnings.push_back(full_key + " has no effect, here as in ZooKeeper: in this file it is written without " +
+                                std::string(kPrefix));
+      continue;
+    }
     if (!is_config_key(key)) {
-      config.system_properties["zookeeper." + std::string(key)] = is_secret(key) ? "******" : entry.value;
+      config.system_properties[std::string(kPrefix) + std::string(key)] = is_secret(key) ? "******" : entry.value;
     }
     auto setter = config_keys().find(key);
     if (setter != config_keys().end()) {
@@ -149,7 +175,7 @@ void finish(ZooKeeperServerConfig& config, const base::Properties& properties) {
   if (!config.tls.address.empty() && !config.tls.port) {
     throw ConfigError(0, "secureClientPortAddress is set, but secureClientPort is not");
   }
-  config.serves_client_port = !config.tls.port || properties.find("clientPort") != nullptr;
+  config.serves_client_port = properties.find("clientPort") != nullptr;
   auto is_unset = [&](const char* key, std::int64_t value) { return properties.find(key) == nullptr || value == -1; };
   if (is_unset("minSessionTimeout", config.session_timeout_min_ms)) config.session_timeout_min_ms = 2 * config.tick_ms;
   if (is_unset("maxSessionTimeout", config.session_timeout_max_ms)) config.session_timeout_max_ms = 20 * config.tick_ms;
@@ -159,10 +185,10 @@ void finish(ZooKeeperServerConfig& config, const base::Properties& properties) {
 }
 
 bool admin_is_enabled(const base::Properties& properties) {
-  for (const char* key : {"admin.enableServer", "zookeeper.admin.enableServer"}) {
-    const ConfigEntry* entry = properties.find(key);
-    if (entry != nullptr) return boolean_value(key, *entry);
-  }
+  const ConfigEntry* entry = properties.find("admin.enableServer");
+  const ConfigEntry* option = properties.find("zookeeper.admin.enableServer");
+  if (entry == nullptr && option != nullptr && option->line == 0) entry = option;
+  if (entry != nullptr) return boolean_value("admin.enableServer", *entry);
   return true;
 }
 
@@ -170,10 +196,11 @@ bool admin_is_enabled(const base::Properties& properties) {
 
 void add_java_options(base::Properties& file, const base::JavaOptions& options) {
   for (const auto& [name, value] : options.entries()) {
-    const std::string key(without_prefix(name));
-    bool in_file = file.find(key) != nullptr || file.find("zookeeper." + key) != nullptr;
-    bool is_key = config_keys().contains(key) || is_tls_key(key) || SecurityConfig::is_known(key);
-    if (!in_file && (is_key || key == "admin.enableServer")) file.set(name, value);
+    std::string key = name;
+    if (name.starts_with(kPrefix)) key.erase(0, kPrefix.size());
+    if (has_no_prefix(key) ? name != key && key != "fsync.warningthresholdms" : name == key) continue;
+    const bool is_key = config_keys().contains(key) || is_tls_key(key) || SecurityConfig::is_known(key);
+    if (file.find(key) == nullptr && !is_config_key(key) && (is_key || key == "admin.enableServer")) file.set(name, value);
   }
 }
 
@@ -193,12 +220,12 @@ std::string without_secrets(std::string_view file_text) {
   return text;
 }
 
-ZooKeeperServerConfig ZooKeeperServerConfig::from(const base::Properties& properties) {
+ZooKeeperServerConfig ZooKeeperServerConfig::from(const base::Properties& properties, base::FileSystem* files) {
   ZooKeeperServerConfig config;
-  check_ensemble(config, properties);
   if (admin_is_enabled(properties)) config.admin.emplace();
   set_all(config, properties);
   finish(config, properties);
+  check_ensemble(config, properties, files);
   return config;
 }
 

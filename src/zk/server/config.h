@@ -1,7 +1,7 @@
 // zoo.cfg: the keys of a standalone ZooKeeper 3.9 server, checked. Plain values. A key set wrongly is a ConfigError
 // whose text names key, value and what is allowed; keys that only an ensemble or a JVM needs are checked and ignored,
 // and those that name members are refused. ZooKeeper makes the system property zookeeper.KEY of a key that it doesn't
-// know, so that its system properties work from the file, with that prefix or without it.
+// know, so that its system properties work from the file without that prefix; with it, they have no effect, here either.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,10 @@
 #include "base/properties.h"
 #include "zk/server/security_config.h"
 #include "zk/server/tls_config.h"
+
+namespace base {
+class FileSystem;
+}
 
 namespace zk::server {
 
@@ -79,7 +83,7 @@ struct ZooKeeperServerConfig {
   std::string data_log_dir;
   std::string client_address;  // empty: all
   std::uint16_t client_port = 2181;
-  bool serves_client_port = true;  // false: TLS alone
+  bool serves_client_port = true;  // false: TLS alone, or nothing
   int listen_backlog = -1;
   bool audit = false;       // audit.enable: see audit.h
   bool keep_alive = false;  // of TCP, on the clients' connections
@@ -124,11 +128,13 @@ struct ZooKeeperServerConfig {
   SecurityConfig security;
   std::vector<std::string> warnings;  // one line each, for the log
 
-  static ZooKeeperServerConfig from(const base::Properties& properties);
+  // `files` has dataDir/myid, which counts with a line server.N; null: there is none.
+  static ZooKeeperServerConfig from(const base::Properties& properties, base::FileSystem* files = nullptr);
 };
 
 // The options -Dzookeeper.KEY, -Djute.maxbuffer and the like that the environment has for a JVM. A key in the file
-// wins, as in ZooKeeper; options that are no keys of this server are left out.
+// wins, as in ZooKeeper; options that are no keys of this server are left out, and those that ZooKeeper knows by another name
+// or in the file alone, as -DskipACL or -Dzookeeper.tickTime.
 void add_java_options(base::Properties& file, const base::JavaOptions& options);
 
 // The file as it is, but for the values of passwords and of the super user's digest.

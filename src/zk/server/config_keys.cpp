@@ -38,6 +38,12 @@ void set_log_size_limit(Config& config, const std::string& key, const ConfigEntr
   config.log_bytes_max = kibibytes <= 0 ? 0 : static_cast<std::uint64_t>(kibibytes) * 1024;
 }
 
+// Nothing and less turn it off, which is what ZooKeeper says that it does (at 0, it ends with a division by zero).
+void set_snap_size_limit(Config& config, const std::string& key, const ConfigEntry& entry) {
+  const std::int64_t kibibytes = number_value(key, entry, INT64_MIN, kLongMax);
+  config.snapshot_every_bytes = kibibytes <= 0 ? UINT64_MAX : static_cast<std::uint64_t>(kibibytes) * 1024;
+}
+
 void set_snap_retain_count(Config& config, const std::string& key, const ConfigEntry& entry) {
   constexpr std::int64_t kLeast = 3;
   std::int64_t count = number_value(key, entry, INT32_MIN, kIntMax);
@@ -146,7 +152,7 @@ void add_bounds(ConfigKeys& keys) {
 
 void add_disk(ConfigKeys& keys) {
   keys["snapCount"] = number_of(&Config::snapshot_every, 2, kIntMax);
-  keys["snapSizeLimitInKb"] = number_of(&Config::snapshot_every_bytes, 1, INT64_C(1) << 40, 1024);
+  keys["snapSizeLimitInKb"] = set_snap_size_limit;
   keys["autopurge.snapRetainCount"] = set_snap_retain_count;
   keys["autopurge.purgeInterval"] = number_of(&Config::purge_every_hours, INT32_MIN, kIntMax);
   keys["preAllocSize"] = number_of(&Config::preallocate_bytes, 0, kIntMax, 1024);

@@ -7,6 +7,7 @@ namespace zk::server {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -39,8 +40,61 @@ TEST(ZooKeeperServerConfig, KafkasOwnFileIsAccepted) {
 }
 
 TEST(ZooKeeperServerConfig, SystemPropertiesCountUnderTheirNames) {
-  EXPECT_EQ(parse("dataDir=/d\nzookeeper.snapCount=7\n").snapshot_every, 7u);
   EXPECT_EQ(parse("dataDir=/d\npreAllocSize=64\n").preallocate_bytes, 65536u);
+}
+
+// ZooKeeper 3.9.4 makes the property zookeeper.zookeeper.skipACL of it, which nobody reads.
+TEST(ZooKeeperServerConfig, KeysWithThePrefixOfSystemPropertiesHaveNoEffect) {
+  auto config = parse("dataDir=/d\nzookeeper.skipACL=yes\nzookeeper.snapCount=7\nzookeeper.ssl.keyStore.password=secret\n"
+                      "zookeeper.tickTime=5\nzookeeper.admin.enableServer=false\nzookeeper.authProvider.1=a.B\n");
+  EXPECT_FALSE(config.skip_acl);
+  EXPECT_EQ(config.snapshot_every, 100'000u);
+  EXPECT_EQ(config.tls.options.key_store.password, "");
+  EXPECT_EQ(config.tick_ms, 3000);
+  EXPECT_TRUE(config.admin);
+  EXPECT_EQ(config.warnings.size(), 6u);
+  EXPECT_THAT(config.warnings, Contains("zookeeper.skipACL has no effect, here as in ZooKeeper: in this file it is written "
+                                        "without zookeeper."));
+  EXPECT_EQ(config.system_properties.at("zookeeper.zookeeper.skipACL"), "yes");
+  EXPECT_EQ(config.system_properties.at("zookeeper.zookeeper.ssl.keyStore.password"), "******");
+  EXPECT_TRUE(parse("dataDir=/d\nskipACL=yes\n").skip_acl);
+}
+
+TEST(ZooKeeperServerConfig, OptionsCountUnderTheNamesOfZooKeepersPropertiesAlone) {
+  base::JavaOptions options;
+  options.add("-DskipACL=yes -DsnapCount=7 -Dzookeeper.tickTime=5 -Dzookeeper.clientPort=99 -Dzookeeper.jute.maxbuffer=2000 "
+              "-Dzookeeper.znode.container.maxPerMinute=3 -Dfsync.warningthresholdms=8 -Dreadonlymode.enabled=true");
+  base::Properties file = base::Properties::parse("dataDir=/d\n");
+  add_java_options(file, options);
+  auto config = ZooKeeperServerConfig::from(file);
+  EXPECT_FALSE(config.skip_acl);
+  EXPECT_EQ(config.snapshot_every, 100'000u);
+  EXPECT_EQ(config.tick_ms, 3000);
+  EXPECT_FALSE(config.serves_client_port);
+  EXPECT_EQ(config.frame_bytes_max, 0xfffffu);
+  EXPECT_EQ(config.containers_per_minute_max, 10'000);
+  EXPECT_EQ(config.slow_sync_ms, 8);
+  EXPECT_TRUE(config.commands.contains("isro"));
+  base::JavaOptions effective;
+  effective.add("-Dzookeeper.skipACL=yes -Dzookeeper.fsync.warningthresholdms=9 -Dzookeeper.admin.enableServer=false");
+  file = base::Properties::parse("dataDir=/d\n");
+  add_java_options(file, effective);
+  config = ZooKeeperServerConfig::from(file);
+  EXPECT_TRUE(config.skip_acl);
+  EXPECT_EQ(config.slow_sync_ms, 9);
+  EXPECT_FALSE(config.admin);
+}
+
+TEST(ZooKeeperServerConfig, ALimitOfTheLogsSizeMayBeNone) {
+  EXPECT_EQ(parse("dataDir=/d\nsnapSizeLimitInKb=5\n").snapshot_every_bytes, 5120u);
+  for (const char* none : {"-1", "0", "-5"}) {
+    EXPECT_EQ(parse("dataDir=/d\nsnapSizeLimitInKb=" + std::string(none) + "\n").snapshot_every_bytes, UINT64_MAX) << none;
+  }
+}
+
+TEST(ZooKeeperServerConfig, WithoutAPortNoneIsServed) {
+  EXPECT_FALSE(parse("dataDir=/d\n").serves_client_port);
+  EXPECT_TRUE(parse("dataDir=/d\nclientPort=0\n").serves_client_port);
 }
 
 TEST(ZooKeeperServerConfig, SystemPropertiesOfTheEnvironmentCountIfTheFileIsSilent) {
@@ -109,13 +163,6 @@ TEST(ZooKeeperServerConfig, PrometheusIsAProviderByItsClass) {
   EXPECT_THAT(refusal("dataDir=/d\nmetricsProvider.className=foo\n"), HasSubstr("PrometheusMetricsProvider"));
 }
 
-TEST(ZooKeeperServerConfig, OneServerLineIsStandaloneAndMoreAreAnEnsemble) {
-  EXPECT_THAT(parse("dataDir=/d\nserver.1=a:2888:3888\n").warnings, ElementsAre(HasSubstr("runs standalone")));
-  EXPECT_THAT(refusal("dataDir=/d\nserver.1=a:1:2\nserver.2=b:1:2\n"), HasSubstr("zookeeper.connect"));
-  EXPECT_THAT(refusal("dataDir=/d\nserver.1=a:1:2\nstandaloneEnabled=false\n"), HasSubstr("Apache ZooKeeper"));
-  EXPECT_THAT(refusal("dataDir=/d\ndynamicConfigFile=/f\n"), HasSubstr("2: dynamicConfigFile"));
-}
-
 TEST(ZooKeeperServerConfig, SecretsAreLeftOutOfTheText) {
   EXPECT_EQ(without_secrets("dataDir=/d\nssl.keyStore.password=abc\nDigestAuthenticationProvider.superDigest=s:x\n#c"),
             "dataDir=/d\nssl.keyStore.password=******\nDigestAuthenticationProvider.superDigest=******\n#c");
@@ -137,7 +184,7 @@ TEST(ZooKeeperServerConfig, Refusals) {
 TEST(ZooKeeperServerConfig, KeysWhoseEffectIsMissedAreNamedOnceWithWhatHoldsInstead) {
   const std::pair<const char*, const char*> missed[] = {
       {"audit.impl.class=org.example.Audit", "audit log to Milena's log"},
-      {"zookeeper.closeSessionTxn.enabled=false", "paths that it deletes"},
+      {"closeSessionTxn.enabled=false", "paths that it deletes"},
       {"connection_throttle_freeze_time=5", "tokens"},
       {"connection_throttle_weight_enabled=true", "one token"},
       {"db.autocreate=false", "new server"},

@@ -75,6 +75,9 @@ void Server::Impl::listen() {
     });
     secure_port = secure_listener_->port();
   }
+  if (!listener_ && !secure_listener_) {
+    base::log_warn(kLogger, "Neither clientPort nor secureClientPort is set: no port is opened, as by ZooKeeper, and no client can come");
+  }
 }
 
 void Server::Impl::close_listeners() {

@@ -370,7 +370,7 @@ TEST(TlsConfig, Keys) {
   };
   const auto config = parse(
       "secureClientPort=2182\nsecureClientPortAddress=127.0.0.1\nssl.keyStore.location=/k\nssl.keyStore.password=kp\n"
-      "zookeeper.ssl.trustStore.location=/t\nssl.trustStore.password=tp\nssl.keyStore.type=PKCS12\n"
+      "ssl.trustStore.location=/t\nssl.trustStore.password=tp\nssl.keyStore.type=PKCS12\n"
       "ssl.enabledProtocols=TLSv1.2,TLSv1.3\nssl.protocol=TLSv1.3\nssl.ciphersuites=A, B\nssl.clientAuth=WANT\n"
       "ssl.hostnameVerification=false\nX509AuthenticationProvider.superUser=CN=boss\nfips-mode=false\n"
       "authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider\nssl.quorum.keyStore.location=/q\n"
