@@ -57,7 +57,7 @@ class FakeCluster final : public controller::Cluster {
     outcome.error = auto_create_error;
     co_return outcome;
   }
-  base::Task<Outcome> set_config(controller::ConfigEntityType, std::string, controller::StringMap) override {
+  base::Task<Outcome> change_config(controller::ConfigEntityType, std::string, controller::ConfigEdit) override {
     co_return Outcome();
   }
   base::Task<protocol::Result<controller::ProducerIdBlock>> allocate_producer_ids() override {

@@ -199,6 +199,24 @@ ConfigPlan plan_config_change(const ConfigView& view, const ConfigChange& change
   return plan;
 }
 
+namespace {
+
+// Planned anew on what is stored when it is written: another connection may have changed it since.
+controller::ConfigEdit edit_of(const Services& services, const ConfigChange& change, bool incremental) {
+  return [&services, change, incremental](StringMap& config) {
+    const auto broker = services.configs.broker();
+    const auto metadata = services.metadata.get();
+    const ConfigView view{services.broker_id, *broker,
+                          [&](std::string_view topic) { return metadata->topic(topic) != nullptr; },
+                          [&](ConfigEntityType, std::string_view) { return config; }};
+    ConfigPlan plan = plan_config_change(view, change, incremental);
+    if (plan.error == ErrorCode::none) config = std::move(plan.config);
+    return static_cast<Outcome&&>(std::move(plan));
+  };
+}
+
+}  // namespace
+
 base::Task<std::vector<Outcome>> alter_configs(RequestContext& context, std::vector<ConfigChange> changes,
                                                bool incremental, bool validate_only) {
   Services& services = context.services;
@@ -226,7 +244,8 @@ base::Task<std::vector<Outcome>> alter_configs(RequestContext& context, std::vec
       ConfigPlan plan = plan_config_change(view, change, incremental);
       outcome = plan;
       if (outcome.error == ErrorCode::none && !validate_only) {
-        outcome = co_await services.cluster.set_config(plan.type, std::move(plan.entity), std::move(plan.config));
+        controller::ConfigEdit edit = edit_of(services, change, incremental);
+        outcome = co_await services.cluster.change_config(plan.type, std::move(plan.entity), std::move(edit));
       }
     }
   }

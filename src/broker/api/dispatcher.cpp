@@ -38,11 +38,25 @@ Reply unsupported_api_versions(const Api& api, std::int32_t correlation_id) {
 }
 
 // Kafka begins no request of a connection before the one in front of it is answered. Here they may wait beside one another,
-// but for those whose outcome shows in the next: what the coordinators keep, where a commit may wait for an fsync. None of
-// these waits for what another one does. A transactional Produce takes its turn among them itself, until it has appended.
+// but for those whose outcome shows in the next: what the coordinators keep, where a commit may wait for an fsync, and what
+// the control side changes and tells. None of these waits for what another one does. A transactional Produce takes its turn
+// among them itself, until it has appended.
 bool is_served_in_turn(std::int16_t key) {
   using protocol::ApiKey;
   switch (static_cast<ApiKey>(key)) {
+    case ApiKey::metadata:
+    case ApiKey::create_topics:
+    case ApiKey::delete_topics:
+    case ApiKey::create_partitions:
+    case ApiKey::describe_topic_partitions:
+    case ApiKey::elect_leaders:
+    case ApiKey::describe_configs:
+    case ApiKey::alter_configs:
+    case ApiKey::incremental_alter_configs:
+    case ApiKey::alter_replica_log_dirs:
+    case ApiKey::describe_log_dirs:
+    case ApiKey::controlled_shutdown:
+    case ApiKey::write_txn_markers:
     case ApiKey::offset_commit:
     case ApiKey::offset_fetch:
     case ApiKey::offset_delete:

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -60,6 +61,9 @@ struct TopicPartition {
   auto operator<=>(const TopicPartition&) const = default;
 };
 
+// Makes the config that is stored into the one that is to be; with an error it stays as it is. May be called more than once.
+using ConfigEdit = std::function<Outcome(StringMap& config)>;
+
 class Cluster {
  public:
   virtual ~Cluster() = default;
@@ -72,10 +76,10 @@ class Cluster {
   // Topic auto-creation by Metadata (auto.create.topics.enable).
   virtual base::Task<Outcome> auto_create_topic(std::string name) = 0;
 
-  // Replaces the whole stored config of an entity (name: topic, broker id as text, or group) and notifies all brokers
-  // through /config/changes, of groups only this one. The caller has validated it. Takes effect on this broker before the
-  // call returns.
-  virtual base::Task<Outcome> set_config(ConfigEntityType type, std::string name, StringMap config) = 0;
+  // Changes the stored config of an entity (name: topic, broker id as text, or group) and notifies all brokers through
+  // /config/changes, of groups only this one. `edit` runs on another thread, on what is stored at that moment, so that no
+  // other change is lost, and validates. Takes effect on this broker before the call returns.
+  virtual base::Task<Outcome> change_config(ConfigEntityType type, std::string name, ConfigEdit edit) = 0;
 
   virtual base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids() = 0;
   // Preferred (unclean false) or unclean leader election; ELECTION_NOT_NEEDED where nothing changes.

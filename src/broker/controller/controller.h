@@ -67,7 +67,7 @@ class Controller final : public Cluster {
   base::Task<std::vector<Outcome>> create_partitions(std::vector<NewPartitions> topics, bool validate_only) override;
   base::Task<Outcome> ensure_internal_topic(std::string name) override;
   base::Task<Outcome> auto_create_topic(std::string name) override;
-  base::Task<Outcome> set_config(ConfigEntityType type, std::string name, StringMap config) override;
+  base::Task<Outcome> change_config(ConfigEntityType type, std::string name, ConfigEdit edit) override;
   base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids() override;
   base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions,
                                                               bool unclean) override;

@@ -112,11 +112,11 @@ base::Task<Outcome> Controller::auto_create_topic(std::string name) {
   co_return co_await create_unless_there(std::move(topic));
 }
 
-base::Task<Outcome> Controller::set_config(ConfigEntityType type, std::string name, StringMap config) {
+base::Task<Outcome> Controller::change_config(ConfigEntityType type, std::string name, ConfigEdit edit) {
   Outcome otherwise;
   otherwise.error = ErrorCode::unknown_server_error;
-  std::function<base::Task<Outcome>()> job = [this, type, name = std::move(name), config = std::move(config)] {
-    return configs_.write(type, name, config);
+  std::function<base::Task<Outcome>()> job = [this, type, name = std::move(name), edit = std::move(edit)] {
+    return configs_.write(type, name, edit);
   };
   co_return co_await ask<Outcome>(queue_, std::move(job), std::move(otherwise));
 }

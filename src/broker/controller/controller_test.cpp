@@ -230,12 +230,19 @@ TEST(Controller, InternalTopicsAndProducerIds) {
   EXPECT_EQ(block->size, 1000);
 }
 
+ConfigEdit replace_by(StringMap config) {
+  return [config = std::move(config)](StringMap& stored) {
+    stored = config;
+    return Outcome();
+  };
+}
+
 TEST(Controller, WritesConfigsAndNotifies) {
   FakeZooKeeper server;
   Node node(server);
   node.start();
   const auto set = [&](ConfigEntityType type, std::string name, StringMap config) {
-    return node.run(node.controller->set_config(type, std::move(name), std::move(config))).error;
+    return node.run(node.controller->change_config(type, std::move(name), replace_by(std::move(config)))).error;
   };
   EXPECT_EQ(set(ConfigEntityType::broker, "1", {{"log.segment.bytes", "104857600"}}), ErrorCode::none);
   EXPECT_EQ(set(ConfigEntityType::broker_default, "<default>", {{"a", "b"}}), ErrorCode::none);
@@ -260,7 +267,8 @@ TEST(Controller, KeepsConfigsOfGroupsAndNotifiesNobody) {
     Node node(server);
     node.start();
     const StringMap config = {{"consumer.session.timeout.ms", "50000"}};
-    EXPECT_EQ(node.run(node.controller->set_config(ConfigEntityType::group, "a/b", config)).error, ErrorCode::none);
+    EXPECT_EQ(node.run(node.controller->change_config(ConfigEntityType::group, "a/b", replace_by(config))).error,
+              ErrorCode::none);
     EXPECT_EQ(server.data("/config/groups/a%2Fb"), R"({"version":1,"config":{"consumer.session.timeout.ms":"50000"}})");
     EXPECT_EQ(server.data("/config/changes/config_change_0000000000"), "<none>");
     EXPECT_EQ(node.configs, Log{"3 a/b consumer.session.timeout.ms=50000"});
@@ -270,6 +278,45 @@ TEST(Controller, KeepsConfigsOfGroupsAndNotifiesNobody) {
   again.start();
   EXPECT_EQ(again.configs, Log{"3 a/b consumer.session.timeout.ms=50000"});
   EXPECT_EQ(again.controller->config_overrides(ConfigEntityType::group, "a/b").size(), 1u);
+}
+
+TEST(Controller, ConfigsAreChangedAsTheyAreStored) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  const auto change = [&](const std::string& key, ConfigEdit between = nullptr) {
+    ConfigEdit edit = [key, between](StringMap& config) {
+      if (between) between(config);
+      config[key] = "1";
+      return Outcome();
+    };
+    return node.controller->change_config(ConfigEntityType::broker, "1", std::move(edit));
+  };
+  // Both asked before either is done.
+  auto first = boost::asio::co_spawn(node.loop, change("a"), boost::asio::use_future);
+  EXPECT_EQ(node.run(change("b")).error, ErrorCode::none);
+  EXPECT_EQ(first.get().error, ErrorCode::none);
+  EXPECT_EQ(server.data("/config/brokers/1"), R"({"version":1,"config":{"a":"1","b":"1"}})");
+  // Another broker has written what this one hasn't heard of, and does so again before ours is written.
+  int times = 0;
+  const auto write_other = [&](StringMap&) {
+    if (times++ == 0) server.apply(zk::client::set_data("/config/brokers/1", R"({"version":1,"config":{"other":"2"}})"));
+    return Outcome();
+  };
+  EXPECT_EQ(node.run(change("c", write_other)).error, ErrorCode::none);
+  EXPECT_EQ(times, 2);
+  EXPECT_EQ(server.data("/config/brokers/1"), R"({"version":1,"config":{"c":"1","other":"2"}})");
+  EXPECT_EQ(node.controller->config_overrides(ConfigEntityType::broker, "1").size(), 2u);
+  // What is refused isn't written.
+  ConfigEdit refuse = [](StringMap& config) {
+    config.clear();
+    Outcome outcome;
+    outcome.error = ErrorCode::invalid_config;
+    return outcome;
+  };
+  EXPECT_EQ(node.run(node.controller->change_config(ConfigEntityType::broker, "1", refuse)).error,
+            ErrorCode::invalid_config);
+  EXPECT_EQ(server.data("/config/brokers/1"), R"({"version":1,"config":{"c":"1","other":"2"}})");
 }
 
 TEST(Controller, WaitsWhileAnotherBrokerIsController) {

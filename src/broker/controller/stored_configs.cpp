@@ -137,38 +137,54 @@ base::Task<void> StoredConfigs::follow_changes() {
   co_await context_.execute(std::move(purge));
 }
 
-base::Task<Outcome> StoredConfigs::write(ConfigEntityType type, std::string name, StringMap config) {
+base::Task<Outcome> StoredConfigs::write(ConfigEntityType type, std::string name, ConfigEdit edit) {
   const std::string path = path_of(type, name);
-  Request look = zk::client::exists(std::string(znodes::kController));
-  const Response controller = co_await context_.execute(std::move(look));
-  Outcome outcome;
-  if (!controller.ok()) {
-    outcome.error = protocol::ErrorCode::not_controller;
-    co_return outcome;
-  }
-  const std::string text = znodes::encode_config(config);
-  Request update = zk::client::multi(zk::client::check(std::string(znodes::kController), controller.stat.version),
-                                     zk::client::set_data(path, text));
-  Response written = co_await context_.execute(std::move(update));
-  if (written.error == Error::no_node && written.results.at(0).ok()) {
-    written = co_await zk::client::create_recursive(*context_.zookeeper, path, text);
-  }
-  if (!written.ok()) {
+  for (;;) {
+    Request look = zk::client::exists(std::string(znodes::kController));
+    const Response controller = co_await context_.execute(std::move(look));
+    Outcome outcome;
+    if (!controller.ok()) {
+      outcome.error = protocol::ErrorCode::not_controller;
+      co_return outcome;
+    }
+    Request read = zk::client::get_data(path);
+    const Response stored = co_await context_.execute(std::move(read));
+    if (!stored.ok() && stored.error != Error::no_node) {
+      base::log_error(kLogger, "The config of {}/{} can't be read, so it was not changed: {}", folder_of(type), name,
+                      zk::client::name_of(stored.error));
+      outcome.error = protocol::ErrorCode::unknown_server_error;
+      co_return outcome;
+    }
+    std::optional<StringMap> config = znodes::decode_config(stored.data.value_or(""));
+    if (!config) config.emplace();  // as at the start
+    outcome = edit(*config);
+    if (outcome.error != protocol::ErrorCode::none) co_return outcome;
+    const std::string text = znodes::encode_config(*config);
+    Request update = zk::client::multi(zk::client::check(std::string(znodes::kController), controller.stat.version),
+                                       zk::client::set_data(path, text, stored.ok() ? stored.stat.version : -1));
+    Response written = co_await context_.execute(std::move(update));
+    const bool fenced = written.results.empty() || !written.results.at(0).ok();
+    if (written.error == Error::bad_version && !fenced) continue;  // somebody else wrote it meanwhile
+    if (written.error == Error::no_node && !fenced) {
+      written = co_await zk::client::create_recursive(*context_.zookeeper, path, text);
+    }
+    if (written.ok()) co_return co_await notify(type, name, std::move(*config));
     base::log_error(kLogger, "The config of {}/{} was not written: {}", folder_of(type), name,
                     zk::client::name_of(written.error));
     outcome.error = protocol::ErrorCode::unknown_server_error;
     co_return outcome;
   }
-  if (type == ConfigEntityType::group) {
-    adopt(type, name, std::move(config));
-    co_return outcome;
+}
+
+base::Task<Outcome> StoredConfigs::notify(ConfigEntityType type, const std::string& name, StringMap config) {
+  if (type != ConfigEntityType::group) {
+    Request change = zk::client::create(std::string(znodes::kConfigChangePrefix),
+                                        znodes::encode_config_change(std::string(folder_of(type)) + "/" + name),
+                                        zk::client::CreateMode::persistent_sequential);
+    co_await context_.execute(std::move(change));
   }
-  Request notify = zk::client::create(std::string(znodes::kConfigChangePrefix),
-                                      znodes::encode_config_change(std::string(folder_of(type)) + "/" + name),
-                                      zk::client::CreateMode::persistent_sequential);
-  co_await context_.execute(std::move(notify));
   adopt(type, name, std::move(config));
-  co_return outcome;
+  co_return Outcome();
 }
 
 void StoredConfigs::adopt(ConfigEntityType type, const std::string& name, StringMap config) {

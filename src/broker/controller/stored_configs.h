@@ -20,8 +20,8 @@ class StoredConfigs {
   base::Task<void> load();
   // The child watch fired: reads new notifications and what they name, deletes those older than 15 minutes.
   base::Task<void> follow_changes();
-  // Writes the whole config of an entity and notifies all brokers.
-  base::Task<Outcome> write(ConfigEntityType type, std::string name, StringMap config);
+  // Makes `edit` change what is stored at this moment, whoever wrote it, and notifies all brokers.
+  base::Task<Outcome> write(ConfigEntityType type, std::string name, ConfigEdit edit);
 
   // What a topic was created with, or nothing any more after its deletion.
   void adopt(ConfigEntityType type, const std::string& name, StringMap config);
@@ -32,6 +32,7 @@ class StoredConfigs {
 
   base::Task<void> read_all(ConfigEntityType type);
   void drop_all_but(ConfigEntityType type, const std::set<std::string>& present);
+  base::Task<Outcome> notify(ConfigEntityType type, const std::string& name, StringMap config);
   base::Task<void> read_one(ConfigEntityType type, std::string name);
 
   ControlContext& context_;

@@ -37,14 +37,17 @@ class FakeCluster : public controller::Cluster {
                                                                   bool) override {
     co_return std::vector<controller::TopicCreated>(topics.size());
   }
-  base::Task<Outcomes> delete_topics(std::vector<std::string> topics) override { co_return Outcomes(topics.size()); }
+  base::Task<Outcomes> delete_topics(std::vector<std::string> topics) override {
+    if (deletion) co_await deletion->wait();
+    co_return Outcomes(topics.size());
+  }
   base::Task<Outcomes> create_partitions(std::vector<controller::NewPartitions> topics, bool) override {
     co_return Outcomes(topics.size());
   }
   base::Task<controller::Outcome> ensure_internal_topic(std::string) override { co_return controller::Outcome(); }
   base::Task<controller::Outcome> auto_create_topic(std::string) override { co_return controller::Outcome(); }
-  base::Task<controller::Outcome> set_config(controller::ConfigEntityType, std::string,
-                                             controller::StringMap) override {
+  base::Task<controller::Outcome> change_config(controller::ConfigEntityType, std::string,
+                                                controller::ConfigEdit) override {
     co_return controller::Outcome();
   }
   base::Task<protocol::Result<controller::ProducerIdBlock>> allocate_producer_ids() override {
@@ -67,6 +70,7 @@ class FakeCluster : public controller::Cluster {
   std::int64_t broker_epoch() const override { return 1; }
 
   int blocks_asked = 0;
+  std::optional<base::OneShot<bool>> deletion;  // takes until this is set
   protocol::ErrorCode block_error = protocol::ErrorCode::none;
 };
 
