@@ -57,6 +57,36 @@ TEST_F(LogConfigTest, SegmentMsGoesByRecordTime) {
   EXPECT_EQ(log().segment_count(), 2u);
 }
 
+// What is to be cleaned by then can't stay in the active segment. As in Kafka 3.9.2 (LogConfig.maxSegmentMs) for compacted topics
+// alone, and segment.ms still counts if it is less.
+TEST_F(LogConfigTest, MaxCompactionLagMsCapsSegmentMs) {
+  config_.max_compaction_lag_ms = 5'000;
+  open();
+  std::int64_t time = kTime;
+  const auto rolls_after = [&](std::int64_t ms) {
+    log().roll();
+    append({"first"}, {.timestamp = time});
+    const std::size_t before = log().segment_count();
+    append({"second"}, {.timestamp = time += ms});
+    return log().segment_count() > before;
+  };
+  EXPECT_FALSE(rolls_after(5'001)) << "it isn't compacted";
+  alter([](LogConfig& config) { config.cleanup_compact = true; });
+  EXPECT_FALSE(rolls_after(5'000));
+  EXPECT_TRUE(rolls_after(5'001));
+  alter([](LogConfig& config) { config.cleanup_delete = false; });
+  EXPECT_TRUE(rolls_after(5'001));
+  alter([](LogConfig& config) { config.segment_ms = 1'000; });
+  EXPECT_FALSE(rolls_after(1'000));
+  EXPECT_TRUE(rolls_after(1'001));
+  alter([](LogConfig& config) { config.segment_ms = LogConfig::kUnlimited; });
+  alter([](LogConfig& config) { config.max_compaction_lag_ms = LogConfig::kUnlimited; });
+  EXPECT_FALSE(rolls_after(1'000'000'000));
+  alter([](LogConfig& config) { config.max_compaction_lag_ms = 2'000; });
+  EXPECT_TRUE(rolls_after(2'001));
+  EXPECT_FALSE(rolls_after(2'000));
+}
+
 // The jitter is drawn once for each segment, so an altered one acts from the next on.
 TEST_F(LogConfigTest, SegmentJitterMs) {
   config_.segment_ms = 1'000'000;
