@@ -1,6 +1,6 @@
 // Load on a broker by librdkafka; each command prints one line of name=value pairs.
 //   bench_load produce  BOOTSTRAP TOPIC SIZE COUNT ACKS CODEC   batched, as fast as it goes
-//   bench_load single   BOOTSTRAP TOPIC SIZE COUNT              one record a request, one request at a time
+//   bench_load single   BOOTSTRAP TOPIC SIZE COUNT [RATE]       one record a request, one request at a time; at most RATE a second
 //   bench_load consume  BOOTSTRAP TOPIC COUNT
 //   bench_load keyed    BOOTSTRAP TOPIC SIZE COUNT KEYS CODEC   batched, each record with one of so many keys
 //   bench_load spread   BOOTSTRAP TOPIC SIZE PARTITIONS ROUNDS  one record to each partition, then again
@@ -176,7 +176,7 @@ void spread(const std::string& bootstrap, const std::string& topic, std::size_t 
   std::printf("seconds=%.4f records_per_s=%.0f\n", elapsed, static_cast<double>(deliveries.count) / elapsed);
 }
 
-void single(const std::string& bootstrap, const std::string& topic, std::size_t size, long count) {
+void single(const std::string& bootstrap, const std::string& topic, std::size_t size, long count, long rate) {
   Deliveries deliveries;
   std::string error;
   const auto conf = conf_of(bootstrap, {{"acks", "1"}, {"linger.ms", "0"}, {"batch.num.messages", "1"}});
@@ -185,6 +185,7 @@ void single(const std::string& bootstrap, const std::string& topic, std::size_t 
   std::string value = payload(size);
   const auto start = Clock::now();
   for (long i = 0; i < count; ++i) {
+    if (rate > 0) std::this_thread::sleep_until(start + std::chrono::microseconds(1'000'000 * i / rate));
     send(*producer, topic, value);
     while (deliveries.count <= i) producer->poll(100);
   }
@@ -362,7 +363,7 @@ int run(const std::vector<std::string>& words) {
   if (mode == "produce") {
     produce(words[1], words[2], static_cast<std::size_t>(number(3)), number(4), words.at(5), words.at(6));
   } else if (mode == "single") {
-    single(words[1], words[2], static_cast<std::size_t>(number(3)), number(4));
+    single(words[1], words[2], static_cast<std::size_t>(number(3)), number(4), words.size() > 5 ? number(5) : 0);
   } else if (mode == "consume") {
     consume(words[1], words[2], number(3));
   } else if (mode == "latency") {
