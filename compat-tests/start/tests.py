@@ -297,13 +297,40 @@ def test_listeners_change_live(context):
 
 
 @only("milena")
-def test_interrupt_ends_cleanly(context):
-    import signal
-    broker = context.new_broker()
-    broker.child.popen.send_signal(signal.SIGINT)
-    expect_equal(broker.child.wait(60), 0, "exit code after Ctrl-C")
+def test_interrupt_and_hangup_end_cleanly(context):
+    """The exit codes are ours: a JVM ends with 128 + the signal's number."""
+    for number, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGHUP, "the terminal's end")):
+        broker = context.new_broker()
+        broker.child.popen.send_signal(number)
+        expect_equal(broker.child.wait(60), 0, f"exit code after {name}")
+        broker.child = None
+        expect((broker.data / ".kafka_cleanshutdown").exists(), "no marker of a clean shutdown")
+
+
+@only("milena")
+def test_hangup_of_what_nohup_started(context):
+    broker = context.new_broker(start=False)
+    started_by_nohup = ["nohup", *broker.command()]
+    broker.command = lambda: started_by_nohup
+    broker.start()
+    broker.child.popen.send_signal(signal.SIGHUP)
+    broker.stop()
+    expect((broker.data / ".kafka_cleanshutdown").exists(), "it didn't take the SIGTERM that came later")
+
+
+def test_stop_while_starting(context):
+    """Kafka doesn't wait for its start to be through, either."""
+    coordinator = context.new_coordinator(start=False)
+    broker = context.new_broker({"zookeeper.connection.timeout.ms": 3_600_000}, start=False, coordinator=coordinator)
+    child = broker.launch()
+    wait_until("its way to the coordinator", lambda: "Connecting to zookeeper" in child.text() or not child.running(), 120)
+    child.popen.send_signal(signal.SIGTERM)
+    code = child.wait(60)
+    text = child.text()
     broker.child = None
-    expect((broker.data / ".kafka_cleanshutdown").exists(), "no marker of a clean shutdown")
+    expect_equal(code, 1, f"exit code; {text[-1500:]}")
+    expect_in("Halting", text)
+    broker.dispose()
 
 
 @only("milena")

@@ -10,6 +10,7 @@
 #include "base/testing/temp_dir.h"
 #include "log/log_manager.h"
 #include "log/testing/log_fixture.h"
+#include "log/whole_log.h"
 
 namespace storage {
 namespace {
@@ -50,6 +51,20 @@ class Consumer {
     }
     return std::move(rows_);
   }
+  // As a coordinator reads its partition, which asks for no isolation.
+  std::vector<std::string> read_whole() {
+    EXPECT_FALSE(committed_);
+    const auto end = read_whole_log(
+        log_,
+        [&](base::ByteView batches, std::int64_t next_offset) {
+          EXPECT_TRUE(feed(batches));
+          EXPECT_EQ(offset_, next_offset);
+        },
+        max_bytes_);
+    EXPECT_TRUE(end.has_value());
+    EXPECT_EQ(end ? *end : -1, log_.log_end_offset());
+    return std::move(rows_);
+  }
 
  private:
   bool fetch() {
@@ -63,7 +78,11 @@ class Consumer {
     for (const auto& one : result->aborted_transactions.value_or(std::vector<AbortedTransaction>{})) {
       aborted_.emplace(one.first_offset, one.producer_id);
     }
-    base::Bytes bytes = bytes_of(result->records);
+    const base::Bytes bytes = bytes_of(result->records);
+    return feed(bytes);
+  }
+
+  bool feed(base::ByteView bytes) {
     bool any = false;
     for (base::ByteView rest = bytes; !rest.empty();) {
       protocol::NextBatch next = protocol::next_batch(rest);
@@ -148,6 +167,9 @@ class Golden : public ::testing::TestWithParam<std::string> {
     for (const auto& log : manager_->logs()) {
       std::vector<std::string> got = Consumer(*log, committed, max_bytes).read_all();
       EXPECT_EQ(got, rows[log->topic_partition()]) << log->topic_partition().to_string();
+      if (!committed) {
+        EXPECT_EQ(Consumer(*log, false, max_bytes).read_whole(), got) << log->topic_partition().to_string();
+      }
       rows.erase(log->topic_partition());
     }
     EXPECT_TRUE(rows.empty()) << "a partition was not loaded";

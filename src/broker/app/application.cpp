@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <semaphore>
+#include <thread>
 
 #include "base/java_options.h"
 #include "base/logging.h"
@@ -29,29 +32,6 @@ void print(std::FILE* to, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), to);
   std::fflush(to);
 }
-
-// Blocks the signals that end the process, before any thread is made, so that the main thread alone takes them.
-class StopSignals {
- public:
-  StopSignals() {
-    // A background job of a shell starts with SIGINT ignored, and an ignored signal can't be waited for.
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error of the write, as in a JVM
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-  void wait() const {
-    int signal = 0;
-    while (sigwait(&signals_, &signal) != 0) {
-    }
-  }
-
- private:
-  sigset_t signals_;
-};
 
 // The first failure of a node that has started; it ends the process as a signal does.
 class Failure {
@@ -74,6 +54,62 @@ class Failure {
  private:
   std::mutex mutex_;
   std::optional<std::string> reason_;
+};
+
+// The signals that end the process, which a thread of its own takes. Made before any other thread, so that all block them.
+class StopSignals {
+ public:
+  explicit StopSignals(Failure& failure) : failure_(failure) {
+    // A background job of a shell starts with SIGINT ignored, and an ignored signal can't be waited for.
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error of the write, as in a JVM
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGINT);
+    // The terminal is gone: a stop as well, but not for what nohup started. As a JVM does.
+    struct sigaction hangup {};
+    ::sigaction(SIGHUP, nullptr, &hangup);
+    if (hangup.sa_handler != SIG_IGN) sigaddset(&signals_, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    thread_ = std::thread([this] { take_first(); });
+  }
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+  ~StopSignals() {
+    ::kill(::getpid(), SIGTERM);
+    thread_.join();
+  }
+
+  // From here on a signal means an orderly stop, also one that a node's failure has sent meanwhile.
+  void wait() {
+    starting_ = false;
+    taken_.acquire();
+    taken_.release();
+  }
+  // The start has failed: what was started is being stopped.
+  void no_longer_starting() { starting_ = false; }
+
+ private:
+  void take_first() {
+    int signal = 0;
+    while (sigwait(&signals_, &signal) != 0) {
+    }
+    if (starting_ && !failure_.reason()) halt();
+    taken_.release();
+  }
+  // A start may take long, in a recovery for example. It leaves nothing that the next one doesn't find its way with.
+  [[noreturn]] static void halt() {
+    base::log_fatal(kLogger, "Halting: the start was not through when the signal to stop came");
+    base::flush_log();
+    ::_exit(kFailed);
+  }
+
+  Failure& failure_;
+  std::atomic<bool> starting_ = true;
+  sigset_t signals_;
+  std::binary_semaphore taken_{0};
+  std::thread thread_;
 };
 
 // Where clients of this machine find the broker.
@@ -119,6 +155,7 @@ class Process {
 
   // In reverse: the broker still needs its coordinator while it stops.
   void stop_all() {
+    signals_.no_longer_starting();
     std::ranges::reverse(started_);
     for (Node* node : std::exchange(started_, {})) node->stop();
   }
@@ -129,8 +166,8 @@ class Process {
     started_.push_back(&node);
   }
 
-  StopSignals signals_;
   Failure failure_;
+  StopSignals signals_{failure_};
   std::unique_ptr<CoordinatorNode> coordinator_;
   std::unique_ptr<Node> broker_;
   std::vector<Node*> started_;

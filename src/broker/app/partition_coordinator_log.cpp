@@ -5,36 +5,12 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "broker/coordinator/load_progress.h"
-#include "protocol/record_batch.h"
+#include "log/whole_log.h"
 
 namespace broker::app {
 namespace {
 
 constexpr std::string_view kLogger = "kafka.coordinator.Loader";
-constexpr std::uint64_t kLoadBytes = 5 << 20;  // read at once; a single larger batch is read whole
-constexpr std::uint64_t kBatchPrefixBytes = 12;
-
-// How many of these bytes are whole batches.
-std::size_t whole_batches(base::ByteView bytes) {
-  std::size_t end = 0;
-  while (bytes.size() - end >= kBatchPrefixBytes) {
-    const std::uint64_t size = kBatchPrefixBytes + base::load_big_endian<std::uint32_t>(bytes.data() + end + 8);
-    if (size > bytes.size() - end) break;
-    end += size;
-  }
-  return end;
-}
-
-// base offset + last offset delta + 1 of the last of these whole batches.
-std::int64_t end_offset_of(base::ByteView batches) {
-  std::int64_t end_offset = 0;
-  for (std::size_t at = 0; at < batches.size();) {
-    const std::uint8_t* batch = batches.data() + at;
-    end_offset = base::load_big_endian<std::int64_t>(batch) + base::load_big_endian<std::int32_t>(batch + 23) + 1;
-    at += kBatchPrefixBytes + base::load_big_endian<std::uint32_t>(batch + 8);
-  }
-  return end_offset;
-}
 
 }  // namespace
 
@@ -104,27 +80,12 @@ protocol::Result<std::int64_t> PartitionCoordinatorLog::read_all(std::int32_t pa
                                                            const std::function<void(base::ByteView batches)>& visit) {
   const auto found = partitions_.find(topic_, partition);
   if (!found) return protocol::ErrorCode::not_coordinator;
-  const std::shared_ptr<storage::Log> current = found->log();
-  storage::Log& log = *current;
-  std::int64_t offset = log.log_start_offset();
-  const std::int64_t end = log.log_end_offset();
-  coordinator::LoadProgress progress(clock_, fmt::format("{}-{}", topic_, partition), offset, end);
-  base::Bytes buffer;
-  while (offset < end) {
-    auto read = log.read(offset, kLoadBytes, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
-    if (!read) return read.error();
-    const storage::FileSlice& slice = read.value().records;
-    buffer.resize(slice.size);
-    if (slice.size == 0 || slice.file->read_at(slice.position, buffer) != slice.size) {
-      return protocol::ErrorCode::kafka_storage_error;
-    }
-    const base::ByteView batches = base::ByteView(buffer).first(whole_batches(buffer));
-    if (batches.empty()) return protocol::ErrorCode::corrupt_message;
+  const std::shared_ptr<storage::Log> log = found->log();
+  coordinator::LoadProgress progress(clock_, fmt::format("{}-{}", topic_, partition), log->log_start_offset(), log->log_end_offset());
+  return storage::read_whole_log(*log, [&](base::ByteView batches, std::int64_t next_offset) {
     visit(batches);
-    offset = end_offset_of(batches);
-    if (const auto line = progress.line_due(offset)) base::log_info(kLogger, "{}", *line);
-  }
-  return offset;
+    if (const auto line = progress.line_due(next_offset)) base::log_info(kLogger, "{}", *line);
+  });
 }
 
 }  // namespace broker::app
