@@ -5,6 +5,7 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 root=$PWD
+. tools/run_stage.sh
 what=${1:-all}
 
 results=$root/build/test-results.txt
@@ -30,9 +31,9 @@ cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; b
 cmake --build --preset release || broken build
 
 if [ "$what" != --compat-only ]; then
-  python3 tools/run_ctest.py build/release "$results" unit -j "$(nproc)"
+  run_stage "$results" unit python3 tools/run_ctest.py build/release "$results" unit -j "$(nproc)"
 fi
 if [ "$what" != --unit-only ] && [ -x compat-tests/run ] && [ -x build/release/milena ]; then
-  compat-tests/run --results "$results"
+  run_stage "$results" compat compat-tests/run --results "$results"
 fi
 finish
