@@ -358,10 +358,10 @@ Proposals::Decided<CloseSessionTxn> Proposals::decide_one(const CloseSessionRequ
   std::set<std::string> paths;
   for (std::string& path : state_.tree().ephemerals_of(session_id)) paths.insert(std::move(path));
   for (const auto& [path, record] : records_) {
-    if (!record.exists) {
-      paths.erase(path);
-    } else if (record.stat.ephemeral_owner == session_id) {
+    if (record.exists && record.stat.ephemeral_owner == session_id) {
       paths.insert(path);
+    } else {
+      paths.erase(path);  // deleted, or made anew by somebody else
     }
   }
   CloseSessionTxn txn;

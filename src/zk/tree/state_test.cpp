@@ -147,6 +147,26 @@ TEST_F(StateTest, ClosingASessionTakesItsEphemeralsAlsoThoseOnTheirWay) {
   EXPECT_THAT(state_.sessions(), IsEmpty());
 }
 
+// A lock that goes from one session to another, and the end of the first one, before any of it is applied.
+TEST_F(StateTest, ClosingASessionLeavesWhatAnotherOneHasMadeAnewUnderItsPath) {
+  constexpr std::int64_t kOther = kSession + 1;
+  open_session(kOther);
+  for (const std::int32_t flags : {1, 0}) {  // an ephemeral of the other one's, and a znode that stays
+    create("/lock", 1);
+    MultiRequest multi;
+    multi.requests = {DeleteRequest{"/lock", -1}, creation("/lock", flags)};
+    Txn taken = decide(multi, kOther);
+    Txn close = decide(CloseSessionRequest{});
+    EXPECT_THAT(std::get<CloseSessionTxn>(close.body).paths, IsEmpty());
+    for (const Outcome& part : apply(taken).parts) EXPECT_EQ(part.error, Error::ok);
+    apply(close);
+    ASSERT_NE(state_.tree().find("/lock"), nullptr);
+    EXPECT_EQ(stat("/lock").ephemeral_owner, flags == 1 ? kOther : 0);
+    run(DeleteRequest{"/lock", -1}, kOther);
+    open_session(kSession);
+  }
+}
+
 TEST_F(StateTest, EphemeralsHaveNoChildren) {
   create("/e", 1);
   EXPECT_EQ(create("/e/x"), Error::no_children_for_ephemerals);
