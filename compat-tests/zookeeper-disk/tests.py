@@ -276,15 +276,17 @@ def test_log_directory_apart(context):
     work = context.work / context.name("apart")
     settings = {"dataDir": work / "data", "dataLogDir": work / "log"}
     _, answers, stats, _ = written_directory(context, "3.9.4", settings)
+    last, later = answers[-1][0], {}
     for turn in ("Milena", "ZooKeeper", "Milena again"):
         server = context.new_coordinator("zookeeper" if turn == "ZooKeeper" else "milena", settings={**SETTINGS, **settings})
         side = oracle.Side(turn, server.port)
         nodes = oracle.walk(side)
         kept = check_answers(nodes, answers, stats)
+        expect_equal({path: nodes[path]["czxid"] for path in later if path in nodes}, later, f"what was made before {turn}")
         side.handshake(0, 0, bytes(16), 30000, 0, True)
         reply = ask(side, 0, ("create", f"/after-{turn.replace(' ', '-')}", b"", stream.OPEN, 0))
-        expect(reply[3] == 0 and reply[2] > answers[-1][0], f"{turn}: {reply} after {answers[-1]}")
-        answers.append((reply[2], ("create", reply[4], b"", stream.OPEN, 0), 0))
+        expect(reply[3] == 0 and reply[2] > last, f"{turn}: {reply} after {last}")
+        last = later[reply[4]] = reply[2]
         side.close()
         server.kill()
     for folder, start in (("data", "snapshot."), ("log", "log.")):
