@@ -61,6 +61,34 @@ TEST_F(BoundsTest, AReaderThatDoesNotReadItsEventsIsClosedAndCostsOthersNothing)
   EXPECT_EQ(writer->create("/still-served").error, 0);
 }
 
+// One frame may name a large znode tens of thousands of times.
+TEST_F(BoundsTest, AReadOfManyLargeZnodesAtOnceEndsTheConnection) {
+  start();
+  auto made = client();
+  ASSERT_EQ(made->create("/large", 0, std::string(1'000'000, 'x')).error, 0);
+  auto read = [&](RawClient& reader, int times) {
+    proto::Writer writer;
+    writer.write(std::int32_t{1}).write(static_cast<std::int32_t>(OpCode::multi_read));
+    for (int i = 0; i < times; ++i) {
+      proto::MultiHeader part;
+      part.type = static_cast<std::int32_t>(OpCode::get_data);
+      writer.write(part).write(RawClient::path_request<proto::GetDataRequest>("/large", false));
+    }
+    proto::MultiHeader end;
+    end.type = end.err = -1;
+    end.done = true;
+    writer.write(end);
+    reader.send_frame(writer.bytes());
+  };
+  auto modest = client();
+  read(*modest, 7);
+  EXPECT_GT(modest->receive().body.size(), 7'000'000U);
+  auto greedy = client();
+  read(*greedy, 30'000);
+  EXPECT_TRUE(greedy->is_closed());
+  EXPECT_TRUE(modest->exists("/large"));
+}
+
 TEST_F(BoundsTest, ContainersThatWereNeverUsedGoIfAskedTo) {
   config_.container_check_ms = 1;
   config_.container_never_used_ms = 1;

@@ -1,4 +1,7 @@
 // Requests that change nothing.
+#include <algorithm>
+
+#include "base/logging.h"
 #include "zk/proto/records.h"
 #include "zk/server/convert.h"
 #include "zk/server/coordinator.h"
@@ -10,6 +13,8 @@ using tree::OpCode;
 
 namespace {
 
+constexpr const char* kLogger = "milena.zookeeper.Coordinator";
+constexpr std::size_t kMultiReadBytesMax = 8 * 1024 * 1024;  // of results; what one frame may ask for has no bound
 constexpr std::int32_t kPingXid = -2;  // of the answer, whatever the ping had
 
 // A null path can be read, but not looked up.
@@ -178,8 +183,14 @@ void Coordinator::serve_sync(Peer& peer, std::int32_t xid, proto::Reader& reader
 }
 
 void Coordinator::serve_multi_read(Peer& peer, std::int32_t xid, proto::Reader& reader) {
+  const std::size_t bytes_max = std::max(kMultiReadBytesMax, config_.frame_bytes_max);
   proto::Writer results;
   for (;;) {
+    if (results.bytes().size() > bytes_max) {
+      base::log_warn(kLogger, "Closing {}: it asks for more than {} bytes in one multi, which no client would take", peer.address,
+                     bytes_max);
+      return peer.close_after_output();
+    }
     proto::MultiHeader header;
     if (!reader.read(header)) return reply_error(peer, xid, Error::marshalling_error);
     if (header.done) break;
