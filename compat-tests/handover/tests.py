@@ -1,19 +1,34 @@
 """The same log directories and znodes, in turn under Milena and under Kafka 3.9.2: the door opens both ways."""
 import concurrent.futures
+import importlib.util
 import os
 import pathlib
+import subprocess
 import sys
 
-from harness import jars
+from harness import jars, venv
 from harness.broker import Broker
-from harness.context import expect_equal, expect_in
+from harness.context import expect, expect_equal, expect_in
 from harness.log_client import LogClient
+from harness.process import wait_until
 from harness.runner import only
+from harness.wire import Wire
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import golden  # noqa: E402
 import way_back  # noqa: E402
 
+HERE = pathlib.Path(__file__).parent
+
+
+def raw_of(folder):
+    spec = importlib.util.spec_from_file_location(f"handover_raw_{folder}", HERE.parent / folder / "raw.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+groups_raw, transactions_raw = raw_of("group-bounds"), raw_of("transactions")
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 
@@ -131,3 +146,102 @@ def check_files(context, archives, version="3.9.2"):
     context.run([sys.executable, check, "--cleaned", "--together", *directories], env={"KAFKA_LIBS": str(jars.jar_dir(version))})
     for directory in directories:
         context.run([context.binary, "log", "verify", directory])
+
+
+def offsets_of(connection, group):
+    wait_until("the group's coordinator", lambda: groups_raw.list_groups(connection)[0] == "NONE")
+    return groups_raw.read_offsets(connection.ask(groups_raw.fetch_offsets_request(group)))
+
+
+def gone_on(context, kind):
+    """What becomes of an open transaction and of a static member of the archive "internal" when their clients go on."""
+    coordinator = context.new_coordinator("milena")
+    archive = golden.Golden(context, "internal", coordinator)
+    archive.start(kind)
+    at, seen = archive.broker, {}
+    wait_until("topic out", lambda: "partition 1, leader 1" in context.run(["kcat", "-b", at.bootstrap, "-L", "-t", "out"], code=None).out)
+
+    def committed():
+        return context.run(["kcat", "-b", at.bootstrap, "-C", "-t", "out", "-p", "1", "-o", "beginning", "-e", "-q", "-X",
+                            "isolation.level=read_committed", "-f", "%o=%s "]).out
+    with Wire(at) as connection:
+        groups_raw.coordinator_ready(connection, "g-txn")
+        producer = transactions_raw.Producer(connection, "tt-ongoing")
+        producer.id, producer.epoch = 3, 0
+        seen["before"] = committed(), offsets_of(connection, "g-txn")
+        wait_until("the transaction's end", lambda: producer.end(True) == transactions_raw.NONE)
+        wait_until("its markers", lambda: producer.end(True) == transactions_raw.NONE)
+        seen["after"] = committed(), offsets_of(connection, "g-txn")
+        seen["another end"] = producer.end(False)
+        seen["next"] = producer.init(), producer.id, producer.epoch
+        member = context.run([venv.python(context), HERE / "static_member.py", at.bootstrap, "g-static", "inst-1", "in", "out"])
+        seen["member"] = member.out, offsets_of(connection, "g-static")
+    expect("Preparing to rebalance group g-static" not in at.child.text(), "it comes back without a rebalance")
+    archive.stop()
+    coordinator.stop()
+    return seen
+
+
+@only("milena")
+def test_clients_go_on(context):
+    """Where they stopped on a real broker: the same as on Kafka."""
+    milena, kafka = gone_on(context, "milena"), gone_on(context, "kafka")
+    expect_equal(milena, kafka, "the same")
+    expect(milena["before"] != milena["after"] and milena["before"][1] != milena["after"][1], "the transaction's end was seen")
+    expect_in("in-0", milena["member"][0])
+    return f"{milena['after']}"
+
+
+@only("milena")
+def test_newer_groups_there_and_back(context):
+    """Kafka 3.9.2 ignores what it doesn't know of groups of KIP-848, but has their offsets; back on Milena they go on from there. One has
+    left, of the other a member was still there."""
+    coordinator = context.new_coordinator("milena")
+    settings = {"zookeeper.session.timeout.ms": 6000, "group.consumer.min.session.timeout.ms": 1000, "group.consumer.session.timeout.ms": 2000,
+                "group.consumer.min.heartbeat.interval.ms": 300, "group.consumer.heartbeat.interval.ms": 300}
+    at = Broker("milena", context.work / "newer", context.binary, settings, coordinator=coordinator)
+    context.brokers.append(at)
+    at.start()
+
+    def write(count):
+        context.run(["kcat", "-b", at.bootstrap, "-P", "-t", "news", "-p", "0"], stdin="".join(f"{number}\n" for number in range(count)))
+
+    def member(group, count):
+        child = context.spawn([venv.python(context), HERE.parent / "consumer-groups" / "member.py", at.bootstrap, group, "consumer", "news", group,
+                               str(count)], stdin=subprocess.PIPE)
+        wait_until(f"{count} records of {group}", lambda: f"all {count} committed" in child.text() or not child.running())
+        expect(child.running(), child.text())
+        return child
+
+    def end(child):
+        child.popen.stdin.close()
+        expect_equal(child.wait(), 0, child.text())
+
+    def offsets():
+        with Wire(at) as connection:
+            groups_raw.coordinator_ready(connection, "left")
+            return [offsets_of(connection, group) for group in ("left", "held")]
+
+    write(10)
+    end(member("left", 10))
+    held = member("held", 10)
+    at.stop_broker_only()
+    held.kill()
+    at.kind = "kafka"
+    at.start()
+    context.wait_for_topic(at, "news")
+    expect_equal(offsets(), [{("news", 0): 10}] * 2, "offsets under Kafka")
+    write(5)
+    out = context.run(["kcat", "-b", at.bootstrap, "-G", "left", "-e", "-q", "news"]).out
+    expect_equal(out, "0\n1\n2\n3\n4\n", "what a classic member of the same group reads there")
+    at.stop_broker_only()
+    at.kind = "milena"
+    at.start()
+    context.wait_for_topic(at, "news")
+    expect_equal(offsets(), [{("news", 0): 15}, {("news", 0): 10}], "offsets back on Milena")
+    write(3)
+    end(member("left", 3))
+    end(member("held", 8))
+    expect_equal(offsets(), [{("news", 0): 18}] * 2, "offsets in the end")
+    at.stop()
+    coordinator.stop()
