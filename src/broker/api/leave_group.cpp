@@ -22,6 +22,7 @@ Answer<protocol::LeaveGroupResponse> handle(RequestContext& context, protocol::L
     group::MemberIdentity& one = members.emplace_back();
     one.member_id = member.member_id;
     one.group_instance_id = member.group_instance_id;
+    one.reason = member.reason;
   }
   const group::LeaveResult result =
       co_await context.services.groups.leave(std::move(request.group_id), std::move(members));

@@ -246,6 +246,8 @@ LeaveResult ClassicGroup::leave(const std::vector<MemberIdentity>& members, Time
       }
     } else if (pending_members_.contains(who.member_id)) {
       pending_members_.erase(who.member_id);
+      effects.log_lines.push_back(fmt::format("Pending member with memberId={} has left group {} through explicit `LeaveGroup` request",
+                                              who.member_id, id_));
       maybe_complete_join(now, effects);
       result.members.push_back(ErrorCode::none);
       continue;
@@ -253,10 +255,11 @@ LeaveResult ClassicGroup::leave(const std::vector<MemberIdentity>& members, Time
       error = check_member(who);
     }
     if (error == ErrorCode::none) {
-      effects.log_lines.push_back(
-          fmt::format("Member {} has left group {} through explicit `LeaveGroup`", leaving.member_id, id_));
-      remove_and_update(leaving.member_id, fmt::format("Removing member {} on LeaveGroup", leaving.member_id), now,
-                        effects);
+      effects.log_lines.push_back(fmt::format("Member {} has left group {} through explicit `LeaveGroup`; client reason: {}",
+                                              leaving.member_id, id_, who.reason_text()));
+      remove_and_update(leaving.member_id,
+                        fmt::format("Removing member {} on LeaveGroup; client reason: {}", leaving.member_id, who.reason_text()),
+                        now, effects);
     }
     result.members.push_back(error);
   }

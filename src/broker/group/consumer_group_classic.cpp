@@ -261,9 +261,12 @@ ConsumerDecision ConsumerGroup::classic_leave(const std::vector<MemberIdentity>&
     result.members.push_back(error);
     if (error != ErrorCode::none) continue;
     leaving.insert(member_id);
+    const std::string name = who.group_instance_id
+                                 ? fmt::format("Static member {} with instance id {}", member_id, *who.group_instance_id)
+                                 : fmt::format("Dynamic member {}", member_id);
     decision.log_lines.push_back(
-        fmt::format("[GroupId {}] {} member {} has left group through explicit `LeaveGroup` request", id_,
-                    who.group_instance_id ? "Static" : "Dynamic", member_id));
+        fmt::format("[GroupId {}] {} has left group through explicit `LeaveGroup` request; client reason: {}", id_, name,
+                    who.reason_text()));
   }
   if (!leaving.empty()) fence(leaving, cluster, decision);
   return decision;

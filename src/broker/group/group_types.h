@@ -144,6 +144,9 @@ struct SyncResult {
 struct MemberIdentity {
   std::string member_id;
   std::optional<std::string> group_instance_id;
+  std::optional<std::string> reason = std::nullopt;  // of one that leaves, in its client's words: for the log only
+
+  std::string_view reason_text() const { return reason ? std::string_view(*reason) : "not provided"; }
 };
 
 struct LeaveResult {
