@@ -9,6 +9,7 @@ import sys
 from harness import jars, venv
 from harness.broker import Broker
 from harness.context import expect, expect_equal, expect_in
+from harness.kraft import Kraft
 from harness.log_client import LogClient
 from harness.process import wait_until
 from harness.runner import only
@@ -192,56 +193,103 @@ def test_clients_go_on(context):
     return f"{milena['after']}"
 
 
+SHORT_SESSIONS = {"group.consumer.min.session.timeout.ms": 1000, "group.consumer.session.timeout.ms": 2000,
+                  "group.consumer.min.heartbeat.interval.ms": 300, "group.consumer.heartbeat.interval.ms": 300}
+
+
+class News:
+    """A topic, and members of KIP-848 that read it and commit."""
+
+    def __init__(self, context):
+        self.context = context
+
+    def write(self, at, count):
+        lines = "".join(f"{number}\n" for number in range(count))
+        self.context.run(["kcat", "-b", at.bootstrap, "-P", "-t", "news", "-p", "0"], stdin=lines)
+
+    def member(self, at, group, count):
+        """One that has read this many."""
+        program = HERE.parent / "consumer-groups" / "member.py"
+        child = self.context.spawn([venv.python(self.context), program, at.bootstrap, group, "consumer", "news", group, str(count)],
+                                   stdin=subprocess.PIPE)
+        wait_until(f"{count} records of {group}", lambda: f"all {count} committed" in child.text() or not child.running())
+        expect(child.running(), child.text())
+        return child
+
+    def comes_and_goes(self, at, group, count):
+        child = self.member(at, group, count)
+        child.popen.stdin.close()
+        expect_equal(child.wait(), 0, child.text())
+
+    def offsets(self, at):
+        with Wire(at) as connection:
+            groups_raw.coordinator_ready(connection, "left")
+            return [offsets_of(connection, group).get(("news", 0)) for group in ("left", "held")]
+
+
 @only("milena")
 def test_newer_groups_there_and_back(context):
     """Kafka 3.9.2 ignores what it doesn't know of groups of KIP-848, but has their offsets; back on Milena they go on from there. One has
     left, of the other a member was still there."""
     coordinator = context.new_coordinator("milena")
-    settings = {"zookeeper.session.timeout.ms": 6000, "group.consumer.min.session.timeout.ms": 1000, "group.consumer.session.timeout.ms": 2000,
-                "group.consumer.min.heartbeat.interval.ms": 300, "group.consumer.heartbeat.interval.ms": 300}
+    settings = {"zookeeper.session.timeout.ms": 6000, **SHORT_SESSIONS}
     at = Broker("milena", context.work / "newer", context.binary, settings, coordinator=coordinator)
     context.brokers.append(at)
     at.start()
-
-    def write(count):
-        context.run(["kcat", "-b", at.bootstrap, "-P", "-t", "news", "-p", "0"], stdin="".join(f"{number}\n" for number in range(count)))
-
-    def member(group, count):
-        child = context.spawn([venv.python(context), HERE.parent / "consumer-groups" / "member.py", at.bootstrap, group, "consumer", "news", group,
-                               str(count)], stdin=subprocess.PIPE)
-        wait_until(f"{count} records of {group}", lambda: f"all {count} committed" in child.text() or not child.running())
-        expect(child.running(), child.text())
-        return child
-
-    def end(child):
-        child.popen.stdin.close()
-        expect_equal(child.wait(), 0, child.text())
-
-    def offsets():
-        with Wire(at) as connection:
-            groups_raw.coordinator_ready(connection, "left")
-            return [offsets_of(connection, group) for group in ("left", "held")]
-
-    write(10)
-    end(member("left", 10))
-    held = member("held", 10)
+    news = News(context)
+    news.write(at, 10)
+    news.comes_and_goes(at, "left", 10)
+    held = news.member(at, "held", 10)
     at.stop_broker_only()
     held.kill()
     at.kind = "kafka"
     at.start()
     context.wait_for_topic(at, "news")
-    expect_equal(offsets(), [{("news", 0): 10}] * 2, "offsets under Kafka")
-    write(5)
+    expect_equal(news.offsets(at), [10, 10], "offsets under Kafka")
+    news.write(at, 5)
     out = context.run(["kcat", "-b", at.bootstrap, "-G", "left", "-e", "-q", "news"]).out
     expect_equal(out, "0\n1\n2\n3\n4\n", "what a classic member of the same group reads there")
     at.stop_broker_only()
     at.kind = "milena"
     at.start()
     context.wait_for_topic(at, "news")
-    expect_equal(offsets(), [{("news", 0): 15}, {("news", 0): 10}], "offsets back on Milena")
-    write(3)
-    end(member("left", 3))
-    end(member("held", 8))
-    expect_equal(offsets(), [{("news", 0): 18}] * 2, "offsets in the end")
+    expect_equal(news.offsets(at), [15, 10], "offsets back on Milena")
+    news.write(at, 3)
+    news.comes_and_goes(at, "left", 3)
+    news.comes_and_goes(at, "held", 8)
+    expect_equal(news.offsets(at), [18, 18], "offsets in the end")
     at.stop()
     coordinator.stop()
+
+
+@only("milena")
+def test_newer_groups_on_to_kafka_4_3_1(context):
+    """Which knows them, and goes on with them in the epochs that follow."""
+    settings = {"offsets.topic.num.partitions": 1, "num.partitions": 1, **SHORT_SESSIONS}
+    at, kraft = context.new_broker(settings), Kraft(context.work / "newer-kraft", settings)
+    context.brokers.append(kraft)
+    kraft.start()
+    news = News(context)
+    news.write(kraft, 1)
+    news.offsets(kraft)  # makes the topic
+    expect_equal(kraft.stop() in (0, 143), True, "Kafka 4.3.1 ends")
+    news.write(at, 10)
+    news.comes_and_goes(at, "left", 10)
+    held = news.member(at, "held", 10)
+    at.stop()
+    held.kill()
+    way_back.exchange_partitions(at.data, kraft.data, ["news-0", "__consumer_offsets-0"])
+    kraft.start()
+    with Wire(kraft) as connection:
+        groups_raw.coordinator_ready(connection, "left")
+        wait_until("groups", lambda: groups_raw.list_groups(connection)[0] == "NONE")
+        expect_equal(sorted(groups_raw.list_groups(connection)[1]), [("held", "consumer"), ("left", "consumer")], "groups")
+    expect_equal(news.offsets(kraft), [10, 10], "offsets under Kafka 4.3.1")
+    news.write(kraft, 5)
+    news.comes_and_goes(kraft, "left", 5)
+    news.comes_and_goes(kraft, "held", 5)
+    expect_equal(news.offsets(kraft), [15, 15], "offsets in the end")
+    text = kraft.child.text()
+    expect_in("[GroupId left] Bumped group epoch to 4 with", text)  # the first member made it 2, and its end 3
+    expect_in("[GroupId held] Bumped group epoch to 3 with", text)
+    expect_equal(kraft.stop() in (0, 143), True, "Kafka 4.3.1 ends")

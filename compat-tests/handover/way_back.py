@@ -52,6 +52,24 @@ def partitions_of(seen):
     return counts
 
 
+def exchange_partitions(ours, theirs, names):
+    """These partitions of one data directory take the place of those of Kafka 4.3.1, whose checkpoints have no others."""
+    for name in names:
+        expect((theirs / name).is_dir(), f"{name} isn't a partition of Kafka 4.3.1")
+        topic_id = (theirs / name / PARTITION_METADATA).read_bytes()
+        shutil.rmtree(theirs / name)
+        shutil.copytree(ours / name, theirs / name)
+        (theirs / name / PARTITION_METADATA).write_bytes(topic_id)
+    for checkpoint in CHECKPOINTS:
+        lines = rows_of_checkpoint(ours / checkpoint, names)
+        (theirs / checkpoint).write_text("\n".join(["0", str(len(lines)), *lines, ""]), encoding="utf-8")
+
+
+def rows_of_checkpoint(path, names):
+    lines = path.read_text(encoding="utf-8").splitlines()[2:] if path.exists() else []
+    return [line for line in lines if "-".join(line.split()[:2]) in names]
+
+
 class WayBack:
     def __init__(self, context, client, archives):
         self.context, self.client, self.archives = context, client, archives
@@ -89,8 +107,7 @@ class WayBack:
                 shutil.copytree(ours, theirs)
                 (theirs / PARTITION_METADATA).write_bytes(topic_id)
             for checkpoint in CHECKPOINTS:
-                lines = (data / checkpoint).read_text(encoding="utf-8").splitlines()[2:] if (data / checkpoint).exists() else []
-                rows[checkpoint] += [line for line in lines if "-".join(line.split()[:2]) in moved]
+                rows[checkpoint] += rows_of_checkpoint(data / checkpoint, moved)
             count += len(moved)
         for checkpoint, lines in rows.items():
             (self.kraft.data / checkpoint).write_text("\n".join(["0", str(len(lines)), *lines, ""]), encoding="utf-8")
