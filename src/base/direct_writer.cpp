@@ -9,7 +9,7 @@
 
 namespace base {
 
-DirectWriter::DirectWriter(File& file) : file_(file) {
+DirectWriter::DirectWriter(File& file, Pwrite pwrite) : file_(file), pwrite_(pwrite != nullptr ? pwrite : &::pwrite) {
   if (file.native_handle() < 0) return;
   // Not by the path, which may name another file by now.
   const std::string self = "/proc/self/fd/" + std::to_string(file.native_handle());
@@ -22,9 +22,10 @@ DirectWriter::~DirectWriter() {
 
 void DirectWriter::write_at(std::uint64_t position, ByteView bytes) {
   while (descriptor_ >= 0 && !bytes.empty()) {
-    const ssize_t put = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(position));
+    const ssize_t put = pwrite_(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(position));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0 && errno == EINVAL) break;  // a file system that can't, or that wants larger blocks
+    if (put == 0) throw std::system_error(EIO, std::generic_category(), "write past the page cache: nothing was written");
     if (put < 0) throw std::system_error(errno, std::generic_category(), "write past the page cache");
     position += static_cast<std::uint64_t>(put);
     bytes = bytes.subspan(static_cast<std::size_t>(put));

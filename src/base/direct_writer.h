@@ -3,6 +3,8 @@
 // write itself, but its sync; above one in memory they do.) One thread at a time; failures throw std::system_error.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -14,8 +16,11 @@ class DirectWriter {
  public:
   static constexpr std::size_t kBlock = 4096;
 
+  // As the system's, whose place a test may take.
+  using Pwrite = ssize_t (*)(int descriptor, const void* bytes, std::size_t size, off_t position);
+
   // `file` outlives this object.
-  explicit DirectWriter(File& file);
+  explicit DirectWriter(File& file, Pwrite pwrite = nullptr);
   ~DirectWriter();
   DirectWriter(const DirectWriter&) = delete;
   DirectWriter& operator=(const DirectWriter&) = delete;
@@ -26,6 +31,7 @@ class DirectWriter {
 
  private:
   File& file_;
+  Pwrite pwrite_;
   int descriptor_ = -1;
 };
 

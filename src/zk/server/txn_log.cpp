@@ -136,7 +136,7 @@ void TxnLogWriter::start_file(std::int64_t first_zxid) {
   allocated_ = position_;
   zeroed_ = 0;
   if (options_.sync && options_.preallocate_bytes > 0) {
-    direct_ = std::make_unique<base::DirectWriter>(*file_);
+    direct_ = std::make_unique<base::DirectWriter>(*file_, options_.pwrite);
     blocks_bytes_ = kBlock;
     blocks_ = make_blocks(kBlock);
     std::copy(header.begin(), header.end(), blocks_.get());

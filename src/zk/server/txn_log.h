@@ -48,6 +48,7 @@ struct TxnLogOptions {
   std::uint64_t preallocate_bytes = 64 * 1024 * 1024;
   bool sync = true;                  // forceSync
   std::uint64_t file_bytes_max = 0;  // the write after one beyond this starts a new file; 0: no limit
+  base::DirectWriter::Pwrite pwrite = nullptr;  // in the system's place, for tests
 };
 
 class TxnLogWriter {

@@ -2,8 +2,11 @@
 #include "zk/server/txn_log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <random>
+#include <system_error>
+#include <tuple>
 
 #include "base/memory_file_system.h"
 #include "base/testing/temp_dir.h"
@@ -66,6 +69,56 @@ TEST_P(WrittenLog, HoldsWhatWasAppendedAndThenZeros) {
 INSTANTIATE_TEST_SUITE_P(Ways, WrittenLog,
                          ::testing::Values(Case{false, true, kPreallocated}, Case{false, true, 0}, Case{false, false, kPreallocated},
                                            Case{true, true, kPreallocated}));
+
+// Fails at one call, and may have written a part of what it was given.
+struct FailingWrites {
+  inline static int calls = 0, failing = 0, error = 0;
+  inline static bool half = false;
+  static ssize_t pwrite(int descriptor, const void* bytes, std::size_t size, off_t position) {
+    if (++calls != failing) return ::pwrite(descriptor, bytes, size, position);
+    const std::size_t part = size / 2 / base::DirectWriter::kBlock * base::DirectWriter::kBlock;
+    if (half && part > 0) std::ignore = ::pwrite(descriptor, bytes, part, position);
+    errno = error;
+    return -1;
+  }
+};
+
+// Past the page cache: whichever write fails, append() says so, and what was synced before is whole.
+TEST(FailingLog, KeepsWhatWasSynced) {
+  for (const auto& [error, half] : {std::pair(EIO, false), std::pair(ENOSPC, true)}) {
+    bool failed = true;
+    for (int call = 1; failed; ++call) {
+      SCOPED_TRACE(::testing::Message() << "call " << call << ", error " << error);
+      const base::testing::TempDir directory;
+      FailingWrites::calls = 0;
+      FailingWrites::failing = call;
+      FailingWrites::error = error;
+      FailingWrites::half = half;
+      TxnLogOptions options;
+      options.preallocate_bytes = kPreallocated;
+      options.pwrite = &FailingWrites::pwrite;
+      TxnLogWriter writer(base::real_file_system(), directory.path(), options);
+      base::Bytes synced;
+      failed = false;
+      for (const std::size_t size : {100UL, 5000UL, 300'000UL, 4096UL}) {
+        const base::Bytes records(size, static_cast<std::uint8_t>(size % 251 + 1));
+        try {
+          writer.append(records, 1);
+        } catch (const std::system_error& thrown) {
+          EXPECT_EQ(thrown.code().value(), error);
+          failed = true;
+          break;
+        }
+        writer.sync();
+        synced.insert(synced.end(), records.begin(), records.end());
+      }
+      EXPECT_EQ(failed, FailingWrites::calls >= call);
+      const base::Bytes written = base::read_file(base::real_file_system(), directory / "log.1");
+      ASSERT_GE(written.size(), kFileHeaderBytes + synced.size());
+      EXPECT_TRUE(std::equal(synced.begin(), synced.end(), written.begin() + kFileHeaderBytes));
+    }
+  }
+}
 
 }  // namespace
 }  // namespace zk::server
