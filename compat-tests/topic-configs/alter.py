@@ -32,7 +32,8 @@ class Topic:
 
     def alter(self, settings, operation=AlterConfigOpType.SET):
         entries = [ConfigEntry(key, value, incremental_operation=operation) for key, value in settings.items()]
-        for future in admin.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, self.name, incremental_configs=entries)]).values():
+        resource = ConfigResource(ResourceType.TOPIC, self.name, incremental_configs=entries)
+        for future in admin.incremental_alter_configs([resource]).values():
             future.result()
 
     def send(self, value="x" * 300, key="key", **more):
@@ -129,6 +130,13 @@ def compaction_needs_keys(topic):
     refused(topic, {"cleanup.policy": "compact"}, KafkaError.INVALID_RECORD, key=None)
 
 
+def min_insync_replicas(topic):
+    topic.alter({"min.insync.replicas": "2"})
+    for _ in range(20):
+        assert topic.send() is None, "no more than all replicas can be asked for"
+        time.sleep(0.05)
+
+
 def compression_type(topic):
     def codec_of_the_last():
         data, at = topic.files()[0].read_bytes(), 0
@@ -184,7 +192,7 @@ def cleaning(topic):
 
 def main():
     cases = [segment_bytes, segment_ms, max_compaction_lag, max_message_bytes, timestamp_bounds, timestamp_type, compaction_needs_keys,
-             compression_type, retention, preallocation, index_interval, cleaning]
+             min_insync_replicas, compression_type, retention, preallocation, index_interval, cleaning]
     for case in cases:
         case(Topic(case.__name__))
     consumer.close()

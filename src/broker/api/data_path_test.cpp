@@ -81,7 +81,12 @@ TEST_F(DataPath, ProduceErrors) {
 
 TEST_F(DataPath, MinInsyncReplicasCountOnlyWithAcksAll) {
   broker.topic_settings.min_insync_replicas = 2;
-  broker.add_topic("t");
+  metadata::LeaderState state;
+  state.topic = "t";
+  state.topic_id = broker.add_topic("t");
+  state.isr = {TestBroker::kBrokerId};
+  state.replicas = {TestBroker::kBrokerId, 99};
+  ASSERT_EQ(broker.manager.become_leader({state}).at(0), ErrorCode::none);
   EXPECT_EQ(produce(produce_request("t", batch_of({"a"}), -1)).error_code, ErrorCode::not_enough_replicas);
   EXPECT_EQ(produce(produce_request("t", batch_of({"a"}), 1)).error_code, ErrorCode::none);
 }

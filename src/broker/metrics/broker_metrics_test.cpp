@@ -113,7 +113,12 @@ TEST_F(BrokerMetricsTest, CountsRequestsAndTraffic) {
 TEST_F(BrokerMetricsTest, RefusedAppends) {
   broker.topic_settings.log.max_message_bytes = 100;
   broker.topic_settings.min_insync_replicas = 2;
-  broker.add_topic("t");
+  metadata::LeaderState state;
+  state.topic = "t";
+  state.topic_id = broker.add_topic("t");
+  state.isr = {api::testing::TestBroker::kBrokerId};
+  state.replicas = {api::testing::TestBroker::kBrokerId, 99};
+  ASSERT_EQ(broker.manager.become_leader({state}).at(0), protocol::ErrorCode::none);
   const base::Bytes small = api::testing::batch_of({"a"}), large = api::testing::batch_of({std::string(200, 'x')});
   produce(api::testing::produce_request("t", small));     // too few in sync: this side's fault
   produce(api::testing::produce_request("t", large, 1));  // the client's

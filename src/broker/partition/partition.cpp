@@ -12,6 +12,11 @@ using protocol::ErrorCode;
 
 namespace {
 constexpr std::int64_t kMuchNews = std::numeric_limits<std::int32_t>::max();  // bytes; more than any fetch waits for
+// Of a partition with fewer replicas Kafka 3.9.2 asks for no more than all of them (Partition.effectiveMinIsr).
+std::int32_t achievable(std::int32_t min_insync_replicas, std::size_t replicas) {
+  return std::cmp_less(replicas, min_insync_replicas) ? static_cast<std::int32_t>(replicas) : min_insync_replicas;
+}
+
 }  // namespace
 
 Partition::Partition(std::int32_t broker_id, base::Uuid topic_id, std::shared_ptr<storage::Log> log,
@@ -108,7 +113,7 @@ void Partition::stop(ErrorCode reason) {
 
 std::int32_t Partition::min_insync_replicas() const {
   std::shared_lock lock(state_mutex_);
-  return min_insync_replicas_;
+  return achievable(min_insync_replicas_, replicas_.size());
 }
 
 void Partition::set_min_insync_replicas(std::int32_t count) {
@@ -133,7 +138,7 @@ storage::AppendResult Partition::append_here(base::MutableByteView records, cons
   storage::AppendResult result;
   std::shared_lock lock(state_mutex_);
   result.error = check_leader(-1);
-  if (result.ok() && options.acks == -1 && std::cmp_less(isr_.size(), min_insync_replicas_)) {
+  if (result.ok() && options.acks == -1 && std::cmp_less(isr_.size(), achievable(min_insync_replicas_, replicas_.size()))) {
     result.error = ErrorCode::not_enough_replicas;
   }
   if (!result.ok()) return result;

@@ -178,8 +178,17 @@ TEST_F(PartitionManagerTest, MinInsyncReplicasChangeLive) {
   EXPECT_TRUE(append(*partition, 1, -1).ok());
   min_insync_replicas = 2;
   manager.topic_settings_changed("t");
+  EXPECT_TRUE(append(*partition, 1, -1).ok()) << "it has one replica, and can't have more in sync";
+  EXPECT_EQ(partition->min_insync_replicas(), 1);
+  auto state = state_of("t", id);
+  state.replicas = {kSelf, kSelf + 1, kSelf + 2};
+  ASSERT_EQ(lead(state), ErrorCode::none);
+  EXPECT_EQ(partition->min_insync_replicas(), 2);
   EXPECT_EQ(append(*partition, 1, -1).error, ErrorCode::not_enough_replicas);
   EXPECT_TRUE(append(*partition, 1, 1).ok());
+  min_insync_replicas = 1;
+  manager.topic_settings_changed("t");
+  EXPECT_TRUE(append(*partition, 1, -1).ok());
   manager.topic_settings_changed("other");
 }
 
