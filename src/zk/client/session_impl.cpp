@@ -129,7 +129,11 @@ void Session::Impl::lose_connection(const std::string& reason) {
   std::vector<Item> failed;
   for (Sent& sent : sent_) {
     const bool closing = sent.item.request().op == OpCode::close_session;
-    if (sent.item.batch->retry && !closing) {
+    if (sent.large) {
+      base::log_error(kLogger, "A large request for {} was not answered and is not sent again: see the server's jute.maxbuffer",
+                      sent.item.request().path);
+    }
+    if (sent.item.batch->retry && !closing && !sent.large) {
       again.push_back(std::move(sent.item));
     } else {
       failed.push_back(std::move(sent.item));
@@ -347,7 +351,18 @@ void Session::Impl::send_waiting() {
     next_xid_ = next_xid_ == 0x7fffffff ? 1 : next_xid_ + 1;
     sent.item = std::move(waiting_.front());
     waiting_.pop_front();
+    const std::size_t before = out_.size();
     wire::append_request(out_, sent.xid, sent.item.request(), options_.connect.chroot);
+    const std::size_t length = out_.size() - before - 4;
+    if (length > wire::kFrameBytesMax) {
+      out_.resize(before);
+      next_xid_ = sent.xid;
+      base::log_error(kLogger, "A request of {} bytes for {} is not sent: more than jute.maxbuffer, {}", length,
+                      sent.item.request().path, wire::kFrameBytesMax);
+      complete(sent.item, Response(Error::marshalling_error));
+      continue;
+    }
+    sent.large = length >= wire::kServerFrameBytesMax;
     sent_.push_back(std::move(sent));
   }
   flush();

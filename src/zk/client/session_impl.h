@@ -57,6 +57,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   struct Sent {
     std::int32_t xid = 0;
     Item item;
+    bool large = false;  // above the usual limit of servers
   };
   struct ConnectWaiter {
     base::OneShot<bool> answer;

@@ -191,6 +191,39 @@ TEST(Session, ReattachSetsWatchesAgainAndRepeatsWhatWasNotAnswered) {
   EXPECT_EQ(client.notes(), (std::vector<std::string>{"connected", "disconnected", "connected"}));
 }
 
+// ZooKeeper closes the connection that brings a frame above its jute.maxbuffer: to send it again would go on for ever.
+TEST(Session, WhatIsTooLargeForAServerIsNotRepeated) {
+  ScriptedServer server;
+  Client client(server.port());
+  server.attach();
+  std::vector<Request> requests;
+  requests.push_back(set_data("/a", std::string(1024 * 1024, 'x')));
+  requests.push_back(remove("/b"));
+  auto answers = client.start(std::move(requests));
+  EXPECT_EQ(server.receive_request().size(), 2u * (1024 * 1024 + 22));
+  server.receive_request();
+  server.drop();
+  server.attach();
+  EXPECT_EQ(server.receive_request(), plain("00000003 00000002 00000002 2f62 ffffffff"));
+  server.send("00000003 0000000000000022 00000000");
+  const std::vector<Response> responses = answers.get();
+  EXPECT_EQ(responses[0].error, Error::connection_loss);
+  EXPECT_TRUE(responses[1].ok());
+  // One that its server takes, as its jute.maxbuffer is raised.
+  auto taken = client.start(one(set_data("/a", std::string(1024 * 1024, 'x'))));
+  server.receive_request();
+  server.send("00000004 0000000000000023 00000000" + kStat);
+  EXPECT_TRUE(taken.get().front().ok());
+  // And one above the client's own, that of Kafka's.
+  std::vector<Request> large;
+  large.push_back(set_data("/a", std::string(4 * 1024 * 1024, 'x')));
+  large.push_back(remove("/c"));
+  auto refused = client.start(std::move(large));
+  EXPECT_EQ(server.receive_request().substr(8), plain("00000002 00000002 2f63 ffffffff"));
+  server.send("00000005 0000000000000024 00000000");
+  EXPECT_EQ(refused.get().front().error, Error::marshalling_error);
+}
+
 TEST(Session, ExpiredSessionFailsEverything) {
   ScriptedServer server;
   Client client(server.port());

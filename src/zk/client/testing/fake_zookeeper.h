@@ -43,6 +43,7 @@ class FakeZooKeeper {
     return nodes_.contains(path) ? nodes_[path].data.value_or("<null>") : "<none>";
   }
   std::vector<Request>& log() { return log_; }
+  std::int64_t latest_session() const { return next_session_ - 1; }
   std::int64_t now_ms = 1'700'000'000'000;  // ctime and mtime of what is written
   // Called before each request; may change the tree, or answer an error in place of the request.
   std::function<std::optional<Error>(const Request&)> before;
