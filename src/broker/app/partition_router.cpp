@@ -20,8 +20,9 @@ std::vector<protocol::ErrorCode> PartitionRouter::become_leader(const std::vecto
   return codes;
 }
 
-void PartitionRouter::stop(const std::vector<metadata::PartitionName>& names, bool delete_logs) {
-  partitions_.stop(names, delete_logs);
+std::vector<metadata::PartitionName> PartitionRouter::stop(const std::vector<metadata::PartitionName>& names,
+                                                           bool delete_logs) {
+  std::vector<metadata::PartitionName> kept = partitions_.stop(names, delete_logs);
   std::set<std::string> deleted;
   for (const metadata::PartitionName& name : names) {
     if (name.topic == kOffsetsTopic) {
@@ -33,6 +34,7 @@ void PartitionRouter::stop(const std::vector<metadata::PartitionName>& names, bo
     }
   }
   if (!deleted.empty()) groups_.topics_deleted(deleted);
+  return kept;
 }
 
 }  // namespace broker::app

@@ -18,7 +18,7 @@ class PartitionRouter final : public metadata::PartitionSink {
       : partitions_(partitions), groups_(groups), transactions_(transactions) {}
 
   std::vector<protocol::ErrorCode> become_leader(const std::vector<metadata::LeaderState>& states) override;
-  void stop(const std::vector<metadata::PartitionName>& names, bool delete_logs) override;
+  std::vector<metadata::PartitionName> stop(const std::vector<metadata::PartitionName>& names, bool delete_logs) override;
 
  private:
   partition::PartitionManager& partitions_;

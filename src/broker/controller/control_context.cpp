@@ -1,10 +1,24 @@
 #include "broker/controller/control_context.h"
 
+#include <fmt/format.h>
+
 namespace broker::controller {
 
 using zk::client::Error;
 using zk::client::Request;
 using zk::client::Response;
+
+bool too_large(Error error) { return error == Error::connection_loss || error == Error::marshalling_error; }
+
+std::string too_large_message(std::string_view topic, std::size_t znode_bytes) {
+  return fmt::format("The znode of topic '{}' would have {} bytes, more than ZooKeeper takes (jute.maxbuffer).", topic,
+                     znode_bytes);
+}
+
+std::int64_t ControlContext::session_id() const {
+  if (!zookeeper) throw ControlLost("not connected to ZooKeeper");
+  return zookeeper->session_id();
+}
 
 base::Task<std::vector<Response>> ControlContext::execute(std::vector<Request> requests) {
   if (!zookeeper) throw ControlLost("not connected to ZooKeeper");
@@ -47,6 +61,10 @@ base::Task<std::vector<Response>> ControlContext::execute_fenced(std::vector<Req
   std::vector<Response> answers = co_await execute(std::move(requests));
   std::vector<Response> responses;
   for (Response& answer : answers) {
+    if (answer.results.empty() && too_large(answer.error)) {
+      responses.emplace_back(answer.error);
+      continue;
+    }
     require_fence(answer);
     responses.push_back(std::move(answer.results.at(1)));
   }

@@ -55,6 +55,12 @@ class ControlLost : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The session's answer to a request that the server doesn't take, as it is above its jute.maxbuffer: the session sends
+// such a request once, or not at all.
+bool too_large(zk::client::Error error);
+// What the answer to a topic's change says then.
+std::string too_large_message(std::string_view topic, std::size_t znode_bytes);
+
 struct ControlContext {
   ControlContext(base::Clock& time, metadata::MetadataCache& published, metadata::PartitionSink& partitions)
       : clock(time), cache(published), sink(partitions), random(std::random_device{}()) {}
@@ -72,11 +78,13 @@ struct ControlContext {
   std::int32_t epoch = 0;
   std::int32_t epoch_version = 0;  // of /controller_epoch: the fence
 
+  // Throws ControlLost if there is none any more: close() takes it away under a job that waits.
+  std::int64_t session_id() const;
   // Throws ControlLost if the session ended.
   base::Task<std::vector<zk::client::Response>> execute(std::vector<zk::client::Request> requests);
   base::Task<zk::client::Response> execute(zk::client::Request request);
   // Each as a multi with the check that we are still controller in front; answers the operations' own responses.
-  // Throws ControlLost if we aren't.
+  // Throws ControlLost if we aren't. What was too large to be sent (see too_large()) has that error.
   base::Task<std::vector<zk::client::Response>> execute_fenced(std::vector<zk::client::Request> operations);
   base::Task<zk::client::Response> execute_fenced(zk::client::Request operation);
   // A multi of ours with the same check in front; nothing is taken out of its results.

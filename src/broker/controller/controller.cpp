@@ -122,6 +122,7 @@ base::Task<std::int32_t> Controller::next_broker_sequence() {
 base::Task<void> Controller::connect() {
   base::log_info("kafka.zookeeper.ZooKeeperClient", "Connecting to zookeeper");
   const bool prepared = co_await access_.prepare();
+  if (closed_) throw ControlLost("the controller was closed");
   if (!prepared) {
     throw StartError(
         "Timed out waiting for connection to ZooKeeper (zookeeper.connect, "
@@ -129,11 +130,16 @@ base::Task<void> Controller::connect() {
   }
   zk::client::SessionEvents events;
   events.watch = [this](const zk::client::WatchEvent& event) { on_watch(event); };
-  events.state = [this](zk::client::SessionState state) { on_state(state); };
-  context_.zookeeper = access_.open(std::move(events));
+  const std::uint64_t number = ++session_number_;
+  events.state = [this, number](zk::client::SessionState state) {
+    if (number == session_number_) on_state(state);
+  };
+  session_over_ = false;
+  const std::shared_ptr<zk::client::ZooKeeper> session = access_.open(std::move(events));
+  context_.zookeeper = session;
   connecting_ = true;
   auth_failed_ = false;
-  const bool connected = co_await context_.zookeeper->wait_connected(access_.connection_timeout_ms);
+  const bool connected = co_await session->wait_connected(access_.connection_timeout_ms);
   connecting_ = false;
   if (auth_failed_) throw StartError(zk::client::kAuthFailed);
   if (!connected) {
@@ -192,11 +198,19 @@ base::Task<void> Controller::elect() {
   for (;;) {
     std::vector<Request> look;
     look.push_back(zk::client::exists(std::string(znodes::kController), true));
+    look.push_back(zk::client::get_data(std::string(znodes::kControllerEpoch)));
     look.push_back(zk::client::get_data(std::string(znodes::kController), true));
     const std::vector<Response> seen = co_await context_.execute(std::move(look));
     const Response& present = seen.back();
+    // A removal that is sent twice, as its first answer was lost, must not meet the node of whoever came next. All such
+    // nodes have version 0, but each winner writes its epoch.
+    const auto removal = [&] {
+      return zk::client::multi(
+          zk::client::check(std::string(znodes::kControllerEpoch), seen[1].ok() ? seen[1].stat.version : 0),
+          zk::client::remove(std::string(znodes::kController)));
+    };
     if (present.ok() && (stale_session_ == 0 || present.stat.ephemeral_owner != stale_session_)) {
-      const bool own = present.stat.ephemeral_owner == context_.zookeeper->session_id();
+      const bool own = present.stat.ephemeral_owner == context_.session_id();
       if (own && context_.active) co_return;
       const std::int32_t other = znodes::decode_controller(present.data.value_or("")).value_or(-1);
       if (!own) {
@@ -204,12 +218,12 @@ base::Task<void> Controller::elect() {
         co_return;
       }
       // Won earlier by a multi whose answer was lost, or fenced off since: stand again for a new epoch.
-      Request removal = zk::client::remove(std::string(znodes::kController));
-      co_await context_.execute(std::move(removal));
+      Request resign = removal();
+      co_await context_.execute(std::move(resign));
     }
-    if (present.ok() && present.stat.ephemeral_owner == stale_session_) {
-      Request removal = zk::client::remove(std::string(znodes::kController), present.stat.version);
-      co_await context_.execute(std::move(removal));
+    if (present.ok() && stale_session_ != 0 && present.stat.ephemeral_owner == stale_session_) {
+      Request depose = removal();
+      co_await context_.execute(std::move(depose));
     }
     const bool won = co_await stand_for_election();
     if (won) break;
@@ -271,9 +285,9 @@ void Controller::follow(std::int32_t other) {
   context_.publish();
 }
 
+// Also if it is long since active: then its partitions went on serving until now that another is known to have won.
 void Controller::step_down() {
-  if (!context_.active) return;
-  base::log_info(kLogger, "[Controller id={}] Resigned", context_.self.id);
+  if (context_.active) base::log_info(kLogger, "[Controller id={}] Resigned", context_.self.id);
   context_.active = false;
   topics_.step_down();
 }
@@ -286,9 +300,11 @@ void Controller::on_state(zk::client::SessionState state) {
   if (state == zk::client::SessionState::auth_failed) {
     auth_failed_ = true;
     if (connecting_) return;  // connect() tells
-    schedule("expired");
+  } else if (state != zk::client::SessionState::expired) {
+    return;
   }
-  if (state == zk::client::SessionState::expired) schedule("expired");
+  session_over_ = true;
+  schedule("expired");
 }
 
 void Controller::schedule(const std::string& path) {
@@ -316,7 +332,8 @@ void Controller::lose_control(const std::string& reason) {
 base::Task<void> Controller::handle_event(std::string path) {
   if (closed_) co_return;
   if (path == "expired") {
-    co_await renew_session();
+    // Not if the session that ended is replaced already: one may end while it is made.
+    if (session_over_) co_await renew_session();
   } else if (path == znodes::kConfigChanges) {
     co_await configs_.follow_changes();
   } else if (!started_) {

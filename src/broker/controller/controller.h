@@ -112,6 +112,8 @@ class Controller final : public Cluster {
   std::set<std::string> scheduled_;  // events that wait for their job
   std::atomic<std::int64_t> broker_epoch_{-1};
   std::int64_t stale_session_ = 0;  // the one that a crash of ours left behind
+  std::uint64_t session_number_ = 0;  // of the newest session, whose end alone counts
+  bool session_over_ = false;         // that one's
   bool started_ = false;
   bool closed_ = false;
   bool connecting_ = false;

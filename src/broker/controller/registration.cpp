@@ -53,7 +53,7 @@ base::Task<std::string> Controller::register_broker() {
     }
     Request read = zk::client::get_data(path);
     const Response present = co_await context_.execute(std::move(read));
-    if (present.ok() && present.stat.ephemeral_owner == context_.zookeeper->session_id()) {
+    if (present.ok() && present.stat.ephemeral_owner == context_.session_id()) {
       registered(present.stat.czxid);  // the answer to our own multi was lost
       co_return std::string();
     }
@@ -138,8 +138,9 @@ std::int64_t Controller::last_session() const {
 // Lost by a crash of the machine at worst: then the old session is waited for.
 void Controller::remember_session() {
   if (access_.session_file.empty()) return;
+  const std::int64_t session = context_.session_id();
   std::ofstream file(access_.session_file, std::ios::trunc);
-  file << context_.zookeeper->session_id() << "\n";
+  file << session << "\n";
   if (!file.flush()) base::log_warn(kLogger, "{} can't be written", access_.session_file);
 }
 

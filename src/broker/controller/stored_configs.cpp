@@ -1,5 +1,7 @@
 #include "broker/controller/stored_configs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <set>
@@ -166,12 +168,20 @@ base::Task<Outcome> StoredConfigs::write(ConfigEntityType type, std::string name
     const bool fenced = written.results.empty() || !written.results.at(0).ok();
     if (written.error == Error::bad_version && !fenced) continue;  // somebody else wrote it meanwhile
     if (written.error == Error::no_node && !fenced) {
-      written = co_await zk::client::create_recursive(*context_.zookeeper, path, text);
+      const std::shared_ptr<zk::client::ZooKeeper> session = context_.zookeeper;
+      if (!session) throw ControlLost("not connected to ZooKeeper");
+      written = co_await zk::client::create_recursive(*session, path, text);
     }
     if (written.ok()) co_return co_await notify(type, name, std::move(*config));
     base::log_error(kLogger, "The config of {}/{} was not written: {}", folder_of(type), name,
                     zk::client::name_of(written.error));
     outcome.error = protocol::ErrorCode::unknown_server_error;
+    if (too_large(written.error)) {
+      outcome.error = protocol::ErrorCode::invalid_config;
+      outcome.message =
+          fmt::format("All configs of {}/{} together have {} bytes, more than ZooKeeper takes (jute.maxbuffer).",
+                      folder_of(type), name, text.size());
+    }
     co_return outcome;
   }
 }

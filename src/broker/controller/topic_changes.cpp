@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/logging.h"
 #include "broker/controller/topic_manager.h"
@@ -45,9 +46,25 @@ TopicRulesView TopicManager::rules_view() const {
 // ---- creation
 
 base::Task<std::vector<TopicCreated>> TopicManager::create(std::vector<NewTopic> topics, bool validate_only) {
-  const TopicRulesView view = rules_view();
+  TopicRulesView view = rules_view();
+  // Those of the same request that are as good as made.
+  std::vector<std::string_view> before;
+  if (!validate_only) {
+    view.colliding_topics = [this, &before](std::string_view name) {
+      std::vector<std::string> colliding = context_.state.colliding_topics(name);
+      for (const std::string_view other : before) {
+        if (topic_names_collide(name, other)) colliding.emplace_back(other);
+      }
+      return colliding;
+    };
+  }
   std::vector<TopicPlan> plans;
-  for (const NewTopic& topic : topics) plans.push_back(plan_topic(topic, view, context_.random(), context_.random()));
+  for (const NewTopic& topic : topics) {
+    plans.push_back(plan_topic(topic, view, context_.random(), context_.random()));
+    if (plans.back().error != ErrorCode::none) continue;
+    view.partitions_left -= plans.back().assignment.size();
+    before.push_back(topic.name);
+  }
   if (!validate_only) {
     co_return co_await write_topics(std::move(topics), std::move(plans));
   }
@@ -111,6 +128,8 @@ base::Task<std::vector<TopicCreated>> TopicManager::write_topics(std::vector<New
 // tool, or by ourselves if the answer was lost).
 base::Task<Outcome> TopicManager::overwrite_stale_config(NewTopic topic, std::string assignment) {
   Outcome outcome;
+  const std::string config = znodes::encode_config(topic.configs);
+  const std::size_t bytes = std::max(assignment.size(), config.size());
   Request read = zk::client::get_data(znodes::topic_path(topic.name));
   const Response present = co_await context_.execute(std::move(read));
   if (present.ok()) {
@@ -120,12 +139,16 @@ base::Task<Outcome> TopicManager::overwrite_stale_config(NewTopic topic, std::st
     co_return outcome;
   }
   Request write = zk::client::multi(
-      zk::client::set_data(znodes::config_path("topics", topic.name), znodes::encode_config(topic.configs)),
+      zk::client::set_data(znodes::config_path("topics", topic.name), config),
       zk::client::create(znodes::topic_path(topic.name), std::move(assignment)));
   const Response written = co_await context_.execute(std::move(write));
   if (!written.ok()) {
     base::log_error(kLogger, "Topic {} was not created: {}", topic.name, zk::client::name_of(written.error));
     outcome.error = ErrorCode::unknown_server_error;
+    if (too_large(written.error)) {
+      outcome.error = ErrorCode::invalid_request;
+      outcome.message = too_large_message(topic.name, bytes);
+    }
   }
   co_return outcome;
 }
@@ -137,6 +160,8 @@ base::Task<std::vector<Outcome>> TopicManager::grow(std::vector<NewPartitions> t
   std::vector<Request> requests;
   std::vector<std::size_t> asked;
   std::vector<TopicPlan> plans;
+  std::vector<std::size_t> sizes;  // of the znodes
+  std::size_t left = kPartitionsPerRequestMax;
   for (std::size_t i = 0; i < topics.size(); ++i) {
     KnownTopic* known = context_.state.topic(topics[i].topic);
     if (known != nullptr && known->deleting) {
@@ -145,13 +170,17 @@ base::Task<std::vector<Outcome>> TopicManager::grow(std::vector<NewPartitions> t
       continue;
     }
     TopicPlan plan =
-        plan_partitions(topics[i], known == nullptr ? Assignment() : known->assignment(), assignable_brokers());
+        plan_partitions(topics[i], known == nullptr ? Assignment() : known->assignment(), assignable_brokers(), left);
     answers[i].error = plan.error;
     answers[i].message = plan.message;
-    if (plan.error != ErrorCode::none || validate_only) continue;
+    if (plan.error != ErrorCode::none) continue;
+    left -= plan.assignment.size();
+    if (validate_only) continue;
     znodes::TopicAssignment grown = known->to_znode();
     for (const auto& [number, replicas] : plan.assignment) grown.partitions[number].replicas = replicas;
-    requests.push_back(zk::client::set_data(znodes::topic_path(topics[i].topic), znodes::encode_topic(grown)));
+    std::string text = znodes::encode_topic(grown);
+    sizes.push_back(text.size());
+    requests.push_back(zk::client::set_data(znodes::topic_path(topics[i].topic), std::move(text)));
     asked.push_back(i);
     plans.push_back(std::move(plan));
   }
@@ -161,6 +190,11 @@ base::Task<std::vector<Outcome>> TopicManager::grow(std::vector<NewPartitions> t
   for (std::size_t r = 0; r < responses.size(); ++r) {
     const std::string& name = topics[asked[r]].topic;
     KnownTopic* known = context_.state.topic(name);
+    if (too_large(responses[r].error)) {
+      answers[asked[r]].error = ErrorCode::invalid_partitions;
+      answers[asked[r]].message = too_large_message(name, sizes[r]);
+      continue;
+    }
     if (!responses[r].ok() || known == nullptr) {
       answers[asked[r]].error = ErrorCode::unknown_topic_or_partition;
       continue;
@@ -242,8 +276,18 @@ base::Task<void> TopicManager::complete_deletions(std::vector<std::string> names
   }
   if (stopped.empty()) co_return;
   context_.publish();
-  context_.sink.stop(stopped, true);
+  std::set<std::string> kept;
+  for (const metadata::PartitionName& each : context_.sink.stop(stopped, true)) kept.insert(each.topic);
+  for (const metadata::PartitionName& each : stopped) led_.erase({each.topic, each.partition});
   for (const std::string& name : now) {
+    if (kept.contains(name)) {
+      // As in Kafka: else its logs would come back with the disk, beside those of a new topic of that name.
+      base::log_error(kLogger,
+                      "The deletion of topic {} waits for logs on an offline disk: it goes on when this broker starts "
+                      "with that",
+                      name);
+      continue;
+    }
     base::log_info(kLogger, "Deleting topic {}", name);
     co_await delete_tree(znodes::topic_path(name));
     std::vector<Request> rest;

@@ -39,6 +39,7 @@ base::Task<void> TopicManager::load() {
   co_await read_topics(names);
   co_await read_states(all_partitions());
   co_await settle(all_partitions());
+  stop_what_is_not_ours();
   context_.publish();
   base::log_info(kLogger, "[Controller id={}] Ready to serve as the new controller with epoch {}: {} topics",
                  context_.self.id, context_.epoch, context_.state.topics.size());
@@ -95,14 +96,28 @@ base::Task<void> TopicManager::read_topics(std::vector<std::string> names) {
       base::log_error(kLogger, "The assignment of topic {} can't be read; the topic is left out", names[i]);
       continue;
     }
+    // As in Kafka, the id of a topic that is known here stays. It is also written back to a znode that lost it by a tool
+    // of Kafka 2.7 or earlier, or else the next controller would invent another (KAFKA-14190).
+    const base::Uuid known = id_of(names[i]);
     if (topic->id.is_zero()) {
-      topic->id = base::Uuid::random();
+      topic->id = known.is_zero() ? base::Uuid::random() : known;
       without_id.push_back(names[i]);
+    } else if (context_.state.topic(names[i]) != nullptr && topic->id != known) {
+      base::log_error(kLogger, "The znode of topic {} has another topic id, {}, which is ignored: the topic's is {}",
+                      names[i], topic->id.to_string(), known.to_string());
+      topic->id = known;
     }
     context_.state.adopt(names[i], *topic);
     context_.state.topic(names[i])->watched = true;
   }
   co_await write_missing_ids(std::move(without_id));
+}
+
+base::Uuid TopicManager::id_of(const std::string& name) const {
+  const auto found = context_.state.topics.find(name);
+  if (found != context_.state.topics.end()) return found->second.id;
+  const auto led = led_.lower_bound(TopicPartition{name, 0});
+  return led != led_.end() && led->first.topic == name ? led->second : base::Uuid();
 }
 
 base::Task<void> TopicManager::write_missing_ids(std::vector<std::string> names) {
@@ -147,7 +162,7 @@ base::Task<void> TopicManager::topics_changed() {
     base::log_warn(kLogger, "{} topics were taken out of ZooKeeper without a deletion; their logs are kept",
                    gone.size());
     for (const std::string& name : gone) context_.state.topics.erase(name);
-    context_.sink.stop(stopped, false);
+    stop_leading(stopped);
   }
   std::vector<std::string> added;
   for (const std::string& name : present) {
@@ -209,14 +224,31 @@ base::Task<void> TopicManager::topic_changed(std::string name) {
 }
 
 void TopicManager::step_down() {
-  std::vector<metadata::PartitionName> stopped;
-  for (const auto& [name, known] : context_.state.topics) {
-    for (const auto& [number, partition] : known.partitions) {
-      if (partition.state && partition.state->leader == context_.self.id) stopped.push_back({name, known.id, number});
-    }
-  }
+  std::vector<metadata::PartitionName> all;
+  for (const auto& [which, id] : led_) all.push_back({which.topic, id, which.partition});
   context_.state.topics.clear();
-  context_.sink.stop(stopped, false);
+  stop_leading(all);
+}
+
+void TopicManager::stop_leading(const std::vector<metadata::PartitionName>& partitions) {
+  if (partitions.empty()) return;
+  context_.sink.stop(partitions, false);
+  for (const metadata::PartitionName& each : partitions) led_.erase({each.topic, each.partition});
+}
+
+// Led since an earlier time as controller; meanwhile the topic went away, or another broker leads.
+void TopicManager::stop_what_is_not_ours() {
+  std::vector<metadata::PartitionName> stopped;
+  for (const auto& [which, id] : led_) {
+    const KnownPartition* partition = context_.state.partition(which.topic, which.partition);
+    // Without any leader it has a failed disk, and says so to those who ask.
+    const std::int32_t leader = partition != nullptr && partition->state ? partition->state->leader : -2;
+    if (leader == context_.self.id || leader == -1) continue;
+    stopped.push_back({which.topic, id, which.partition});
+  }
+  if (stopped.empty()) return;
+  base::log_warn(kLogger, "{} partitions are not this broker's any more; their logs are kept", stopped.size());
+  stop_leading(stopped);
 }
 
 // ---- states and leadership
@@ -240,6 +272,12 @@ base::Task<void> TopicManager::settle(std::vector<TopicPartition> partitions) {
   }
   if (!first.empty()) co_await write_first_states(std::move(first));
   if (!changed.empty()) co_await write_states(std::move(changed));
+  // New is only what got its first state now: an older one may have been there, unread.
+  std::erase_if(fresh, [this](const TopicPartition& each) {
+    const KnownPartition* partition = context_.state.partition(each.topic, each.partition);
+    return partition == nullptr || !partition->state || partition->state_version != 0 ||
+           partition->state->controller_epoch != context_.epoch;
+  });
   std::vector<TopicPartition> failed = lead(partitions, fresh);
   if (!failed.empty()) co_await elect_others(std::move(failed));
 }
@@ -383,7 +421,10 @@ std::vector<TopicPartition> TopicManager::lead(const std::vector<TopicPartition>
   if (led.empty()) return failed;
   const std::vector<protocol::ErrorCode> codes = context_.sink.become_leader(led);
   for (std::size_t i = 0; i < codes.size(); ++i) {
-    if (codes[i] == protocol::ErrorCode::none) continue;
+    if (codes[i] == protocol::ErrorCode::none) {
+      led_[{led[i].topic, led[i].partition}] = led[i].topic_id;
+      continue;
+    }
     base::log_error("state.change.logger", "Partition {}-{} can't be led here: {}", led[i].topic, led[i].partition,
                     protocol::name_of(codes[i]));
     if (codes[i] != protocol::ErrorCode::kafka_storage_error) continue;

@@ -42,6 +42,8 @@ class TopicManager {
 
   base::Task<void> read_brokers();
   base::Task<void> read_topics(std::vector<std::string> names);
+  // The id that a topic has here; zero if it is unknown.
+  base::Uuid id_of(const std::string& name) const;
   base::Task<void> write_missing_ids(std::vector<std::string> names);
   base::Task<void> read_states(std::vector<TopicPartition> partitions);
   base::Task<void> watch_topics();
@@ -53,6 +55,9 @@ class TopicManager {
   // Answers those whose disk failed: this broker is no living replica of theirs any more.
   std::vector<TopicPartition> lead(const std::vector<TopicPartition>& partitions,
                                    const std::set<TopicPartition>& fresh);
+  // Takes partitions from this broker, but keeps their logs.
+  void stop_leading(const std::vector<metadata::PartitionName>& partitions);
+  void stop_what_is_not_ours();
   base::Task<void> elect_others(std::vector<TopicPartition> partitions);
   base::Task<void> remove_log_dir_events(std::vector<std::string> names);
   base::Task<void> clear_preferred_election();
@@ -70,6 +75,8 @@ class TopicManager {
 
   ControlContext& context_;
   StoredConfigs& configs_;
+  // The topic ids of what this broker leads, also while it isn't controller and the picture is empty or being read.
+  std::map<TopicPartition, base::Uuid> led_;
 };
 
 }  // namespace broker::controller

@@ -19,6 +19,15 @@ TopicPlan refuse(ErrorCode error, std::string message) {
   return plan;
 }
 
+// INVALID_PARTITIONS if a request may not create so many more.
+TopicPlan check_count(const std::string& topic, std::size_t more, std::size_t left) {
+  if (more <= left) return TopicPlan();
+  return refuse(ErrorCode::invalid_partitions,
+                fmt::format("Topic '{}' would get {} partitions more, but one request may create {} at most, and {} are "
+                            "left of them: send several requests.",
+                            topic, more, kPartitionsPerRequestMax, left));
+}
+
 bool has_duplicates(const Replicas& replicas) {
   return std::set<std::int32_t>(replicas.begin(), replicas.end()).size() != replicas.size();
 }
@@ -47,7 +56,8 @@ TopicPlan assign(const NewTopic& topic, const TopicRulesView& view, std::size_t 
     return refuse(ErrorCode::unknown_server_error,
                   "Not all brokers have rack information for replica rack aware assignment.");
   }
-  TopicPlan plan;
+  TopicPlan plan = check_count(topic.name, static_cast<std::size_t>(partitions), view.partitions_left);
+  if (plan.error != ErrorCode::none) return plan;
   std::int32_t number = 0;
   const std::size_t brokers = view.brokers.size();
   for (Replicas& replicas : assign_replicas(view.brokers, partitions, factor, start % brokers, shift % brokers)) {
@@ -160,6 +170,8 @@ TopicPlan plan_topic(const NewTopic& topic, const TopicRulesView& view, std::siz
     plan = assign(topic, view, start, shift);
     if (plan.error != ErrorCode::none) return plan;
   } else {
+    plan = check_count(topic.name, topic.assignment.size(), view.partitions_left);
+    if (plan.error != ErrorCode::none) return plan;
     plan.assignment = topic.assignment;
   }
   if (auto error = topic_name_error(topic.name)) return refuse(ErrorCode::invalid_topic_exception, *error);
@@ -178,7 +190,7 @@ TopicPlan plan_topic(const NewTopic& topic, const TopicRulesView& view, std::siz
 }
 
 TopicPlan plan_partitions(const NewPartitions& request, const Assignment& existing,
-                          const std::vector<AssignableBroker>& brokers) {
+                          const std::vector<AssignableBroker>& brokers, std::size_t left) {
   if (existing.empty()) {
     return refuse(ErrorCode::unknown_topic_or_partition, "The topic '" + request.topic + "' does not exist.");
   }
@@ -192,6 +204,8 @@ TopicPlan plan_partitions(const NewPartitions& request, const Assignment& existi
     return refuse(ErrorCode::invalid_partitions, fmt::format("Topic already has {} partitions.", present));
   }
   const std::int32_t increase = request.count - present;
+  TopicPlan bounded = check_count(request.topic, static_cast<std::size_t>(increase), left);
+  if (bounded.error != ErrorCode::none) return bounded;
   std::vector<Replicas> added;
   if (request.assignments) {
     added = *request.assignments;

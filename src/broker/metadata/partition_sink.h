@@ -38,8 +38,9 @@ class PartitionSink {
   // failed, INCONSISTENT_TOPIC_ID where the log on disk belongs to another topic id.
   virtual std::vector<protocol::ErrorCode> become_leader(const std::vector<LeaderState>& partitions) = 0;
   // No longer led here: requests get NOT_LEADER_OR_FOLLOWER, waiting ones are woken with it. With `delete_logs` the
-  // topic is gone: UNKNOWN_TOPIC_OR_PARTITION, and the logs are renamed and deleted in the background.
-  virtual void stop(const std::vector<PartitionName>& partitions, bool delete_logs) = 0;
+  // topic is gone: UNKNOWN_TOPIC_OR_PARTITION, and the logs are renamed and deleted in the background. Answers those whose
+  // log is (or may be) still there, as its disk is offline: as long as that is so, the topic must not be forgotten.
+  virtual std::vector<PartitionName> stop(const std::vector<PartitionName>& partitions, bool delete_logs) = 0;
 };
 
 }  // namespace broker::metadata

@@ -183,9 +183,17 @@ TEST_F(LogMoverTest, AFailedDirectoryIsAnswered) {
   state.partition = 1;
   EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::kafka_storage_error);
   EXPECT_TRUE(manager.is_offline("t", 1));
+  // Nor can it be deleted.
+  const auto kept = manager.stop({{"t", state.topic_id, 0}, {"t", state.topic_id, 1}}, true);
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[1].partition, 1);
+  EXPECT_TRUE(manager.is_offline("t", 0));
+  EXPECT_TRUE(manager.is_offline("t", 1));
   state.is_new = true;
   EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::none);
   EXPECT_FALSE(manager.is_offline("t", 1));
+  EXPECT_TRUE(manager.stop({{"t", state.topic_id, 1}}, true).empty());
+  EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::none);
   auto described = manager.describe_directories();
   EXPECT_EQ(described[home == "/a" ? 0 : 1].error, ErrorCode::kafka_storage_error);
   EXPECT_EQ(described[home == "/a" ? 1 : 0].replicas.size(), 1u);

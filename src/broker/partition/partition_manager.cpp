@@ -54,10 +54,13 @@ std::vector<ErrorCode> PartitionManager::become_leader(const std::vector<metadat
 }
 
 ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
+  std::lock_guard changing(changes_);
+  if (shut_down_) return ErrorCode::not_leader_or_follower;
   TopicSettings settings = settings_of_(state.topic);
   std::shared_ptr<Partition> partition = find(state.topic, state.partition);
-  if (partition && partition->topic_id() != state.topic_id) {  // the topic was deleted and made again
-    partition = nullptr;
+  if (partition && partition->topic_id() != state.topic_id) {
+    if (!state.is_new) return ErrorCode::inconsistent_topic_id;
+    partition = nullptr;  // the topic was deleted and made again
     metadata::PartitionName old{state.topic, state.topic_id, state.partition};
     stop({old}, true);
   }
@@ -91,8 +94,11 @@ ErrorCode PartitionManager::lead(const metadata::LeaderState& state) {
   if (!topic) {
     topic = std::make_shared<Topic>();
     topic->name = state.topic;
+  }
+  if (topic->id != state.topic_id) {
+    topics_by_id_.erase(topic->id);
     topic->id = state.topic_id;
-    if (!state.topic_id.is_zero()) topics_by_id_[state.topic_id] = topic;
+    topics_by_id_[state.topic_id] = topic;
   }
   topic->partitions[state.partition] = std::move(partition);
   return ErrorCode::none;
@@ -122,7 +128,9 @@ std::shared_ptr<Partition> PartitionManager::take_out(const std::string& topic_n
   return partition;
 }
 
-void PartitionManager::stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) {
+std::vector<metadata::PartitionName> PartitionManager::stop(const std::vector<metadata::PartitionName>& partitions,
+                                                            bool delete_logs) {
+  std::vector<metadata::PartitionName> kept;
   for (const metadata::PartitionName& name : partitions) {
     if (auto partition = take_out(name.topic, name.partition)) {
       partition->stop(delete_logs ? ErrorCode::unknown_topic_or_partition : ErrorCode::not_leader_or_follower);
@@ -132,13 +140,19 @@ void PartitionManager::stop(const std::vector<metadata::PartitionName>& partitio
       std::unique_lock lock(mutex_);
       offline_.erase(on_disk);
     }
-    if (!delete_logs || !logs_.find(on_disk)) continue;
-    ErrorCode error = logs_.remove(on_disk);
+    if (!delete_logs) continue;
+    const bool found = logs_.find(on_disk) != nullptr;
+    if (!found && !logs_.any_offline()) continue;  // there is none
+    const ErrorCode error = found ? logs_.remove(on_disk) : ErrorCode::kafka_storage_error;
     if (error != ErrorCode::none) {
+      kept.push_back(name);
+      std::unique_lock lock(mutex_);
+      offline_.insert(on_disk);
       base::log_error("kafka.server.ReplicaManager", "Can't delete the log of {}: {}", on_disk.to_string(),
                       protocol::name_of(error));
     }
   }
+  return kept;
 }
 
 void PartitionManager::topic_settings_changed(const std::string& topic_name) {
@@ -155,7 +169,11 @@ void PartitionManager::topic_settings_changed(const std::string& topic_name) {
 }
 
 void PartitionManager::shutdown() {
-  for (auto& partition : all()) partition->stop(ErrorCode::not_leader_or_follower);
+  {
+    std::lock_guard changing(changes_);
+    shut_down_ = true;
+    for (auto& partition : all()) partition->stop(ErrorCode::not_leader_or_follower);
+  }
   flush_threads_->stop();  // which answer to event loops
 }
 
@@ -209,6 +227,8 @@ void PartitionManager::directory_failed(const std::string& directory) {
     auto log = logs_.find(name);
     if (!log || log->parent_directory() == directory) continue;
     // It was moving to that directory, and goes on where it was.
+    std::lock_guard changing(changes_);
+    if (shut_down_) return;
     auto again = partition->led_again(std::move(log));
     if (!again) continue;
     std::unique_lock lock(mutex_);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <shared_mutex>
 #include <string>
@@ -57,11 +58,12 @@ class PartitionManager final : public metadata::PartitionSink {
   const TopicTraffic& traffic() const { return *all_traffic_; }  // of all topics since the start
 
   std::vector<protocol::ErrorCode> become_leader(const std::vector<metadata::LeaderState>& partitions) override;
-  void stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) override;
+  std::vector<metadata::PartitionName> stop(const std::vector<metadata::PartitionName>& partitions,
+                                            bool delete_logs) override;
   // The configuration of a topic changed; takes effect before this returns. On the control thread.
   void topic_settings_changed(const std::string& topic);
-  // Every waiting request is woken and every further one refused, so that the listeners can stop. Waits for the flushes
-  // that have begun.
+  // Every waiting request is woken and every further one refused, so that the listeners can stop; nothing is led from
+  // now on, whatever the control thread still does. Waits for the flushes that have begun.
   void shutdown();
 
   std::vector<DirectoryDescription> describe_directories() const;
@@ -101,6 +103,8 @@ class PartitionManager final : public metadata::PartitionSink {
   const std::shared_ptr<TopicTraffic> all_traffic_ = std::make_shared<TopicTraffic>();
   std::function<void(const storage::TopicPartition&)> on_move_;
 
+  std::mutex changes_;  // while a partition begins to serve; before mutex_
+  bool shut_down_ = false;
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<Topic>, TextHash, std::equal_to<>> topics_;
   std::unordered_map<base::Uuid, std::shared_ptr<Topic>> topics_by_id_;

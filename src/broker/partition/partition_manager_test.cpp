@@ -128,6 +128,27 @@ TEST_F(PartitionManagerTest, NewTopicOfTheSameNameStartsEmpty) {
   EXPECT_EQ(append(*old_partition, 1).error, ErrorCode::unknown_topic_or_partition);
 }
 
+// Another id alone is no new topic: nothing may be deleted for it. Kafka answers the same.
+TEST_F(PartitionManagerTest, AnotherTopicIdDeletesNothing) {
+  ASSERT_EQ(lead(state_of("t", id)), ErrorCode::none);
+  auto partition = manager.find("t", 0);
+  append(*partition, 3);
+  EXPECT_EQ(lead(state_of("t", base::Uuid::random(), 1)), ErrorCode::inconsistent_topic_id);
+  EXPECT_EQ(manager.find("t", 0), partition);
+  EXPECT_EQ(manager.find(id, 0), partition);
+  EXPECT_EQ(append(*partition, 1).first_offset, 3);
+}
+
+TEST_F(PartitionManagerTest, NothingIsLedAfterTheShutdown) {
+  ASSERT_EQ(lead(state_of("t", id)), ErrorCode::none);
+  auto partition = manager.find("t", 0);
+  manager.shutdown();
+  EXPECT_EQ(lead(state_of("t", id, 1)), ErrorCode::not_leader_or_follower);
+  EXPECT_EQ(lead(state_of("u", base::Uuid::random())), ErrorCode::not_leader_or_follower);
+  EXPECT_EQ(append(*partition, 1).error, ErrorCode::not_leader_or_follower);
+  EXPECT_EQ(logs.find({"u", 0}), nullptr);
+}
+
 TEST_F(PartitionManagerTest, LeftoverLogOfADeletedTopicIsNotContinued) {
   ASSERT_TRUE(logs.get_or_create({"t", 0}, storage::LogConfig(), base::Uuid::random(), {}));
   EXPECT_EQ(lead(state_of("t", id)), ErrorCode::inconsistent_topic_id);

@@ -26,6 +26,7 @@ struct Node {
     ZooKeeperAccess access;
     access.prepare = []() -> base::Task<bool> { co_return true; };
     access.registration_poll_ms = 1;
+    access.renewal_pause_ms = 1;
     access.session_file = session_file;
     access.open = [this](zk::client::SessionEvents events) {
       return server.open(loop.get_executor(), std::move(events));

@@ -27,10 +27,15 @@ class FakePartitions final : public metadata::PartitionSink {
     }
     return codes;
   }
-  void stop(const std::vector<metadata::PartitionName>& partitions, bool delete_logs) override {
+  std::vector<metadata::PartitionName> stop(const std::vector<metadata::PartitionName>& partitions,
+                                            bool delete_logs) override {
+    std::vector<metadata::PartitionName> kept;
     for (const auto& each : partitions) {
-      log.push_back((delete_logs ? "delete " : "stop ") + each.topic + "-" + std::to_string(each.partition));
+      const std::string name = each.topic + "-" + std::to_string(each.partition);
+      log.push_back((delete_logs ? "delete " : "stop ") + name);
+      if (delete_logs && on_failed_disk.contains(name)) kept.push_back(each);
     }
+    return kept;
   }
   std::vector<std::string> take() { return std::exchange(log, {}); }
 

@@ -1,0 +1,147 @@
+// What a broker does that was controller and isn't any more, or isn't for a while.
+#include <gtest/gtest.h>
+
+#include "broker/controller/testing/control_node.h"
+
+namespace broker::controller {
+namespace {
+
+using protocol::ErrorCode;
+using testing::FakeZooKeeper;
+using testing::Node;
+using zk::client::Error;
+using zk::client::OpCode;
+using zk::client::Request;
+
+using Log = std::vector<std::string>;
+
+std::int64_t controller_session(FakeZooKeeper& server) { return server.nodes()["/controller"].stat.ephemeral_owner; }
+
+TEST(LostControl, StopsItsPartitionsWhenAnotherBrokerHasWon) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  node.create("t", 1);
+  node.sink.take();
+  Node other(server, 7);
+  other.start(node.opened_as);
+  server.expire(controller_session(server));
+  other.settle();
+  node.settle();
+  EXPECT_EQ(node.cache.get()->controller_id, 7);
+  EXPECT_EQ(node.sink.take(), Log{"stop t-0"});
+  node.settle();
+  EXPECT_TRUE(node.sink.take().empty());
+}
+
+TEST(LostControl, StopsThemTooWhenItIsFencedOff) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  node.create("t", 1);
+  node.sink.take();
+  Node other(server, 7);
+  other.start(node.opened_as);
+  node.settle();
+  node.sink.take();
+  bool once = true;
+  server.before = [&](const Request& request) -> std::optional<Error> {
+    if (!once || request.op != OpCode::multi || request.operations.front().op != OpCode::check) return std::nullopt;
+    once = false;
+    server.apply(zk::client::remove("/controller"));
+    other.settle();  // and so the fence refuses what this one asks
+    return std::nullopt;
+  };
+  EXPECT_EQ(node.create("u", 1).error, ErrorCode::not_controller);
+  node.settle();
+  EXPECT_EQ(node.cache.get()->controller_id, 7);
+  EXPECT_EQ(node.sink.take(), Log{"stop t-0"});
+}
+
+TEST(LostControl, TopicsThatAreGoneMeanwhileAreStopped) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  node.create("t", 1);
+  node.create("u", 1);
+  node.sink.take();
+  server.expire(controller_session(server));
+  for (const char* path : {"/brokers/topics/t/partitions/0/state", "/brokers/topics/t/partitions/0",
+                           "/brokers/topics/t/partitions", "/brokers/topics/t"}) {
+    server.apply(zk::client::remove(path));
+  }
+  node.settle();
+  EXPECT_EQ(node.sink.take(), (Log{"lead u-0 epoch 0/0", "stop t-0"}));
+  EXPECT_EQ(node.topic("t"), nullptr);
+}
+
+TEST(LostControl, ASessionThatExpiresDuringItsStartCostsNoOther) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  bool once = true;
+  server.before = [&](const Request& request) -> std::optional<Error> {
+    if (!once || request.op != OpCode::multi) return std::nullopt;
+    once = false;  // the first try of the new session to register
+    const std::int64_t latest = server.latest_session();
+    server.expire(latest);
+    return Error::session_expired;
+  };
+  server.expire(controller_session(server));
+  const std::int64_t before = server.latest_session();
+  node.settle();
+  EXPECT_EQ(server.latest_session(), before + 2) << "one that expired, one that holds";
+  EXPECT_EQ(server.nodes()["/brokers/ids/1"].stat.ephemeral_owner, before + 2);
+  EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
+}
+
+// A session that is closed while the broker registers or stands for election: end_session() doesn't wait for that.
+TEST(LostControl, CloseInTheMiddleOfAStart) {
+  for (const char* path : {"/controller", "/brokers/ids/1"}) {
+    FakeZooKeeper server;
+    Node node(server);
+    server.apply(zk::client::create("/brokers", std::nullopt));
+    server.apply(zk::client::create("/brokers/ids", std::nullopt));
+    server.apply(zk::client::create(path, R"({"version":1,"brokerid":1})"));
+    node.run(node.controller->open(std::nullopt));
+    bool closing = false;
+    server.before = [&](const Request& request) -> std::optional<Error> {
+      if (!closing && request.op == OpCode::get_data && request.path == path) {
+        closing = true;
+        boost::asio::co_spawn(node.loop, node.controller->close(), boost::asio::use_future);
+        while (node.loop.poll_one() != 0) continue;
+      }
+      return std::nullopt;
+    };
+    EXPECT_THROW(node.run(node.controller->start(node.self)), StartError) << path;
+    EXPECT_TRUE(closing) << path;
+  }
+}
+
+// The answer to the removal of its own old node is lost, and meanwhile another broker is elected: when the removal is
+// sent again, the other's node must stay.
+TEST(LostControl, RemovesNoControllerButItself) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  Node other(server, 7);
+  other.start(node.opened_as);
+  bool once = true;
+  server.before = [&](const Request& request) -> std::optional<Error> {
+    const Request& last = request.operations.empty() ? request : request.operations.back();
+    if (!once || last.op != OpCode::remove || last.path != "/controller") return std::nullopt;
+    once = false;
+    server.apply(request);  // the first copy
+    other.settle();
+    return std::nullopt;  // the second
+  };
+  server.apply(zk::client::set_data("/controller_epoch", "5"));
+  EXPECT_EQ(node.create("t", 1).error, ErrorCode::not_controller);
+  node.settle();
+  EXPECT_FALSE(once);
+  EXPECT_EQ(node.cache.get()->controller_id, 7);
+  EXPECT_EQ(other.create("u", 1).error, ErrorCode::none);
+}
+
+}  // namespace
+}  // namespace broker::controller
