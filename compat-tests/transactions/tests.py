@@ -29,6 +29,8 @@ def broker(context):
 def java(context, version):
     done = context.run(jars.java(version, "TransactionClient", broker(context).bootstrap, version))
     expect_in("transactions done", done.out)
+    for reason in (f"test of {version}", "member was removed by an admin", "the consumer is being closed"):
+        expect_in(f"through explicit `LeaveGroup`; client reason: {reason}", broker(context).child.text())
 
 
 @sanitizer_workload
@@ -57,28 +59,61 @@ def test_confluent_kafka(context):
     return librdkafka(context, venv.python(context), "new")
 
 
-def hang(to, topic, producer_id):
+def hang(to, topic, producer_id, sequence=0):
     """Error code of a produce, from long ago, into a transaction that the coordinator hasn't heard of."""
     with wire.Wire(to) as connection:
-        records = raw.batch(producer_id, 0, 0, timestamp=1_000_000_000_000)
+        records = raw.batch(producer_id, 0, sequence, timestamp=1_000_000_000_000)
         return raw.Producer(connection, "nobody").produce(topic, records=records)
+
+
+def hanging(server, at, *more):
+    """Topics that find-hanging tells of."""
+    out = server.run("kafka-transactions", *at, "find-hanging", *more).out
+    return set(re.findall(r"^(hanging-\S+)\s+0\s+\d+\s+0\s", out, re.MULTILINE))
+
+
+def abort_by_producer(context, server, at, topic, producer_id):
+    """As of brokers that can't tell where a transaction begins: with all that the marker says. Another hangs then."""
+    abort = ["kafka-transactions", *at, "abort", "--topic", topic, "--partition", "0", "--producer-id", str(producer_id)]
+    expect_equal(hang(broker(context), topic, producer_id), raw.NONE, "a transaction")
+    failed = server.run(*abort, "--producer-epoch", "0", code=1)
+    expect_in("--coordinator-epoch", failed.out + failed.err)
+    server.run(*abort, "--producer-epoch", "0", "--coordinator-epoch", "5")
+    expect_equal(hanging(server, at, "--topic", topic), set(), "it is aborted")
+    expect_equal(hang(broker(context), topic, producer_id, sequence=1), raw.NONE, "another one")
+    failed = server.run(*abort, "--producer-epoch", "0", "--coordinator-epoch", "4", code=1)
+    expect_in("Failed to abort transaction", failed.out + failed.err)
+
+
+def find_hanging(server, at, topics):
+    """Where it looks, and for what."""
+    expect_equal(hanging(server, at, "--broker-id", "0") & set(topics), set(topics), "of a broker")
+    for topic in topics:
+        expect_equal(hanging(server, at, "--topic", topic), {topic}, "of a topic")
+        expect_equal(hanging(server, at, "--topic", topic, "--partition", "0"), {topic}, "of a partition")
+    minutes = ["--max-transaction-timeout", "100000000"]
+    expect_equal(hanging(server, at, "--broker-id", "0", *minutes), set(), "nothing hangs for 190 years")
 
 
 def describe_and_abort(context, server, at, label):
     """A transaction that nobody ends, from an open one of a live producer up to the tool's abort."""
-    topic, producer_id = f"hanging-{label}", 900_000 + len(label)
-    server.run("kafka-topics", *at, "--create", "--topic", topic)
+    topic, other, producer_id = f"hanging-{label}", f"hanging-other-{label}", 900_000 + len(label)
+    for one in (topic, other):
+        server.run("kafka-topics", *at, "--create", "--topic", one)
     every = ["--entity-type", "brokers", "--entity-default", "--alter"]
     expect_equal(hang(broker(context), topic, producer_id), raw.INVALID_MAPPING, "an unknown transaction is refused")
     server.run("kafka-configs", *at, *every, "--add-config", "transaction.partition.verification.enable=false")
     try:
         wait_until("a broker that doesn't verify", lambda: hang(broker(context), topic, producer_id) == raw.NONE)
+        abort_by_producer(context, server, at, other, producer_id)
     finally:
         server.run("kafka-configs", *at, *every, "--delete-config", "transaction.partition.verification.enable")
     out = server.run("kafka-transactions", *at, "describe-producers", "--topic", topic, "--partition", "0").out
     expect(re.search(rf"{producer_id}\s+0\s+-1\s+0\s+1000000000000\s+0\b", out), out)
     out = server.run("kafka-transactions", *at, "find-hanging", "--broker-id", "0").out
     expect(re.search(rf"{topic}\s+0\s+{producer_id}\s+0\s+-1\s+0\s+1000000000000", out), out)
+    find_hanging(server, at, (topic, other))
+    server.run("kafka-transactions", *at, "abort", "--topic", other, "--partition", "0", "--start-offset", "2")
     server.run("kafka-transactions", *at, "abort", "--topic", topic, "--partition", "0", "--start-offset", "0")
     out = server.run("kafka-transactions", *at, "describe-producers", "--topic", topic, "--partition", "0").out
     expect(re.search(rf"{producer_id}\s+0\s+\S+\s+0\s+\d+\s+None", out), out)

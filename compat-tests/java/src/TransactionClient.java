@@ -6,8 +6,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.AdminClient;
+import org.apache.kafka.clients.admin.ConsumerGroupDescription;
+import org.apache.kafka.clients.admin.FenceProducersResult;
+import org.apache.kafka.clients.admin.MemberToRemove;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -18,6 +23,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
 import org.apache.kafka.common.errors.InvalidTxnStateException;
 import org.apache.kafka.common.errors.ProducerFencedException;
+import org.apache.kafka.common.errors.UnknownMemberIdException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
@@ -82,9 +88,13 @@ public class TransactionClient {
         return values;
     }
 
+    static AdminClient admin() {
+        return AdminClient.create(Collections.singletonMap("bootstrap.servers", (Object) bootstrap));
+    }
+
     static String topic(String name) throws Exception {
         String topic = name + "-" + label;
-        try (AdminClient admin = AdminClient.create(Collections.singletonMap("bootstrap.servers", (Object) bootstrap))) {
+        try (AdminClient admin = admin()) {
             admin.createTopics(Collections.singletonList(new NewTopic(topic, PARTITIONS, (short) 1))).all().get();
         }
         return topic;
@@ -248,6 +258,74 @@ public class TransactionClient {
         slow.close(Duration.ZERO);
     }
 
+    /** KIP-588's way to end what a producer that hangs has begun. */
+    static void fencedByAdmin() throws Exception {
+        String topic = topic("txn-fenced");
+        String id = "fenced-" + label;
+        KafkaProducer<String, String> victim = producer("fenced");
+        victim.beginTransaction();
+        send(victim, topic, "fenced", 3);
+        victim.flush();
+        try (AdminClient admin = admin()) {
+            FenceProducersResult result = admin.fenceProducers(Arrays.asList(id, "nobody-" + label));
+            result.all().get();
+            check(result.epochId(id).get() > 0, "its epoch is a later one");
+            check(result.epochId("nobody-" + label).get() == 0, "an id that nobody had is made");
+            check(!result.producerId(id).get().equals(result.producerId("nobody-" + label).get()), "two producer ids");
+        }
+        check(read(topic, "read_committed").isEmpty(), "what it had begun is aborted");
+        check(fenced(() -> {
+            send(victim, topic, "late", 3);
+            victim.commitTransaction();
+        }), "the producer is fenced");
+        victim.close(Duration.ZERO);
+        check(read(topic, "read_committed").isEmpty(), "and nothing comes later");
+    }
+
+    static void pollUntilStable(AdminClient admin, String group, List<KafkaConsumer<String, String>> consumers) throws Exception {
+        while (true) {
+            for (KafkaConsumer<String, String> one : consumers) one.poll(Duration.ofMillis(50));
+            ConsumerGroupDescription described = admin.describeConsumerGroups(Collections.singletonList(group)).all().get().get(group);
+            if (described.state().toString().equals("Stable") && described.members().size() == consumers.size()) return;
+        }
+    }
+
+    static int size(AdminClient admin, String group) throws Exception {
+        return admin.describeConsumerGroups(Collections.singletonList(group)).all().get().get(group).members().size();
+    }
+
+    /** A static member by its name, then all that are left. */
+    static void removedByAdmin() throws Exception {
+        String topic = topic("removed");
+        String group = "removed-" + label;
+        Properties fixed = new Properties();
+        fixed.put("bootstrap.servers", bootstrap);
+        fixed.put("group.id", group);
+        fixed.put("group.instance.id", "i");
+        try (AdminClient admin = admin();
+             KafkaConsumer<String, String> first = new KafkaConsumer<>(fixed, new StringDeserializer(), new StringDeserializer());
+             KafkaConsumer<String, String> second = consumer(group, "read_committed")) {
+            first.subscribe(Collections.singletonList(topic));
+            second.subscribe(Collections.singletonList(topic));
+            pollUntilStable(admin, group, Arrays.asList(first, second));
+            try {
+                admin.removeMembersFromConsumerGroup(group, new RemoveMembersFromConsumerGroupOptions(
+                    Collections.singletonList(new MemberToRemove("none-such")))).all().get();
+                check(false, "a member that isn't there is removed");
+            } catch (ExecutionException failed) {
+                check(failed.getCause() instanceof UnknownMemberIdException, "unknown: " + failed.getCause());
+            }
+            RemoveMembersFromConsumerGroupOptions one =
+                new RemoveMembersFromConsumerGroupOptions(Collections.singletonList(new MemberToRemove("i")));
+            one.reason("test of " + label);
+            admin.removeMembersFromConsumerGroup(group, one).all().get();
+            check(size(admin, group) == 1, "one is left");
+            pollUntilStable(admin, group, Arrays.asList(first, second));
+            admin.removeMembersFromConsumerGroup(group, new RemoveMembersFromConsumerGroupOptions()).all().get();
+            check(size(admin, group) == 0, "nobody is left");
+        }
+    }
+
     public static void main(String[] arguments) throws Exception {
         bootstrap = arguments[0];
         label = arguments[1];
@@ -256,6 +334,8 @@ public class TransactionClient {
         zombie();
         offsets();
         timeout();
+        fencedByAdmin();
+        removedByAdmin();
         System.out.println("transactions done");
         System.exit(0);
     }
