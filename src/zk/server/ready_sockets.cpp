@@ -8,8 +8,6 @@ namespace zk::server {
 
 namespace {
 
-constexpr std::size_t kServedAtOnce = 128;
-
 int make_set() {
   const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
   if (descriptor < 0) throw boost::system::system_error(errno, boost::system::system_category(), "epoll_create1");

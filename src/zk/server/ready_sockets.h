@@ -36,7 +36,8 @@ class ReadySockets {
   // Until the descriptor is closed; within on_ready() of somebody the owner must outlive that round of the loop. False: the
   // system has no room for it; errno says why.
   bool add(int descriptor, Owner& owner);
-  // Serves what is ready now, as the loop does by itself. Not within on_ready().
+  // Serves what is ready now, so many at most, as the loop does by itself. Not within on_ready().
+  static constexpr std::size_t kServedAtOnce = 128;
   void serve();
 
  private:

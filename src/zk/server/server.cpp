@@ -141,9 +141,22 @@ void Server::Impl::run_tick() {
   on_listen_tick();
   purge_when_due();
   after_work();
-  tick_timer_.expires_after(std::chrono::milliseconds(std::min<std::int64_t>(config_.tick_ms, 1000)));
-  tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {
-    if (!cancelled && !stopping_ && !failed_) run_tick();
+  wait_for_tick(false);
+}
+
+// A tick that comes late is left out once: the process may have stood still, as a stopped virtual machine does, and what clients
+// sent meanwhile, or who comes back, is heard before sessions end. (ZooKeeper 3.9.4 lets most of them expire then.)
+void Server::Impl::wait_for_tick(bool after_late) {
+  const auto interval = std::chrono::milliseconds(std::min<std::int64_t>(config_.tick_ms, 1000));
+  const auto due = std::chrono::steady_clock::now() + interval;
+  tick_timer_.expires_at(due);
+  tick_timer_.async_wait([this, after_late, interval, due](const boost::system::error_code& cancelled) {
+    if (cancelled || stopping_ || failed_) return;
+    if (after_late || std::chrono::steady_clock::now() <= due + interval) return run_tick();
+    const std::size_t rounds = connections_.size() / ReadySockets::kServedAtOnce + 1;
+    for (std::size_t i = 0; i < rounds; ++i) sockets_.serve();
+    after_work();
+    wait_for_tick(true);
   });
 }
 

@@ -43,6 +43,7 @@ class Server::Impl {
   void prepare_directories();
   void load();
   void run_tick();
+  void wait_for_tick(bool after_late);
   void after_work();
   void pump();
   void write_log(LogBatch batch);

@@ -113,6 +113,33 @@ TEST_F(ServerTest, ASilentSessionExpiresAndItsEphemeralsGo) {
   EXPECT_TRUE(silent->is_closed());
 }
 
+// The process stands still, as a stopped virtual machine, for longer than the sessions' timeout: what clients sent meanwhile is heard
+// before anybody's time is over, whatever their number.
+TEST_F(ServerTest, APauseOfTheServerEndsNoSessionThatHasSpoken) {
+  start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  constexpr std::int32_t kTimeoutMs = 2000;
+  for (int i = 0; i < 400; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server_->port()));
+    ASSERT_TRUE(clients.back()->connect(0, std::string(16, '\0'), kTimeoutMs).has_value());
+  }
+  std::promise<void> stands_still, goes_on;
+  server_->run([&](Coordinator&) {
+    stands_still.set_value();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2 * kTimeoutMs));
+  });
+  stands_still.get_future().wait();
+  for (auto& each : clients) each->send(-2, OpCode::ping);
+  server_->run([&](Coordinator&) { goes_on.set_value(); });
+  goes_on.get_future().wait();
+  int answered = 0;
+  for (auto& each : clients) answered += each->receive_frame().has_value() ? 1 : 0;
+  EXPECT_EQ(answered, 400);
+  std::promise<std::size_t> sessions;
+  server_->run([&](Coordinator& coordinator) { sessions.set_value(coordinator.state().sessions().size()); });
+  EXPECT_EQ(sessions.get_future().get(), 400U);
+}
+
 TEST_F(ServerTest, FramesOutOfBoundsCloseTheirConnectionOnly) {
   start();
   auto good = client();
