@@ -8,6 +8,15 @@ using zk::client::Error;
 using zk::client::Request;
 using zk::client::Response;
 
+namespace {
+
+bool is_read(const Request& request) {
+  using zk::client::OpCode;
+  return request.op == OpCode::get_data || request.op == OpCode::exists || request.op == OpCode::get_children2;
+}
+
+}  // namespace
+
 bool too_large(Error error) { return error == Error::connection_loss || error == Error::marshalling_error; }
 
 std::string too_large_message(std::string_view topic, std::size_t znode_bytes) {
@@ -23,9 +32,15 @@ std::int64_t ControlContext::session_id() const {
 base::Task<std::vector<Response>> ControlContext::execute(std::vector<Request> requests) {
   if (!zookeeper) throw ControlLost("not connected to ZooKeeper");
   const std::shared_ptr<zk::client::ZooKeeper> session = zookeeper;
+  std::vector<std::string> reads;
+  for (const Request& request : requests) reads.push_back(is_read(request) ? request.path : std::string());
   std::vector<Response> responses = co_await session->execute(std::move(requests));
   for (const Response& response : responses) {
     if (response.error == Error::session_expired) throw ControlLost("the ZooKeeper session has ended");
+  }
+  for (std::size_t i = 0; i < responses.size(); ++i) {
+    if (reads[i].empty() || responses[i].ok() || responses[i].error == Error::no_node) continue;
+    throw ReadRefused(fmt::format("ZooKeeper refuses to read {}: {}", reads[i], zk::client::name_of(responses[i].error)));
   }
   co_return responses;
 }

@@ -55,6 +55,12 @@ class ControlLost : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// ZooKeeper refused to read something, which is not to say that it isn't there: the job ends and leaves the picture as it
+// was, and after a pause all is read anew.
+class ReadRefused : public ControlLost {
+  using ControlLost::ControlLost;
+};
+
 // The session's answer to a request that the server doesn't take, as it is above its jute.maxbuffer: the session sends
 // such a request once, or not at all.
 bool too_large(zk::client::Error error);
@@ -80,7 +86,7 @@ struct ControlContext {
 
   // Throws ControlLost if there is none any more: close() takes it away under a job that waits.
   std::int64_t session_id() const;
-  // Throws ControlLost if the session ended.
+  // Throws ControlLost if the session ended, ReadRefused if a read fails with anything but NONODE.
   base::Task<std::vector<zk::client::Response>> execute(std::vector<zk::client::Request> requests);
   base::Task<zk::client::Response> execute(zk::client::Request request);
   // Each as a multi with the check that we are still controller in front; answers the operations' own responses.

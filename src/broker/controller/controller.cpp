@@ -311,20 +311,23 @@ void Controller::schedule(const std::string& path) {
   if (closed_ || !scheduled_.insert(path).second) return;
   queue_->post([this, path]() -> base::Task<void> {
     scheduled_.erase(path);
-    std::string reason;
+    std::optional<ControlLost> lost;
     try {
       co_await handle_event(path);
-    } catch (const ControlLost& lost) {
-      reason = lost.what();
+    } catch (const ReadRefused& refused) {
+      lost = refused;
+      read_refused_ = true;
+    } catch (const ControlLost& failure) {
+      lost = failure;
     }
-    if (!reason.empty()) lose_control(reason);
+    if (lost) lose_control(lost->what());
   });
 }
 
 // The fence or the session is gone. An ended session has an event of its own, which does the rest.
 void Controller::lose_control(const std::string& reason) {
   base::log_warn(kLogger, "[Controller id={}] Control lost: {}", context_.self.id, reason);
-  if (!context_.active) return;
+  if (!context_.active && !read_refused_) return;
   context_.active = false;
   schedule(std::string(znodes::kController));
 }
@@ -339,6 +342,10 @@ base::Task<void> Controller::handle_event(std::string path) {
   } else if (!started_) {
     co_return;
   } else if (path == znodes::kController) {
+    if (std::exchange(read_refused_, false)) {
+      co_await pause(queue_->executor(), access_.renewal_pause_ms);
+      if (closed_) co_return;
+    }
     co_await elect();
   } else if (!context_.active) {
     co_return;

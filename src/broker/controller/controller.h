@@ -35,7 +35,7 @@ struct ZooKeeperAccess {
   // How long to wait for a registration with our own endpoints to expire, and how often to look.
   std::int32_t registration_wait_ms = 27000;
   std::int32_t registration_poll_ms = 200;
-  std::int32_t renewal_pause_ms = 1000;  // before another try to get a new session
+  std::int32_t renewal_pause_ms = 1000;  // before another try to get a new session, or to read what was refused
 };
 ZooKeeperAccess zookeeper_access(boost::asio::any_io_executor executor, zk::client::SessionOptions options,
                                  std::int32_t connection_timeout_ms);
@@ -114,6 +114,7 @@ class Controller final : public Cluster {
   std::int64_t stale_session_ = 0;  // the one that a crash of ours left behind
   std::uint64_t session_number_ = 0;  // of the newest session, whose end alone counts
   bool session_over_ = false;         // that one's
+  bool read_refused_ = false;         // by ZooKeeper, so that the next election waits a little
   bool started_ = false;
   bool closed_ = false;
   bool connecting_ = false;

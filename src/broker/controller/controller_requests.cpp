@@ -42,6 +42,9 @@ base::Task<T> Controller::as_controller(std::function<base::Task<T>()> job, T ot
     std::string reason;
     try {
       answer = co_await job();
+    } catch (const ReadRefused& refused) {
+      reason = refused.what();
+      read_refused_ = true;
     } catch (const ControlLost& lost) {
       reason = lost.what();
     }

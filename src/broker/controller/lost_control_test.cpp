@@ -118,6 +118,34 @@ TEST(LostControl, CloseInTheMiddleOfAStart) {
   }
 }
 
+// NOAUTH, or THROTTLEDOP of a loaded server, isn't "there is none".
+TEST(LostControl, AReadThatIsRefusedTakesNothingAway) {
+  for (const OpCode op : {OpCode::get_children2, OpCode::get_data}) {
+    FakeZooKeeper server;
+    Node node(server);
+    node.start();
+    node.create("t", 1);
+    node.sink.take();
+    int refused = 0;
+    server.before = [&](const Request& request) -> std::optional<Error> {
+      const bool topics = request.path.starts_with("/brokers/topics") && !request.path.ends_with("/new");
+      if (request.op != op || !topics || refused == 3) return std::nullopt;
+      EXPECT_NE(node.topic("t"), nullptr);
+      return ++refused == 2 ? Error::throttled : Error::no_auth;
+    };
+    if (op == OpCode::get_data) server.apply(zk::client::set_data("/controller_epoch", "5"));
+    server.apply(zk::client::create("/brokers/topics/new", R"({"version":1,"partitions":{"0":[1]}})"));
+    node.settle();
+    EXPECT_EQ(refused, 3);
+    for (const std::string& line : node.sink.take()) {
+      EXPECT_TRUE(line.starts_with("lead t") || line.starts_with("new new-0")) << line;
+    }
+    EXPECT_EQ(server.nodes()["/brokers/topics/t/partitions/0/state"].stat.version, 0);
+    EXPECT_NE(node.topic("new"), nullptr);
+    EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
+  }
+}
+
 // The answer to the removal of its own old node is lost, and meanwhile another broker is elected: when the removal is
 // sent again, the other's node must stay.
 TEST(LostControl, RemovesNoControllerButItself) {
