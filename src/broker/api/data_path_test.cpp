@@ -55,6 +55,21 @@ TEST_F(DataPath, OldClientsGetOldFormats) {
   }
 }
 
+// As Kafka 3.9.2, which makes a map of them.
+TEST_F(DataPath, OfAPartitionThatIsNamedTwiceTheLastIsAppended) {
+  broker.add_topic("t", 2);
+  ProduceRequest request = produce_request("t", batch_of({"first"}));
+  const ProduceRequest other = produce_request("t", batch_of({"other"}), -1, 1);
+  request.topic_data[0].partition_data.push_back(other.topic_data[0].partition_data[0]);
+  request.topic_data.push_back(produce_request("t", batch_of({"last", "of all"})).topic_data[0]);
+  const auto response = broker.ask<ProduceResponse>(request, 9);
+  ASSERT_EQ(response->responses.size(), 1u);
+  ASSERT_EQ(response->responses[0].partition_responses.size(), 2u);
+  for (const auto& each : response->responses[0].partition_responses) EXPECT_EQ(each.base_offset, 0);
+  EXPECT_EQ(broker.manager.find("t", 0)->log()->log_end_offset(), 2);
+  EXPECT_EQ(broker.manager.find("t", 1)->log()->log_end_offset(), 1);
+}
+
 TEST_F(DataPath, ProduceErrors) {
   broker.add_topic("t");
   broker.add_topic("__consumer_offsets");

@@ -5,6 +5,8 @@
 #include <random>
 #include <utility>
 
+#include "broker/api/repeated_partitions.h"
+
 namespace broker::api {
 namespace {
 
@@ -42,6 +44,23 @@ void add_or_update(FetchSession& session, FetchTarget target) {
   FetchSession::Entry& entry = session.order.emplace_back();
   entry.target = std::move(target);
   session.by_key.emplace(std::move(key), std::prev(session.order.end()));
+}
+
+void merge_repeated(std::vector<FetchTarget>& targets) {
+  if (targets.size() < 2) return;
+  std::vector<NamedPartition> named;
+  named.reserve(targets.size());
+  for (const FetchTarget& each : targets) named.push_back({each.topic, each.topic_id, each.partition, named.size()});
+  const RepeatedPartitions found = find_repeated(std::move(named));
+  if (found.repeated.empty()) return;
+  for (const RepeatedPartition& each : found.repeated) targets[each.first] = std::move(targets[each.last]);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    if (found.superfluous[i]) continue;
+    if (kept != i) targets[kept] = std::move(targets[i]);
+    ++kept;
+  }
+  targets.resize(kept);
 }
 
 void forget(FetchSession& session, const FetchRequest& request) {
@@ -93,6 +112,7 @@ FetchPlan FetchSessions::plan(std::int16_t version, const FetchRequest& request,
       plan.targets.push_back(target_of(topic, partition));
     }
   }
+  merge_repeated(plan.targets);
   return plan;
 }
 

@@ -13,6 +13,7 @@
 #include "broker/api/frame_handler.h"
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
+#include "broker/api/repeated_partitions.h"
 #include "broker/api/request_context.h"
 #include "broker/api/transaction_check.h"
 #include "broker/api/turn.h"
@@ -35,6 +36,27 @@ struct Waiting {
   bool for_flush = false;  // first
   base::OneShot<ErrorCode> done;
 };
+
+// What the last one of a partition says counts.
+void merge_repeated(ProduceRequest& request) {
+  if (request.topic_data.size() == 1 && request.topic_data.front().partition_data.size() == 1) return;
+  std::vector<NamedPartition> named;
+  std::vector<ProduceRequest::PartitionProduceData*> all;
+  for (ProduceRequest::TopicProduceData& topic : request.topic_data) {
+    for (ProduceRequest::PartitionProduceData& data : topic.partition_data) {
+      named.push_back({topic.name, topic.topic_id, data.index, named.size()});
+      all.push_back(&data);
+    }
+  }
+  const RepeatedPartitions found = find_repeated(std::move(named));
+  if (found.repeated.empty()) return;
+  for (const RepeatedPartition& each : found.repeated) all[each.first]->records = std::move(all[each.last]->records);
+  std::size_t at = 0;
+  for (ProduceRequest::TopicProduceData& topic : request.topic_data) {
+    std::erase_if(topic.partition_data, [&](const auto&) { return found.superfluous[at++]; });
+  }
+  std::erase_if(request.topic_data, [](const auto& topic) { return topic.partition_data.empty(); });
+}
 
 // The bytes belong to the frame of this request alone, and the log writes offsets into them in place.
 base::MutableByteView writable(const protocol::Records& records) {
@@ -203,6 +225,7 @@ base::Task<ProduceResponse> handle_transactional(RequestContext& context, Produc
 }  // namespace
 
 Answer<ProduceResponse> handle(RequestContext& context, ProduceRequest request) {
+  merge_repeated(request);
   if (ProduceTransactions::concerns(request)) return handle_transactional(context, std::move(request));
   Answer<ProduceResponse> answer{ProduceResponse()};
   std::vector<Waiting> unsettled = append_all(context, request, ProduceTransactions(), answer.value());
