@@ -37,6 +37,7 @@ using PartitionAnswer = FetchResponse::PartitionData;
 struct Reading {
   Reading() {}
   std::shared_ptr<partition::Partition> partition;
+  bool unknown = false;  // to the whole cluster
   partition::FetchOutcome outcome;
   std::optional<base::Bytes> bytes;  // instead of the slice: it was short, or converted for an old client
 };
@@ -49,6 +50,10 @@ constexpr std::size_t kShortSlicesBytesMax = 64u << 10;  // of one response
 // Converted records lie in memory, so that one response has about this many at most; Kafka converts what it sends piece by
 // piece. The client asks for the rest.
 constexpr std::size_t kConvertedBytesMax = 1u << 20;
+
+// As in Kafka, partitions that don't exist don't keep others from being waited for. Not without bound, since it is the client
+// who thinks them up.
+constexpr std::size_t kUnknownMax = 1000;
 
 struct Limits {
   std::int64_t max_bytes = 0;
@@ -88,6 +93,8 @@ std::vector<Reading> look_up(const RequestContext& context, const FetchPlan& pla
                                                      : find_partition(context, target.topic, target.partition);
     readings[i].partition = std::move(found.partition);
     readings[i].outcome.error = found.error;
+    readings[i].unknown =
+        found.error == ErrorCode::unknown_topic_or_partition || found.error == ErrorCode::unknown_topic_id;
   }
   return readings;
 }
@@ -137,6 +144,7 @@ void read_rest(const FetchPlan& plan, const Limits& limits, std::vector<Reading>
     if (bytes > 0 && !limits.hard) pass.first_batch = storage::FirstBatch::if_it_fits;
     pass.total.bytes += bytes;
     pass.bytes_left = std::max<std::int64_t>(pass.bytes_left - bytes, 0);
+    if (reading.unknown) continue;
     if (reading.outcome.error != ErrorCode::none || reading.outcome.diverging) pass.total.answer_now = true;
   }
 }
@@ -152,16 +160,28 @@ bool read_what_is_resident(const FetchPlan& plan, const Limits& limits, std::vec
   }
 }
 
+// Whether there is anything to wait for.
+bool may_wait(const std::vector<Reading>& readings) {
+  const auto unknown =
+      static_cast<std::size_t>(std::ranges::count_if(readings, [](const Reading& each) { return each.unknown; }));
+  return unknown < readings.size() && unknown <= kUnknownMax;
+}
+
 // Returns when more than the missing bytes may have come, or something else has happened, or the time is up.
-base::Task<void> wait_for_more(std::vector<Reading>& readings, std::int64_t missing_bytes, std::int64_t timeout_ms) {
+base::Task<void> wait_for_more(ParkedFetches& parked, std::vector<Reading>& readings, std::int64_t missing_bytes,
+                               std::int64_t timeout_ms) {
   auto waiter = std::make_shared<partition::FetchWaiter>(missing_bytes);
+  std::function<void()> wake = [waiter] { waiter->wake(); };
+  const ParkedFetches::Place place(parked, std::move(wake), readings.size());
   std::size_t registered = 0;
-  while (registered < readings.size() &&
-         readings[registered].partition->add_waiter(waiter, readings[registered].outcome.data.high_watermark)) {
-    ++registered;
+  for (; registered < readings.size(); ++registered) {
+    const Reading& each = readings[registered];
+    if (each.partition && !each.partition->add_waiter(waiter, each.outcome.data.high_watermark)) break;
   }
   if (registered == readings.size()) co_await partition::wait_for_data(waiter, timeout_ms);
-  for (std::size_t i = 0; i < registered; ++i) readings[i].partition->remove_waiter(waiter);
+  for (std::size_t i = 0; i < registered; ++i) {
+    if (readings[i].partition) readings[i].partition->remove_waiter(waiter);
+  }
 }
 
 PartitionAnswer answer_of(const FetchTarget& target, Reading& reading) {
@@ -353,9 +373,13 @@ Answer<FetchResponse> handle(RequestContext& context, FetchRequest request) {
     sent = partition::TopicCount::replication_bytes_out;
     context.metrics_row = served_apis().size();
   }
+  request.topics = {};  // the plan has them, and the wait may be long
+  request.forgotten_topics_data = {};
   const Limits limits = limits_of(context, request);
+  ParkedFetches& parked = context.connection->parked_fetches;
   const std::int64_t deadline_ms = context.received_monotonic_ms + std::max(request.max_wait_ms, 0);
   std::vector<Reading> readings = look_up(context, plan);
+  const bool waits = may_wait(readings);
   for (;;) {
     ReadPass pass(limits);
     if (!read_what_is_resident(plan, limits, readings, pass)) {
@@ -363,10 +387,11 @@ Answer<FetchResponse> handle(RequestContext& context, FetchRequest request) {
       co_await partition::look_up_aside(std::move(work));
     }
     const ReadTotal total = pass.total;
-    if (total.bytes >= limits.min_bytes || total.answer_now || readings.empty()) break;
+    if (total.bytes >= limits.min_bytes || total.answer_now || !waits) break;
     const std::int64_t left_ms = deadline_ms - clock.monotonic_ms();
-    if (left_ms <= 0) break;
-    co_await wait_for_more(readings, limits.min_bytes - total.bytes, left_ms);
+    if (left_ms <= 0 || !parked.has_room(readings.size())) break;
+    co_await wait_for_more(parked, readings, limits.min_bytes - total.bytes, left_ms);
+    if (parked.closed()) co_return FetchResponse();  // to nobody
   }
   if (context.api_version < 10) refuse_what_is_too_new(context, is_of_follower(request), readings);
   co_await prepare(context, plan, readings);

@@ -390,6 +390,85 @@ TEST_F(DataPath, LongPollWakesWhenDataArrives) {
   EXPECT_GT(response.responses[0].partitions[1].records.size(), 0u);
 }
 
+// As Kafka 3.9.2, which makes a map of what is asked.
+TEST_F(DataPath, APartitionThatIsNamedTwiceIsFetchedOnce) {
+  broker.add_topic("t", 2);
+  for (std::int32_t partition : {0, 1}) produce(produce_request("t", batch_of({"a", "b"}), -1, partition));
+  FetchRequest request = fetch_request("t", 0);
+  auto& partitions = request.topics[0].partitions;
+  partitions.push_back(partitions[0]);
+  partitions[1].partition = 1;
+  partitions.push_back(partitions[0]);
+  partitions[2].fetch_offset = 2;
+  request.topics.push_back(request.topics[0]);
+  request.topics[1].partitions.erase(request.topics[1].partitions.begin());
+  for (const std::int16_t version : {std::int16_t{4}, std::int16_t{12}}) {
+    const FetchResponse response = fetch(request, version);
+    ASSERT_EQ(response.responses.size(), 1u);
+    ASSERT_EQ(response.responses[0].partitions.size(), 2u);
+    EXPECT_EQ(response.responses[0].partitions[0].partition_index, 0);
+    EXPECT_EQ(response.responses[0].partitions[0].records.size(), 0u);  // from offset 2 on
+    EXPECT_EQ(response.responses[0].partitions[1].partition_index, 1);
+    EXPECT_GT(response.responses[0].partitions[1].records.size(), 0u);
+  }
+}
+
+class ParkedFetchesTest : public DataPath {
+ protected:
+  void send(const FetchRequest& request) {
+    boost::asio::co_spawn(
+        broker.loop,
+        broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 12))).task(),
+        [this](const std::exception_ptr&, Reply answer) { replies.push_back(std::move(answer)); });
+    broker.loop.restart();
+    broker.loop.poll();
+  }
+  std::vector<Reply> replies;
+};
+
+// In Kafka 3.9.2 what doesn't exist is told beside what was waited for; if nothing else is asked it is told at once.
+TEST_F(ParkedFetchesTest, UnknownPartitionsDoNotCutTheWait) {
+  broker.add_topic("t");
+  FetchRequest request = fetch_request("t", 0);
+  request.max_wait_ms = 30'000;
+  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+  request.topics[0].partitions[1].partition = 7;
+  send(request);
+  EXPECT_TRUE(replies.empty());
+  produce(produce_request("t", batch_of({"x"}), 1));
+  while (replies.empty()) broker.loop.run_one();
+  const auto answered = broker.read<FetchResponse>(replies[0], 12);
+  EXPECT_GT(answered.responses[0].partitions.at(0).records.size(), 0u);
+  EXPECT_EQ(answered.responses[0].partitions.at(1).error_code, ErrorCode::unknown_topic_or_partition);
+  request.topics[0].partitions.erase(request.topics[0].partitions.begin());
+  send(request);
+  EXPECT_EQ(replies.size(), 2u);
+}
+
+TEST_F(ParkedFetchesTest, AreBoundedAndEndWithTheConnection) {
+  broker.add_topic("t");
+  FetchRequest request = fetch_request("t", 0);
+  request.max_wait_ms = INT32_MAX;
+  ParkedFetches& parked = broker.connection.parked_fetches;
+  {
+    const ParkedFetches::Place large(parked, [] {}, 2 * ParkedFetches::kPartitionsMax);
+    EXPECT_EQ(parked.size(), 1u);
+    send(request);  // is answered with what there is
+    EXPECT_EQ(replies.size(), 1u);
+  }
+  send(request);
+  send(request);
+  EXPECT_EQ(replies.size(), 1u);
+  EXPECT_EQ(parked.size(), 2u);
+  parked.give_up();
+  broker.loop.restart();
+  broker.loop.run();  // nothing is left that waits for its time
+  EXPECT_EQ(replies.size(), 3u);
+  EXPECT_EQ(parked.size(), 0u);
+  send(request);
+  EXPECT_EQ(replies.size(), 4u);
+}
+
 TEST_F(DataPath, LongPollEndsWithItsTimeOrItsPartition) {
   base::Uuid id = broker.add_topic("t");
   FetchRequest request = fetch_request("t", 0);

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/task.h"
 #include "broker/api/answer.h"
+#include "broker/api/parked_fetches.h"
 #include "protocol/codec/encoded_message.h"
 
 namespace broker::api {
@@ -28,6 +29,7 @@ struct ConnectionInfo {
   // client has left.
   std::optional<base::OneShot<bool>> last_in_turn = std::nullopt;
   std::optional<base::OneShot<bool>> last_converted = std::nullopt;
+  ParkedFetches parked_fetches = {};
   std::size_t converted_first = 0;  // where in its request the next answer that is converted begins
 };
 

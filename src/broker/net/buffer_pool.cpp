@@ -8,34 +8,36 @@ namespace broker::net {
 
 bool FrameBudget::try_acquire(std::size_t bytes) {
   std::lock_guard lock(mutex_);
-  if (limit_bytes_ >= 0 && used_bytes_ >= limit_bytes_) return false;
+  if (!has_room()) return false;  // so it is while anybody waits
   used_bytes_ += static_cast<std::int64_t>(bytes);
   return true;
 }
 
 void FrameBudget::release(std::size_t bytes) {
-  std::function<void()> wake;
+  std::vector<std::function<void()>> woken;
   {
     std::lock_guard lock(mutex_);
     used_bytes_ -= static_cast<std::int64_t>(bytes);
-    if (!waiters_.empty() && used_bytes_ < limit_bytes_) {
-      wake = std::move(waiters_.front());
+    while (!waiters_.empty() && has_room()) {
+      used_bytes_ += static_cast<std::int64_t>(waiters_.front().bytes);
+      woken.push_back(std::move(waiters_.front().wake));
       waiters_.pop_front();
     }
   }
-  if (wake) wake();
+  for (const auto& wake : woken) wake();
 }
 
-void FrameBudget::wait(std::function<void()> wake) {
+void FrameBudget::wait(std::size_t bytes, std::function<void()> wake) {
   {
     std::lock_guard lock(mutex_);
     if (stopped_) return;
-    if (used_bytes_ >= limit_bytes_ && limit_bytes_ >= 0) {
-      waiters_.push_back(std::move(wake));
+    if (!has_room()) {
+      waiters_.push_back({bytes, std::move(wake)});
       return;
     }
+    used_bytes_ += static_cast<std::int64_t>(bytes);  // given back since try_acquire
   }
-  wake();  // given back since try_acquire
+  wake();
 }
 
 void FrameBudget::stop() {

@@ -21,8 +21,9 @@ class FrameBudget {
 
   bool try_acquire(std::size_t bytes);
   void release(std::size_t bytes);
-  // `wake` is called once, from any thread, when try_acquire has a chance again. First come, first woken.
-  void wait(std::function<void()> wake);
+  // `wake` is called once, from any thread, when the bytes have been acquired. First come, first served; nobody gets ahead
+  // of those who wait.
+  void wait(std::size_t bytes, std::function<void()> wake);
   // Drops the waiters, who are never called any more.
   void stop();
   bool has_waiters() const;
@@ -33,7 +34,13 @@ class FrameBudget {
   mutable std::mutex mutex_;
   std::int64_t used_bytes_ = 0;
   bool stopped_ = false;
-  std::deque<std::function<void()>> waiters_;
+  struct Waiter {
+    std::size_t bytes = 0;
+    std::function<void()> wake;
+  };
+  bool has_room() const { return limit_bytes_ < 0 || used_bytes_ < limit_bytes_; }
+
+  std::deque<Waiter> waiters_;
 };
 
 struct Buffer {

@@ -43,7 +43,7 @@ Connection::Connection(LoopState& loop, std::unique_ptr<Transport> transport, ap
       info_(std::move(info)),
       resume_(transport_->socket().get_executor(), asio::steady_timer::time_point::max()) {}
 
-Connection::~Connection() = default;
+Connection::~Connection() { give_back_grant(); }
 
 void Connection::start(std::function<void(Connection&)> closed) {
   on_closed_ = std::move(closed);
@@ -60,7 +60,9 @@ void Connection::close() {
   boost::system::error_code ignored;
   transport_->socket().close(ignored);
   pending_.reset();
+  give_back_grant();
   outbox_.give_up();
+  info_.parked_fetches.give_up();
   resume();
   if (auto tell = std::exchange(on_closed_, nullptr)) tell(*this);
 }
@@ -191,11 +193,13 @@ bool Connection::make_room_for_frame() {
   std::shared_ptr<Buffer> larger;
   if (whole <= kScratchBytes) {
     larger = loop_.pool->take(whole);
-  } else if (loop_.budget->try_acquire(whole)) {
+  } else if (granted_bytes_ > 0 || loop_.budget->try_acquire(whole)) {
+    granted_bytes_ = whole;  // until the buffer has it
     larger = loop_.pool->take(whole, loop_.budget, whole);
+    granted_bytes_ = 0;
     frame_charged_ = true;
   } else {
-    wait_for_budget();
+    wait_for_budget(whole);
     return false;
   }
   std::memcpy(larger->data.get(), pending_->data.get() + pending_begin_, held);
@@ -205,17 +209,22 @@ bool Connection::make_room_for_frame() {
   return true;
 }
 
-void Connection::wait_for_budget() {
+void Connection::wait_for_budget(std::size_t bytes) {
   waiting_for_budget_ = true;
   auto executor = transport_->socket().get_executor();
-  loop_.budget->wait([self = weak_from_this(), executor, budget = loop_.budget] {
-    asio::post(executor, [self, budget] {
+  loop_.budget->wait(bytes, [self = weak_from_this(), executor, budget = loop_.budget, bytes] {
+    asio::post(executor, [self, budget, bytes] {
       auto connection = self.lock();
-      if (!connection || connection->closed_) return budget->release(0);  // the next one's turn
+      if (!connection || connection->closed_) return budget->release(bytes);  // the next one's turn
       connection->waiting_for_budget_ = false;
+      connection->granted_bytes_ = bytes;
       connection->resume();
     });
   });
+}
+
+void Connection::give_back_grant() {
+  if (const std::size_t bytes = std::exchange(granted_bytes_, 0); bytes > 0) loop_.budget->release(bytes);
 }
 
 bool Connection::paused() const {

@@ -56,7 +56,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const api::ConnectionInfo& info() const { return info_; }
   bool idle() const { return outbox_.open_slots() == 0; }
   // Holds memory of the budget for a frame that is not complete.
-  bool stalled_in_frame() const { return frame_charged_; }
+  bool stalled_in_frame() const { return frame_charged_ || granted_bytes_ > 0; }
   // Changes whenever bytes move in either direction.
   std::uint64_t progress() const { return bytes_received_ + outbox_.bytes_sent(); }
   bool blocked() const { return outbox_.blocked(); }
@@ -81,7 +81,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool make_room_for_frame();
   bool paused() const;
   void resume();
-  void wait_for_budget();
+  void wait_for_budget(std::size_t bytes);
+  void give_back_grant();
   void start_request(api::Frame frame);
   void flush();
   void refuse(std::string_view reason);
@@ -102,6 +103,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool frame_charged_ = false;  // pending_ is a large frame's buffer, paid for in the budget
   bool large_frames_ = false;   // the last frame was large: look at the length before reading the bulk
   bool waiting_for_budget_ = false;
+  std::size_t granted_bytes_ = 0;  // of the budget, for the buffer of the frame that pending_ starts with
   bool serving_ = false;
   std::size_t gathered_bytes_ = 0;  // filled into the outbox since the last flush
   bool writing_ = false;

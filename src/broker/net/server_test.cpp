@@ -238,6 +238,69 @@ TEST_F(ServerTest, MemoryForLargeFramesIsSharedAndBounded) {
   writer.join();
 }
 
+TEST_F(ServerTest, ParkedFetchesEndWithTheirConnection) {
+  start();
+  {
+    Client client(port);
+    for (std::uint8_t i = 0; i < 10; ++i) client.send({kPark, i});
+    eventually([&] { return handler.started == 10; });
+    EXPECT_EQ(handler.finished, 0);
+  }
+  eventually([&] { return handler.finished == 10; });
+}
+
+TEST(FrameBudget, WhatIsGivenBackGoesToAllForWhomThereIsRoom) {
+  FrameBudget budget(100);
+  EXPECT_TRUE(budget.try_acquire(120));
+  std::string served;
+  budget.wait(40, [&] { served += "a"; });
+  budget.wait(40, [&] { served += "b"; });
+  budget.wait(40, [&] { served += "c"; });
+  budget.wait(40, [&] { served += "d"; });
+  EXPECT_FALSE(budget.try_acquire(1));
+  budget.release(120);
+  EXPECT_EQ(served, "abc");  // the last one passes the limit
+  EXPECT_EQ(budget.used_bytes(), 120);
+  EXPECT_TRUE(budget.has_waiters());
+  EXPECT_FALSE(budget.try_acquire(1));
+  budget.release(40);
+  EXPECT_EQ(served, "abcd");
+  budget.release(120);
+  EXPECT_EQ(budget.used_bytes(), 0);
+  budget.wait(10, [&] { served += "e"; });
+  EXPECT_EQ(served, "abcde");
+  EXPECT_EQ(budget.used_bytes(), 10);
+  budget.release(10);
+  FrameBudget unlimited(-1);
+  EXPECT_TRUE(unlimited.try_acquire(1 << 30));
+  EXPECT_TRUE(unlimited.try_acquire(1 << 30));
+}
+
+TEST_F(ServerTest, AllWhoWaitForMemoryAreServedWhenMuchIsGivenBack) {
+  options.queued_request_bytes_max = 1 << 20;
+  options.stalled_frame_ms = 60'000;
+  start();
+  std::optional<Client> big(std::in_place, port);
+  const base::Bytes lead = Client::framed(base::Bytes(4 << 20, kEcho));
+  big->send_raw(base::ByteView(lead).first(100'000));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  // Each wants a part of what the first one holds. They ask for memory and send no more than a piece.
+  std::vector<std::unique_ptr<Client>> waiting;
+  const base::Bytes frame = Client::framed(base::Bytes(80'000, kEcho));
+  for (int i = 0; i < 10; ++i) {
+    waiting.push_back(std::make_unique<Client>(port));
+    waiting.back()->send_raw(base::ByteView(frame).first(20'000));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(handler.started, 0);
+  big.reset();
+  // The last one first: nobody's memory depends on another one's frame being done.
+  for (auto client = waiting.rbegin(); client != waiting.rend(); ++client) {
+    (*client)->send_raw(base::ByteView(frame).subspan(20'000));
+    EXPECT_EQ((*client)->receive()->size(), 80'000u);
+  }
+}
+
 TEST_F(ServerTest, ThousandsOfIdleConnectionsAreCheap) {
   options.listen_backlog = 1024;
   start(2);

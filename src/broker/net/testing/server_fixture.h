@@ -25,7 +25,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 inline constexpr std::uint8_t kEcho = 0, kWait = 1, kSilent = 2, kRefuse = 3, kThrow = 4, kFile = 5, kBulk = 6, kLast = 7,
-                              kThrowLater = 8;
+                              kThrowLater = 8, kPark = 9;
 
 // The first byte of a frame says what to do; the answer is the frame itself with a length in front.
 class TestHandler final : public api::FrameHandler {
@@ -39,6 +39,7 @@ class TestHandler final : public api::FrameHandler {
     }
     started.fetch_add(1);
     if (command == kWait || command == kThrowLater) return serve_later(std::move(frame));
+    if (command == kPark) return park(connection, std::move(frame));
     if (command == kThrow) throw std::runtime_error("thrown by the test");
     return reply_to(frame);
   }
@@ -69,6 +70,14 @@ class TestHandler final : public api::FrameHandler {
   std::size_t file_bytes = 0;
 
  private:
+  base::Task<api::Reply> park(api::ConnectionInfo& connection, api::Frame frame) {
+    base::OneShot<bool> woken;
+    std::function<void()> wake = [woken] { woken.set(true); };
+    const api::ParkedFetches::Place place(connection.parked_fetches, std::move(wake), 1);
+    co_await woken.wait();
+    co_return reply_to(frame);
+  }
+
   base::Task<api::Reply> serve_later(api::Frame frame) {
     base::OneShot<bool> gate = gate_of(frame.bytes.size() > 1 ? frame.bytes[1] : 0);
     co_await gate.wait();
