@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "broker/api/config_resources.h"
 #include "broker/api/handlers.h"
@@ -25,6 +28,11 @@ using protocol::DescribeConfigsResponse;
 using protocol::ErrorCode;
 using Result = DescribeConfigsResponse::DescribeConfigsResult;
 
+// Some bytes of a request ask for hundreds of entries, again and again. Kafka 3.9.2 answers all of them, whatever that takes;
+// clients name a resource once.
+constexpr std::size_t kRepeatedMax = 100;
+constexpr std::size_t kGroupsMax = 10'000;  // which needn't exist
+
 void refuse(Result& result, ErrorCode error, std::string message) {
   result.error_code = error;
   result.error_message = std::move(message);
@@ -41,9 +49,11 @@ std::optional<std::string> wrong_broker(std::string_view name, std::int32_t brok
 
 void fill(Result& result, std::vector<config::ConfigEntry> entries,
           const DescribeConfigsRequest::DescribeConfigsResource& resource, const DescribeConfigsRequest& request) {
-  const auto& wanted = resource.configuration_keys;
+  std::vector<std::string_view> wanted;
+  if (resource.configuration_keys) wanted.assign(resource.configuration_keys->begin(), resource.configuration_keys->end());
+  std::ranges::sort(wanted);
   for (config::ConfigEntry& entry : entries) {
-    if (wanted && !wanted->empty() && std::ranges::find(*wanted, entry.name) == wanted->end()) continue;
+    if (!wanted.empty() && !std::ranges::binary_search(wanted, entry.name)) continue;
     auto& config = result.configs.emplace_back();
     config.name = std::move(entry.name);
     config.value = std::move(entry.value);
@@ -124,40 +134,46 @@ void describe_logger(const Services& services, const DescribeConfigsRequest::Des
   fill(result, std::move(entries), resource, request);
 }
 
+void describe(const Services& services, const DescribeConfigsRequest::DescribeConfigsResource& resource,
+              const DescribeConfigsRequest& request, Result& result) {
+  switch (static_cast<ConfigResourceType>(resource.resource_type)) {
+    case ConfigResourceType::topic:
+      return describe_topic(services, resource, request, result);
+    case ConfigResourceType::broker:
+      return describe_broker(services, resource, request, result);
+    case ConfigResourceType::broker_logger:
+      return describe_logger(services, resource, request, result);
+    case ConfigResourceType::client_metrics:
+      return refuse(result, ErrorCode::invalid_request,
+                    resource.resource_name.empty() ? "Client metrics subscription name must not be empty"
+                                                   : "Config type client-metrics is only supported on KRaft clusters");
+    case ConfigResourceType::group:
+      return services.groups.serves_consumer_groups() ? describe_group(services, resource, request, result)
+                                                      : refuse_type(result);
+    default:
+      return refuse_type(result);
+  }
+}
+
 }  // namespace
 
 Answer<DescribeConfigsResponse> handle(RequestContext& context, DescribeConfigsRequest request) {
   DescribeConfigsResponse response;
+  std::set<std::pair<std::int8_t, std::string_view>> asked;
+  std::size_t repeated = 0;
+  std::size_t groups = 0;
   for (const auto& resource : request.resources) {
     Result& result = response.results.emplace_back();
     result.error_message = "";
     result.resource_type = resource.resource_type;
     result.resource_name = resource.resource_name;
-    switch (static_cast<ConfigResourceType>(resource.resource_type)) {
-      case ConfigResourceType::topic:
-        describe_topic(context.services, resource, request, result);
-        break;
-      case ConfigResourceType::broker:
-        describe_broker(context.services, resource, request, result);
-        break;
-      case ConfigResourceType::broker_logger:
-        describe_logger(context.services, resource, request, result);
-        break;
-      case ConfigResourceType::client_metrics:
-        refuse(result, ErrorCode::invalid_request,
-               resource.resource_name.empty() ? "Client metrics subscription name must not be empty"
-                                              : "Config type client-metrics is only supported on KRaft clusters");
-        break;
-      case ConfigResourceType::group:
-        if (context.services.groups.serves_consumer_groups()) {
-          describe_group(context.services, resource, request, result);
-        } else {
-          refuse_type(result);
-        }
-        break;
-      default:
-        refuse_type(result);
+    if (!asked.emplace(resource.resource_type, resource.resource_name).second) ++repeated;
+    if (static_cast<ConfigResourceType>(resource.resource_type) == ConfigResourceType::group) ++groups;
+    if (repeated > kRepeatedMax || groups > kGroupsMax) {
+      refuse(result, ErrorCode::invalid_request, "Too much is asked for in one request.");
+      continue;
     }
+    describe(context.services, resource, request, result);
     if (context.api_version == 0) mark_defaults(result);
   }
   return response;

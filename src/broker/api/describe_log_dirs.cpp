@@ -2,12 +2,16 @@
 // directory takes no new partitions (never).
 #include "protocol/messages/describe_log_dirs.h"
 
+#include <functional>
+#include <memory>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "broker/api/handlers.h"
 #include "broker/api/request_context.h"
 #include "broker/partition/partition_manager.h"
+#include "broker/partition/read_ahead.h"
 
 namespace broker::api {
 
@@ -21,8 +25,13 @@ Answer<DescribeLogDirsResponse> handle(RequestContext& context, DescribeLogDirsR
       for (std::int32_t partition : topic.partitions) wanted.emplace(topic.topic, partition);
     }
   }
+  // Each volume is asked for its space, which may not answer for long.
+  auto directories = std::make_shared<std::vector<partition::DirectoryDescription>>();
+  partition::PartitionManager& partitions = context.services.partitions;
+  std::function<void()> work = [directories, &partitions] { *directories = partitions.describe_directories(); };
+  co_await partition::run_aside(std::move(work));
   DescribeLogDirsResponse response;
-  for (const partition::DirectoryDescription& directory : context.services.partitions.describe_directories()) {
+  for (const partition::DirectoryDescription& directory : *directories) {
     DescribeLogDirsResponse::DescribeLogDirsResult& result = response.results.emplace_back();
     result.error_code = directory.error;
     result.log_dir = directory.path;
@@ -39,7 +48,7 @@ Answer<DescribeLogDirsResponse> handle(RequestContext& context, DescribeLogDirsR
       answer.is_future_key = replica.is_future;
     }
   }
-  return response;
+  co_return response;
 }
 
 }  // namespace broker::api

@@ -1,0 +1,75 @@
+// DescribeConfigs and DescribeLogDirs: what may take long, or is asked for again and again.
+#include "protocol/messages/describe_configs.h"
+
+#include <gtest/gtest.h>
+
+#include "broker/api/testing/test_services.h"
+#include "broker/partition/read_ahead.h"
+#include "protocol/messages/describe_log_dirs.h"
+
+namespace broker::api {
+namespace {
+
+using protocol::DescribeConfigsRequest;
+using protocol::DescribeConfigsResponse;
+using protocol::ErrorCode;
+using testing::TestBroker;
+
+DescribeConfigsRequest::DescribeConfigsResource resource(std::int8_t type, std::string_view name) {
+  DescribeConfigsRequest::DescribeConfigsResource made;
+  made.resource_type = type;
+  made.resource_name = name;
+  return made;
+}
+
+TEST(DescribeConfigs, RepeatedResourcesAreAnsweredButNotForEver) {
+  TestBroker broker;
+  broker.add_topic("t");
+  DescribeConfigsRequest request;
+  request.resources.assign(1000, resource(4, "1"));
+  request.resources.insert(request.resources.begin(), resource(2, "t"));
+  const auto response = broker.ask<DescribeConfigsResponse>(request, 0);
+  ASSERT_EQ(response->results.size(), 1001u);
+  std::size_t answered = 0;
+  for (const auto& each : response->results) {
+    answered += each.error_code == ErrorCode::none;
+    EXPECT_EQ(each.configs.empty(), each.error_code == ErrorCode::invalid_request);
+  }
+  EXPECT_EQ(answered, 102u);  // the topic, the broker, and the broker again
+}
+
+TEST(DescribeConfigs, KeysThatAreWanted) {
+  TestBroker broker;
+  broker.add_topic("t");
+  DescribeConfigsRequest request;
+  request.resources.push_back(resource(2, "t"));
+  request.resources[0].configuration_keys = {"segment.ms", "none.such", "cleanup.policy", "segment.ms"};
+  request.resources.push_back(resource(2, "t"));
+  request.resources[1].configuration_keys.emplace();  // as Kafka: all of them
+  const auto response = broker.ask<DescribeConfigsResponse>(request, 4);
+  EXPECT_EQ(response->results.at(0).configs.size(), 2u);
+  EXPECT_GT(response->results.at(1).configs.size(), 20u);
+}
+
+TEST(DescribeLogDirs, AsksNoVolumeOnTheEventLoop) {
+  TestBroker broker;
+  broker.add_topic("t");
+  protocol::DescribeLogDirsRequest request;
+  request.topics.reset();
+  EXPECT_FALSE(
+      broker.dispatcher.serve(broker.connection, TestBroker::framed(TestBroker::frame_of(request, 4))).is_there());
+  ConnectionInfo other{"127.0.0.1:6", "/127.0.0.1", "PLAINTEXT"};
+  std::optional<Reply> reply;
+  boost::asio::co_spawn(
+      broker.loop, broker.dispatcher.serve(other, TestBroker::framed(TestBroker::frame_of(request, 4))).task(),
+      [&reply](const std::exception_ptr&, Reply answer) { reply = std::move(answer); });
+  while (!reply && broker.loop.run_one() > 0) {
+  }
+  const auto response = broker.read<protocol::DescribeLogDirsResponse>(*reply, 4);
+  EXPECT_GT(response.results.at(0).total_bytes, 0);
+  EXPECT_EQ(response.results.at(0).topics.size(), 1u);
+  partition::wait_until_nothing_runs_aside();
+}
+
+}  // namespace
+}  // namespace broker::api
