@@ -60,7 +60,11 @@ LogMover::LogMover(const base::Clock& clock, storage::LogManager& logs, Partitio
 
 void LogMover::add(const storage::TopicPartition& name) {
   std::lock_guard lock(mutex_);
-  if (stopping_ || !moving_.insert(name).second) return;
+  if (stopping_) return;
+  if (!moving_.insert(name).second) {
+    again_.insert(name);
+    return;
+  }
   queue_.push_back(name);
   if (threads_.size() < std::min(thread_count_, moving_.size())) {
     threads_.emplace_back([this] { run(); });
@@ -150,7 +154,8 @@ void LogMover::run() {
     }
     lock.lock();
     if (bytes > 0) next_at_ms_ = std::max(next_at_ms_, rate_.next_at_ms(clock_.monotonic_ms(), bytes));
-    if (outcome == Step::done || outcome == Step::given_up) {
+    const bool over = outcome == Step::done || outcome == Step::given_up;
+    if (over && again_.erase(name) == 0) {
       moving_.erase(name);
       continue;
     }

@@ -65,6 +65,7 @@ class LogMover {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::set<storage::TopicPartition> moving_;
+  std::set<storage::TopicPartition> again_;    // those of them that were added meanwhile: their copy may be a new one
   std::deque<storage::TopicPartition> queue_;  // those of them that no thread is at
   RateLimit rate_;
   std::int64_t next_at_ms_ = 0;

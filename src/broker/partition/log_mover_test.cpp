@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <cerrno>
+#include <memory>
+#include <stdexcept>
 #include <thread>
 
 #include "base/faulty_file_system.h"
@@ -344,6 +347,23 @@ TEST_F(LogMoverTest, TheThreadsDoItToo) {
   mover.add(kName);
   while (logs.find(kName)->parent_directory() == home) std::this_thread::yield();
   mover.stop();
+  EXPECT_EQ(logs.find(kName)->log_end_offset(), 3);
+}
+
+// The failure has ended the move by then, but its thread hasn't noted so yet.
+TEST_F(LogMoverTest, AMoveThatIsAskedForAgainWhileItFailsGoesOn) {
+  append(3);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  const auto failed_once = std::make_shared<std::atomic<bool>>(false);
+  faulty.set_before_read([this, failed_once] {
+    if (failed_once->exchange(true)) return;
+    mover.add(kName);
+    throw std::runtime_error("thrown by the test");
+  });
+  mover.add(kName);
+  while (logs.find(kName)->parent_directory() == home) std::this_thread::yield();
+  mover.stop();
+  EXPECT_TRUE(*failed_once);
   EXPECT_EQ(logs.find(kName)->log_end_offset(), 3);
 }
 
