@@ -18,6 +18,11 @@ constexpr const char* kLogger = "milena.zk.Session";
 // As the Java client: a setWatches frame must stay well below the server's limit.
 constexpr std::size_t kSetWatchesBytesMax = 128 * 1024;
 
+// A multi itself has no path.
+const std::string& subject_of(const Request& request) {
+  return request.operations.empty() ? request.path : request.operations.back().path;
+}
+
 }  // namespace
 
 Session::Impl::Impl(boost::asio::any_io_executor executor, SessionOptions options, SessionEvents events)
@@ -131,7 +136,7 @@ void Session::Impl::lose_connection(const std::string& reason) {
     const bool closing = sent.item.request().op == OpCode::close_session;
     if (sent.large) {
       base::log_error(kLogger, "A large request for {} was not answered and is not sent again: see the server's jute.maxbuffer",
-                      sent.item.request().path);
+                      subject_of(sent.item.request()));
     }
     if (sent.item.batch->retry && !closing && !sent.large) {
       again.push_back(std::move(sent.item));
@@ -358,7 +363,7 @@ void Session::Impl::send_waiting() {
       out_.resize(before);
       next_xid_ = sent.xid;
       base::log_error(kLogger, "A request of {} bytes for {} is not sent: more than jute.maxbuffer, {}", length,
-                      sent.item.request().path, wire::kFrameBytesMax);
+                      subject_of(sent.item.request()), wire::kFrameBytesMax);
       complete(sent.item, Response(Error::marshalling_error));
       continue;
     }
