@@ -189,14 +189,21 @@ void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, DigestCheck
       if (observer) observer(log->path, *txn, state);
     }
     result.log_bytes += reader.offset();
-    if (auto torn = reader.torn_at()) result.torn.push_back(TornLog{log->path, *torn});
+    if (auto torn = reader.torn_at()) result.torn.push_back(TornLog{log->path, *torn, reader.is_empty()});
   }
   auto refusal = check.log_refusal();
   if (refusal && options.check_digests) throw DataDirError(last_path, last_offset, *refusal, kDigestAdvice);
 }
 
-void DataDir::cut_torn(const LoadResult& loaded) {
-  for (const TornLog& torn : loaded.torn) {
+void DataDir::cut_torn(const std::vector<TornLog>& torn_logs) {
+  for (const TornLog& torn : torn_logs) {
+    if (torn.offset == 0 && !torn.empty) {
+      const std::string kept = log_dir_ + "/torn." + torn.path.substr(torn.path.rfind('/') + 1);
+      base::log_warn(kLogger, "{} has no header, so that nothing in it was answered; it is kept as {}", torn.path, kept);
+      files_.rename(torn.path, kept);
+      files_.sync_directory(log_dir_);
+      continue;
+    }
     if (torn.offset == 0) {
       base::log_warn(kLogger, "Removing {}: it was never written", torn.path);
       files_.remove(torn.path);

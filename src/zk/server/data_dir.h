@@ -18,6 +18,7 @@ class DigestCheck;
 struct TornLog {
   std::string path;
   std::uint64_t offset = 0;  // of that record; 0: the file has no header yet
+  bool empty = false;        // nothing but zeros, if the header isn't there
 };
 
 struct LoadResult {
@@ -48,8 +49,10 @@ class DataDir {
   using Observer = std::function<void(const std::string& file, const tree::Txn& txn, const tree::State& state)>;
   LoadResult load(tree::State& state, const LoadOptions& options, const Observer& observer = nullptr);
   // Cuts off what is left of the torn records, for good: ZooKeeper 3.9.4 doesn't start on one that lacks a page but has its end
-  // ("CRC check failed"), nor on a file without its header ("invalid magic number 0"), though newer files hold all there is.
-  void cut_torn(const LoadResult& loaded);
+  // ("CRC check failed"), nor on a file without its header ("invalid magic number 0"), though newer files hold all there is. Such a
+  // file is removed if it is all zeros; else it is kept as torn.<name>, which neither server reads.
+  // For who has taken the server's ports: no other one writes to these files.
+  void cut_torn(const std::vector<TornLog>& torn_logs);
   // Keeps this many of the newest snapshots and the logs that the oldest of them needs. At least 3 are kept.
   void purge(std::size_t keep);
 

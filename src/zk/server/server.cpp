@@ -79,6 +79,8 @@ void Server::Impl::start() {
   log_ = std::make_unique<TxnLogWriter>(files_, data_dir_.log_dir(), options);
   coordinator_.begin();
   listen();
+  // Not before the ports are ours: on a directory that a ZooKeeper still serves, a record may be half written just now.
+  data_dir_.cut_torn(torn_);
   run_tick();
   after_work();
   threads_.start();
@@ -112,7 +114,7 @@ void Server::Impl::load() {
   options.trust_empty_snapshot = config_.trust_empty_snapshot;
   std::int64_t started_ms = clock_.monotonic_ms();
   LoadResult result = data_dir_.load(coordinator_.state(), options);
-  data_dir_.cut_torn(result);
+  torn_ = std::move(result.torn);
   if (result.fresh) write_whole_snapshot();
   base::log_info(
       kLogger,

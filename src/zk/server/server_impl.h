@@ -89,6 +89,7 @@ class Server::Impl {
   base::FileSystem& files_;
   base::SystemClock clock_;
   DataDir data_dir_;
+  std::vector<TornLog> torn_;  // as the load found them
   std::unique_ptr<base::File> lock_;
   std::unique_ptr<base::File> log_lock_;
   boost::asio::io_context io_;

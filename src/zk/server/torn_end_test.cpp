@@ -103,6 +103,38 @@ TEST_F(TornEnd, FilesWithoutAHeaderAreTakenAway) {
   }
 }
 
+// The first block was lost, and what was written with it wasn't. Or a disk has lost it later: nothing is destroyed.
+TEST_F(TornEnd, AFileWithoutAHeaderThatHoldsSomethingIsKept) {
+  const std::string path = "/data/version-2/log.99", kept = "/data/version-2/torn.log.99";
+  for (const std::size_t size : {kPage + 1, std::size_t{5} << 20}) {
+    base::Bytes bytes(size, 0);
+    bytes.back() = 'B';
+    files_.open(path, base::OpenMode::create)->write_at(0, bytes);
+    serve(true);
+    EXPECT_FALSE(files_.exists(path)) << size;
+    EXPECT_EQ(base::read_file(files_, kept), bytes);
+    serve(true);
+    expect_all_readable();
+  }
+}
+
+// Another server may be writing that record.
+TEST_F(TornEnd, NothingIsCutOffBeforeThePortsAreOurs) {
+  zero(last_ - last_ % kPage + kPage, kPage);
+  files_.open("/data/version-2/log.99", base::OpenMode::create);
+  const base::Bytes torn = base::read_file(files_, kLog);
+  base::MemoryFileSystem elsewhere;
+  Server other(config_in("/data"), elsewhere);
+  other.start();
+  auto config = config_in("/data");
+  config.client_port = other.port();
+  Server server(config, files_);
+  EXPECT_THROW(server.start(), std::exception);
+  EXPECT_EQ(base::read_file(files_, kLog), torn);
+  EXPECT_TRUE(files_.exists("/data/version-2/log.99"));
+  other.stop();
+}
+
 TEST_F(TornEnd, WhatIsCutOffIsCutOffForGood) {
   zero(last_ - last_ % kPage + kPage, kPage);
   files_.sync_everything();

@@ -44,17 +44,15 @@ std::optional<std::int64_t> zxid_of_name(std::string_view name, std::string_view
 
 TxnLogReader::TxnLogReader(base::FileSystem& files, std::string path)
     : path_(std::move(path)), file_(files.open(path_, base::OpenMode::read)), file_size_(file_->size()) {
-  if (!need(kFileHeaderBytes)) {  // killed before its header was written
-    file_size_ = 0;
-    torn_at_ = 0;
+  if (!need(kFileHeaderBytes)) {  // killed before it was written
+    begin_without_header();
     return;
   }
   const std::uint8_t* header = buffer_.data() + cursor_;
   auto magic = base::load_big_endian<std::int32_t>(header);
   if (magic == 0 && file_size_ > 0 &&
       std::all_of(header, header + kFileHeaderBytes, [](std::uint8_t byte) { return byte == 0; })) {
-    file_size_ = 0;  // preallocated, and killed before the header reached the disk
-    torn_at_ = 0;
+    begin_without_header();  // preallocated, and killed before the header reached the disk
     return;
   }
   if (magic != kLogMagic) {
@@ -66,6 +64,18 @@ TxnLogReader::TxnLogReader(base::FileSystem& files, std::string path)
   }
   cursor_ += kFileHeaderBytes;
   position_ += kFileHeaderBytes;
+}
+
+void TxnLogReader::begin_without_header() {
+  base::Bytes part(kReadBytes);
+  empty_ = true;
+  for (std::uint64_t at = 0; at < file_size_ && empty_; at += part.size()) {
+    part.resize(static_cast<std::size_t>(std::min<std::uint64_t>(file_size_ - at, kReadBytes)));
+    part.resize(file_->read_at(at, part));
+    empty_ = !part.empty() && std::ranges::all_of(part, [](std::uint8_t byte) { return byte == 0; });
+  }
+  file_size_ = 0;
+  torn_at_ = 0;
 }
 
 bool TxnLogReader::need(std::size_t bytes) {

@@ -28,10 +28,13 @@ class TxnLogReader {
   std::uint64_t offset() const { return record_offset_; }  // of the last one returned
   // Once next() has returned nothing: where the record begins that is not whole; 0: not even the file's header is.
   std::optional<std::uint64_t> torn_at() const { return torn_at_; }
+  // Whether there is nothing in the file but zeros, if torn_at() is 0.
+  bool is_empty() const { return empty_; }
 
  private:
   bool need(std::size_t bytes);
   // For a record that isn't whole: throws, or returns if it is where the writer was killed.
+  void begin_without_header();
   std::nullopt_t refuse_damage();
 
   std::string path_;
@@ -42,6 +45,7 @@ class TxnLogReader {
   std::size_t cursor_ = 0;
   std::uint64_t record_offset_ = 0;
   std::optional<std::uint64_t> torn_at_;
+  bool empty_ = false;
 };
 
 struct TxnLogOptions {
