@@ -93,6 +93,16 @@ TEST_F(LogRecoveryTest, AnAppendFarBehindTheEndBeginsASegmentOfItsOwn) {
   open();
   EXPECT_EQ(log().append_as_follower(batches_at({0, kFar})).error, protocol::ErrorCode::corrupt_message);
   EXPECT_EQ(log().log_end_offset(), 0);
+  // An empty segment takes what is larger than segment.bytes, but not what is too far away.
+  config_.segment_bytes = static_cast<std::int64_t>(batches_at({kFar}).size()) - 1;
+  open();
+  ASSERT_TRUE(log().append_as_follower(batches_at({kFar})).ok());
+  EXPECT_TRUE(exists("00000000005000000000.log"));
+  EXPECT_EQ(all_values(), std::vector<std::string>{std::to_string(kFar)});
+  files_.remove_all("/data/t-0");
+  open();
+  ASSERT_TRUE(log().append_as_follower(batches_at({kTwoToThe31 - 1})).ok());
+  EXPECT_FALSE(exists("00000000002147483647.log"));
 }
 
 // As measured from Kafka 3.9.2 with the same bytes: the same segments, sizes and log end.

@@ -63,9 +63,9 @@ std::int64_t Segment::first_batch_max_timestamp() {
 
 bool Segment::must_roll(const SegmentAppend& append, const LogConfig& config, std::int64_t now_ms) {
   std::int64_t bytes = static_cast<std::int64_t>(append.bytes.size());
-  if (static_cast<std::int64_t>(size_) > config.segment_bytes - bytes) return size_ > 0;
   if (append.last_offset - base_offset_ > kRelativeOffsetMax || append.last_offset < base_offset_) return true;
   if (size_ == 0) return false;
+  if (static_cast<std::int64_t>(size_) > config.segment_bytes - bytes) return true;
   if (roll_jitter_ms_ < 0) roll_jitter_ms_ = draw_jitter(config);
   std::int64_t segment_ms = config.segment_ms;
   if (config.cleanup_compact) segment_ms = std::min(segment_ms, config.max_compaction_lag_ms);
