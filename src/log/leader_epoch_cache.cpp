@@ -64,8 +64,24 @@ std::optional<std::uint64_t> LeaderEpochCache::unsynced() const {
 
 void LeaderEpochCache::on_synced(std::uint64_t write) { synced_ = std::max(synced_, write); }
 
+void LeaderEpochCache::note_change() {
+  changed_ = entries_ != written_;
+  only_start_moved_ = false;
+  if (!changed_ || entries_.empty() || entries_.size() > written_.size()) return;
+  const auto first = written_.end() - static_cast<std::ptrdiff_t>(entries_.size());
+  only_start_moved_ = entries_.front().epoch == first->epoch && entries_.front().start_offset >= first->start_offset &&
+                      std::equal(entries_.begin() + 1, entries_.end(), first + 1);
+}
+
 void LeaderEpochCache::flush(bool sync) {
-  if (!changed_) return;
+  if (changed_ && !only_start_moved_) write(sync);
+}
+
+void LeaderEpochCache::flush_with_start() {
+  if (changed_) write(false);
+}
+
+void LeaderEpochCache::write(bool sync) {
   std::string text = encode_epoch_checkpoint(entries_);
   std::string path = directory_ + "/" + kLeaderEpochFile;
   if (sync) {
@@ -75,6 +91,7 @@ void LeaderEpochCache::flush(bool sync) {
   }
   written_ = entries_;
   changed_ = false;
+  only_start_moved_ = false;
   file_exists_ = true;
   ++writes_;
   if (sync) synced_ = writes_;

@@ -31,7 +31,10 @@ class LeaderEpochCache {
   // Writes the file if it says something else, and syncs it unless told not to. Without that a power loss may bring the file
   // of before back, or none if there were no entries: what is missing is found again in the batches, so long as the file is
   // synced (unsynced()) before the log's recovery point moves. Older entries aren't at stake (Kafka 3.9.2 syncs at each).
+  // If only truncate_from_start() changed something, nothing is written: the file has epochs too many that lie below the
+  // log's start, and who loads it truncates it there. They go with the next epoch, or flush_with_start().
   void flush(bool sync = true);
+  void flush_with_start();  // at a clean stop: whatever changed, unsynced as above
   bool file_exists() const { return file_exists_; }
   // The number of the last write if it hasn't been synced: sync the file and its directory, then call on_synced with
   // it.
@@ -46,13 +49,15 @@ class LeaderEpochCache {
   EpochEndOffset end_offset(std::int32_t epoch, std::int64_t log_end_offset) const;
 
  private:
-  void note_change() { changed_ = entries_ != written_; }
+  void note_change();
+  void write(bool sync);
 
   base::FileSystem& files_;
   std::string directory_;
   std::vector<EpochEntry> entries_;
   std::vector<EpochEntry> written_;  // what the file says
   bool changed_ = false;             // entries_ are others
+  bool only_start_moved_ = false;    // and they are the end of written_, but for where the first one starts
   bool file_exists_ = false;
   std::uint64_t writes_ = 0;
   std::uint64_t synced_ = 0;

@@ -232,7 +232,6 @@ Log::PlannedFlush Log::plan_flush(bool with_active, PlanFiles files) {
   plan.names_changes = names_changes_;
   plan.directory = where_.directory;
   plan.new_directory = !names_synced_;
-  epochs_.flush(false);
   plan.epochs_written = epochs_.unsynced();
   if (files == PlanFiles::none) return plan;
   auto add = [&](const std::string& name) {
@@ -335,6 +334,7 @@ bool Log::finish_for_close() {
   if (closed_) return false;
   active().finish();
   snapshots_.write(log_end_offset_, producers_.snapshot());
+  epochs_.flush_with_start();
   return true;
 }
 

@@ -277,5 +277,77 @@ TEST_F(LogCheckpointsTest, ACopyCutAtTheStartTakesItsCheckpointsBack) {
   EXPECT_LE(manager_->find_future(kName)->recovery_point(), end);
 }
 
+// Appends wait for these on event loops.
+TEST_F(LogCheckpointsTest, OnlyAnEpochsFirstBatchSyncsTheFileOfEpochs) {
+  int syncs = 0;
+  faulty_.set_before_change([&](std::string_view operation, const std::string& path) {
+    if (operation == "sync" && path.ends_with("leader-epoch-checkpoint.tmp")) ++syncs;
+  });
+  start();
+  make();
+  ASSERT_EQ(log_->start_leader_epoch(0), ErrorCode::none);
+  append(5);
+  EXPECT_EQ(syncs, 0);
+  const auto append_in = [&](std::int32_t epoch) {
+    base::Bytes bytes = make_batch({"value"});
+    AppendContext context;
+    context.leader_epoch = epoch;
+    ASSERT_TRUE(log_->append_as_leader(bytes, context).ok());
+    log_->update_high_watermark(log_->log_end_offset());
+  };
+  ASSERT_EQ(log_->start_leader_epoch(1), ErrorCode::none);
+  EXPECT_EQ(syncs, 0);
+  append_in(1);
+  EXPECT_EQ(syncs, 1);
+  for (std::int64_t start : {2, 8, 11}) {
+    ASSERT_EQ(*log_->delete_records(start), start);
+    append_in(1);
+    log_->roll();
+    EXPECT_EQ(log_->delete_old_segments(clock_.wall_ms()), start == 2 ? 0u : 1u);
+    append_in(1);
+    append_in(1);
+    manager_->flush_closed_segments();
+    log_->flush();
+  }
+  EXPECT_EQ(syncs, 1);
+  // What a crash finds is older than the log's first segment.
+  EXPECT_EQ(text("/one/t-0/leader-epoch-checkpoint"), "0\n2\n0 0\n1 5\n");
+  start();
+  EXPECT_EQ(log_->log_start_offset(), 10);
+  EXPECT_EQ(log_->epoch_end_offset(0).end_offset, 10);
+  log_->roll();
+  log_.reset();
+  manager_->shutdown();
+  EXPECT_EQ(text("/one/t-0/leader-epoch-checkpoint"), "0\n1\n1 10\n");
+}
+
+TEST_F(LogCheckpointsTest, AThousandLogsWhoseLeadersComeBackSyncNothing) {
+  constexpr int kLogs = 1000;
+  start();
+  for (int number = 0; number < kLogs; ++number) {
+    make({"t", number});
+    ASSERT_EQ(log_->start_leader_epoch(0), ErrorCode::none);
+    append(1);
+  }
+  log_.reset();
+  manager_->shutdown();
+  start();
+  int syncs = 0;
+  faulty_.set_before_change([&](std::string_view operation, const std::string& path) {
+    if (operation == "sync" && path.find("leader-epoch-checkpoint") != std::string::npos) ++syncs;
+  });
+  for (int number = 0; number < kLogs; ++number) {
+    ASSERT_EQ(manager_->find({"t", number})->start_leader_epoch(1), ErrorCode::none);
+  }
+  manager_->flush_closed_segments();
+  checkpoint();
+  EXPECT_EQ(syncs, 0);
+  base::Bytes bytes = make_batch({"value"});
+  AppendContext context;
+  context.leader_epoch = 1;
+  ASSERT_TRUE(log_->append_as_leader(bytes, context).ok());
+  EXPECT_EQ(syncs, 1);
+}
+
 }  // namespace
 }  // namespace storage

@@ -138,6 +138,36 @@ TEST_F(LeaderEpochs, Truncate) {
   EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), "0\n1\n3 99\n");
 }
 
+TEST_F(LeaderEpochs, AStartThatMovedIsWrittenWithTheNextEpochOrAtTheEnd) {
+  const std::string older = "0\n3\n1 10\n3 30\n6 60\n";
+  LeaderEpochCache cache(files_, "/d");
+  for (int epoch : {1, 3, 6}) cache.assign(epoch, epoch * 10);
+  cache.flush();
+  for (std::int64_t start : {20, 40, 70}) {
+    cache.truncate_from_start(start);
+    cache.flush();
+    EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), older);
+    LeaderEpochCache loaded(files_, "/d");
+    loaded.truncate_from_start(start);
+    EXPECT_EQ(loaded.entries(), cache.entries());
+    loaded.flush();
+    EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), older);
+  }
+  cache.assign(7, 80);
+  cache.flush();
+  EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), "0\n2\n6 70\n7 80\n");
+  cache.truncate_from_start(75);
+  cache.truncate_from_end(80);
+  cache.flush();
+  EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), "0\n1\n6 75\n");
+  cache.truncate_from_start(78);
+  cache.flush_with_start();
+  EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), "0\n1\n6 78\n");
+  cache.clear();
+  cache.flush();
+  EXPECT_EQ(text_of(files_, "/d/leader-epoch-checkpoint"), "0\n0\n");
+}
+
 TEST_F(LeaderEpochs, EndOffsets) {
   LeaderEpochCache cache(files_, "/d");
   EXPECT_EQ(cache.end_offset(0, 5).end_offset, -1);

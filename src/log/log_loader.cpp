@@ -285,7 +285,8 @@ void Log::settle_offsets() {
   recovery_point_ = options_.clean_shutdown ? log_end_offset_ : std::min(options_.recovery_point, log_end_offset_);
   epochs_.truncate_from_end(log_end_offset_);
   log_start_offset_ = std::max(options_.log_start_offset, segments_.begin()->first);
-  epochs_.truncate_from_start(options_.log_start_offset);
+  // Also below the first segment: the file may be older than the last deletion of segments.
+  epochs_.truncate_from_start(log_start_offset_);
   // After a clean stop what goes here is the epoch of a leader that appended nothing; it would go again.
   if (modified_) epochs_.flush(!options_.clean_shutdown);
   high_watermark_ = log_start_offset_;

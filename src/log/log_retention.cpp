@@ -100,7 +100,6 @@ std::size_t Log::delete_old_segments(std::int64_t now_ms) {
     // A log always has a segment: the new one comes first.
     if (doomed.back().get() == &active()) roll_locked(log_end_offset_, now_ms);
     move_log_start(segments_.upper_bound(doomed.back()->base_offset())->first);
-    epochs_.flush(false);  // an older file has entries too many, which a load drops
     return drop_segments(doomed);
   });
 }
