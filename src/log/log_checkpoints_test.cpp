@@ -250,6 +250,23 @@ TEST_F(LogCheckpointsTest, ATruncationTakesTheCheckpointsBack) {
   EXPECT_LE(log_->recovery_point(), 7);
 }
 
+TEST_F(LogCheckpointsTest, ACutWithinTheActiveSegmentAfterACleanStopTakesTheRecoveryPointBack) {
+  start();
+  make();
+  append(40);
+  log_.reset();
+  manager_->shutdown();
+  EXPECT_EQ(text("/one/recovery-point-offset-checkpoint"), "0\n1\nt 0 40\n");
+  start();
+  ASSERT_EQ(log_->recovery_point(), 40);
+  ASSERT_EQ(manager_->truncate(*log_, 25), ErrorCode::none);
+  EXPECT_EQ(text("/one/recovery-point-offset-checkpoint"), "0\n1\nt 0 0\n");
+  append(20);
+  start();
+  EXPECT_LE(log_->recovery_point(), 25);
+  EXPECT_EQ(log_->log_end_offset(), 45);
+}
+
 TEST_F(LogCheckpointsTest, ACopyCutAtTheStartTakesItsCheckpointsBack) {
   start();
   make();

@@ -211,9 +211,13 @@ ErrorCode LogManager::State::shorten(Log& log, const std::function<void()>& work
   std::array<Kept, 3> all{
       {{kRecoveryPointFile, recovery_point_of}, {kLogStartFile, log_start_of}, {kCleanerFile, first_dirty_of}}};
   for (Kept& kept : all) kept.before = kept.of(log);
+  const std::int64_t flushed_before = log.recovery_point();
   Directory& directory = *directory_at(log.parent_directory());
   const bool done = attempt(*directory.shared, [&] {
     work();
+    // A clean stop leaves the log's end on disk, which what is to be kept of an open log is below; so does a cut within the
+    // active segment.
+    if (log.recovery_point() < flushed_before) all[0].before = flushed_before;
     for (const Kept& kept : all) {
       if (kept.of(log) < kept.before) checkpoint_directory(directory, kept.file, kept.of);
     }
