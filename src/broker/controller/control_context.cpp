@@ -17,11 +17,21 @@ bool is_read(const Request& request) {
 
 }  // namespace
 
-bool too_large(Error error) { return error == Error::connection_loss || error == Error::marshalling_error; }
+bool not_taken(Error error) { return error == Error::connection_loss || error == Error::marshalling_error; }
 
-std::string too_large_message(std::string_view topic, std::size_t znode_bytes) {
-  return fmt::format("The znode of topic '{}' would have {} bytes, more than ZooKeeper takes (jute.maxbuffer).", topic,
-                     znode_bytes);
+Outcome outcome_of_not_taken(Error error, protocol::ErrorCode too_large, std::string_view what, std::size_t bytes) {
+  Outcome outcome;
+  outcome.error = too_large;
+  if (error == Error::connection_loss) {
+    outcome.error = protocol::ErrorCode::request_timed_out;
+    outcome.message = fmt::format(
+        "The connection to ZooKeeper was lost before it answered: {} may have its {} bytes now, or they may be more than "
+        "ZooKeeper takes (jute.maxbuffer). Look before you try again.",
+        what, bytes);
+  } else {
+    outcome.message = fmt::format("With this, {} would have {} bytes, more than ZooKeeper takes (jute.maxbuffer).", what, bytes);
+  }
+  return outcome;
 }
 
 std::int64_t ControlContext::session_id() const {
@@ -76,7 +86,7 @@ base::Task<std::vector<Response>> ControlContext::execute_fenced(std::vector<Req
   std::vector<Response> answers = co_await execute(std::move(requests));
   std::vector<Response> responses;
   for (Response& answer : answers) {
-    if (answer.results.empty() && too_large(answer.error)) {
+    if (answer.results.empty() && not_taken(answer.error)) {
       responses.emplace_back(answer.error);
       continue;
     }

@@ -61,11 +61,13 @@ class ReadRefused : public ControlLost {
   using ControlLost::ControlLost;
 };
 
-// The session's answer to a request that the server doesn't take, as it is above its jute.maxbuffer: the session sends
-// such a request once, or not at all.
-bool too_large(zk::client::Error error);
-// What the answer to a topic's change says then.
-std::string too_large_message(std::string_view topic, std::size_t znode_bytes);
+// The session's answer to a request that is above the usual jute.maxbuffer of servers and so is sent once at most. A lost
+// connection may mean that the server refuses it, or nothing of the kind: then the write may have been applied. What is above
+// the client's own limit is not sent.
+bool not_taken(zk::client::Error error);
+// What a client is told then: `too_large` if it wasn't sent, else REQUEST_TIMED_OUT. `what` names the znode.
+Outcome outcome_of_not_taken(zk::client::Error error, protocol::ErrorCode too_large, std::string_view what,
+                             std::size_t bytes);
 
 struct ControlContext {
   ControlContext(base::Clock& time, metadata::MetadataCache& published, metadata::PartitionSink& partitions)
@@ -90,7 +92,7 @@ struct ControlContext {
   base::Task<std::vector<zk::client::Response>> execute(std::vector<zk::client::Request> requests);
   base::Task<zk::client::Response> execute(zk::client::Request request);
   // Each as a multi with the check that we are still controller in front; answers the operations' own responses.
-  // Throws ControlLost if we aren't. What was too large to be sent (see too_large()) has that error.
+  // Throws ControlLost if we aren't. What was not taken (see not_taken()) has that error.
   base::Task<std::vector<zk::client::Response>> execute_fenced(std::vector<zk::client::Request> operations);
   base::Task<zk::client::Response> execute_fenced(zk::client::Request operation);
   // A multi of ours with the same check in front; nothing is taken out of its results.

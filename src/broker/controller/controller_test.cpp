@@ -260,6 +260,31 @@ TEST(Controller, WritesConfigsAndNotifies) {
   EXPECT_NE(server.data("/config/changes/config_change_0000000003"), "<none>");
 }
 
+// What the session answers for what it sends once at most, and not at all.
+TEST(Controller, ConfigsThatZooKeeperDoesNotTakeAreRefused) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  const auto set = [&](std::string value) {
+    return node.run(node.controller->change_config(ConfigEntityType::broker, "1", replace_by({{"a", std::move(value)}})));
+  };
+  ASSERT_EQ(set("b").error, ErrorCode::none);
+  for (const auto& [answer, expected] :
+       {std::pair(zk::client::Error::connection_loss, ErrorCode::request_timed_out),
+        std::pair(zk::client::Error::marshalling_error, ErrorCode::invalid_config)}) {
+    server.before = [answer = answer](const zk::client::Request& request) -> std::optional<zk::client::Error> {
+      const bool writes = request.op == zk::client::OpCode::multi && request.operations.back().path == "/config/brokers/1";
+      return writes ? std::optional(answer) : std::nullopt;
+    };
+    const Outcome refused = set("c");
+    EXPECT_EQ(refused.error, expected);
+    EXPECT_NE(refused.message.value_or("").find("jute.maxbuffer"), std::string::npos);
+  }
+  server.before = nullptr;
+  EXPECT_EQ(server.data("/config/brokers/1"), R"({"version":1,"config":{"a":"b"}})");
+  EXPECT_EQ(set("c").error, ErrorCode::none);
+}
+
 // A Kafka 3.9 broker could follow no other change after one of a kind that it doesn't know.
 TEST(Controller, KeepsConfigsOfGroupsAndNotifiesNobody) {
   FakeZooKeeper server;

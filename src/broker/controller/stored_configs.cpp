@@ -176,11 +176,9 @@ base::Task<Outcome> StoredConfigs::write(ConfigEntityType type, std::string name
     base::log_error(kLogger, "The config of {}/{} was not written: {}", folder_of(type), name,
                     zk::client::name_of(written.error));
     outcome.error = protocol::ErrorCode::unknown_server_error;
-    if (too_large(written.error)) {
-      outcome.error = protocol::ErrorCode::invalid_config;
-      outcome.message =
-          fmt::format("All configs of {}/{} together have {} bytes, more than ZooKeeper takes (jute.maxbuffer).",
-                      folder_of(type), name, text.size());
+    if (not_taken(written.error)) {
+      outcome = outcome_of_not_taken(written.error, protocol::ErrorCode::invalid_config,
+                                     fmt::format("the znode of all configs of {}/{}", folder_of(type), name), text.size());
     }
     co_return outcome;
   }

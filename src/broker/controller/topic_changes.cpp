@@ -25,6 +25,8 @@ znodes::TopicAssignment to_znode(const base::Uuid& id, const Assignment& assignm
   return topic;
 }
 
+std::string znode_of(const std::string& topic) { return "the znode of topic '" + topic + "'"; }
+
 }  // namespace
 
 TopicRulesView TopicManager::rules_view() const {
@@ -145,9 +147,8 @@ base::Task<Outcome> TopicManager::overwrite_stale_config(NewTopic topic, std::st
   if (!written.ok()) {
     base::log_error(kLogger, "Topic {} was not created: {}", topic.name, zk::client::name_of(written.error));
     outcome.error = ErrorCode::unknown_server_error;
-    if (too_large(written.error)) {
-      outcome.error = ErrorCode::invalid_request;
-      outcome.message = too_large_message(topic.name, bytes);
+    if (not_taken(written.error)) {
+      outcome = outcome_of_not_taken(written.error, ErrorCode::invalid_request, znode_of(topic.name), bytes);
     }
   }
   co_return outcome;
@@ -190,9 +191,9 @@ base::Task<std::vector<Outcome>> TopicManager::grow(std::vector<NewPartitions> t
   for (std::size_t r = 0; r < responses.size(); ++r) {
     const std::string& name = topics[asked[r]].topic;
     KnownTopic* known = context_.state.topic(name);
-    if (too_large(responses[r].error)) {
-      answers[asked[r]].error = ErrorCode::invalid_partitions;
-      answers[asked[r]].message = too_large_message(name, sizes[r]);
+    if (not_taken(responses[r].error)) {
+      answers[asked[r]] =
+          outcome_of_not_taken(responses[r].error, ErrorCode::invalid_partitions, znode_of(name), sizes[r]);
       continue;
     }
     if (!responses[r].ok() || known == nullptr) {

@@ -179,11 +179,11 @@ TEST(TopicManager, AZnodeThatIsTooLargeIsRefused) {
   for (const Error error : {Error::connection_loss, Error::marshalling_error}) {
     answer = error;
     const Outcome grown = grow(node, "t", 2)[0];
-    EXPECT_EQ(grown.error, ErrorCode::invalid_partitions);
+    const bool lost = error == Error::connection_loss;  // with a larger jute.maxbuffer it may have been applied
+    EXPECT_EQ(grown.error, lost ? ErrorCode::request_timed_out : ErrorCode::invalid_partitions);
     EXPECT_NE(grown.message.value_or("").find("jute.maxbuffer"), std::string::npos);
     const TopicCreated made = node.create("u", 2);
-    EXPECT_NE(made.error, ErrorCode::none);
-    EXPECT_NE(made.error, ErrorCode::not_controller);
+    EXPECT_EQ(made.error, lost ? ErrorCode::request_timed_out : ErrorCode::invalid_request);
     EXPECT_NE(made.message.value_or("").find("jute.maxbuffer"), std::string::npos);
   }
   EXPECT_EQ(server.data("/brokers/topics/t"), before);
