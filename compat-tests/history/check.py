@@ -26,7 +26,7 @@ class History:
         self.sent, self.acknowledged, self.outcome, self.asked = {}, {}, {}, set()
         self.saw, self.final = collections.defaultdict(list), collections.defaultdict(list)
         self.watched, self.committed_offsets, self.topics = collections.defaultdict(list), collections.defaultdict(dict), []
-        self.events = 0
+        self.events, self.carried = 0, 0
         with open(path, encoding="utf-8") as file:
             for line in file:
                 self.events += 1
@@ -40,6 +40,12 @@ class History:
         elif what == "sent":
             number, partition, offset, value = rest
             self.acknowledged.setdefault((client, int(number)), []).append((int(partition), int(offset), value))
+        elif what == "carried":
+            number, partition, value, later, offset = rest
+            self.sent[(client, int(number))].remove((int(partition), value))
+            self.sent.setdefault((client, int(later)), []).append((int(partition), value))
+            self.acknowledged.setdefault((client, int(later)), []).append((int(partition), int(offset), value))
+            self.carried += 1
         elif what in ("committed", "aborted", "unknown"):
             self.outcome[(client, int(rest[0]))] = what
         elif what == "commit":
@@ -153,7 +159,8 @@ def report(history, found):
     records = sum(len(records) for records in history.final.values())
     reads = sum(len(records) for records in history.saw.values())
     lines.append(f"{history.events} events: {kinds['committed']} transactions committed, {kinds['aborted']} aborted, "
-                 f"{kinds['unknown']} of unknown outcome; {records} records, {reads} reads")
+                 f"{kinds['unknown']} of unknown outcome; {records} records, {reads} reads; "
+                 f"{history.carried} records that their client took along into the next transaction")
     for kind in KINDS:
         lines += [f"{kind}: {one}" for one in found[kind][:5]]
     return lines

@@ -72,11 +72,18 @@ def test_checker(context):
             "10 last final t 0 0 a", "11 last final t 1 0 b", "12 last final t-copy 0 0 a", "13 last final t-copy 1 0 b",
             "13 copier-0 send 1 0 a", "13 copier-0 send 1 1 b", "13 copier-0 sent 1 0 0 a", "13 copier-0 sent 1 1 0 b", "13 copier-0 commit 1",
             "13 copier-0 committed 1", "14 last end t 0 1", "15 last end t-copy 0 1"]
+    # A record of the third transaction, which is aborted, that goes with the fourth.
+    carried = ["20 writer-0 send 3 0 d", "21 writer-0 aborted 3", "22 writer-0 send 4 0 e", "23 writer-0 sent 4 0 2 e", "24 writer-0 commit 4",
+               "25 writer-0 committed 4", "26 writer-0 carried 3 0 d 4 1", "27 copier-0 send 2 0 d", "27 copier-0 send 2 0 e",
+               "27 copier-0 sent 2 0 1 d", "27 copier-0 sent 2 0 2 e", "27 copier-0 commit 2", "27 copier-0 committed 2",
+               "28 last final t 0 1 d", "28 last final t 0 2 e", "28 last final t-copy 0 1 d", "28 last final t-copy 0 2 e",
+               "29 last end t 0 3", "29 last end t-copy 0 3"]
+    good = [line for line in good if " end " not in line] + carried
     bad = {"": [], "lost": [("10 last final t 0 0 a", None)], "torn": [("10 last final t 0 0 a", None)],
-           "duplicated": [("", "16 last final t 0 5 a")], "aborted": [("", "16 last final t 0 5 c")], "unwritten": [("", "16 last final t 0 5 z")],
+           "duplicated": [("", "16 last final t 0 5 a")], "aborted": [("", "36 last final t 0 5 c")], "unwritten": [("", "16 last final t 0 5 z")],
            "inconsistent": [("", "16 reader-0-1 saw t 0 0 b")], "backwards": [("", "16 reader-0-0 saw t 0 0 a")],
            "skipped": [("", "16 last final t 0 5 a"), ("", "16 reader-0-1 saw t 0 7 a")], "miscopied": [("12 last final t-copy 0 0 a", None)]}
-    for kind, changes in bad.items():
+    for kind, changes in [*bad.items(), ("aborted", [("25 writer-0 committed 4", "25 writer-0 aborted 4")])]:
         lines = list(good)
         for old, new in changes:
             lines = [line for line in lines if line != old] + ([new] if new else [])

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -105,6 +106,7 @@ public class HistoryClient {
     /** A transactional producer that is made again whenever it can't go on, and numbers its transactions. */
     static class Transactions {
         final String id;
+        final List<Sent> sent = new ArrayList<>();
         KafkaProducer<String, String> producer;
         int number;
 
@@ -145,7 +147,29 @@ public class HistoryClient {
                 say(id, "failed", number, failed);
                 commit = false;
             }
-            return commit ? commit() : abort();
+            boolean committed = commit ? commit() : abort();
+            carryOver();
+            return committed;
+        }
+
+        Sent send(String to, int partition, String value) {
+            say(id, "send", number, partition, value);
+            sent.add(new Sent(producer, number, to, partition, value));
+            return sent.get(sent.size() - 1);
+        }
+
+        /**
+         * An abort should end what was sent before it. But Kafka's client (3.9.2 and 4.3.1) asks whether there are records to
+         * wait for before it takes the next request under its lock (Sender.maybeSendAndPollTransactionalRequest): of a record
+         * sent and an abort called between the two it sees the abort only, and the record goes with the next transaction.
+         */
+        void carryOver() {
+            for (Iterator<Sent> all = sent.iterator(); all.hasNext(); ) {
+                Sent one = all.next();
+                if (!one.future.isDone()) continue;
+                all.remove();
+                if (one.number != number) one.tellLate(id, number);
+            }
         }
 
         boolean commit() {
@@ -187,11 +211,13 @@ public class HistoryClient {
     }
 
     static class Sent {
+        final int number;
         final int partition;
         final String value;
         final Future<RecordMetadata> future;
 
-        Sent(KafkaProducer<String, String> by, String to, int partition, String value) {
+        Sent(KafkaProducer<String, String> by, int number, String to, int partition, String value) {
+            this.number = number;
             this.partition = partition;
             this.value = value;
             this.future = by.send(new ProducerRecord<>(to, partition, null, value));
@@ -199,6 +225,15 @@ public class HistoryClient {
 
         void tell(String client, int number) throws Exception {
             say(client, "sent", number, partition, future.get().offset(), value);
+        }
+
+        /** It was sent in a later transaction than it was meant for, and is a part of that one. */
+        void tellLate(String client, int later) {
+            try {
+                say(client, "carried", number, partition, value, later, future.get().offset());
+            } catch (Exception failed) {
+                say(client, "dropped", number, partition, value, later, failed);
+            }
         }
     }
 
@@ -214,8 +249,7 @@ public class HistoryClient {
                 for (int i = 0; i < count; i++) {
                     String value = transactions.id + "." + number + "." + i;
                     int partition = dice.nextInt(PARTITIONS);
-                    say(transactions.id, "send", number, partition, value);
-                    sent.add(new Sent(transactions.producer, topic, partition, value));
+                    sent.add(transactions.send(topic, partition, value));
                     if (dice.nextInt(10) == 0) Thread.sleep(dice.nextInt(30));
                 }
                 if (waits || commit) {
@@ -246,8 +280,7 @@ public class HistoryClient {
             Map<TopicPartition, OffsetAndMetadata> positions = new TreeMap<>((a, b) -> a.partition() - b.partition());
             List<Sent> sent = new ArrayList<>();
             for (ConsumerRecord<String, String> record : records) {
-                say(transactions.id, "send", number, record.partition(), record.value());
-                sent.add(new Sent(transactions.producer, topic + "-copy", record.partition(), record.value()));
+                sent.add(transactions.send(topic + "-copy", record.partition(), record.value()));
                 positions.put(new TopicPartition(topic, record.partition()), new OffsetAndMetadata(record.offset() + 1));
             }
             transactions.producer.sendOffsetsToTransaction(positions, consumer.groupMetadata());
