@@ -91,6 +91,14 @@ class TestBroker {
     metadata.set(cluster_metadata);
   }
 
+  // Whose threads answer the loop end before it: they may still hold what keeps it running when an answer is there.
+  ~TestBroker() {
+    groups.stop();
+    transactions.stop();
+  }
+  TestBroker(const TestBroker&) = delete;
+  TestBroker& operator=(const TestBroker&) = delete;
+
   // Leads the partitions and tells the metadata.
   base::Uuid add_topic(const std::string& name, std::int32_t partitions = 1) {
     base::Uuid id = base::Uuid::random();
