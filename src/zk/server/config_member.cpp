@@ -112,7 +112,7 @@ void take_member(ZooKeeperServerConfig& config, const std::string& key, const Co
     config.warnings.push_back(note + ", and " + config.data_dir + "/myid doesn't say " + std::to_string(member.id) +
                               ", so that the clients' port isn't taken from here either");
   } else {
-    const MemberLine::Client& client = *member.client;
+    const ClientAddress& client = *member.client;
     const bool fits = is_any(config.client_address) ? config.client_port == client.port
                                                     : config.client_port == client.port &&
                                                           are_same(config.client_address, client.host);

@@ -10,14 +10,15 @@
 
 namespace zk::server {
 
+struct ClientAddress {
+  std::string host;  // empty: all addresses
+  std::uint16_t port = 0;
+};
+
 struct MemberLine {
-  struct Client {
-    std::string host;  // empty: all addresses
-    std::uint16_t port = 0;
-  };
   std::int64_t id = 0;
   bool is_observer = false;
-  std::optional<Client> client;
+  std::optional<ClientAddress> client;
 };
 
 // host:port:port[:participant|observer][;[host:]port]; with `several_addresses`, more of the first kind behind |.
