@@ -51,16 +51,18 @@ TEST(SessionThread, AnEventComesBeforeTheResponseBehindIt) {
   events.watch = [&](const WatchEvent& event) { order.push_back("event " + event.path); };
   SessionThread session(owner.get_executor(), options_for(server, 10000), std::move(events));
   server.attach();
+  bool sent = false;
   boost::asio::co_spawn(
       owner,
-      [](SessionThread& asked, std::vector<std::string>& seen) -> base::Task<void> {
+      [](SessionThread& asked, std::vector<std::string>& seen, bool& begun) -> base::Task<void> {
         std::vector<Request> requests;
         requests.push_back(exists("/a"));
+        begun = true;
         const std::vector<Response> responses = co_await asked.execute(std::move(requests));
         seen.push_back(responses.front().error == Error::no_node ? "no node" : "unexpected");
-      }(session, order),
+      }(session, order, sent),
       boost::asio::detached);
-  owner.run_one();  // sends the request
+  while (!sent) owner.run_one();  // the news that it is connected may come first
   server.receive_request();
   server.send("ffffffff ffffffffffffffff 00000000 00000003 00000003 00000002 2f61");
   server.send("00000001 0000000000000020 ffffff9b");
