@@ -1,10 +1,7 @@
 // A partition of __consumer_offsets whose leadership goes between two steps of a request.
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <utility>
-
-#include "broker/coordinator/testing/forwarding_log.h"
+#include "broker/coordinator/testing/interrupted_log.h"
 #include "broker/coordinator/testing/simulation.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/group/group_records.h"
@@ -13,32 +10,8 @@
 namespace broker::group {
 namespace {
 
-using coordinator::testing::ForwardingLog;
+using coordinator::testing::InterruptedLog;
 using coordinator::testing::Simulation;
-
-// Calls back where another thread could come in between.
-class InterruptedLog final : public ForwardingLog {
- public:
-  using ForwardingLog::ForwardingLog;
-  std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override {
-    const auto epoch = ForwardingLog::leader_epoch(partition);
-    interrupt(after_leader_epoch);
-    return epoch;
-  }
-  protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
-    const auto end = ForwardingLog::read_all(partition, visit);
-    interrupt(after_reading);
-    return end;
-  }
-
-  mutable std::function<void()> after_leader_epoch;  // these once
-  std::function<void()> after_reading;
-
- private:
-  static void interrupt(std::function<void()>& call) {
-    if (call) std::exchange(call, nullptr)();
-  }
-};
 
 class GroupTenure : public ::testing::Test {
  protected:

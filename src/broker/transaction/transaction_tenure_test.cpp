@@ -5,27 +5,15 @@
 #include <utility>
 
 #include "broker/coordinator/coordinator_records.h"
-#include "broker/coordinator/testing/forwarding_log.h"
+#include "broker/coordinator/testing/interrupted_log.h"
 #include "broker/coordinator/testing/simulation.h"
 #include "broker/transaction/transaction_coordinator.h"
 
 namespace broker::transaction {
 namespace {
 
-using coordinator::testing::ForwardingLog;
+using coordinator::testing::InterruptedLog;
 using coordinator::testing::Simulation;
-
-// Calls back where another thread could come in between.
-class InterruptedLog final : public ForwardingLog {
- public:
-  using ForwardingLog::ForwardingLog;
-  std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override {
-    const auto epoch = ForwardingLog::leader_epoch(partition);
-    if (after_leader_epoch) std::exchange(after_leader_epoch, nullptr)();
-    return epoch;
-  }
-  mutable std::function<void()> after_leader_epoch;  // once
-};
 
 class ProducerIds final : public ProducerIdSource {
  public:
