@@ -1,6 +1,8 @@
 // A partition of __consumer_offsets whose leadership goes between two steps of a request.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "broker/coordinator/testing/interrupted_log.h"
 #include "broker/coordinator/testing/simulation.h"
 #include "broker/group/group_coordinator.h"
