@@ -238,14 +238,16 @@ void Coordinator::serve_frame(Peer& peer, base::ByteView frame, std::int64_t rec
   peer.note_response(op, header.xid, state_.last_zxid(), now_ms, now_ms - received_ms);
 }
 
+// Of a client that is going nobody waits for the answers; but its reads must leave the line, or the next write would be
+// taken for one of them, and what they count for would stay counted.
 void Coordinator::serve_waiting(Peer& peer) {
-  while (!peer.waiting.empty() && !peer.waiting.front().is_write && peer.phase == PeerPhase::open) {
+  while (!peer.waiting.empty() && !peer.waiting.front().is_write) {
     WaitingRequest request = std::move(peer.waiting.front());
     peer.waiting.pop_front();
     --waiting_reads_;
     waiting_bytes_ -= request.frame.size();
     large_bytes_ -= request.large_bytes;
-    serve_frame(peer, request.frame, request.received_ms, request.is_refused);
+    if (peer.phase == PeerPhase::open) serve_frame(peer, request.frame, request.received_ms, request.is_refused);
   }
 }
 

@@ -68,6 +68,26 @@ TEST_F(Throttle, RequestsWaitInTheOrderOfTheirArrivalWhileSoManyAreUnderWay) {
   EXPECT_EQ(metrics().request_throttle_wait_count, 2U);
 }
 
+// A client that is going, but whose last answers can't leave yet, as it doesn't read: its requests go on to be done.
+TEST_F(Throttle, ReadsOfAClientThatIsGoingTakeNoPlaceForEver) {
+  configure("request_throttle_max_requests=3\n");
+  for (int round = 0; round < 3; ++round) {
+    TestPeer& going = connect();
+    create(going, 1, "/a" + std::to_string(round));
+    exists(going, 2, "/a");
+    create(going, 3, "/b" + std::to_string(round));
+    EXPECT_EQ(authenticate(going, "unknown", ""), Error::auth_failed);
+    EXPECT_EQ(going.phase, PeerPhase::closed);
+    sync();
+    EXPECT_THAT(xids_of(going), ElementsAre());
+    EXPECT_TRUE(has("/b" + std::to_string(round)));
+    coordinator_->remove_peer(going);
+  }
+  TestPeer& other = connect();
+  exists(other, 4, "/b2");
+  EXPECT_THAT(xids_of(other), ElementsAre(4));
+}
+
 // globalOutstandingLimit alone: whoever has a request in the pipeline sends no more into it until others are done.
 TEST_F(Throttle, TheGlobalLimitStopsReadingFromThoseWhoWait) {
   configure("globalOutstandingLimit=2\n");
