@@ -24,6 +24,7 @@ struct KnownPartition {
   std::vector<std::int32_t> offline_replicas;  // of living brokers, whose disk failed since they started
   std::optional<metadata::znodes::PartitionState> state;  // nothing: no replica has been alive yet
   std::int32_t state_version = 0;
+  bool unread = false;  // ZooKeeper didn't let us read its state anew
 };
 
 struct KnownTopic {

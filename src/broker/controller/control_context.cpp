@@ -15,6 +15,23 @@ bool is_read(const Request& request) {
   return request.op == OpCode::get_data || request.op == OpCode::exists || request.op == OpCode::get_children2;
 }
 
+base::Task<std::vector<Response>> ask(std::shared_ptr<zk::client::ZooKeeper> session, std::vector<Request> requests,
+                                      bool may_be_forbidden) {
+  if (!session) throw ControlLost("not connected to ZooKeeper");
+  std::vector<std::string> reads;
+  for (const Request& request : requests) reads.push_back(is_read(request) ? request.path : std::string());
+  std::vector<Response> responses = co_await session->execute(std::move(requests));
+  for (const Response& response : responses) {
+    if (response.error == Error::session_expired) throw ControlLost("the ZooKeeper session has ended");
+  }
+  for (std::size_t i = 0; i < responses.size(); ++i) {
+    if (reads[i].empty() || responses[i].ok() || responses[i].error == Error::no_node) continue;
+    if (may_be_forbidden && responses[i].error == Error::no_auth) continue;
+    throw ReadRefused(fmt::format("ZooKeeper refuses to read {}: {}", reads[i], zk::client::name_of(responses[i].error)));
+  }
+  co_return responses;
+}
+
 }  // namespace
 
 bool not_taken(Error error) { return error == Error::connection_loss || error == Error::marshalling_error; }
@@ -40,19 +57,11 @@ std::int64_t ControlContext::session_id() const {
 }
 
 base::Task<std::vector<Response>> ControlContext::execute(std::vector<Request> requests) {
-  if (!zookeeper) throw ControlLost("not connected to ZooKeeper");
-  const std::shared_ptr<zk::client::ZooKeeper> session = zookeeper;
-  std::vector<std::string> reads;
-  for (const Request& request : requests) reads.push_back(is_read(request) ? request.path : std::string());
-  std::vector<Response> responses = co_await session->execute(std::move(requests));
-  for (const Response& response : responses) {
-    if (response.error == Error::session_expired) throw ControlLost("the ZooKeeper session has ended");
-  }
-  for (std::size_t i = 0; i < responses.size(); ++i) {
-    if (reads[i].empty() || responses[i].ok() || responses[i].error == Error::no_node) continue;
-    throw ReadRefused(fmt::format("ZooKeeper refuses to read {}: {}", reads[i], zk::client::name_of(responses[i].error)));
-  }
-  co_return responses;
+  return ask(zookeeper, std::move(requests), false);
+}
+
+base::Task<std::vector<Response>> ControlContext::read_allowed(std::vector<Request> reads) {
+  return ask(zookeeper, std::move(reads), true);
 }
 
 base::Task<Response> ControlContext::execute(Request request) {

@@ -91,6 +91,8 @@ struct ControlContext {
   // Throws ControlLost if the session ended, ReadRefused if a read fails with anything but NONODE.
   base::Task<std::vector<zk::client::Response>> execute(std::vector<zk::client::Request> requests);
   base::Task<zk::client::Response> execute(zk::client::Request request);
+  // The same for reads of which the rules of some znodes may forbid one: that has NOAUTH, and the others their answers.
+  base::Task<std::vector<zk::client::Response>> read_allowed(std::vector<zk::client::Request> reads);
   // Each as a multi with the check that we are still controller in front; answers the operations' own responses.
   // Throws ControlLost if we aren't. What was not taken (see not_taken()) has that error.
   base::Task<std::vector<zk::client::Response>> execute_fenced(std::vector<zk::client::Request> operations);

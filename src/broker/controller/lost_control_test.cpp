@@ -146,6 +146,81 @@ TEST(LostControl, AReadThatIsRefusedTakesNothingAway) {
   }
 }
 
+// The rules of one topic's znodes forbid this broker to read them: that topic stays as it was, or is left out, and no election is
+// held again and again.
+class ForbiddenTopics : public ::testing::Test {
+ protected:
+  ForbiddenTopics() {
+    server.before = [this](const Request& request) -> std::optional<Error> {
+      const bool reads = request.op == OpCode::get_data || request.op == OpCode::get_children2;
+      if (forbidden.empty() || !reads || !request.path.starts_with(forbidden) || ++refused > kRefusedMax) return std::nullopt;
+      return Error::no_auth;
+    };
+    node.start();
+    node.create("secret", 1);
+    node.create("t", 1);
+    node.sink.take();
+  }
+  void elect_again() {
+    server.apply(zk::client::remove("/controller"));
+    node.settle();
+  }
+  void add(const std::string& topic) {
+    server.apply(zk::client::create("/brokers/topics/" + topic, R"({"version":1,"partitions":{"0":[1]}})"));
+    node.settle();
+  }
+
+  static constexpr int kRefusedMax = 20;
+  FakeZooKeeper server;
+  Node node{server};
+  std::string forbidden;  // what begins like this
+  int refused = 0;
+};
+
+TEST_F(ForbiddenTopics, AreKeptAndTheOthersServed) {
+  // The topic's own znode, then its state's alone.
+  for (const char* what : {"/brokers/topics/secret", "/brokers/topics/secret/partitions/0/state"}) {
+    forbidden = what;
+    refused = 0;
+    elect_again();
+    EXPECT_EQ(node.sink.take(), (Log{"lead secret-0 epoch 0/0", "lead t-0 epoch 0/0"})) << what;
+    EXPECT_NE(node.topic("secret"), nullptr) << what;
+    EXPECT_LT(refused, 10) << what;
+  }
+  EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
+}
+
+TEST_F(ForbiddenTopics, AreTakenUpOnceTheyMayBeRead) {
+  forbidden = "/brokers/topics/closed";
+  add("closed");
+  add("new");
+  EXPECT_EQ(node.topic("closed"), nullptr);
+  EXPECT_NE(node.topic("new"), nullptr);
+  EXPECT_EQ(node.create("closed", 1).error, ErrorCode::topic_already_exists);
+  EXPECT_NE(node.topic("t"), nullptr);
+  EXPECT_LT(refused, 10);
+  forbidden.clear();
+  add("newer");
+  EXPECT_NE(node.topic("closed"), nullptr);
+}
+
+TEST_F(ForbiddenTopics, AreDeletedAnotherDay) {
+  forbidden = "/brokers/topics/secret";
+  const auto remove = [&] {
+    std::vector<std::string> names = {"secret"};
+    return node.run(node.controller->delete_topics(std::move(names)));
+  };
+  EXPECT_EQ(remove().front().error, ErrorCode::none);
+  EXPECT_EQ(node.topic("secret"), nullptr);
+  EXPECT_EQ(server.data("/admin/delete_topics/secret"), "<null>");
+  EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
+  EXPECT_LT(refused, 10);
+  forbidden.clear();
+  elect_again();
+  EXPECT_FALSE(server.nodes().contains("/brokers/topics/secret"));
+  EXPECT_EQ(server.data("/admin/delete_topics/secret"), "<none>");
+}
+
 // The answer to the removal of its own old node is lost, and meanwhile another broker is elected: when the removal is
 // sent again, the other's node must stay.
 TEST(LostControl, RemovesNoControllerButItself) {

@@ -93,10 +93,12 @@ void StoredConfigs::drop_all_but(ConfigEntityType type, const std::set<std::stri
 }
 
 base::Task<void> StoredConfigs::read_one(ConfigEntityType type, std::string name) {
-  Request request = zk::client::get_data(path_of(type, name));
-  const Response response = co_await context_.execute(std::move(request));
+  std::vector<Request> request;
+  request.push_back(zk::client::get_data(path_of(type, name)));
+  const std::vector<Response> found = co_await context_.read_allowed(std::move(request));
+  const Response& response = found.front();
   std::optional<StringMap> config = znodes::decode_config(response.data.value_or(""));
-  if (!config) {
+  if (!config || response.error == Error::no_auth) {
     base::log_error(kLogger, "The config of {}/{} can't be read; it stays as it is", folder_of(type), name);
     co_return;
   }

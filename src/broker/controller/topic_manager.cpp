@@ -1,4 +1,4 @@
-// Reading, watching and leading. What requests change is in topic_changes.cpp.
+// Watching and leading. What is read is in topic_reads.cpp, what requests change in topic_changes.cpp.
 #include "broker/controller/topic_manager.h"
 
 #include <fmt/format.h>
@@ -22,6 +22,7 @@ constexpr const char* kLogger = "kafka.controller.KafkaController";
 // ---- events
 
 base::Task<void> TopicManager::load() {
+  for (auto& [name, known] : context_.state.topics) before_.try_emplace(name, std::move(known));
   context_.state.topics.clear();
   std::vector<Request> watches;
   watches.push_back(zk::client::exists(std::string(znodes::kPreferredElection), true));
@@ -40,6 +41,7 @@ base::Task<void> TopicManager::load() {
   co_await read_states(all_partitions());
   co_await settle(all_partitions());
   stop_what_is_not_ours();
+  before_.clear();
   context_.publish();
   base::log_info(kLogger, "[Controller id={}] Ready to serve as the new controller with epoch {}: {} topics",
                  context_.self.id, context_.epoch, context_.state.topics.size());
@@ -84,69 +86,6 @@ base::Task<void> TopicManager::brokers_changed() {
   context_.publish();
 }
 
-base::Task<void> TopicManager::read_topics(std::vector<std::string> names) {
-  std::vector<Request> requests;
-  for (const std::string& name : names) requests.push_back(zk::client::get_data(znodes::topic_path(name), true));
-  const std::vector<Response> responses = co_await context_.execute(std::move(requests));
-  std::vector<std::string> without_id;
-  for (std::size_t i = 0; i < responses.size(); ++i) {
-    if (!responses[i].ok()) continue;
-    std::optional<znodes::TopicAssignment> topic = znodes::decode_topic(responses[i].data.value_or(""));
-    if (!topic) {
-      base::log_error(kLogger, "The assignment of topic {} can't be read; the topic is left out", names[i]);
-      continue;
-    }
-    // As in Kafka, the id of a topic that is known here stays. It is also written back to a znode that lost it by a tool
-    // of Kafka 2.7 or earlier, or else the next controller would invent another (KAFKA-14190).
-    const base::Uuid known = id_of(names[i]);
-    if (topic->id.is_zero()) {
-      topic->id = known.is_zero() ? base::Uuid::random() : known;
-      without_id.push_back(names[i]);
-    } else if (context_.state.topic(names[i]) != nullptr && topic->id != known) {
-      base::log_error(kLogger, "The znode of topic {} has another topic id, {}, which is ignored: the topic's is {}",
-                      names[i], topic->id.to_string(), known.to_string());
-      topic->id = known;
-    }
-    context_.state.adopt(names[i], *topic);
-    context_.state.topic(names[i])->watched = true;
-  }
-  co_await write_missing_ids(std::move(without_id));
-}
-
-base::Uuid TopicManager::id_of(const std::string& name) const {
-  const auto found = context_.state.topics.find(name);
-  if (found != context_.state.topics.end()) return found->second.id;
-  const auto led = led_.lower_bound(TopicPartition{name, 0});
-  return led != led_.end() && led->first.topic == name ? led->second : base::Uuid();
-}
-
-base::Task<void> TopicManager::write_missing_ids(std::vector<std::string> names) {
-  std::vector<Request> requests;
-  for (const std::string& name : names) {
-    const KnownTopic& topic = *context_.state.topic(name);
-    requests.push_back(zk::client::set_data(znodes::topic_path(name), znodes::encode_topic(topic.to_znode())));
-  }
-  if (!requests.empty()) co_await context_.execute_fenced(std::move(requests));
-}
-
-base::Task<void> TopicManager::read_states(std::vector<TopicPartition> partitions) {
-  std::vector<Request> requests;
-  for (const TopicPartition& each : partitions) {
-    requests.push_back(zk::client::get_data(znodes::state_path(each.topic, each.partition)));
-  }
-  const std::vector<Response> responses = co_await context_.execute(std::move(requests));
-  for (std::size_t i = 0; i < responses.size(); ++i) {
-    KnownPartition* partition = context_.state.change(partitions[i].topic, partitions[i].partition);
-    if (!responses[i].ok() || partition == nullptr) continue;
-    partition->state = znodes::decode_state(responses[i].data.value_or(""));
-    partition->state_version = responses[i].stat.version;
-    if (!partition->state) {
-      base::log_error(kLogger, "The state of partition {}-{} can't be read", partitions[i].topic,
-                      partitions[i].partition);
-    }
-  }
-}
-
 base::Task<void> TopicManager::topics_changed() {
   Request list = zk::client::get_children(std::string(znodes::kTopics), true);
   const Response found = co_await context_.execute(std::move(list));
@@ -164,12 +103,14 @@ base::Task<void> TopicManager::topics_changed() {
     for (const std::string& name : gone) context_.state.topics.erase(name);
     stop_leading(stopped);
   }
+  std::erase_if(forbidden_, [&](const std::string& name) { return !present.contains(name); });
   std::vector<std::string> added;
   for (const std::string& name : present) {
-    if (context_.state.topic(name) == nullptr) added.push_back(name);
+    if (context_.state.topic(name) == nullptr && !forbidden_.contains(name)) added.push_back(name);
   }
+  if (!added.empty()) base::log_info(kLogger, "New topics: {}", fmt::join(added, ", "));
+  added.insert(added.end(), forbidden_.begin(), forbidden_.end());
   if (!added.empty()) {
-    base::log_info(kLogger, "New topics: {}", fmt::join(added, ", "));
     co_await read_topics(added);
     std::vector<TopicPartition> partitions;
     for (const std::string& name : added) {
@@ -188,11 +129,11 @@ base::Task<void> TopicManager::watch_topics() {
   std::vector<Request> requests;
   std::vector<std::string> names;
   for (const auto& [name, known] : context_.state.topics) {
-    if (known.watched) continue;
+    if (known.watched || forbidden_.contains(name)) continue;
     names.push_back(name);
     requests.push_back(zk::client::get_data(znodes::topic_path(name), true));
   }
-  const std::vector<Response> responses = co_await context_.execute(std::move(requests));
+  const std::vector<Response> responses = co_await context_.read_allowed(std::move(requests));
   for (std::size_t i = 0; i < responses.size(); ++i) {
     KnownTopic* topic = context_.state.topic(names[i]);
     if (responses[i].ok() && topic != nullptr) topic->watched = true;
@@ -227,6 +168,7 @@ void TopicManager::step_down() {
   std::vector<metadata::PartitionName> all;
   for (const auto& [which, id] : led_) all.push_back({which.topic, id, which.partition});
   context_.state.topics.clear();
+  before_.clear();
   stop_leading(all);
 }
 

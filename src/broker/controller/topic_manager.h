@@ -42,6 +42,9 @@ class TopicManager {
 
   base::Task<void> read_brokers();
   base::Task<void> read_topics(std::vector<std::string> names);
+  // Of what has rules that forbid this broker to read it.
+  void keep_unread(const std::string& topic);
+  void keep_unread(const TopicPartition& which, KnownPartition& partition);
   // The id that a topic has here; zero if it is unknown.
   base::Uuid id_of(const std::string& name) const;
   base::Task<void> write_missing_ids(std::vector<std::string> names);
@@ -65,7 +68,7 @@ class TopicManager {
   base::Task<std::vector<TopicCreated>> write_topics(std::vector<NewTopic> topics, std::vector<TopicPlan> plans);
   base::Task<Outcome> overwrite_stale_config(NewTopic topic, std::string assignment);
   base::Task<void> complete_deletions(std::vector<std::string> names);
-  base::Task<void> delete_tree(std::string path);
+  base::Task<bool> delete_tree(std::string path);  // whether all of it could be seen
 
   TopicRulesView rules_view() const;
   std::vector<AssignableBroker> assignable_brokers() const;
@@ -75,6 +78,9 @@ class TopicManager {
 
   ControlContext& context_;
   StoredConfigs& configs_;
+  // What was known of topics before load() reads all anew, empty after it: of those that we may not read it stays.
+  std::map<std::string, KnownTopic> before_;
+  std::set<std::string> forbidden_;  // topics that we may not read; told of once
   // The topic ids of what this broker leads, also while it isn't controller and the picture is empty or being read.
   std::map<TopicPartition, base::Uuid> led_;
 };
