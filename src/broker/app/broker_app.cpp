@@ -121,8 +121,9 @@ void BrokerApp::Parts::make_controller() {
 
   const auto config = configs.broker();
   const auto executor = control_loop.get_executor();
-  zk::client::SessionOptions session = session_options(*config);
-  add_login(session, *config, base::JavaOptions::from_environment());
+  const base::JavaOptions java_options = base::JavaOptions::from_environment();
+  zk::client::SessionOptions session = session_options(*config, java_options);
+  add_login(session, *config, java_options);
   auto access = controller::zookeeper_access(executor, std::move(session),
                                              static_cast<std::int32_t>(config->zookeeper_connection_timeout_ms()));
   access.session_file = config->log_dirs().front() + "/.zookeeper-session";

@@ -1,19 +1,36 @@
 #include "broker/app/broker_settings.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
+#include <charconv>
 
 #include "broker/app/zookeeper_tls.h"
 
 namespace broker::app {
 namespace {
 
+constexpr std::int32_t kFrameBytesMaxLeast = 1024;
+
 // What Kafka's InetAddress.getCanonicalHostName() gives at best; a listener without a host is advertised under it.
 std::string own_host_name() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
   return name.data();
+}
+
+// As ZooKeeper's client reads the option -Djute.maxbuffer of KAFKA_OPTS.
+std::size_t frame_bytes_max(std::string_view text) {
+  const int radix = text.starts_with("0x") || text.starts_with("0X") ? 16 : 10;
+  const std::string_view digits = text.substr(radix == 16 ? 2 : 0);
+  std::int32_t bytes = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bytes, radix);
+  if (error == std::errc() && end == digits.data() + digits.size() && bytes >= kFrameBytesMaxLeast) {
+    return static_cast<std::size_t>(bytes);
+  }
+  throw config::ConfigError(fmt::format("-Djute.maxbuffer={} in KAFKA_OPTS is not a number of bytes from {} to {}", text,
+                                        kFrameBytesMaxLeast, INT32_MAX));
 }
 
 }  // namespace
@@ -140,11 +157,12 @@ zk::client::ConnectString connect_string(const config::BrokerConfig& config) {
                             "host:port, ..., and a /path behind the last for a chroot");
 }
 
-zk::client::SessionOptions session_options(const config::BrokerConfig& config) {
+zk::client::SessionOptions session_options(const config::BrokerConfig& config, const base::JavaOptions& java_options) {
   zk::client::SessionOptions options;
   options.connect = connect_string(config);
   options.session_timeout_ms = config.get_int("zookeeper.session.timeout.ms");
-  options.tls = zookeeper_tls(config, base::JavaOptions::from_environment());
+  if (const auto limit = java_options.get("jute.maxbuffer")) options.frame_bytes_max = frame_bytes_max(*limit);
+  options.tls = zookeeper_tls(config, java_options);
   return options;
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "base/java_options.h"
 #include "broker/app/housekeeping.h"
 #include "broker/config/broker_config.h"
 #include "broker/controller/control_context.h"
@@ -26,7 +27,8 @@ std::vector<net::ListenerOptions> listener_options(const config::BrokerConfig& c
 net::ServerOptions server_options(const config::BrokerConfig& config);
 net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config);
 zk::client::ConnectString connect_string(const config::BrokerConfig& config);    // throws config::ConfigError
-zk::client::SessionOptions session_options(const config::BrokerConfig& config);  // throws config::ConfigError
+// Throws config::ConfigError.
+zk::client::SessionOptions session_options(const config::BrokerConfig& config, const base::JavaOptions& java_options);
 controller::TopicDefaults topic_defaults(const config::BrokerConfig& config);
 // What goes into /brokers/ids for clients. `port_of` answers the port that a listener is really bound to.
 std::vector<metadata::Endpoint> advertised_endpoints(const config::BrokerConfig& config,

@@ -40,6 +40,21 @@ TEST(BrokerSettings, ConnectionLimitsOfBrokerAndListeners) {
   EXPECT_EQ(limits.listeners.at("OUT").connections_max, 6);
 }
 
+// Kafka's client of ZooKeeper has it as a system property.
+TEST(BrokerSettings, TheLimitOfZooKeepersFramesIsAnOptionOfTheJvm) {
+  const auto limit = [](const char* words) {
+    base::JavaOptions options;
+    options.add(words);
+    return session_options(*config::BrokerConfig::create(file_of({})), options).frame_bytes_max;
+  };
+  EXPECT_EQ(limit(""), 4U * 1024 * 1024);
+  EXPECT_EQ(limit("-Djute.maxbuffer=8388608"), 8U * 1024 * 1024);
+  EXPECT_EQ(limit("-Djute.maxbuffer=0xfffff"), 0xfffffU);
+  for (const char* wrong : {"", "4m", "0x", "-1", "4294967296"}) {
+    EXPECT_THROW(limit((std::string("-Djute.maxbuffer=") + wrong).c_str()), config::ConfigError) << wrong;
+  }
+}
+
 TEST(BrokerSettings, TheOnlyListenerIsNotProtected) {
   EXPECT_EQ(connection_limits(*config::BrokerConfig::create(file_of({}))).protected_listener, "");
 }

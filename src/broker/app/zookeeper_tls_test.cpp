@@ -66,7 +66,7 @@ class ZooKeeperTls : public ::testing::Test {
   void connect_to(const std::string& host) {
     set("zookeeper.connect", host + ":" + std::to_string(server_->secure_port()));
   }
-  zk::client::SessionOptions options() { return session_options(*config::BrokerConfig::create(file_)); }
+  zk::client::SessionOptions options() { return session_options(*config::BrokerConfig::create(file_), base::JavaOptions()); }
   std::string refusal() {
     try {
       options();

@@ -25,6 +25,9 @@ struct SessionOptions {
   std::int32_t session_timeout_ms = 18000;  // zookeeper.session.timeout.ms; the server may clamp it
   // Pause before another round over all servers; the real one is a random part of it.
   std::int32_t reconnect_pause_ms = 1000;
+  // jute.maxbuffer of this client: a larger request isn't sent, and the answer to one whose response is larger is
+  // MARSHALLINGERROR. Kafka's default; lists of many children need it.
+  std::size_t frame_bytes_max = std::size_t{4} * 1024 * 1024;
   // A client's; null: plaintext.
   std::shared_ptr<const base::tls::Context> tls;
   // Who the client is by SASL, proved before all else on each connection; null: no SASL. A failure ends the session.

@@ -78,6 +78,7 @@ void Session::Impl::connected(std::uint64_t attempt, const error_code& error) {
   attach.session_id = session_id_;
   attach.password = password_;
   in_.clear();
+  skipped_ = 0;
   out_.clear();
   wire::append_connect(out_, attach);
   if (options_.tls) tls_ = std::make_unique<base::tls::Engine>(options_.tls, host_);
@@ -250,9 +251,20 @@ void Session::Impl::received(std::uint64_t attempt, const error_code& error, std
     in_.insert(in_.end(), bytes.begin(), bytes.end());
   }
   std::size_t used = 0;
-  while (in_.size() - used >= 4) {
+  for (;;) {
+    const std::size_t skipped = std::min(skipped_, in_.size() - used);
+    skipped_ -= skipped;
+    used += skipped;
+    if (in_.size() - used < 4) break;
     const auto length = base::load_big_endian<std::uint32_t>(in_.data() + used);
-    if (length > wire::kFrameBytesMax) return lose_connection("a frame of " + std::to_string(length) + " bytes");
+    if (length > options_.frame_bytes_max) {
+      if (in_.size() - used < 4 + wire::kReplyHeaderBytes) break;
+      const bool refused = refuse_reply(base::ByteView(in_).subspan(used + 4, wire::kReplyHeaderBytes), length);
+      if (attempt != attempt_ || phase_ == Phase::over) return;
+      if (!refused) return lose_connection("a frame of " + std::to_string(length) + " bytes");
+      skipped_ = 4 + std::size_t{length};
+      continue;
+    }
     if (in_.size() - used - 4 < length) break;
     const bool good = handle_frame(base::ByteView(in_).subspan(used + 4, length));
     if (attempt != attempt_ || phase_ == Phase::over) return;
@@ -283,6 +295,20 @@ bool Session::Impl::handle_frame(base::ByteView frame) {
   }
   if (header->xid == wire::kPingXid || header->xid == wire::kSetWatchesXid) return true;
   return handle_reply(*header, frame);
+}
+
+// What doesn't fit once won't the next time: the request fails. Its response is passed over, so that others lose nothing.
+bool Session::Impl::refuse_reply(base::ByteView frame, std::size_t length) {
+  if (phase_ != Phase::attached || length > INT32_MAX || sent_.empty()) return false;
+  const std::optional<wire::Header> header = wire::parse_header(frame);
+  if (!header || header->xid != sent_.front().xid || header->error != Error::ok) return false;
+  if (header->zxid > 0) last_zxid_ = header->zxid;
+  const Item item = std::move(sent_.front().item);
+  sent_.pop_front();
+  base::log_error(kLogger, "The response for {} has {} bytes, more than jute.maxbuffer of this client, {}", subject_of(item.request()),
+                  length, options_.frame_bytes_max);
+  complete(item, Response(Error::marshalling_error));
+  return true;
 }
 
 bool Session::Impl::handle_reply(const wire::Header& header, base::ByteView body) {
@@ -359,15 +385,15 @@ void Session::Impl::send_waiting() {
     const std::size_t before = out_.size();
     wire::append_request(out_, sent.xid, sent.item.request(), options_.connect.chroot);
     const std::size_t length = out_.size() - before - 4;
-    if (length > wire::kFrameBytesMax) {
+    if (length > options_.frame_bytes_max) {
       out_.resize(before);
       next_xid_ = sent.xid;
       base::log_error(kLogger, "A request of {} bytes for {} is not sent: more than jute.maxbuffer, {}", length,
-                      subject_of(sent.item.request()), wire::kFrameBytesMax);
+                      subject_of(sent.item.request()), options_.frame_bytes_max);
       complete(sent.item, Response(Error::marshalling_error));
       continue;
     }
-    sent.large = length >= wire::kServerFrameBytesMax;
+    sent.large = length > wire::kServerFrameBytesMax;
     sent_.push_back(std::move(sent));
   }
   flush();

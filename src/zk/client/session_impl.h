@@ -91,6 +91,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   void read();
   void received(std::uint64_t attempt, const boost::system::error_code& error, std::size_t size);
   bool handle_frame(base::ByteView frame);
+  bool refuse_reply(base::ByteView header, std::size_t length);
   bool handle_reply(const wire::Header& header, base::ByteView body);
   void note_watch(const Request& request, Error error);
   void forget_watch(const WatchEvent& event);
@@ -138,6 +139,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   base::Bytes writing_;
   bool write_busy_ = false;
   base::Bytes in_;
+  std::size_t skipped_ = 0;  // bytes still to come of a response that is too large
   std::array<std::uint8_t, 16384> chunk_{};
 
   std::set<std::string> data_watches_;

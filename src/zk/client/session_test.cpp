@@ -224,6 +224,37 @@ TEST(Session, WhatIsTooLargeForAServerIsNotRepeated) {
   EXPECT_EQ(refused.get().front().error, Error::marshalling_error);
 }
 
+// One that didn't fit wouldn't fit the next time either. Those beside it lose nothing.
+TEST(Session, AResponseThatIsTooLargeFailsItsRequestAlone) {
+  ScriptedServer server;
+  Client client(server.port());
+  server.attach();
+  std::vector<Request> requests;
+  requests.push_back(get_children("/large", true));
+  requests.push_back(remove("/b"));
+  auto answers = client.start(std::move(requests));
+  server.receive_request();
+  server.receive_request();
+  const std::string filling(2 * (4 * 1024 * 1024), '0');
+  server.send("00000001 0000000000000021 00000000" + filling);
+  server.send("00000002 0000000000000022 00000000");
+  const std::vector<Response> responses = answers.get();
+  EXPECT_EQ(responses[0].error, Error::marshalling_error);
+  EXPECT_TRUE(responses[1].ok());
+  EXPECT_EQ(client.notes(), std::vector<std::string>{"connected"});
+  // What is no response is an end of the connection.
+  auto unanswered = client.start(one(remove("/c")));
+  server.receive_request();
+  try {
+    server.send("00000009 0000000000000023 00000000" + filling);
+  } catch (const boost::system::system_error&) {  // it may be closed before all is out
+  }
+  server.attach();
+  server.receive_request();
+  server.send("00000004 0000000000000023 00000000");
+  EXPECT_TRUE(unanswered.get().front().ok());
+}
+
 TEST(Session, ExpiredSessionFailsEverything) {
   ScriptedServer server;
   Client client(server.port());

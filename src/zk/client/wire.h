@@ -17,10 +17,9 @@ namespace zk::client::wire {
 constexpr std::int32_t kWatchXid = -1;
 constexpr std::int32_t kPingXid = -2;
 constexpr std::int32_t kSetWatchesXid = -8;
-// Kafka raises jute.maxbuffer of its client to this; lists of many children need it.
-constexpr std::size_t kFrameBytesMax = 4 * 1024 * 1024;
-// jute.maxbuffer of a server that isn't told otherwise. It closes the connection that brings a frame of this length
-// or more, so such a one must not be sent again.
+constexpr std::size_t kReplyHeaderBytes = 16;
+// jute.maxbuffer of a server that isn't told otherwise. It closes the connection that brings a longer frame, so such a one must
+// not be sent again.
 constexpr std::size_t kServerFrameBytesMax = 0xfffff;
 
 struct Attach {
