@@ -160,6 +160,7 @@ class SnapshotCommands::Upload final : public HttpUpload {
     guard([&] {
       tree::State scratch;
       const server::SnapshotInfo info = server::read_snapshot(owner_.server_.files(), path_, scratch);
+      server::require_acls(path_, scratch);
       zxid = info.last_zxid >= 0 ? info.last_zxid : info.digest_zxid;
       if (zxid < 0) throw server::DataDirError("it doesn't say of which zxid it is: ZooKeeper before 3.9 wrote it");
     });

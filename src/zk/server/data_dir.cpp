@@ -146,6 +146,7 @@ LoadResult DataDir::load_from(const NamedFile& snapshot, tree::State& state, con
                        "An older snapshot is tried if there is one; to go on with the tree as it is, set "
                        "digest.enabled=false for one start");
   }
+  require_acls(snapshot.path, state);
   if (options.check_digests && check.mismatches() > 0) {
     result.digest_mismatches = check.mismatches();
     base::log_warn(kLogger, "{}: {} digests of a tree that was changing when it was written didn't fit", snapshot.path,

@@ -73,9 +73,10 @@ class SampleDataDir : public ::testing::Test {
     }
   }
 
-  void write_snapshot(std::int64_t zxid, SnapshotOptions options) {
+  using AclLists = std::map<std::int64_t, tree::SharedAcl>;
+  void write_snapshot(std::int64_t zxid, SnapshotOptions options, std::optional<AclLists> lists = std::nullopt) {
     SnapshotWriter writer(files_, data_dir_.snapshot_dir(), options);
-    writer.append(encode_snapshot_head(state_.sessions(), state_.tree().acls().lists()));
+    writer.append(encode_snapshot_head(state_.sessions(), lists.value_or(state_.tree().acls().lists())));
     state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
       base::Bytes bytes;
       append_snapshot_node(bytes, path, node);
@@ -278,6 +279,48 @@ TEST_F(SampleDataDir, DamagedSnapshotGivesWayToAnOlderOne) {
   patch("snapshot.27", 300, 0xee);
   EXPECT_EQ(load().snapshot_zxid, 0);
   EXPECT_EQ(state_.last_zxid(), 0x36);
+}
+
+// ZooKeeper writes the ACL lists first, and then the znodes as they are by then.
+TEST_F(SampleDataDir, AnAclThatCameWhileASnapshotWasWrittenIsInTheLogBehindIt) {
+  load();
+  const AclLists lists = state_.tree().acls().lists();
+  auto txn_log = TxnLogWriter(files_, data_dir_.log_dir(), TxnLogOptions{});
+  std::int64_t zxid = state_.last_zxid();
+  auto apply = [&](tree::TxnBody body) {
+    tree::Txn txn;
+    txn.zxid = ++zxid;
+    txn.body = std::move(body);
+    state_.apply(txn);
+    base::Bytes record;
+    append_record(record, txn);
+    txn_log.append(record, zxid);
+  };
+  const auto list_of = [](const char* user) {
+    return tree::AclList{tree::AclEntry{tree::kAll, tree::Identity{"digest", std::string(user) + ":hash"}}};
+  };
+  tree::CreateTxn made;
+  made.path = "/late";
+  made.acl = list_of("a");
+  apply(made);
+  apply(tree::SetAclTxn{"/seq", list_of("b"), 1});
+  made.path = "/gone";
+  made.acl = list_of("c");
+  apply(made);
+  write_snapshot(0x36, {}, lists);
+  apply(tree::DeleteTxn{tree::OpCode::remove, "/gone"});
+  txn_log.roll();
+  tree::State again;
+  EXPECT_EQ(data_dir_.load(again, LoadOptions{}).snapshot_zxid, 0x36);
+  EXPECT_EQ(*again.tree().acl_of(*again.tree().find("/late")), list_of("a"));
+  EXPECT_EQ(*again.tree().acl_of(*again.tree().find("/seq")), list_of("b"));
+  EXPECT_EQ(again.tree().find("/gone"), nullptr);
+  EXPECT_EQ(again.tree().acls().lists().size(), state_.tree().acls().lists().size());
+  // Without that log a znode would be served by no rules at all.
+  files_.remove(file("log.37"));
+  tree::State older;
+  EXPECT_EQ(data_dir_.load(older, LoadOptions{}).snapshot_zxid, 0x27);
+  EXPECT_EQ(older.tree().find("/late"), nullptr);
 }
 
 TEST_F(SampleDataDir, SnapshotsWithoutADigestMayNameTheLastZxid) {

@@ -82,6 +82,7 @@ std::int64_t Server::Impl::replace_state(const std::string& path, std::int64_t z
   // Neither trees of two histories nor two files of one name share a zxid.
   const std::int64_t go_on_at = std::max(zxid, state.last_zxid() + 1);
   read_snapshot(files_, path, state);
+  require_acls(path, state);
   state.set_last_zxid(go_on_at);
   write_whole_snapshot();
   coordinator_.adopt_state();

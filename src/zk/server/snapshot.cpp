@@ -205,7 +205,7 @@ void read_nodes(Stream& stream, tree::State& state) {
     if (data_size >= 0) data = base::as_text(bytes.subspan(8 + path_bytes, data_bytes));
     const std::uint8_t* rest = bytes.data() + 8 + path_bytes + data_bytes;
     if (!state.tree().load(path, data, base::load_big_endian<std::int64_t>(rest), load_stat(rest + 8))) {
-      stream.fail("the znode " + std::string(path) + " has no parent, comes twice, or names an unknown ACL");
+      stream.fail("the znode " + std::string(path) + " has no parent, or comes twice");
     }
     stream.skip(whole);
   }
@@ -339,6 +339,11 @@ SnapshotInfo read_snapshot(base::FileSystem& files, const std::string& path, tre
   }
   state.tree().finish_load();
   return info;
+}
+
+void require_acls(const std::string& path, const tree::State& state) {
+  auto without = state.tree().path_without_acl();
+  if (without) throw DataDirError(path + ": the znode " + *without + " names an ACL that isn't there. " + kAdvice);
 }
 
 std::string snapshot_name(std::int64_t zxid, base::Codec codec) {

@@ -59,6 +59,8 @@ std::optional<std::int64_t> zxid_of_snapshot(std::string_view name);
 
 // Replaces all that the state holds. Does not set its last zxid.
 SnapshotInfo read_snapshot(base::FileSystem& files, const std::string& path, tree::State& state);
+// After it, and after the log that follows. Throws DataDirError if a znode has no ACL: see Tree::load().
+void require_acls(const std::string& path, const tree::State& state);
 // Whether the file ends as a whole snapshot does, or begins as a compressed one; cheap.
 bool has_snapshot_tail(base::FileSystem& files, const std::string& path);
 

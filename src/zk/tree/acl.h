@@ -38,7 +38,8 @@ AclList masked(AclList acl);
 
 class AclCache {
  public:
-  static constexpr std::int64_t kOpenId = -1;  // world:anyone, all; never in a snapshot's list
+  static constexpr std::int64_t kOpenId = -1;     // world:anyone, all; never in a snapshot's list
+  static constexpr std::int64_t kMissingId = -2;  // of a znode whose list is still to come: see Tree::load()
 
   AclCache();
   std::int64_t acquire(const AclList& acl);  // one more user

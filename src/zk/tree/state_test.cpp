@@ -510,8 +510,16 @@ TEST(Tree, LoadsParentsFirstOnly) {
   EXPECT_FALSE(load("/f/h"));
   EXPECT_FALSE(load("a"));
   EXPECT_FALSE(load("/"));
-  EXPECT_FALSE(tree.load("/x", std::nullopt, 17, StatPersisted{}));  // no such list
   EXPECT_EQ(tree.find("/a/b/c")->parent, tree.find("/a/b"));
+  EXPECT_EQ(tree.path_without_acl(), std::nullopt);
+  EXPECT_TRUE(tree.load("/x", std::nullopt, 17, StatPersisted{}));  // no such list
+  EXPECT_EQ(tree.path_without_acl(), "/x");
+  CreateTxn again;
+  again.path = "/x";
+  again.acl = {AclEntry{kRead, Identity{"ip", "::1"}}};
+  EXPECT_EQ(tree.create(again, 0, 1, 1), Error::node_exists);
+  EXPECT_EQ(*tree.acl_of(*tree.find("/x")), again.acl);
+  EXPECT_EQ(tree.path_without_acl(), std::nullopt);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomStateTest, ::testing::Range(1u, 9u));

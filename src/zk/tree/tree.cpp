@@ -59,6 +59,7 @@ void Tree::clear() {
   ephemerals_.clear();
   swept_.clear();
   quotas_.clear();
+  has_missing_acls_ = false;
   loading_below_ = nullptr;
   table_.assign(kTableSizeMin, ZnodeSlot());
   digest_ = 0;
@@ -289,7 +290,9 @@ Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, 
   if (cversion == -1) {
     cversion = static_cast<std::int32_t>(static_cast<std::uint32_t>(parent->stat.cversion) + 1U);
   }
-  if (path == "/" || find_child(parent, name_of(path)) != nullptr) {
+  Znode* there = path == "/" ? root_ : find_child(parent, name_of(path));
+  if (there != nullptr) {
+    if (there->acl_id == AclCache::kMissingId) there->acl_id = acls_.acquire(txn.acl);
     adjust_parent(path, cversion, zxid);
     return Error::node_exists;
   }
@@ -377,7 +380,10 @@ Znode* Tree::find_parent_to_load(std::string_view path) {
 
 bool Tree::load(std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
                 const StatPersisted& stat) {
-  if (!acls_.retain(acl_id)) return false;
+  if (!acls_.retain(acl_id)) {
+    acl_id = AclCache::kMissingId;
+    has_missing_acls_ = true;
+  }
   if (path.empty()) {
     root_->stat = stat;
     root_->acl_id = acl_id;
@@ -411,6 +417,14 @@ void Tree::finish_load() {
     attach(find_node(kZookeeper), kConfig, std::string_view(), acls_.acquire(read_only), stat);
   }
   for (const std::string& path : quotas_) recount_quota(path);
+}
+
+std::optional<std::string> Tree::path_without_acl() const {
+  if (!has_missing_acls_) return std::nullopt;
+  for (const Znode* node = root_; node != nullptr; node = next_in_order(node)) {
+    if (node->acl_id == AclCache::kMissingId) return path_of(*node);
+  }
+  return std::nullopt;
 }
 
 // Snapshots -----------------------------------------------------------------------------------------------------------

@@ -54,14 +54,16 @@ class Tree {
   std::optional<QuotaStats> quota_stats(std::string_view limited) const;
   std::optional<QuotaExceeded> check_quota(std::string_view path, std::int64_t count, std::int64_t bytes) const;
 
-  // Loading a snapshot: clear, ACL lists, znodes (parents first), then finish. A false answer: no parent, or unknown
-  // ACL.
+  // Loading a snapshot: clear, ACL lists, znodes (parents first), then finish. A false answer: no parent, or a second one.
+  // ZooKeeper writes the lists first, so that one of a znode made meanwhile isn't there: the replay of the create or of the
+  // setACL brings it. A znode that still lacks its list then must not be served.
   void clear();
   AclCache& acls() { return acls_; }
   const AclCache& acls() const { return acls_; }
   bool load(std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
             const StatPersisted& stat);
   void finish_load();
+  std::optional<std::string> path_without_acl() const;
 
   // A snapshot of the state at this moment while changes go on: every znode is handed to the sink once, as it is now,
   // parents before children. A znode about to change is handed over first. step() returns true when all are done.
@@ -109,6 +111,7 @@ class Tree {
   // While loading: the last znode's parent, as siblings mostly follow each other.
   Znode* loading_below_ = nullptr;
   std::string loading_below_path_;
+  bool has_missing_acls_ = false;  // or had some
 
   SnapshotSink snapshot_sink_;
   Znode* snapshot_next_ = nullptr;
