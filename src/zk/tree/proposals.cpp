@@ -253,6 +253,9 @@ Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteContainerRequest& requ
   if (!node) return Error::no_node;
   NodeKind kind = kind_of_owner(node->stat.ephemeral_owner);
   if (kind != NodeKind::container && kind != NodeKind::ttl) return Error::bad_version;
+  // Found outdated as it is in the tree. A write that is on its way gives it its time anew.
+  const Znode* applied = state_.tree().find(request.path);
+  if (applied != nullptr && applied->stat.mzxid != node->stat.mzxid) return Error::bad_version;
   Error error = plan_delete(request.path, scope, nullptr);
   if (error != Error::ok) return error;
   return DeleteTxn{OpCode::delete_container, std::move(request.path)};
