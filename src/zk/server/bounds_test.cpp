@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "zk/proto/jute.h"
 #include "zk/proto/records.h"
 #include "zk/server/server.h"
 #include "zk/server/testing/server_fixture.h"
@@ -87,6 +88,18 @@ TEST_F(BoundsTest, AReadOfManyLargeZnodesAtOnceEndsTheConnection) {
   read(*greedy, 30'000);
   EXPECT_TRUE(greedy->is_closed());
   EXPECT_TRUE(modest->exists("/large"));
+}
+
+// As NIOServerCnxn and NettyServerCnxn of ZooKeeper 3.9.4 compare it.
+TEST_F(BoundsTest, AFrameMayHaveAsManyBytesAsJuteMaxbuffer) {
+  config_.frame_bytes_max = 1024;
+  start();
+  const std::size_t empty = 8 + proto::to_bytes(RawClient::creation("/x")).size();
+  auto fits = client();
+  EXPECT_EQ(fits->create("/x", 0, std::string(1024 - empty, 'd')).error, 0);
+  auto too_large = client();
+  too_large->send(1, OpCode::create, RawClient::creation("/y", 0, std::string(1025 - empty, 'd')));
+  EXPECT_TRUE(too_large->is_closed());
 }
 
 TEST_F(BoundsTest, ContainersThatWereNeverUsedGoIfAskedTo) {

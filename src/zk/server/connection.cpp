@@ -140,8 +140,8 @@ std::size_t Connection::take_frames(base::ByteView bytes) {
     if (first_bytes_ && rest.size() < 12 && base::as_text(rest.first(4)) == "stmk") break;
     if (first_bytes_ && take_word(rest)) return bytes.size();
     auto length = base::load_big_endian<std::int32_t>(rest.data());
-    if (length < 0 || static_cast<std::size_t>(length) >= shared_.coordinator.config().frame_bytes_max) {
-      base::log_warn(kLogger, "Closing {}: a frame of {} bytes, allowed are less than {} (jute.maxbuffer)", address,
+    if (length < 0 || static_cast<std::size_t>(length) > shared_.coordinator.config().frame_bytes_max) {
+      base::log_warn(kLogger, "Closing {}: a frame of {} bytes, allowed are {} (jute.maxbuffer)", address,
                      length, shared_.coordinator.config().frame_bytes_max);
       close_now();
       return bytes.size();
