@@ -1,5 +1,7 @@
 #include "zk/server/config.h"
 
+#include <algorithm>
+
 #include "base/file_system.h"
 #include "zk/server/config_keys.h"
 #include "zk/server/config_member.h"
@@ -21,6 +23,8 @@ bool is_security_key(std::string_view key) {
 }
 
 constexpr std::string_view kPrefix = "zookeeper.";
+// Of a properties file.
+constexpr std::string_view kBlanks = " \t\f", kSeparators = "=: \t\f";
 
 // Of a system property. One that the environment gives has no line.
 std::string_view without_prefix(std::string_view key, const ConfigEntry& entry) {
@@ -206,13 +210,22 @@ void add_java_options(base::Properties& file, const base::JavaOptions& options) 
 
 std::string without_secrets(std::string_view file_text) {
   std::string text;
+  bool goes_on = false, secret = false;  // the line before in this one
   while (!file_text.empty()) {
-    std::size_t end = file_text.find('\n');
-    std::string_view line = file_text.substr(0, end);
-    std::size_t separator = line.find_first_of("=:");
-    std::string_view key = line.substr(0, separator);
-    bool secret = separator != std::string_view::npos && is_secret(key);
-    text += secret ? std::string(line.substr(0, separator + 1)) + "******" : std::string(line);
+    const std::size_t end = file_text.find('\n');
+    const std::string_view line = file_text.substr(0, end);
+    std::size_t shown = 0;
+    if (!goes_on) {
+      shown = std::min(line.find_first_not_of(kBlanks), line.size());
+      const std::size_t key_end = std::min(line.find_first_of(kSeparators, shown), line.size());
+      secret = is_secret(line.substr(shown, key_end - shown));
+      shown = std::min(line.find_first_not_of(kBlanks, key_end), line.size());
+      if (shown < line.size() && (line[shown] == '=' || line[shown] == ':')) ++shown;
+    }
+    text += secret ? std::string(line.substr(0, shown)) + "******" : std::string(line);
+    const std::size_t last = line.find_last_not_of("\r");
+    const std::size_t other = line.find_last_not_of('\\', last);
+    goes_on = last != std::string_view::npos && (last - other) % 2 == 1;  // npos, where there is no other, is -1
     if (end == std::string_view::npos) break;
     text += '\n';
     file_text.remove_prefix(end + 1);

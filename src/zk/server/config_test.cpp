@@ -166,6 +166,8 @@ TEST(ZooKeeperServerConfig, PrometheusIsAProviderByItsClass) {
 TEST(ZooKeeperServerConfig, SecretsAreLeftOutOfTheText) {
   EXPECT_EQ(without_secrets("dataDir=/d\nssl.keyStore.password=abc\nDigestAuthenticationProvider.superDigest=s:x\n#c"),
             "dataDir=/d\nssl.keyStore.password=******\nDigestAuthenticationProvider.superDigest=******\n#c");
+  EXPECT_EQ(without_secrets("a.password x\n  b.passwd\t: y\r\nc.password=\\\n  z\\\n z\nd.password=1\\\\\ne=f\\\n a.password=g\n"),
+            "a.password ******\n  b.passwd\t:******\nc.password=******\n******\n******\nd.password=******\ne=f\\\n a.password=g\n");
 }
 
 TEST(ZooKeeperServerConfig, Refusals) {
