@@ -10,7 +10,7 @@ from harness.runner import only
 
 HERE = pathlib.Path(__file__).parent
 sys.path.append(str(HERE.parent / "zookeeper-admin"))
-from raw_session import connect_request, read_frame  # noqa: E402
+from raw_session import connect_request, create_request, read_frame  # noqa: E402
 
 
 def rows(text):
@@ -134,26 +134,50 @@ def test_the_word_hash(context):
     expect_equal(len(found[0].split()), 2 * 5, "lines of two words")
 
 
-@only("milena")
-def test_connections_in_all_are_bounded(context):
-    """maxCnxns: one more is closed unheard, and the log says which bound it was."""
-    for kind in ("zookeeper", "milena"):
-        server = context.new_coordinator(kind, settings={"maxCnxns": 3, "maxClientCnxns": 50})
-        clients = []
-        while len(clients) < 3:  # a word's connection may take a moment to go
-            try:
-                client = session("127.0.0.1", server.port)
-                ask(client, 1, 3, text("/") + b"\0")
-                clients.append(client)
-            except (OSError, struct.error):
-                continue
+def is_refused(port, source):
+    """Whether a connection from there is closed unheard."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0)) as client:
+            client.sendall(connect_request(30_000))
+            return read_frame(client) == b""
+    except ConnectionError:
+        return True
+
+
+def accepted(port, source):
+    """A session from there; a connection that was closed may take a moment to go."""
+    while True:
+        client = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
         try:
-            refused = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-            refused.sendall(connect_request(30_000))
-            expect_equal(read_frame(refused), b"", f"one too many for {kind}")
+            client.sendall(connect_request(30_000))
+            if read_frame(client):
+                return client
         except ConnectionError:
             pass
-        expect_equal(ask(clients[0], 2, 3, text("/") + b"\0")[0][2], 0, "others go on")
+        client.close()
+
+
+@only("milena")
+def test_connections_and_requests_are_bounded(context):
+    """maxClientCnxns and maxCnxns: one more is closed unheard, and the log says which bound it was, until another goes.
+    globalOutstandingLimit: with one request in the pipeline all others wait, and each is answered in its turn."""
+    requests = 150
+    for kind in ("zookeeper", "milena"):
+        server = context.new_coordinator(kind, settings={"maxCnxns": 3, "maxClientCnxns": 2, "globalOutstandingLimit": 1})
+        clients = [accepted(server.port, source) for source in ("127.0.0.1", "127.0.0.1")]
+        expect(is_refused(server.port, "127.0.0.1"), f"{kind} takes a third of one address")
+        clients.append(accepted(server.port, "127.0.0.2"))
+        expect(is_refused(server.port, "127.0.0.2"), f"{kind} takes a fourth of all")
         if kind == "milena":
-            expect("Too many connections: 3, from 127.0.0.1 - maxCnxns is 3" in server.child.text(), server.child.text())
+            said = server.child.text()
+            for words in ("Too many connections from 127.0.0.1 - max is 2", "Too many connections: 3, from 127.0.0.2 - maxCnxns is 3"):
+                expect(words in said, said)
+        for at, client in enumerate(clients):
+            client.sendall(b"".join(create_request(number, f"/c{at}-{number}") + request(number, 3, text(f"/c{at}-{number}") + b"\0")
+                                    for number in range(requests)))
+        for client in clients:
+            found = [struct.unpack(">iqi", read_frame(client)[:16])[::2] for _ in range(2 * requests)]
+            expect_equal(found, [(number // 2, 0) for number in range(2 * requests)], f"answers of {kind}")
+        clients.pop(0).close()
+        clients.append(accepted(server.port, "127.0.0.1"))
         server.stop()
