@@ -67,9 +67,10 @@ ErrorCode ClassicGroup::check_member(const MemberIdentity& who) const {
 bool ClassicGroup::supports_protocols(const std::string& type, const std::vector<GroupProtocol>& protocols) const {
   if (is(GroupState::empty)) return !type.empty() && !protocols.empty();
   if (protocol_type_ != type) return false;
+  // All that are there have it: anything goes where a rebalance has lost its last member.
   return std::any_of(protocols.begin(), protocols.end(), [this](const GroupProtocol& protocol) {
     auto found = protocol_supporters_.find(protocol.name);
-    return found != protocol_supporters_.end() && found->second == members_.size();
+    return (found == protocol_supporters_.end() ? 0 : found->second) == members_.size();
   });
 }
 

@@ -210,6 +210,7 @@ class ClassicGroup {
   std::map<std::string, std::size_t> protocol_supporters_;
   std::size_t awaiting_join_count_ = 0;
   bool new_member_added_ = false;
+  bool assignment_is_written_ = false;  // of this generation, or is on its way into the log
   std::optional<Rebalance> rebalance_;
   std::optional<PendingSync> pending_sync_;
   std::optional<std::set<std::string>> subscribed_topics_;

@@ -90,6 +90,7 @@ void ClassicGroup::start_generation(Time now, Effects& effects) {
   generation_ = generation_ == std::numeric_limits<std::int32_t>::max() ? 1 : generation_ + 1;
   pending_sync_members_.clear();
   new_member_added_ = false;
+  assignment_is_written_ = false;
   if (members_.empty()) {
     protocol_name_.reset();
     leader_.reset();
@@ -145,7 +146,8 @@ void ClassicGroup::sync(const SyncRequest& request, WaiterId waiter, Time now, E
   }
   answer_sync(member, SyncResult(ErrorCode::rebalance_in_progress), effects);  // an earlier request of the same member
   member.awaiting_sync = waiter;
-  if (!is_leader(request.member_id)) return;
+  // What its leader says first counts: a second assignment would be in the log behind the one that is told.
+  if (!is_leader(request.member_id) || std::exchange(assignment_is_written_, true)) return;
   effects.log_lines.push_back(
       fmt::format("Assignment received from leader {} for group {} for generation {}. The group has {} members, {} of "
                   "which are static.",
@@ -198,6 +200,7 @@ void ClassicGroup::finish_static_rejoin(const StaticMemberWrite& write, ErrorCod
     touch(old, now);
     return;
   }
+  touch(found->second, now);  // its session may have run out while it waited, which didn't count
   // Since v9 a leader can be told that it leads without being asked for an assignment. Before that it is told that the
   // one it was before leads, so that it doesn't assign: a stable group would not spread that.
   JoinResult result = current_generation(write.new_member_id);

@@ -348,6 +348,53 @@ TEST(ClassicGroup, ProtocolsAreVotedFor) {
   EXPECT_TRUE(sim.joined[last].protocol_name == "a" || sim.joined[last].protocol_name == "b");
 }
 
+TEST(ClassicGroup, WhereEverybodyHasLeftANewcomerMayHaveOtherProtocols) {
+  Sim sim;
+  sim.join(sim.request(), "m1");
+  sim.act([&](Effects& effects) { (void)sim.group.leave({{"m1", std::nullopt}}, sim.now, effects); });
+  ASSERT_EQ(sim.group.state(), GroupState::preparing_rebalance);
+  JoinRequest other = sim.request();
+  other.protocols = {{"sticky", bytes_of("m")}};
+  const WaiterId join = sim.join(std::move(other), "m2");
+  sim.pass(60'000);
+  EXPECT_EQ(sim.joined[join].error, ErrorCode::none);
+  EXPECT_EQ(sim.joined[join].protocol_name, "sticky");
+}
+
+// Else the second would be in the log behind the first, and be what a load finds.
+TEST(ClassicGroup, TheFirstAssignmentOfAGenerationCounts) {
+  Sim sim;
+  sim.join(sim.request(), "m1");
+  sim.pass(3000);
+  const WaiterId first = sim.sync("m1", {{"m1", bytes_of("a")}});
+  const WaiterId second = sim.sync("m1", {{"m1", bytes_of("b")}});
+  EXPECT_EQ(sim.stores.size(), 1U);
+  sim.store_done();
+  EXPECT_EQ(sim.synced[first].error, ErrorCode::rebalance_in_progress);
+  EXPECT_EQ(sim.synced[second].assignment, bytes_of("a"));
+  sim.join(sim.request("m1"));
+  const WaiterId next = sim.sync("m1", {{"m1", bytes_of("c")}});
+  ASSERT_EQ(sim.stores.size(), 1U);
+  sim.store_done();
+  EXPECT_EQ(sim.synced[next].assignment, bytes_of("c"));
+}
+
+// It ran out while the record was written, which didn't count.
+TEST(ClassicGroup, AStaticMemberThatWaitedLongHasASessionAgain) {
+  Sim sim;
+  sim.make_stable({"m1", "m2"}, true);
+  const WaiterId again = sim.join_static("i-m2", "m2b");
+  for (int i = 0; i < 3; ++i) {
+    sim.pass(5000);
+    EXPECT_EQ(sim.group.heartbeat({"m1", "i-m1"}, 1, sim.now), ErrorCode::none);
+  }
+  sim.store_done();
+  EXPECT_EQ(sim.joined[again].error, ErrorCode::none);
+  EXPECT_TRUE(sim.group.deadline_of("m2b"));
+  sim.pass(10'000);
+  EXPECT_FALSE(sim.group.has_member("m2b"));
+}
+
 TEST(ClassicGroup, LargestSize) {
   Sim sim;
   sim.limits.size_max = 2;
