@@ -137,7 +137,9 @@ void ConsumerGroup::settle(const ConsumerDecision& decision, Time now) {
 void ConsumerGroup::loaded(Time now) {
   for (const auto& [member_id, member] : members_) {
     session_deadlines_[member_id] = now.monotonic_ms + session_timeout_ms();
-    if (member.current.state != MemberState::unrevoked_partitions) continue;
+    // One that is away is waited for until its session ends, as apply_to() has it.
+    const bool is_away = member.current.member_epoch == kStaticLeaveEpoch;
+    if (member.current.state != MemberState::unrevoked_partitions || is_away) continue;
     rebalance_timers_[member_id] = {now.monotonic_ms + member.metadata.rebalance_timeout_ms, member.current.member_epoch};
   }
 }

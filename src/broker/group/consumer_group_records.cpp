@@ -79,6 +79,8 @@ Read read_member(const protocol::Record& record) {
   if (record.value) {
     protocol::ConsumerGroupMemberMetadataValue value;
     if (!decode_with_version(value, *record.value)) return std::nullopt;
+    // One of the classic protocol has at least one that it is assigned by; what is asked of it takes that for granted.
+    if (value.classic_member_metadata && value.classic_member_metadata->supported_protocols.empty()) return std::nullopt;
     member.value = from(value);
   }
   return StoredConsumerRecord{key.group_id, std::move(member)};

@@ -101,6 +101,19 @@ TEST(ConsumerGroupRecords, LoadedAsKafkaLeftThem) {
   EXPECT_EQ(members_most, most);
 }
 
+TEST(ConsumerGroupRecords, AClassicMemberHasAProtocol) {
+  ConsumerMemberMetadata metadata;
+  metadata.classic.emplace().protocols = {{"range", {}}};
+  for (int turn = 0; turn < 2; ++turn) {
+    const coordinator::KeyAndValue written = to_record("g", MemberMetadataRecord{"m", metadata});
+    protocol::Record record;
+    record.key = written.key;
+    record.value = *written.value;
+    EXPECT_EQ(read_consumer_group_record(base::load_big_endian<std::int16_t>(written.key.data()), record).has_value(), turn == 0);
+    metadata.classic->protocols.clear();
+  }
+}
+
 // Any prefix of a record is one, or is refused.
 TEST(ConsumerGroupRecords, DamageIsRefused) {
   for_each_record(partitions()[0], [](const protocol::Record& record, std::int16_t type) {

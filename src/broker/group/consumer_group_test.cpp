@@ -255,6 +255,15 @@ b leaves
 )");
 }
 
+// Kafka 4.3.1 gives it its rebalance timeout after a load, though not before.
+TEST(ConsumerGroup, OneThatIsAwayIsWaitedForAfterALoadAsBefore) {
+  Script script;
+  (void)script.run("topic t 4\na joins t as one\nb joins t\na clings\na leaves for now\n");
+  const ConsumerGroupSummary summary = script.world.group.summary();
+  ASSERT_EQ(summary.members.at(0).member_epoch, kStaticLeaveEpoch);
+  EXPECT_EQ(script.world.reloaded().next_deadline(), script.world.now().monotonic_ms + 45'000);
+}
+
 TEST(ConsumerGroup, EpochsFence) {
   Script script;
   const std::string text = R"(topic t 2
