@@ -32,6 +32,11 @@ ConsumerHeartbeatResult refused(ErrorCode code, std::string message) {
   return ConsumerHeartbeatResult(code, std::move(message));
 }
 
+// An answer that writes nothing, as to who asks again, tells of what was written before, and waits until that is committed.
+std::optional<std::int64_t> what_it_rests_on(const Group& group) {
+  return group.written_end > group.committed_end ? std::optional(group.written_end) : std::nullopt;
+}
+
 }  // namespace
 
 // In the group's lock. The end of what was written; nothing if there was nothing to write. `consumers` are gone after it if
@@ -51,7 +56,7 @@ protocol::Result<std::optional<std::int64_t>> GroupCoordinator::Impl::write_deci
                      protocol::name_of(written.error()));
       return written.error();
     }
-    end = *written;
+    end = group.written_end = *written;
   }
   for (const std::string& line : decision.log_lines) base::log_info(kLogger, "{}", line);
   if (!classic) {
@@ -114,6 +119,7 @@ ConsumerHeartbeatResult GroupCoordinator::Impl::consumer_heartbeat(Group& group,
     group.members.release(effects);
     group.consumers.emplace(std::move(*anew));
   }
+  if (!end) end = what_it_rests_on(group);
   if (end || group.consumers->deadline_of(request.member_id).value_or(kNever) < group.timer_at) set_timer(group);
   return std::move(decision.result);
 }
@@ -155,6 +161,7 @@ JoinResult GroupCoordinator::Impl::classic_join(Group& group, const JoinRequest&
   const auto written = write_decision(group, *group.consumers, join.decision, {}, effects);
   if (!written) return JoinResult("", error_of_consumer_write(written.error()));
   end = *written;
+  if (!end) end = what_it_rests_on(group);
   return std::move(join.result);
 }
 
@@ -175,7 +182,8 @@ LeaveResult GroupCoordinator::Impl::classic_leave(Group& group, const std::vecto
 
 // In the group's lock. One of the newer protocol without members becomes a classic one.
 ErrorCode GroupCoordinator::Impl::make_classic(Group& group) {
-  if (!group.consumers) return ErrorCode::none;
+  // The dead turns away whoever comes, and may have another one in its place already, whose records aren't its own.
+  if (!group.consumers || group.members.state() == GroupState::dead) return ErrorCode::none;
   std::vector<KeyAndValue> tombstones;
   for (const ConsumerGroupRecord& record : group.consumers->tombstones()) {
     tombstones.push_back(to_record(group.consumers->id(), record));
@@ -204,8 +212,12 @@ ErrorCode GroupCoordinator::Impl::check_consumer_commit(const Group& group, cons
   return ErrorCode::none;
 }
 
-base::Task<ErrorCode> GroupCoordinator::Impl::await_committed(const Group& group, std::int64_t end) {
-  co_return error_of_consumer_write(co_await log_.await_committed(group.partition, end));
+base::Task<ErrorCode> GroupCoordinator::Impl::await_committed(Group& group, std::int64_t end) {
+  const ErrorCode outcome = co_await log_.await_committed(group.partition, end);
+  std::int64_t known = group.committed_end;
+  while (outcome == ErrorCode::none && known < end && !group.committed_end.compare_exchange_weak(known, end)) {
+  }
+  co_return error_of_consumer_write(outcome);
 }
 
 void GroupCoordinator::set_times(const std::string& group_id, std::optional<ConsumerGroupTimes> times) {
@@ -221,8 +233,13 @@ void GroupCoordinator::Impl::set_times(const std::string& group_id, std::optiona
       times_.erase(group_id);
     }
   }
-  const GroupPtr group = find(group_id);
-  if (!group) return;
+  GroupPtr group;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = groups_.find(group_id);
+    if (found == groups_.end()) return;
+    group = found->second;
+  }
   std::lock_guard lock(group->mutex);
   if (group->consumers) group->consumers->set_times(times);
 }
@@ -246,23 +263,18 @@ base::Task<ConsumerHeartbeatResult> GroupCoordinator::consumer_heartbeat(Consume
   if (!impl.serves_consumer_groups()) co_return refused(ErrorCode::unsupported_version, "");
   if (auto problem = ConsumerGroup::problem_of(request, version, impl.limits().consumer)) co_return std::move(*problem);
   const Impl::Place place = co_await impl.locate(request.group_id, false);
-  if (place.error != ErrorCode::none) co_return refused(place.error, "");
   if (request.member_id.empty()) request.member_id = base::Uuid::random().to_string();
-  GroupPtr group;
-  if (request.member_epoch == kJoinEpoch) {
-    auto found = impl.find_or_create(request.group_id, place.partition);
-    if (!found) co_return refused(found.error(), "");
-    group = std::move(*found);
-  } else {
-    group = impl.find(request.group_id);
-  }
+  const bool joins = request.member_epoch == kJoinEpoch;
+  const auto found = joins ? impl.find_or_create(request.group_id, place) : impl.find(request.group_id, place);
+  if (!found) co_return refused(found.error(), "");
+  const GroupPtr group = *found;
   if (!group) co_return refused(ErrorCode::group_id_not_found, "Consumer group " + request.group_id + " not found.");
   ConsumerHeartbeatResult result;
   std::optional<std::int64_t> end;
   impl.run_consumers(group, [&](Group& one, Effects& effects) {
     result = impl.consumer_heartbeat(one, request, end, effects);
   });
-  if (request.member_epoch == kJoinEpoch && result.error != ErrorCode::none) impl.drop_unused(group);
+  if (joins && result.error != ErrorCode::none) impl.drop_unused(group);
   if (!end) co_return result;
   const ErrorCode outcome = co_await impl.await_committed(*group, *end);
   if (outcome != ErrorCode::none) co_return refused(outcome, "");
@@ -272,13 +284,18 @@ base::Task<ConsumerHeartbeatResult> GroupCoordinator::consumer_heartbeat(Consume
 base::Task<ConsumerGroupSummary> GroupCoordinator::describe_consumer(std::string group_id) {
   ConsumerGroupSummary summary;
   const Impl::Place place = co_await impl_->locate(group_id, true);
-  summary.error = place.error;
-  if (place.error != ErrorCode::none) co_return summary;
-  const GroupPtr group = impl_->find(group_id);
+  const auto found = impl_->find(group_id, place);
+  summary.error = found.error();
+  if (!found) co_return summary;
+  const GroupPtr group = *found;
   std::unique_lock<std::mutex> lock;
   if (group) lock = std::unique_lock(group->mutex);
   if (group && group->consumers && group->members.state() != GroupState::dead) {
     summary = group->consumers->summary();
+    co_return summary;
+  }
+  if (group && group->unloaded) {
+    summary.error = ErrorCode::not_coordinator;
     co_return summary;
   }
   summary.error = ErrorCode::group_id_not_found;

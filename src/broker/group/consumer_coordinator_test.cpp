@@ -214,6 +214,28 @@ TEST_F(ConsumerCoordinator, WhatCannotBeWrittenHasNotHappened) {
   EXPECT_EQ(run(groups->describe_consumer("g")).state, "Empty");
 }
 
+// Whose first answer takes too long asks again, on another connection.
+TEST_F(ConsumerCoordinator, WhoAsksAgainIsToldNothingThatIsNotCommitted) {
+  (void)join();
+  log.commits_by_itself = false;
+  int answers = 0;
+  for (int i = 0; i < 2; ++i) {
+    boost::asio::co_spawn(loop, groups->consumer_heartbeat(join_request("b"), 1),
+                          [&answers](const std::exception_ptr&, const ConsumerHeartbeatResult& result) {
+                            EXPECT_EQ(result.error, ErrorCode::none);
+                            ++answers;
+                          });
+    loop.restart();
+    loop.poll();
+    EXPECT_EQ(answers, 0);
+  }
+  log.commits_by_itself = true;
+  log.commit_all();
+  loop.restart();
+  loop.poll();
+  EXPECT_EQ(answers, 2);
+}
+
 TEST_F(ConsumerCoordinator, WhoIsTurnedAwayLeavesNoGroup) {
   ConsumerHeartbeat request = join_request();
   request.subscribed_topic_regex = "(";

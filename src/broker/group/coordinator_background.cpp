@@ -66,7 +66,7 @@ void GroupCoordinator::Impl::unload(std::int32_t partition) {
     }
   }
   for (const GroupPtr& group : dropped) {
-    run(group, [](Group& one, Effects& effects) { one.members.unload(effects); });
+    run(group, [](Group& one, Effects& effects) { one.unload(effects); });
   }
 }
 
@@ -138,7 +138,7 @@ void GroupCoordinator::Impl::install(ToLoad one, GroupLoader& loader) {
     if (other) {
       base::log_error(kLogger, "Group {} of __consumer_offsets-{} was there before it was loaded, which is a bug; dropped it",
                       id, partition);
-      run(other, [](Group& before, Effects& effects) { before.members.unload(effects); });
+      run(other, [](Group& before, Effects& effects) { before.unload(effects); });
     }
     std::lock_guard lock(group->mutex);
     if (group->consumers) group->consumers->set_times(times_of(id));  // it may have changed meanwhile

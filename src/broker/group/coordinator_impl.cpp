@@ -57,7 +57,7 @@ void GroupCoordinator::Impl::stop() {
   if (timer_thread_.joinable()) timer_thread_.join();
   if (load_thread_.joinable()) load_thread_.join();
   for (const GroupPtr& group : all_groups()) {
-    run(group, [](Group& one, Effects& effects) { one.members.unload(effects); });
+    run(group, [](Group& one, Effects& effects) { one.unload(effects); });
   }
 }
 
@@ -73,10 +73,7 @@ base::Task<GroupCoordinator::Impl::Place> GroupCoordinator::Impl::locate(std::st
     co_return place;
   }
   std::int32_t count = partition_count_;
-  if (count == 0) {
-    count = co_await log_.partition_count(false);
-    partition_count_ = count;
-  }
+  if (count == 0) count = co_await partition_count(false);
   if (count == 0) {
     place.error = ErrorCode::not_coordinator;
     co_return place;
@@ -95,26 +92,41 @@ ErrorCode GroupCoordinator::Impl::check_partition(std::int32_t partition) {
     if (found != partitions_.end()) {
       return found->second.loaded ? ErrorCode::none : ErrorCode::coordinator_load_in_progress;
     }
+base::Task<std::int32_t> GroupCoordinator::Impl::partition_count(bool create) {
+  const std::int32_t count = co_await log_.partition_count(create);
+  if (count == 0) co_return 0;
+  std::int32_t unknown = 0;
+  partition_count_.compare_exchange_strong(unknown, count);
+  co_return partition_count_;
+}
+
   }
   elected(partition);
   if (own_threads_) return ErrorCode::coordinator_load_in_progress;
   return ErrorCode::none;
 }
 
-GroupPtr GroupCoordinator::Impl::find(const std::string& group_id) {
-  std::lock_guard lock(mutex_);
-  auto found = groups_.find(group_id);
-  return found == groups_.end() ? nullptr : found->second;
-}
-
-protocol::Result<GroupPtr> GroupCoordinator::Impl::find_or_create(const std::string& group_id, std::int32_t partition) {
-  std::lock_guard lock(mutex_);
+ErrorCode GroupCoordinator::Impl::check_loaded(std::int32_t partition) const {
   if (stopping_) return ErrorCode::coordinator_not_available;
   const auto found = partitions_.find(partition);
   if (found == partitions_.end()) return ErrorCode::not_coordinator;
-  if (!found->second.loaded) return ErrorCode::coordinator_load_in_progress;
+  return found->second.loaded ? ErrorCode::none : ErrorCode::coordinator_load_in_progress;
+}
+
+protocol::Result<GroupPtr> GroupCoordinator::Impl::find(const std::string& group_id, const Place& place) {
+  if (place.error != ErrorCode::none) return place.error;
+  std::lock_guard lock(mutex_);
+  if (const ErrorCode error = check_loaded(place.partition); error != ErrorCode::none) return error;
+  const auto found = groups_.find(group_id);
+  return found == groups_.end() ? GroupPtr() : found->second;
+}
+
+protocol::Result<GroupPtr> GroupCoordinator::Impl::find_or_create(const std::string& group_id, const Place& place) {
+  if (place.error != ErrorCode::none) return place.error;
+  std::lock_guard lock(mutex_);
+  if (const ErrorCode error = check_loaded(place.partition); error != ErrorCode::none) return error;
   GroupPtr& group = groups_[group_id];
-  if (!group) group = std::make_shared<Group>(group_id, partition, limits_);
+  if (!group) group = std::make_shared<Group>(group_id, place.partition, limits_);
   return group;
 }
 
@@ -262,14 +274,17 @@ base::Task<void> GroupCoordinator::Impl::finish(GroupPtr group, std::vector<Pend
   }
 }
 
-std::optional<std::int64_t> GroupCoordinator::Impl::clean_up(Group& group, const ChooseOffsets& choose) {
+std::optional<std::int64_t> GroupCoordinator::Impl::clean_up(Group& group, CleanUp what, const ChooseOffsets& choose) {
   std::vector<KeyAndValue> tombstones;
   std::vector<TopicPartition> removed;
   std::optional<std::int64_t> end;
   bool dead = false;
   {
     std::lock_guard lock(group.mutex);
-    for (const TopicPartition& partition : choose(group)) {
+    if (group.members.state() == GroupState::dead) return end;
+    const auto chosen = choose(group);
+    if (!chosen) return end;
+    for (const TopicPartition& partition : *chosen) {
       if (!group.offsets.knows(partition)) continue;
       group.offsets.remove(partition);
       OffsetRecord record;
@@ -278,7 +293,7 @@ std::optional<std::int64_t> GroupCoordinator::Impl::clean_up(Group& group, const
       tombstones.push_back(to_record(record));
       removed.push_back(partition);
     }
-    if (group.is_empty() && group.offsets.empty()) group.members.mark_dead(now());
+    if (what == CleanUp::group || (group.is_empty() && group.offsets.empty())) group.members.mark_dead(now());
     dead = group.members.state() == GroupState::dead;
     // A group of generation 0 only stored offsets, and has no record of its own.
     if (dead && group.members.generation() > 0) {
@@ -315,7 +330,7 @@ void GroupCoordinator::Impl::clean_up_expired() {
     return group.offsets.expired([&](const std::string& topic) { return group.consumers->is_subscribed_to(topic); }, now_ms,
                                  limits_.offsets_retention_ms);
   };
-  for (const GroupPtr& group : all_groups()) (void)clean_up(*group, expired);
+  for (const GroupPtr& group : all_groups()) (void)clean_up(*group, CleanUp::offsets, expired);
 }
 
 }  // namespace broker::group

@@ -33,12 +33,21 @@ struct Group : std::enable_shared_from_this<Group> {
   bool is_empty() const {
     return members.state() == GroupState::empty && (!consumers || consumers->empty());
   }
+  // In its lock: it isn't coordinated here any more, and whoever waits is told so.
+  void unload(Effects& effects) {
+    unloaded = true;
+    members.unload(effects);
+  }
 
   const std::int32_t partition;
   std::mutex mutex;
   ClassicGroup members;                    // empty while the next is there
   std::optional<ConsumerGroup> consumers;  // it is a group of the newer protocol
   std::int64_t expiry_retry_at = 0;        // a write failed: not before
+  // Dead, as it isn't coordinated here any more: what it says is old, and that it isn't there would be wrong.
+  std::atomic<bool> unloaded{false};
+  std::int64_t written_end = 0;            // in the log, of what the group of the newer protocol decided last
+  std::atomic<std::int64_t> committed_end{0};
   GroupOffsets offsets;
   std::map<WaiterId, base::OneShot<JoinResult>> joining;
   std::map<WaiterId, base::OneShot<SyncResult>> syncing;
@@ -46,7 +55,7 @@ struct Group : std::enable_shared_from_this<Group> {
 };
 using GroupPtr = std::shared_ptr<Group>;
 
-// A record that is appended and not yet known to be committed.
+// A record that is in the log or on its way to it, and not yet known to be committed.
 struct PendingStore {
   StoreGroup store;
   std::int64_t end_offset = 0;
@@ -76,10 +85,12 @@ class GroupCoordinator::Impl {
     std::int32_t partition = -1;
   };
   base::Task<Place> locate(std::string group_id, bool may_be_empty);
+  // How many the topic has, which counts from the first time that it is there: as in Kafka, ids stay where they are if it grows.
+  base::Task<std::int32_t> partition_count(bool create);
 
-  GroupPtr find(const std::string& group_id);
-  // Makes none while the partition isn't loaded: its leadership may have gone, or come anew, since the group was located.
-  protocol::Result<GroupPtr> find_or_create(const std::string& group_id, std::int32_t partition);
+  // Null: no such group is there. An error: the place's, or that its leadership has gone, or come anew, since it was located.
+  protocol::Result<GroupPtr> find(const std::string& group_id, const Place& place);
+  protocol::Result<GroupPtr> find_or_create(const std::string& group_id, const Place& place);
   // One that was made for a request that came to nothing.
   void drop_unused(const GroupPtr& group);
   std::vector<GroupPtr> all_groups();
@@ -141,12 +152,14 @@ class GroupCoordinator::Impl {
   ErrorCode check_consumer_commit(const Group& group, const CommitRequest& request) const;
   ErrorCode make_classic(Group& group);
   // Not in the lock: with the error as clients of groups are told.
-  base::Task<ErrorCode> await_committed(const Group& group, std::int64_t end);
+  base::Task<ErrorCode> await_committed(Group& group, std::int64_t end);
 
-  // Deletes the offsets that `choose` names in the group's lock, and the group if it is empty without them: memory first,
-  // then tombstones, whose end in the log it answers, if there are any.
-  using ChooseOffsets = std::function<std::vector<TopicPartition>(const Group&)>;
-  std::optional<std::int64_t> clean_up(Group& group, const ChooseOffsets& choose);
+  // Deletes the offsets that `choose` names in the group's lock, and the group too, or if it is empty without them: memory
+  // first, then tombstones, whose end in the log it answers, if there are any. Nothing named: all stays as it is. A dead group
+  // isn't asked: it is deleted, or another one is in its place by now, of which it must delete nothing.
+  using ChooseOffsets = std::function<std::optional<std::vector<TopicPartition>>(const Group&)>;
+  enum class CleanUp { offsets, group };
+  std::optional<std::int64_t> clean_up(Group& group, CleanUp what, const ChooseOffsets& choose);
   void clean_up_expired();
 
   void elected(std::int32_t partition);
@@ -181,6 +194,7 @@ class GroupCoordinator::Impl {
   void forget(const Group& group);
   ErrorCode check_partition(std::int32_t partition);
   bool is_current(ToLoad one) const;  // in mutex_
+  ErrorCode check_loaded(std::int32_t partition) const;  // in mutex_
   void load(ToLoad one);
   void install(ToLoad one, GroupLoader& loader);
   void unload(std::int32_t partition);

@@ -3,8 +3,9 @@
 #include <utility>
 
 #include "base/uuid.h"
-#include "broker/metadata/cluster_metadata.h"
+#include "broker/coordinator/utf16.h"
 #include "broker/group/coordinator_impl.h"
+#include "broker/metadata/cluster_metadata.h"
 
 namespace broker::group {
 namespace {
@@ -37,6 +38,14 @@ ErrorCode error_of_commit(ErrorCode error) {
   }
 }
 
+// Kafka counts as Java does, whatever the config's name says.
+bool is_too_long(const std::string& metadata, std::int32_t max) {
+  if (std::cmp_less_equal(metadata.size(), max)) return false;
+  std::size_t units = 0;
+  coordinator::for_each_utf16_unit(metadata, [&units](std::uint16_t) { ++units; });
+  return std::cmp_greater(units, max);
+}
+
 std::string_view or_empty(const std::optional<std::string>& text) { return text ? std::string_view(*text) : ""; }
 
 // Commits that are in the log or on their way to it, and not yet known to be committed.
@@ -61,7 +70,7 @@ ErrorCode append_commits(JoinedAppends& appends, const CoordinatorLog& log, Grou
   record.group_id = request.group_id;
   for (std::size_t i = 0; i < request.commits.size(); ++i) {
     OffsetCommit& one = request.commits[i];
-    if (std::cmp_greater(one.value.metadata.size(), limits.offset_metadata_bytes_max)) {
+    if (is_too_long(one.value.metadata, limits.offset_metadata_bytes_max)) {
       answers[i] = ErrorCode::offset_metadata_too_large;
       continue;
     }
@@ -128,25 +137,22 @@ void GroupCoordinator::partition_resigned(std::int32_t partition) { impl_->resig
 void GroupCoordinator::stop() { impl_->stop(); }
 void GroupCoordinator::run_timeouts() { impl_->run_timeouts(); }
 
-base::Task<std::int32_t> GroupCoordinator::partition_count_or_create() { return impl_->log().partition_count(true); }
+base::Task<std::int32_t> GroupCoordinator::partition_count_or_create() { return impl_->partition_count(true); }
 
 base::Task<std::optional<std::int32_t>> GroupCoordinator::partition_for(std::string group_id) {
-  const std::int32_t count = co_await impl_->log().partition_count(true);
+  const std::int32_t count = co_await impl_->partition_count(true);
   std::optional<std::int32_t> partition;
   if (count > 0) partition = partition_of(group_id, count);
   co_return partition;
 }
 
 void GroupCoordinator::topics_deleted(const std::set<std::string>& topics) {
-  const Impl::ChooseOffsets gone = [&](const Group& group) { return group.offsets.of_topics(topics); };
-  for (const GroupPtr& group : impl_->all_groups()) {
-    bool concerned = false;
-    {
-      std::lock_guard lock(group->mutex);
-      concerned = !gone(*group).empty();
-    }
-    if (concerned) (void)impl_->clean_up(*group, gone);
-  }
+  const Impl::ChooseOffsets gone = [&](const Group& group) {
+    std::optional<std::vector<TopicPartition>> chosen = group.offsets.of_topics(topics);
+    if (chosen->empty()) chosen.reset();  // it isn't concerned
+    return chosen;
+  };
+  for (const GroupPtr& group : impl_->all_groups()) (void)impl_->clean_up(*group, Impl::CleanUp::offsets, gone);
 }
 
 base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
@@ -157,14 +163,9 @@ base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
       request.session_timeout_ms > impl.limits().session_timeout_max_ms) {
     co_return JoinResult(request.member_id, ErrorCode::invalid_session_timeout);
   }
-  GroupPtr group;
-  if (request.member_id.empty()) {
-    auto found = impl.find_or_create(request.group_id, place.partition);
-    if (!found) co_return JoinResult(request.member_id, found.error());
-    group = std::move(*found);
-  } else {
-    group = impl.find(request.group_id);
-  }
+  const auto found = request.member_id.empty() ? impl.find_or_create(request.group_id, place) : impl.find(request.group_id, place);
+  if (!found) co_return JoinResult(request.member_id, found.error());
+  GroupPtr group = *found;
   if (!group) co_return JoinResult(request.member_id, ErrorCode::unknown_member_id);
   base::OneShot<JoinResult> answer;
   JoinResult among_consumers;
@@ -196,9 +197,10 @@ base::Task<SyncResult> GroupCoordinator::sync(SyncRequest request) {
   Impl& impl = *impl_;
   const Impl::Place place = co_await impl.locate(request.group_id, false);
   // After a load the rebalance that this belongs to is forgotten. Old clients don't know the proper code here.
-  if (place.error == ErrorCode::coordinator_load_in_progress) co_return SyncResult(ErrorCode::rebalance_in_progress);
-  if (place.error != ErrorCode::none) co_return SyncResult(place.error);
-  GroupPtr group = impl.find(request.group_id);
+  const auto found = impl.find(request.group_id, place);
+  if (found.error() == ErrorCode::coordinator_load_in_progress) co_return SyncResult(ErrorCode::rebalance_in_progress);
+  if (!found) co_return SyncResult(found.error());
+  GroupPtr group = *found;
   if (!group) co_return SyncResult(ErrorCode::unknown_member_id);
   base::OneShot<SyncResult> answer;
   std::vector<PendingStore> pending = impl.run(group, [&](Group& synced, Effects& effects) {
@@ -216,9 +218,10 @@ base::Task<SyncResult> GroupCoordinator::sync(SyncRequest request) {
 
 base::Task<ErrorCode> GroupCoordinator::heartbeat(std::string group_id, MemberIdentity who, std::int32_t generation) {
   const Impl::Place place = co_await impl_->locate(group_id, false);
-  if (place.error == ErrorCode::coordinator_load_in_progress) co_return ErrorCode::none;
-  if (place.error != ErrorCode::none) co_return place.error;
-  const GroupPtr group = impl_->find(group_id);
+  const auto found = impl_->find(group_id, place);
+  if (found.error() == ErrorCode::coordinator_load_in_progress) co_return ErrorCode::none;
+  if (!found) co_return found.error();
+  const GroupPtr group = *found;
   if (!group) co_return ErrorCode::unknown_member_id;
   std::lock_guard lock(group->mutex);
   co_return impl_->classic_heartbeat(*group, who, generation);
@@ -227,9 +230,10 @@ base::Task<ErrorCode> GroupCoordinator::heartbeat(std::string group_id, MemberId
 base::Task<LeaveResult> GroupCoordinator::leave(std::string group_id, std::vector<MemberIdentity> members) {
   LeaveResult result;
   const Impl::Place place = co_await impl_->locate(group_id, false);
-  result.error = place.error;
-  if (result.error != ErrorCode::none) co_return result;
-  GroupPtr group = impl_->find(group_id);
+  const auto found = impl_->find(group_id, place);
+  result.error = found.error();
+  if (!found) co_return result;
+  GroupPtr group = *found;
   if (!group) {
     result.members.assign(members.size(), ErrorCode::unknown_member_id);
     co_return result;
@@ -253,19 +257,13 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
   Impl& impl = *impl_;
   std::vector<ErrorCode> answers(request.commits.size(), ErrorCode::none);
   const Impl::Place place = co_await impl.locate(request.group_id, !request.producer);
-  ErrorCode error = place.error;
+  // Offsets without a group: who doesn't use group membership may commit all the same.
+  const bool may_create = request.generation < 0 || request.producer;
+  const auto found = may_create ? impl.find_or_create(request.group_id, place) : impl.find(request.group_id, place);
+  ErrorCode error = found.error();
   GroupPtr group;
-  if (error == ErrorCode::none) {
-    // Offsets without a group: who doesn't use group membership may commit all the same.
-    if (request.generation < 0 || request.producer) {
-      auto found = impl.find_or_create(request.group_id, place.partition);
-      if (!found) error = found.error();
-      if (found) group = std::move(*found);
-    } else {
-      group = impl.find(request.group_id);
-      if (!group) error = ErrorCode::illegal_generation;
-    }
-  }
+  if (found) group = *found;
+  if (found && !group) error = ErrorCode::illegal_generation;
   PendingCommit pending;
   if (error == ErrorCode::none) {
     std::lock_guard lock(group->mutex);
@@ -330,12 +328,17 @@ base::Task<FetchOffsetsResult> GroupCoordinator::fetch_offsets(std::string group
                                                                bool require_stable, FetchingMember member) {
   FetchOffsetsResult result;
   const Impl::Place place = co_await impl_->locate(group_id, true);
-  result.error = place.error;
-  if (result.error != ErrorCode::none) co_return result;
-  const GroupPtr group = impl_->find(group_id);
+  const auto found = impl_->find(group_id, place);
+  result.error = found.error();
+  if (!found) co_return result;
+  const GroupPtr group = *found;
   std::unique_lock<std::mutex> lock;
   if (group) lock = std::unique_lock(group->mutex);
   const bool known = group && group->members.state() != GroupState::dead;
+  if (group && group->unloaded) {  // nothing is committed, as far as it knows
+    result.error = ErrorCode::not_coordinator;
+    co_return result;
+  }
   if (known && group->consumers) {
     result.error = group->consumers->check_fetch(member.member_id, member.epoch);
     if (result.error != ErrorCode::none) co_return result;
@@ -358,34 +361,27 @@ base::Task<DeleteOffsetsResult> GroupCoordinator::delete_offsets(std::string gro
                                                                  std::vector<TopicPartition> partitions) {
   DeleteOffsetsResult result;
   const Impl::Place place = co_await impl_->locate(group_id, false);
-  result.error = place.error;
-  if (result.error != ErrorCode::none) co_return result;
-  const GroupPtr group = impl_->find(group_id);
-  if (!group) {
-    result.error = ErrorCode::group_id_not_found;
-    co_return result;
-  }
-  std::vector<TopicPartition> deletable;
-  {
-    std::lock_guard lock(group->mutex);
-    const GroupState state = group->members.state();
-    const ConsumerGroup* consumers = group->consumers ? &*group->consumers : nullptr;
-    if (state == GroupState::dead) {
-      result.error = ErrorCode::group_id_not_found;
-    } else if (state != GroupState::empty && !group->members.uses_consumer_protocol()) {
-      result.error = ErrorCode::non_empty_group;
-    }
-    if (result.error != ErrorCode::none) co_return result;
+  const auto found = impl_->find(group_id, place);
+  result.error = found ? ErrorCode::group_id_not_found : found.error();
+  if (!found || !*found) co_return result;
+  const GroupPtr group = *found;
+  const Impl::ChooseOffsets deletable = [&](const Group& one) {
+    std::optional<std::vector<TopicPartition>> chosen;
+    const bool empty = one.members.state() == GroupState::empty;
+    result.error = empty || one.members.uses_consumer_protocol() ? ErrorCode::none : ErrorCode::non_empty_group;
+    if (result.error != ErrorCode::none) return chosen;
     for (const TopicPartition& partition : partitions) {
-      const bool subscribed = consumers != nullptr
-                                  ? consumers->is_subscribed_to(partition.topic)
-                                  : state != GroupState::empty && group->members.may_be_subscribed_to(partition.topic);
+      const bool subscribed = one.consumers ? one.consumers->is_subscribed_to(partition.topic)
+                                            : !empty && one.members.may_be_subscribed_to(partition.topic);
       result.partitions.push_back(subscribed ? ErrorCode::group_subscribed_to_topic : ErrorCode::none);
-      if (!subscribed) deletable.push_back(partition);
+      if (subscribed) continue;
+      if (!chosen) chosen.emplace();
+      chosen->push_back(partition);
     }
-  }
-  if (deletable.empty()) co_return result;
-  const auto end = impl_->clean_up(*group, [&](const Group&) { return deletable; });
+    return chosen;
+  };
+  const auto end = impl_->clean_up(*group, Impl::CleanUp::offsets, deletable);
+  if (group->unloaded && result.error == ErrorCode::group_id_not_found) result.error = ErrorCode::not_coordinator;
   if (end) (void)co_await impl_->log().await_committed(group->partition, *end);
   co_return result;
 }
@@ -393,15 +389,20 @@ base::Task<DeleteOffsetsResult> GroupCoordinator::delete_offsets(std::string gro
 base::Task<GroupSummary> GroupCoordinator::describe(std::string group_id) {
   GroupSummary summary;
   const Impl::Place place = co_await impl_->locate(group_id, true);
-  summary.error = place.error;
-  if (summary.error != ErrorCode::none) co_return summary;
-  const GroupPtr group = impl_->find(group_id);
+  const auto found = impl_->find(group_id, place);
+  summary.error = found.error();
+  if (!found) co_return summary;
+  const GroupPtr group = *found;
   if (!group) {
     summary.state = name_of(GroupState::dead);
     co_return summary;
   }
   std::lock_guard lock(group->mutex);
   if (group->consumers) {
+  if (group->unloaded) {
+    summary.error = ErrorCode::not_coordinator;
+    co_return summary;
+  }
     summary.is_consumer = true;
     summary.state = name_of(GroupState::dead);
     co_return summary;
@@ -445,21 +446,23 @@ void GroupCoordinator::visit_progress(const std::function<void(const GroupProgre
 
 base::Task<ErrorCode> GroupCoordinator::delete_group(std::string group_id) {
   const Impl::Place place = co_await impl_->locate(group_id, true);
-  if (place.error != ErrorCode::none) co_return place.error;
-  const GroupPtr group = impl_->find(group_id);
-  if (!group) co_return ErrorCode::group_id_not_found;
-  {
-    std::lock_guard lock(group->mutex);
-    const GroupState state = group->members.state();
-    if (state == GroupState::dead) co_return ErrorCode::group_id_not_found;
-    if (!group->is_empty()) co_return ErrorCode::non_empty_group;
-    group->members.mark_dead(impl_->now());
-  }
+  const auto found = impl_->find(group_id, place);
+  if (!found) co_return found.error();
+  const GroupPtr group = *found;
+  ErrorCode error = ErrorCode::group_id_not_found;
+  if (!group) co_return error;
   // As in Kafka 4.3.1 with the offsets that are on their way: their records stand before the tombstones, and would else be all that
   // a load finds.
-  const auto end = impl_->clean_up(*group, [](const Group& dead) { return dead.offsets.all_known(); });
+  const Impl::ChooseOffsets all = [&error](const Group& one) {
+    std::optional<std::vector<TopicPartition>> chosen;
+    error = one.is_empty() ? ErrorCode::none : ErrorCode::non_empty_group;
+    if (error == ErrorCode::none) chosen = one.offsets.all_known();
+    return chosen;
+  };
+  const auto end = impl_->clean_up(*group, Impl::CleanUp::group, all);
+  if (group->unloaded && error == ErrorCode::group_id_not_found) error = ErrorCode::not_coordinator;
   if (end) (void)co_await impl_->log().await_committed(group->partition, *end);
-  co_return ErrorCode::none;
+  co_return error;
 }
 
 }  // namespace broker::group

@@ -232,6 +232,11 @@ TEST_F(Coordinator, OffsetsWithoutMembers) {
   EXPECT_EQ(committed(), 5);
   EXPECT_EQ(run(groups->fetch_offsets("g", std::nullopt, false)).offsets.size(), 1U);
   EXPECT_TRUE(run(groups->fetch_offsets("other", std::nullopt, false)).offsets.empty());
+  commit.commits[1].value.metadata.clear();
+  for (int i = 0; i < 4096; ++i) commit.commits[1].value.metadata += "ü";
+  EXPECT_EQ(run(groups->commit_offsets(commit)).at(1), ErrorCode::none) << "it is counted as Java does";
+  commit.commits[1].value.metadata += "x";
+  EXPECT_EQ(run(groups->commit_offsets(commit)).at(1), ErrorCode::offset_metadata_too_large);
   EXPECT_EQ(run(groups->commit_offsets(commit_request(6, "m", 3))), std::vector{ErrorCode::unknown_member_id});
   log.append_error = ErrorCode::message_too_large;
   EXPECT_EQ(run(groups->commit_offsets(commit_request(6))), std::vector{ErrorCode::invalid_commit_offset_size});

@@ -1,6 +1,7 @@
 // A partition of __consumer_offsets whose leadership goes between two steps of a request.
 #include <gtest/gtest.h>
 
+#include <string>
 #include <utility>
 
 #include "broker/coordinator/testing/interrupted_log.h"
@@ -17,26 +18,37 @@ using coordinator::testing::Simulation;
 
 class GroupTenure : public ::testing::Test {
  protected:
-  // An offset of "g".
-  void write(std::int64_t offset) {
+  // An offset of a group.
+  void write(std::int64_t offset, const std::string& group = "g") {
     OffsetRecord record;
-    record.group_id = "g";
+    record.group_id = group;
     record.partition.topic = "t";
     record.value.emplace().offset = offset;
-    ASSERT_TRUE(world.log.append(partition, build_batch({to_record(record)}, 1), std::nullopt).has_value());
+    const std::int32_t where = partition_of(group, 50);
+    ASSERT_TRUE(world.log.append(where, build_batch({to_record(record)}, 1), std::nullopt).has_value());
   }
-  void resign() {
-    world.log.lead(partition, false);
-    groups.partition_resigned(partition);
+  void resign(std::int32_t where) {
+    world.log.lead(where, false);
+    groups.partition_resigned(where);
   }
-  void elect() {
-    world.log.lead(partition, true);
-    groups.partition_elected(partition);
+  void resign() { resign(partition); }
+  void elect(std::int32_t where) {
+    world.log.lead(where, true);
+    groups.partition_elected(where);
   }
-  std::int64_t offset() {
+  void elect() { elect(partition); }
+  std::int64_t offset(const std::string& group = "g") {
     std::vector<TopicPartition> partitions(1);
     partitions[0].topic = "t";
-    return world.run(groups.fetch_offsets("g", std::move(partitions), false)).offsets.at(0).value.offset;
+    return world.run(groups.fetch_offsets(group, std::move(partitions), false)).offsets.at(0).value.offset;
+  }
+  // What `ask` tells of a partition that was there when it looked, and has gone since.
+  template <class Ask>
+  ErrorCode moved_away(Ask ask) {
+    world.log.lead(partition, true);
+    EXPECT_EQ(offset(), 1);
+    log.after_leader_epoch = [this] { resign(); };
+    return ask();
   }
   // The partition is there when the request looks for it, and gone then.
   template <class Ask>
@@ -103,6 +115,80 @@ TEST_F(GroupTenure, TheNextOneServesTheRequestOnceItHasLoaded) {
   request.group_id = "g";
   request.commits.emplace_back().partition.topic = "u";
   EXPECT_EQ(world.run(groups.commit_offsets(std::move(request))).at(0), ErrorCode::none);
+  EXPECT_EQ(offset(), 1);
+}
+
+TEST_F(GroupTenure, WhoAsksAsItEndsIsSentAway) {
+  write(1);
+  MemberIdentity who;
+  who.member_id = "m";
+  EXPECT_EQ(moved_away([&] { return world.run(groups.heartbeat("g", who, 1)); }), ErrorCode::not_coordinator);
+  EXPECT_EQ(moved_away([&] { return world.run(groups.leave("g", {who})).error; }), ErrorCode::not_coordinator);
+  EXPECT_EQ(moved_away([&] { return world.run(groups.describe("g")).error; }), ErrorCode::not_coordinator);
+  EXPECT_EQ(moved_away([&] { return world.run(groups.describe_consumer("g")).error; }), ErrorCode::not_coordinator);
+  EXPECT_EQ(moved_away([&] { return world.run(groups.delete_group("g")); }), ErrorCode::not_coordinator);
+  EXPECT_EQ(moved_away([&] { return world.run(groups.delete_offsets("g", {{"t", 0}})).error; }), ErrorCode::not_coordinator);
+  // That nothing is committed would be believed.
+  EXPECT_EQ(moved_away([&] { return world.run(groups.fetch_offsets("g", std::nullopt, false)).error; }),
+            ErrorCode::not_coordinator);
+}
+
+TEST_F(GroupTenure, AMemberThatAsksAsItEndsIsSentAway) {
+  write(1);
+  JoinRequest join;
+  join.group_id = "g";
+  join.member_id = "m";
+  join.session_timeout_ms = 10'000;
+  EXPECT_EQ(moved_away([&] { return world.run(groups.join(join)).error; }), ErrorCode::not_coordinator);
+  SyncRequest sync;
+  sync.group_id = "g";
+  sync.member_id = "m";
+  EXPECT_EQ(moved_away([&] { return world.run(groups.sync(sync)).error; }), ErrorCode::not_coordinator);
+  CommitRequest commit;
+  commit.group_id = "g";
+  commit.generation = 1;
+  commit.commits.emplace_back().partition.topic = "t";
+  EXPECT_EQ(moved_away([&] { return world.run(groups.commit_offsets(commit)).at(0); }), ErrorCode::not_coordinator);
+  ConsumerHeartbeat heartbeat;
+  heartbeat.group_id = "g";
+  heartbeat.member_id = "m";
+  heartbeat.member_epoch = 1;
+  EXPECT_EQ(moved_away([&] { return world.run(groups.consumer_heartbeat(heartbeat, 0)).error; }), ErrorCode::not_coordinator);
+}
+
+// Two groups whose offsets are too old: while those of one are deleted, the other's partition goes and comes anew.
+TEST_F(GroupTenure, WhatIsLeftOfItDeletesNothing) {
+  const std::int32_t of_h = partition_of("h", 50);
+  ASSERT_NE(partition, of_h);
+  write(1, "g");
+  write(1, "h");
+  EXPECT_EQ(offset("g"), 1);
+  EXPECT_EQ(offset("h"), 1);
+  std::string other;
+  log.after_append = [&](std::int32_t first) {
+    other = first == partition ? "h" : "g";
+    resign(partition_of(other, 50));
+    elect(partition_of(other, 50));
+  };
+  constexpr std::int64_t kHourMs = 3'600'000;
+  world.clock.advance_ms(24 * 8 * kHourMs);
+  groups.run_timeouts();
+  ASSERT_FALSE(other.empty());
+  EXPECT_EQ(offset(other), 1) << "until the next time";
+  resign(partition_of(other, 50));
+  elect(partition_of(other, 50));
+  EXPECT_EQ(offset(other), 1) << "and so says the log";
+}
+
+// The topic gets more partitions. As in Kafka, groups stay where they are as long as the broker runs, and so do the offsets
+// that their transactions commit.
+TEST_F(GroupTenure, GroupsStayWhereTheyAreWhenTheTopicGrows) {
+  ASSERT_NE(partition_of("g", 50), partition_of("g", 60));
+  write(1);
+  EXPECT_EQ(offset(), 1);
+  log.partitions = 60;
+  EXPECT_EQ(world.run(groups.partition_for("g")), partition);
+  EXPECT_EQ(world.run(groups.partition_count_or_create()), 50);
   EXPECT_EQ(offset(), 1);
 }
 

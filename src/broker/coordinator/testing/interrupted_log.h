@@ -14,10 +14,21 @@ namespace broker::coordinator::testing {
 class InterruptedLog final : public ForwardingLog {
  public:
   using ForwardingLog::ForwardingLog;
+  base::Task<std::int32_t> partition_count(bool create) override {
+    const std::int32_t count = co_await ForwardingLog::partition_count(create);
+    co_return partitions > 0 ? partitions : count;
+  }
   std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override {
     const auto epoch = ForwardingLog::leader_epoch(partition);
     interrupt(after_leader_epoch);
     return epoch;
+  }
+  // In the caller's locks: what comes in between must leave them alone.
+  protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch,
+                                        std::optional<std::uint64_t> guard) override {
+    const auto end = ForwardingLog::append(partition, std::move(batch), guard);
+    if (after_append) std::exchange(after_append, nullptr)(partition);
+    return end;
   }
   protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
     const auto end = ForwardingLog::read_all(partition, visit);
@@ -27,6 +38,8 @@ class InterruptedLog final : public ForwardingLog {
 
   mutable std::function<void()> after_leader_epoch;  // these once
   std::function<void()> after_reading;
+  std::function<void(std::int32_t partition)> after_append;
+  std::int32_t partitions = 0;  // of the topic, if it has grown
 
  private:
   static void interrupt(std::function<void()>& call) {
