@@ -62,6 +62,7 @@ bool is_too_large(ErrorCode error) {
 struct JoinedAppends::Operation {
   // Read without the lock by whoever took it out of its queue.
   Queue* queue = nullptr;
+  BatchSender sender;
   std::vector<KeyAndValue> records;
   std::size_t bytes = 0;
   std::int64_t timestamp = 0;
@@ -125,7 +126,8 @@ JoinedAppends::Queue& JoinedAppends::queue_of(std::int32_t partition) {
   return *queue;
 }
 
-JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp) {
+JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp,
+                                         const BatchSender& sender) {
   Queue& queue = queue_of(partition);
   std::unique_lock lock(queue.mutex);
   const bool waits = queue.joins || !queue.added.empty() || joining_ == Joining::always || --queue.until_look == 0;
@@ -133,12 +135,13 @@ JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<Key
     std::unique_lock appending(queue.appending, std::try_to_lock);
     if (appending) {
       lock.unlock();
-      return Ticket(log_.append(partition, build_batch(records, timestamp, sender_), std::nullopt));
+      return Ticket(log_.append(partition, build_batch(records, timestamp, sender), std::nullopt));
     }
   }
   queue.until_look = kLookEvery;
   auto operation = std::make_shared<Operation>();
   operation->queue = &queue;
+  operation->sender = sender;
   operation->timestamp = timestamp;
   for (const KeyAndValue& one : records) operation->bytes += one.key.size() + (one.value ? one.value->size() : 0);
   operation->records = std::move(records);
@@ -254,7 +257,7 @@ void JoinedAppends::append_joined(std::int32_t partition, const OperationPtr* fi
 
 JoinedAppends::Outcome JoinedAppends::append_batch(std::int32_t partition, const OperationPtr* first, const OperationPtr* last) {
   protocol::RecordBatchBuilder builder;
-  builder.header.base_sequence = sender_.base_sequence;
+  builder.header.base_sequence = (*first)->sender.base_sequence;
   for (const OperationPtr* one = first; one != last; ++one) {
     for (const KeyAndValue& each : (*one)->records) {
       protocol::NewRecord record;

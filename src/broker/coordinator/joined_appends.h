@@ -48,7 +48,8 @@ class JoinedAppends {
     always,  // for tests
   };
 
-  // Batches have the sender's header. More than `bytes_max` of keys and values aren't joined.
+  // Batches have the sender's header, unless add() is given another one: a joined batch has that of its first operation, as
+  // senders without a producer differ in nothing that counts. More than `bytes_max` of keys and values aren't joined.
   static constexpr std::size_t kBytesMax = 64 << 10;
   JoinedAppends(CoordinatorLog& log, const BatchSender& sender, std::size_t bytes_max = kBytesMax,
                 Joining joining = Joining::adaptive);
@@ -56,7 +57,10 @@ class JoinedAppends {
 
   // Called in the lock that orders the caller's decisions, so that the log has them in their order. On an event loop, whose
   // coroutine asks for the outcome next.
-  Ticket add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp);
+  Ticket add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp) {
+    return add(partition, std::move(records), timestamp, sender_);
+  }
+  Ticket add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp, const BatchSender& sender);
   // Not in a lock. Where operations are too large together, each is appended alone, and has its own error. Where the log
   // throws, the log of the process tells of it, and what wasn't appended yet ends with UNKNOWN_SERVER_ERROR.
   base::Task<Outcome> appended(Ticket ticket);

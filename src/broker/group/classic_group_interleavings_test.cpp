@@ -48,7 +48,11 @@ struct Claim {
 
 class RandomProcesses : public coordinator::testing::Simulation {
  public:
-  explicit RandomProcesses(unsigned seed) : random_(seed), commits_may_time_out_(seed % 3 == 0) {
+  // Of every other seed records are joined at the end of a turn.
+  explicit RandomProcesses(unsigned seed)
+      : random_(seed),
+        joining_(seed % 2 == 0 ? GroupCoordinator::Joining::always : GroupCoordinator::Joining::adaptive),
+        commits_may_time_out_(seed % 3 == 0) {
     limits_.initial_rebalance_delay_ms = seed % 2 == 0 ? 0 : 3000;
     log.commits_by_itself = false;
     make_coordinator();
@@ -134,7 +138,7 @@ class RandomProcesses : public coordinator::testing::Simulation {
     one.cooperative = cooperative;
   }
   void make_coordinator() {
-    groups_ = std::make_unique<GroupCoordinator>(log, clock, metadata_, limits_, GroupCoordinator::Threads::none);
+    groups_ = std::make_unique<GroupCoordinator>(log, clock, metadata_, limits_, GroupCoordinator::Threads::none, joining_);
   }
   void pass(std::int64_t ms) {
     clock.advance_ms(ms);
@@ -430,6 +434,7 @@ class RandomProcesses : public coordinator::testing::Simulation {
 
   static inline const std::int32_t kPartition = partition_of("g", 50);
   std::mt19937 random_;
+  const GroupCoordinator::Joining joining_;
   const bool commits_may_time_out_;
   GroupLimits limits_;
   metadata::MetadataCache metadata_;

@@ -30,6 +30,10 @@ ErrorCode error_of_group_write(ErrorCode error) {
   }
 }
 
+void log_failed_store(const std::string& group_id, ErrorCode error) {
+  base::log_warn(kLogger, "Failed to write the record of group {}: {}", group_id, protocol::name_of(error));
+}
+
 coordinator::BatchSender offset_commit_sender() {
   coordinator::BatchSender sender;
   sender.base_sequence = kOffsetCommitSequence;
@@ -39,8 +43,13 @@ coordinator::BatchSender offset_commit_sender() {
 }  // namespace
 
 GroupCoordinator::Impl::Impl(CoordinatorLog& log, const base::Clock& clock, const metadata::MetadataCache& metadata,
-                             GroupLimits limits, Threads threads)
-    : log_(log), appends_(log, offset_commit_sender()), clock_(clock), metadata_(metadata), limits_(std::move(limits)), own_threads_(threads == Threads::own) {
+                             GroupLimits limits, Threads threads, JoinedAppends::Joining joining)
+    : log_(log),
+      appends_(log, offset_commit_sender(), JoinedAppends::kBytesMax, joining),
+      clock_(clock),
+      metadata_(metadata),
+      limits_(std::move(limits)),
+      own_threads_(threads == Threads::own) {
   next_expiry_check_ = clock_.monotonic_ms() + limits_.offsets_retention_check_interval_ms;
   if (!own_threads_) return;
   timer_thread_ = std::thread([this] { timer_loop(); });
@@ -83,6 +92,14 @@ base::Task<GroupCoordinator::Impl::Place> GroupCoordinator::Impl::locate(std::st
   co_return place;
 }
 
+base::Task<std::int32_t> GroupCoordinator::Impl::partition_count(bool create) {
+  const std::int32_t count = co_await log_.partition_count(create);
+  if (count == 0) co_return 0;
+  std::int32_t unknown = 0;
+  partition_count_.compare_exchange_strong(unknown, count);
+  co_return partition_count_;
+}
+
 ErrorCode GroupCoordinator::Impl::check_partition(std::int32_t partition) {
   if (!log_.leader_epoch(partition)) return ErrorCode::not_coordinator;
   {
@@ -92,14 +109,6 @@ ErrorCode GroupCoordinator::Impl::check_partition(std::int32_t partition) {
     if (found != partitions_.end()) {
       return found->second.loaded ? ErrorCode::none : ErrorCode::coordinator_load_in_progress;
     }
-base::Task<std::int32_t> GroupCoordinator::Impl::partition_count(bool create) {
-  const std::int32_t count = co_await log_.partition_count(create);
-  if (count == 0) co_return 0;
-  std::int32_t unknown = 0;
-  partition_count_.compare_exchange_strong(unknown, count);
-  co_return partition_count_;
-}
-
   }
   elected(partition);
   if (own_threads_) return ErrorCode::coordinator_load_in_progress;
@@ -249,13 +258,14 @@ void GroupCoordinator::Impl::settle(Group& group, Effects& effects, std::vector<
       GroupRecord record;
       record.group_id = group.members.id();
       record.value = store.value;
-      const auto end_offset = appends_.append(group.partition, build_batch({to_record(record)}, clock_.wall_ms()));
-      if (!end_offset) {
-        base::log_warn(kLogger, "Failed to write the record of group {}: {}", record.group_id,
-                       protocol::name_of(end_offset.error()));
-        group.members.stored(store, error_of_group_write(end_offset.error()), now(), effects);
+      JoinedAppends::Ticket ticket =
+          appends_.add(group.partition, {to_record(record)}, clock_.wall_ms(), coordinator::BatchSender());
+      if (ticket.outcome && !*ticket.outcome) {
+        const ErrorCode error = ticket.outcome->error();
+        log_failed_store(record.group_id, error);
+        group.members.stored(store, error_of_group_write(error), now(), effects);
       } else {
-        pending.push_back({std::move(store), *end_offset});
+        pending.push_back({std::move(store), std::move(ticket)});
       }
     }
   }
@@ -263,11 +273,14 @@ void GroupCoordinator::Impl::settle(Group& group, Effects& effects, std::vector<
 }
 
 base::Task<void> GroupCoordinator::Impl::finish(GroupPtr group, std::vector<PendingStore> pending) {
-  while (!pending.empty()) {
-    PendingStore one = std::move(pending.back());
-    pending.pop_back();
-    const ErrorCode outcome = co_await log_.await_committed(group->partition, one.end_offset);
+  // In order: the first one's ticket may be what ends the turn for all of them.
+  for (std::size_t at = 0; at < pending.size(); ++at) {
+    PendingStore one = std::move(pending[at]);
+    const auto end = co_await appends_.appended(std::move(one.record));
+    ErrorCode outcome = end.error();
+    if (end) outcome = co_await log_.await_committed(group->partition, *end);
     std::vector<PendingStore> more = run(group, [&](Group& settled, Effects& effects) {
+      if (!end) log_failed_store(settled.members.id(), outcome);
       settled.members.stored(one.store, error_of_group_write(outcome), now(), effects);
     });
     for (PendingStore& next : more) pending.push_back(std::move(next));

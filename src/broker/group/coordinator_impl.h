@@ -58,7 +58,7 @@ using GroupPtr = std::shared_ptr<Group>;
 // A record that is in the log or on its way to it, and not yet known to be committed.
 struct PendingStore {
   StoreGroup store;
-  std::int64_t end_offset = 0;
+  JoinedAppends::Ticket record;
 };
 
 struct EndedTransaction {
@@ -69,7 +69,7 @@ struct EndedTransaction {
 class GroupCoordinator::Impl {
  public:
   Impl(CoordinatorLog& log, const base::Clock& clock, const metadata::MetadataCache& metadata, GroupLimits limits,
-       Threads threads);
+       Threads threads, JoinedAppends::Joining joining);
   ~Impl() { stop(); }
 
   CoordinatorLog& log() { return log_; }
@@ -96,7 +96,8 @@ class GroupCoordinator::Impl {
   std::vector<GroupPtr> all_groups();
   bool is_loading();
 
-  // Runs `act(members, effects)` in the group's lock, then does the effects. Returns what must still be committed.
+  // Runs `act(members, effects)` in the group's lock, then does the effects. Returns what finish() must wait for next; dropped, it
+  // is appended at once, and nobody is told what comes of it.
   template <class Act>
   std::vector<PendingStore> run(const GroupPtr& group, Act act) {
     Effects effects;
@@ -193,8 +194,8 @@ class GroupCoordinator::Impl {
                                                                std::vector<KeyAndValue> before, Effects& effects);
   void forget(const Group& group);
   ErrorCode check_partition(std::int32_t partition);
-  bool is_current(ToLoad one) const;  // in mutex_
   ErrorCode check_loaded(std::int32_t partition) const;  // in mutex_
+  bool is_current(ToLoad one) const;  // in mutex_
   void load(ToLoad one);
   void install(ToLoad one, GroupLoader& loader);
   void unload(std::int32_t partition);

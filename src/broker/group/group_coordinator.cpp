@@ -128,8 +128,9 @@ void settle_commits(Group& group, const std::optional<CommittingProducer>& produ
 }  // namespace
 
 GroupCoordinator::GroupCoordinator(CoordinatorLog& log, const base::Clock& clock,
-                                   const metadata::MetadataCache& metadata, GroupLimits limits, Threads threads)
-    : impl_(std::make_unique<Impl>(log, clock, metadata, std::move(limits), threads)) {}
+                                   const metadata::MetadataCache& metadata, GroupLimits limits, Threads threads,
+                                   Joining joining)
+    : impl_(std::make_unique<Impl>(log, clock, metadata, std::move(limits), threads, joining)) {}
 GroupCoordinator::~GroupCoordinator() = default;
 
 void GroupCoordinator::partition_elected(std::int32_t partition) { impl_->elected(partition); }
@@ -196,8 +197,8 @@ base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
 base::Task<SyncResult> GroupCoordinator::sync(SyncRequest request) {
   Impl& impl = *impl_;
   const Impl::Place place = co_await impl.locate(request.group_id, false);
-  // After a load the rebalance that this belongs to is forgotten. Old clients don't know the proper code here.
   const auto found = impl.find(request.group_id, place);
+  // After a load the rebalance that this belongs to is forgotten. Old clients don't know the proper code here.
   if (found.error() == ErrorCode::coordinator_load_in_progress) co_return SyncResult(ErrorCode::rebalance_in_progress);
   if (!found) co_return SyncResult(found.error());
   GroupPtr group = *found;
@@ -334,11 +335,11 @@ base::Task<FetchOffsetsResult> GroupCoordinator::fetch_offsets(std::string group
   const GroupPtr group = *found;
   std::unique_lock<std::mutex> lock;
   if (group) lock = std::unique_lock(group->mutex);
-  const bool known = group && group->members.state() != GroupState::dead;
   if (group && group->unloaded) {  // nothing is committed, as far as it knows
     result.error = ErrorCode::not_coordinator;
     co_return result;
   }
+  const bool known = group && group->members.state() != GroupState::dead;
   if (known && group->consumers) {
     result.error = group->consumers->check_fetch(member.member_id, member.epoch);
     if (result.error != ErrorCode::none) co_return result;
@@ -398,11 +399,11 @@ base::Task<GroupSummary> GroupCoordinator::describe(std::string group_id) {
     co_return summary;
   }
   std::lock_guard lock(group->mutex);
-  if (group->consumers) {
   if (group->unloaded) {
     summary.error = ErrorCode::not_coordinator;
     co_return summary;
   }
+  if (group->consumers) {
     summary.is_consumer = true;
     summary.state = name_of(GroupState::dead);
     co_return summary;

@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/task.h"
-#include "broker/coordinator/coordinator_log.h"
+#include "broker/coordinator/joined_appends.h"
 #include "broker/group/consumer_group_types.h"
 #include "broker/group/group_offsets.h"
 #include "broker/group/group_types.h"
@@ -97,8 +97,9 @@ class GroupCoordinator {
  public:
   // Without threads, loads happen inside of the call that needs them and timeouts in run_timeouts(): for tests.
   enum class Threads { own, none };
+  using Joining = coordinator::JoinedAppends::Joining;
   GroupCoordinator(CoordinatorLog& log, const base::Clock& clock, const metadata::MetadataCache& metadata,
-                   GroupLimits limits, Threads threads = Threads::own);
+                   GroupLimits limits, Threads threads = Threads::own, Joining joining = Joining::adaptive);
   ~GroupCoordinator();  // stop() first, if anybody may still call
   GroupCoordinator(const GroupCoordinator&) = delete;
   GroupCoordinator& operator=(const GroupCoordinator&) = delete;

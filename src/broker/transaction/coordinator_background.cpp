@@ -28,8 +28,11 @@ void log_failure(const std::exception_ptr& failure) {
 
 }  // namespace
 
-TransactionCoordinator::Impl::Impl(Environment environment, TransactionLimits limits, Threads threads)
-    : environment_(environment), limits_(limits), own_thread_(threads == Threads::own) {
+TransactionCoordinator::Impl::Impl(Environment environment, TransactionLimits limits, Threads threads, Joining joining)
+    : environment_(environment),
+      limits_(limits),
+      own_thread_(threads == Threads::own),
+      appends_(environment_.log, coordinator::BatchSender(), coordinator::JoinedAppends::kBytesMax, joining) {
   const std::int64_t now = environment_.clock.monotonic_ms();
   next_abort_check_ = now + limits_.abort_check_interval_ms;
   next_expiration_check_ = now + limits_.expiration_check_interval_ms;
@@ -96,6 +99,8 @@ void TransactionCoordinator::Impl::drop_entries(std::int32_t partition) {
     std::lock_guard lock(entry->mutex);
     entry->transaction.mark_dead();
   }
+  // No decision of this tenure is left over for the next one, which wouldn't know of it.
+  appends_.flush(partition);
 }
 
 void TransactionCoordinator::Impl::load(std::int32_t partition, std::int32_t coordinator_epoch) {
@@ -205,7 +210,7 @@ void TransactionCoordinator::Impl::forget_expired() {
       tombstone.transactional_id = entry->id;
       // Nobody waits for it. If it gets lost, the next leader forgets the id again.
       const auto written =
-          environment_.log.append(entry->partition, coordinator::build_batch({to_record(tombstone)}, now_ms()));
+          appends_.append(entry->partition, coordinator::build_batch({to_record(tombstone)}, now_ms()));
       if (!written) {
         base::log_warn(kLogger, "Failed to write the tombstone of transactional id {}: {}", entry->id,
                        protocol::name_of(written.error()));

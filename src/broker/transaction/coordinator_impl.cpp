@@ -36,10 +36,7 @@ ErrorCode error_of_write(ErrorCode error) {
 base::Task<TransactionCoordinator::Impl::Place> TransactionCoordinator::Impl::locate(std::string transactional_id) {
   Place place;
   std::int32_t count = partition_count_;
-  if (count == 0) {
-    count = co_await environment_.log.partition_count(false);
-    partition_count_ = count;
-  }
+  if (count == 0) count = co_await partition_count(false);
   if (count == 0) {
     place.error = ErrorCode::not_coordinator;
     co_return place;
@@ -47,6 +44,14 @@ base::Task<TransactionCoordinator::Impl::Place> TransactionCoordinator::Impl::lo
   place.partition = coordinator::partition_of(transactional_id, count);
   place.error = check_partition(place.partition);
   co_return place;
+}
+
+base::Task<std::int32_t> TransactionCoordinator::Impl::partition_count(bool create) {
+  const std::int32_t count = co_await environment_.log.partition_count(create);
+  if (count == 0) co_return 0;
+  std::int32_t unknown = 0;
+  partition_count_.compare_exchange_strong(unknown, count);
+  co_return partition_count_;
 }
 
 ErrorCode TransactionCoordinator::Impl::check_partition(std::int32_t partition) {
@@ -132,24 +137,20 @@ PendingTransition TransactionCoordinator::Impl::append(Entry& entry, Transaction
   TransactionRecord record;
   record.transactional_id = entry.id;
   record.image = next;
-  const auto end =
-      environment_.log.append(entry.partition, coordinator::build_batch({to_record(record)}, now_ms()));
-  if (end) {
-    pending.end_offset = *end;
-    pending.next = std::move(next);
-  } else {
-    base::log_warn(kLogger, "Failed to write the record of transactional id {}: {}", entry.id,
-                   protocol::name_of(end.error()));
-    pending.error = end.error();
-  }
+  pending.record = appends_.add(entry.partition, {to_record(record)}, now_ms());
+  pending.next = std::move(next);
   return pending;
 }
 
+base::Task<ErrorCode> TransactionCoordinator::Impl::committed(EntryPtr entry, coordinator::JoinedAppends::Ticket record) {
+  const auto end = co_await appends_.appended(std::move(record));
+  if (end) co_return co_await environment_.log.await_committed(entry->partition, *end);
+  base::log_warn(kLogger, "Failed to write the record of transactional id {}: {}", entry->id, protocol::name_of(end.error()));
+  co_return end.error();
+}
+
 base::Task<ErrorCode> TransactionCoordinator::Impl::commit(EntryPtr entry, PendingTransition pending) {
-  ErrorCode error = pending.error;
-  if (error == ErrorCode::none) {
-    error = co_await environment_.log.await_committed(entry->partition, pending.end_offset);
-  }
+  const ErrorCode error = co_await committed(entry, std::move(pending.record));
   std::lock_guard lock(entry->mutex);
   if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
   if (error == ErrorCode::none) {
@@ -268,10 +269,7 @@ base::Task<ErrorCode> TransactionCoordinator::Impl::store_completed(EntryPtr ent
     if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
     pending = append(*entry, entry->transaction.completed(now_ms()));
   }
-  ErrorCode error = pending.error;
-  if (error == ErrorCode::none) {
-    error = co_await environment_.log.await_committed(entry->partition, pending.end_offset);
-  }
+  const ErrorCode error = co_await committed(entry, std::move(pending.record));
   std::lock_guard lock(entry->mutex);
   if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
   // Otherwise the transition stays begun, and is tried again.

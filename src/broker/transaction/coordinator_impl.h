@@ -12,6 +12,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "broker/coordinator/joined_appends.h"
 #include "broker/transaction/transaction.h"
 #include "broker/transaction/transaction_coordinator.h"
 #include "broker/transaction/transaction_loader.h"
@@ -31,10 +32,9 @@ struct Entry {
 };
 using EntryPtr = std::shared_ptr<Entry>;
 
-// A record that is appended and not yet known to be committed.
+// A record that is in the log or on its way to it, and not yet known to be committed.
 struct PendingTransition {
-  ErrorCode error = ErrorCode::none;  // it couldn't be appended
-  std::int64_t end_offset = 0;
+  coordinator::JoinedAppends::Ticket record;
   TransactionImage next;
   bool fences = false;
 };
@@ -50,7 +50,7 @@ struct Completion {
 
 class TransactionCoordinator::Impl {
  public:
-  Impl(Environment environment, TransactionLimits limits, Threads threads);
+  Impl(Environment environment, TransactionLimits limits, Threads threads, Joining joining);
   ~Impl() { stop(); }
 
   Environment& environment() { return environment_; }
@@ -63,6 +63,8 @@ class TransactionCoordinator::Impl {
     std::int32_t partition = -1;
   };
   base::Task<Place> locate(std::string transactional_id);
+  // How many the topic has, which counts from the first time that it is there: as in Kafka, ids stay where they are if it grows.
+  base::Task<std::int32_t> partition_count(bool create);
   // The entry, or why it can't be had; `missing` if the id isn't known.
   base::Task<protocol::Result<EntryPtr>> find(std::string transactional_id, ErrorCode missing);
   // Makes none while the partition isn't loaded: its leadership may have gone, or come anew, since the id was located.
@@ -70,7 +72,8 @@ class TransactionCoordinator::Impl {
   std::vector<EntryPtr> all_entries();
   bool is_loading();
 
-  // In the entry's lock: begins the transition and appends its record.
+  // In the entry's lock: begins the transition and appends its record, perhaps with those of other ids at the end of this turn
+  // of the event loop. Nothing of an id is decided while one of its records is on its way.
   PendingTransition append(Entry& entry, TransactionImage next, bool fences = false);
   // Waits until it is committed and completes the transition, or abandons it.
   base::Task<ErrorCode> commit(EntryPtr entry, PendingTransition pending);
@@ -110,6 +113,7 @@ class TransactionCoordinator::Impl {
   // One attempt. What remains is put off.
   base::Task<void> complete(Completion completion);
   base::Task<ErrorCode> write_markers(Completion& completion);
+  base::Task<ErrorCode> committed(EntryPtr entry, coordinator::JoinedAppends::Ticket record);
   base::Task<ErrorCode> store_completed(EntryPtr entry);
   void put_off(Completion completion);
   std::vector<Completion> take_due_completions();
@@ -138,6 +142,7 @@ class TransactionCoordinator::Impl {
   boost::asio::steady_timer timer_{loop_};
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
   std::thread thread_;
+  coordinator::JoinedAppends appends_;  // all that is appended goes through it; its waiting coroutines are of loops that live longer
 };
 
 }  // namespace broker::transaction

@@ -33,8 +33,9 @@ TransactionLimits limits_from(const config::BrokerConfig& config) {
   return limits;
 }
 
-TransactionCoordinator::TransactionCoordinator(Environment environment, TransactionLimits limits, Threads threads)
-    : impl_(std::make_unique<Impl>(environment, limits, threads)) {}
+TransactionCoordinator::TransactionCoordinator(Environment environment, TransactionLimits limits, Threads threads,
+                                               Joining joining)
+    : impl_(std::make_unique<Impl>(environment, limits, threads, joining)) {}
 TransactionCoordinator::~TransactionCoordinator() = default;
 
 void TransactionCoordinator::partition_elected(std::int32_t partition) { impl_->elected(partition); }
@@ -43,7 +44,7 @@ void TransactionCoordinator::stop() { impl_->stop(); }
 base::Task<void> TransactionCoordinator::run_due_work() { return impl_->run_due_work(); }
 
 base::Task<std::int32_t> TransactionCoordinator::partition_count_or_create() {
-  return impl_->environment().log.partition_count(true);
+  return impl_->partition_count(true);
 }
 
 base::Task<ProducerResult> TransactionCoordinator::init_producer_id(InitProducerIdRequest request) {

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/task.h"
-#include "broker/coordinator/coordinator_log.h"
+#include "broker/coordinator/joined_appends.h"
 #include "broker/transaction/transaction_ports.h"
 #include "broker/transaction/transaction_types.h"
 
@@ -34,7 +34,9 @@ class TransactionCoordinator {
  public:
   // Without a thread, loads happen inside of the call that needs them and the rest in run_due_work(): for tests.
   enum class Threads { own, none };
-  TransactionCoordinator(Environment environment, TransactionLimits limits, Threads threads = Threads::own);
+  using Joining = coordinator::JoinedAppends::Joining;
+  TransactionCoordinator(Environment environment, TransactionLimits limits, Threads threads = Threads::own,
+                         Joining joining = Joining::adaptive);
   ~TransactionCoordinator();  // stop() first, if anybody may still call
   TransactionCoordinator(const TransactionCoordinator&) = delete;
   TransactionCoordinator& operator=(const TransactionCoordinator&) = delete;

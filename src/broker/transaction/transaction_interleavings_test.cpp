@@ -43,8 +43,12 @@ bool may_be_asked_again(ErrorCode error) {
 
 class RandomProducers : public coordinator::testing::Simulation {
  public:
-  // What isn't committed in time may still be in the log, as long as the leader stays: of some seeds.
-  explicit RandomProducers(unsigned seed) : random_(seed), commits_may_time_out_(seed % 3 == 0) {
+  // What isn't committed in time may still be in the log, as long as the leader stays: of some seeds. Of every other one records
+  // are joined at the end of a turn.
+  explicit RandomProducers(unsigned seed)
+      : random_(seed),
+        joining_(seed % 2 == 0 ? TransactionCoordinator::Joining::always : TransactionCoordinator::Joining::adaptive),
+        commits_may_time_out_(seed % 3 == 0) {
     if (seed % 4 == 1) use_up_epochs();
     log.commits_by_itself = false;
     make_coordinator();
@@ -137,7 +141,7 @@ class RandomProducers : public coordinator::testing::Simulation {
   void make_coordinator() {
     Environment environment{log, clock, producer_ids_, partitions_};
     coordinator_ = std::make_unique<TransactionCoordinator>(environment, TransactionLimits(),
-                                                            TransactionCoordinator::Threads::none);
+                                                            TransactionCoordinator::Threads::none, joining_);
   }
   void pass(std::int64_t ms) {
     clock.advance_ms(ms);
@@ -406,6 +410,7 @@ class RandomProducers : public coordinator::testing::Simulation {
   using OneIdentity = std::pair<std::string, std::pair<std::int64_t, std::int16_t>>;  // transactional id, producer
 
   std::mt19937 random_;
+  const TransactionCoordinator::Joining joining_;
   const bool commits_may_time_out_;
   CountedProducerIds producer_ids_;
   PartitionModel partitions_;
