@@ -13,11 +13,16 @@ namespace base {
 inline constexpr std::size_t kCounterStripes = 8;
 inline constexpr std::size_t kCacheLineBytes = 64;
 
+inline constinit thread_local std::size_t thread_stripe = kCounterStripes;  // none yet
+[[gnu::cold, gnu::noinline]] inline void take_counter_stripe() {
+  static std::atomic<std::size_t> threads{0};
+  thread_stripe = threads.fetch_add(1, std::memory_order_relaxed) % kCounterStripes;
+}
 // Of the calling thread; given out in the order in which threads count first.
 inline std::size_t counter_stripe() {
-  static std::atomic<std::size_t> threads{0};
-  thread_local const std::size_t stripe = threads.fetch_add(1, std::memory_order_relaxed) % kCounterStripes;
-  return stripe;
+  if (thread_stripe == kCounterStripes) [[unlikely]]
+    take_counter_stripe();
+  return thread_stripe;
 }
 
 template <std::size_t kCounters>

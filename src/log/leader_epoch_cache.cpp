@@ -29,6 +29,10 @@ LeaderEpochCache::LeaderEpochCache(base::FileSystem& files, const std::string& d
 void LeaderEpochCache::assign(std::int32_t epoch, std::int64_t start_offset) {
   if (epoch < 0) return;
   if (!entries_.empty() && entries_.back().epoch == epoch && start_offset >= entries_.back().start_offset) return;
+  begin(epoch, start_offset);
+}
+
+void LeaderEpochCache::begin(std::int32_t epoch, std::int64_t start_offset) {
   std::erase_if(entries_,
                 [&](const EpochEntry& entry) { return entry.epoch >= epoch || entry.start_offset >= start_offset; });
   entries_.push_back({epoch, start_offset});

@@ -49,6 +49,7 @@ class LeaderEpochCache {
   EpochEndOffset end_offset(std::int32_t epoch, std::int64_t log_end_offset) const;
 
  private:
+  [[gnu::cold]] void begin(std::int32_t epoch, std::int64_t start_offset);
   void note_change();
   void write(bool sync);
 

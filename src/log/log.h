@@ -222,6 +222,7 @@ class Log {
   void rebuild_producers(std::int64_t end_offset, bool trust_missing_snapshots);
   void replay_producers(std::int64_t from, std::int64_t to);
 
+  [[gnu::cold]] AppendResult not_appended(protocol::ValidatedRecords& records) const;
   // All that follows is called with mutex_ held.
   bool usable() const { return !closed_ && !log_directory_->offline(); }
   void require_usable() const;
@@ -229,6 +230,9 @@ class Log {
   std::shared_ptr<Segment> segment_of(std::int64_t offset) const;  // the one with the largest base <= offset, or null
   LogOffsets offsets_locked() const;
   std::int64_t last_stable_offset_locked() const;
+  // What an append seldom comes to is kept out of the way of all others.
+  [[gnu::cold]] AppendResult too_large(std::size_t bytes) const;
+  [[gnu::cold]] void as_before(const ProducerBatch& before, AppendResult& result) const;
   AppendResult append_validated(protocol::ValidatedRecords& records, const AppendContext& context);
   protocol::ErrorCode check_producer(const protocol::ValidatedRecords& records, const AppendContext& context,
                                      std::optional<ControlMarker>& marker) const;

@@ -27,10 +27,15 @@ protocol::AppendRules rules_of(const LogConfig& config) {
   return rules;
 }
 
-AppendResult failure(ErrorCode error, std::string message = {}) {
+[[gnu::cold]] AppendResult failure(ErrorCode error) {
   AppendResult result;
   result.error = error;
-  result.error_message = std::move(message);
+  return result;
+}
+
+[[gnu::cold]] AppendResult failure(ErrorCode error, std::string message) {
+  AppendResult result = failure(error);
+  result.refusal.make().message = std::move(message);
   return result;
 }
 
@@ -48,15 +53,7 @@ AppendResult Log::append_as_leader(base::MutableByteView batch, const AppendCont
   request.origin = context.origin;
   request.now_ms = context.now_ms;
   protocol::ValidatedRecords records = protocol::validate_for_append(batch, rules_of(*config), request);
-  if (!records.ok() || records.nothing_to_append()) {
-    AppendResult result = failure(records.error, records.error_message.value_or(""));
-    result.record_errors = std::move(records.record_errors);
-    result.log_append_time = records.log_append_time;
-    LogOffsets now = offsets();
-    result.log_start_offset = now.log_start_offset;
-    result.log_end_offset = now.log_end_offset;
-    return result;
-  }
+  if (!records.ok() || records.nothing_to_append()) return not_appended(records);
   try {
     return watching_for_failure([&] {
       std::lock_guard lock(mutex_);
@@ -72,6 +69,16 @@ AppendResult Log::append_as_leader(base::MutableByteView batch, const AppendCont
   }
 }
 
+AppendResult Log::not_appended(protocol::ValidatedRecords& records) const {
+  AppendResult result = failure(records.error);
+  result.refusal = std::move(records.refusal);
+  result.log_append_time = records.log_append_time;
+  const LogOffsets now = offsets();
+  result.log_start_offset = now.log_start_offset;
+  result.log_end_offset = now.log_end_offset;
+  return result;
+}
+
 ErrorCode Log::check_producer(const protocol::ValidatedRecords& records, const AppendContext& context,
                               std::optional<ControlMarker>& marker) const {
   if (!records.header.has_producer_id()) return ErrorCode::none;
@@ -82,24 +89,29 @@ ErrorCode Log::check_producer(const protocol::ValidatedRecords& records, const A
   return marker ? producers_.check_marker(records.header, *marker, context.marker_transaction_version) : ErrorCode::none;
 }
 
+AppendResult Log::too_large(std::size_t bytes) const {
+  return failure(ErrorCode::record_list_too_large,
+                 "Message batch size is " + std::to_string(bytes) + " bytes, which exceeds the maximum configured segment size of " +
+                     std::to_string(config_->segment_bytes) + ".");
+}
+
+void Log::as_before(const ProducerBatch& before, AppendResult& result) const {
+  result.duplicate = true;
+  result.first_offset = before.first_offset;
+  result.last_offset = before.last_offset;
+  result.max_timestamp = before.timestamp;
+  result.log_append_time = before.timestamp;
+  if (config_->timestamp_type == protocol::TimestampType::create_time) result.log_append_time = -1;
+}
+
 AppendResult Log::append_validated(protocol::ValidatedRecords& records, const AppendContext& context) {
   AppendResult result;
   result.max_timestamp = records.max_timestamp;
   result.log_append_time = records.log_append_time;
-  if (static_cast<std::int64_t>(records.batch.size()) > config_->segment_bytes) {
-    return failure(ErrorCode::record_list_too_large,
-                   "Message batch size is " + std::to_string(records.batch.size()) +
-                       " bytes, which exceeds the maximum configured segment size of " +
-                       std::to_string(config_->segment_bytes) + ".");
-  }
+  if (static_cast<std::int64_t>(records.batch.size()) > config_->segment_bytes) return too_large(records.batch.size());
   if (context.origin == AppendOrigin::client) {
     if (const ProducerBatch* before = producers_.find_duplicate(records.header)) {
-      result.duplicate = true;
-      result.first_offset = before->first_offset;
-      result.last_offset = before->last_offset;
-      result.max_timestamp = before->timestamp;
-      result.log_append_time = before->timestamp;
-      if (config_->timestamp_type == protocol::TimestampType::create_time) result.log_append_time = -1;
+      as_before(*before, result);
       return result;
     }
   }

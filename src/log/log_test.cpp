@@ -87,7 +87,7 @@ TEST_F(LogTest, CompactedTopicsNeedKeys) {
   builder.append(record);
   AppendResult result = append_bytes(builder.build());
   EXPECT_EQ(result.error, ErrorCode::invalid_record);
-  EXPECT_EQ(result.record_errors.size(), 1u);
+  EXPECT_EQ(result.refusal.get().record_errors.size(), 1u);
   EXPECT_EQ(log().log_end_offset(), 0);
 }
 

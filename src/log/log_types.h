@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/rare.h"
 #include "protocol/error.h"
 #include "protocol/record_batch_validation.h"
 
@@ -32,8 +33,7 @@ struct AppendContext {
 
 struct AppendResult {
   protocol::ErrorCode error = protocol::ErrorCode::none;
-  std::string error_message;                         // empty: none; what Produce v8+ answers
-  std::vector<protocol::RecordError> record_errors;  // for INVALID_RECORD and INVALID_TIMESTAMP
+  base::Rare<protocol::Refusal> refusal;  // what Produce v8+ answers beside the error
 
   std::int64_t first_offset = -1;
   std::int64_t last_offset = -1;  // -1, -1: nothing was there to append

@@ -48,16 +48,22 @@ std::shared_ptr<Segment> Segment::open(const PartitionFiles& where, std::int64_t
   return segment;
 }
 
+void Segment::open_file() {
+  file_ = where_.files.open(where_.path(base_offset_, kLogSuffix), base::OpenMode::read_write);
+}
+
 std::shared_ptr<base::File> Segment::file() {
-  if (!file_) file_ = where_.files.open(where_.path(base_offset_, kLogSuffix), base::OpenMode::read_write);
+  if (!file_) open_file();
   return file_;
 }
 
+void Segment::read_first_batch_max_timestamp() {
+  const auto first = BatchScanner(*file(), 0, size_, BatchScanner::What::headers).next();
+  first_batch_max_timestamp_ = first ? first->header.max_timestamp : -1;
+}
+
 std::int64_t Segment::first_batch_max_timestamp() {
-  if (!first_batch_max_timestamp_ && size_ > 0) {
-    auto first = BatchScanner(*file(), 0, size_, BatchScanner::What::headers).next();
-    first_batch_max_timestamp_ = first ? first->header.max_timestamp : -1;
-  }
+  if (!first_batch_max_timestamp_ && size_ > 0) read_first_batch_max_timestamp();
   return first_batch_max_timestamp_.value_or(-1);
 }
 
@@ -77,7 +83,8 @@ bool Segment::must_roll(const SegmentAppend& append, const LogConfig& config, st
 
 void Segment::append(const SegmentAppend& append, const LogConfig& config) {
   std::uint64_t position = size_;
-  file()->write_at(position, append.bytes);
+  if (!file_) open_file();
+  file_->write_at(position, append.bytes);
   size_ += append.bytes.size();
   if (append.batches.empty()) {
     note_batch({append.first_offset, append.last_offset, position, append.bytes.size(), append.max_timestamp}, config);

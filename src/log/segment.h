@@ -96,6 +96,8 @@ class Segment {
   Segment(const PartitionFiles& where, std::int64_t base_offset, std::int64_t now_ms);
   void note_batch(const BatchPlace& batch, const LogConfig& config);
   void note_timestamp(std::int64_t timestamp, std::int64_t offset);
+  [[gnu::cold]] void open_file();
+  [[gnu::cold]] void read_first_batch_max_timestamp();
   void index_append(std::int64_t last_offset, std::uint64_t position, std::uint64_t bytes, const LogConfig& config);
   void reset_for_recovery();
   void cut(std::uint64_t size);

@@ -46,7 +46,7 @@ class Writer {
     context.now_ms = clock_.wall_ms();
     context.origin = origin;
     AppendResult result = log.append_as_leader(bytes, context);
-    EXPECT_TRUE(result.ok()) << name_of(result.error) << result.error_message;
+    EXPECT_TRUE(result.ok()) << name_of(result.error) << result.refusal.get().message;
     log.update_high_watermark(log.log_end_offset());
   }
   void append_many(Log& log, int batches, BatchFields fields = {}, std::int64_t step_ms = 10) {

@@ -217,7 +217,7 @@ TEST(RecordBatchRows, EveryCodecToEveryOther) {
       const ValidatedRecords validated = validate_for_append(bytes, rules, AppendRequest());
       ASSERT_TRUE(validated.ok()) << row.name;
       EXPECT_EQ(validated.header.codec(), rules.compression);
-      EXPECT_EQ(validated.rewritten.empty(), read_batch_header(row.bytes)->codec() == rules.compression);
+      EXPECT_EQ(!validated.rewritten, read_batch_header(row.bytes)->codec() == rules.compression);
       EXPECT_TRUE(crc_is_valid(validated.batch));
       RecordReader reader(validated.batch);
       Record record;

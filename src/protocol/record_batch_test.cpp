@@ -88,7 +88,7 @@ TEST(RecordBatchValidation, TimestampIsMadeTrueWithoutCopying) {
     ValidatedRecords validated = validate_for_append(batch, AppendRules(), AppendRequest());
     ASSERT_TRUE(validated.ok());
     EXPECT_EQ(validated.batch.data(), batch.data());
-    EXPECT_TRUE(validated.rewritten.empty());
+    EXPECT_TRUE(!validated.rewritten);
     EXPECT_EQ(validated.max_timestamp, 1'700'000'000'006);
     EXPECT_EQ(validated.record_count, 20);
     EXPECT_EQ(validated.log_append_time, -1);
@@ -131,12 +131,12 @@ TEST(RecordBatchValidation, CompactedTopicsNeedKeys) {
   request.topic_partition = "t-3";
   const ValidatedRecords validated = validate_for_append(batch, rules, request);
   EXPECT_EQ(validated.error, ErrorCode::invalid_record);
-  ASSERT_EQ(validated.record_errors.size(), 2U);
-  EXPECT_EQ(validated.record_errors[0].batch_index, 1);
-  EXPECT_EQ(validated.record_errors[0].message,
+  ASSERT_EQ(validated.refusal.get().record_errors.size(), 2U);
+  EXPECT_EQ(validated.refusal.get().record_errors[0].batch_index, 1);
+  EXPECT_EQ(validated.refusal.get().record_errors[0].message,
             "Compacted topic cannot accept message without key in topic partition t-3.");
   EXPECT_EQ(
-      validated.error_message,
+      validated.refusal.get().message,
       "One or more records have been rejected due to 2 record errors in total, and only showing the first three "
       "errors at most: [RecordError(batchIndex=1, message='Compacted topic cannot accept message without key in topic "
       "partition t-3.'), RecordError(batchIndex=2, message='Compacted topic cannot accept message without key in "
@@ -160,8 +160,8 @@ TEST(RecordBatchValidation, TimestampsHaveLimits) {
   EXPECT_EQ(error_at(-1), ErrorCode::none);
   base::Bytes batch = batch_of(1, 1, base::Codec::none, 20'000);
   const ValidatedRecords refused = validate_for_append(batch, rules, request);
-  EXPECT_EQ(refused.error_message, "One or more records have been rejected due to invalid timestamp");
-  EXPECT_EQ(refused.record_errors.at(0).message,
+  EXPECT_EQ(refused.refusal.get().message, "One or more records have been rejected due to invalid timestamp");
+  EXPECT_EQ(refused.refusal.get().record_errors.at(0).message,
             "Timestamp 20000 of message with offset 0 is out of range. The timestamp should be within [9000, 10500]");
 }
 
@@ -260,7 +260,7 @@ TEST(RecordBatchValidation, BombsAreBoundedByRatioAndSize) {
         const ValidatedRecords validated = validate_for_append(batch, rules, AppendRequest());
         EXPECT_EQ(validated.error, row.ok ? ErrorCode::none : ErrorCode::message_too_large)
             << base::name_of(codec) << " " << row.at_any_ratio << " " << row.ratio << " " << row.in_all << " " << rewritten;
-        EXPECT_EQ(validated.error_message.has_value(), !row.ok);
+        EXPECT_EQ(validated.refusal.get().message.empty(), row.ok);
       }
     }
   }

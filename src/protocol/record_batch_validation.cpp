@@ -38,7 +38,7 @@ class Validation {
   ErrorCode check_bytes(base::ByteView batch, const BatchHeader& header) const;
   ErrorCode check_header() const;
   ErrorCode check_records_in_place();
-  ErrorCode rewrite();
+  [[gnu::noinline]] ErrorCode rewrite();
   std::uint64_t unpacked_bytes_max(base::ByteView packed) const;
   std::size_t rewritten_bytes_max(base::ByteView batch) const;
   ErrorCode append_all(base::ByteView batch, RecordBatchBuilder& builder);
@@ -48,14 +48,19 @@ class Validation {
            (source_codec_ == base::Codec::none && header_.is_control());
   }
   void check_record(const RecordFacts& record, TimestampType batch_timestamp_type);
+  [[gnu::cold]] void refuse_for_key(const RecordFacts& record);
+  [[gnu::cold]] void refuse_for_time(const RecordFacts& record, std::uint64_t now);
+  [[gnu::cold]] void refuse_for_timestamp_type(const RecordFacts& record);
   void add_error(std::int32_t index, ErrorCode error, std::string message);
-  ErrorCode reject_for_record_errors();
+  ErrorCode reject_for_record_errors() { return refused_count_ == 0 ? ErrorCode::none : error_of_refused_records(); }
+  [[gnu::cold]] ErrorCode error_of_refused_records();
 
   base::MutableByteView records_;
   const AppendRules& rules_;
   const AppendRequest& request_;
-  std::vector<base::MutableByteView> batches_;
-  BatchHeader header_;  // of the first one
+  base::MutableByteView first_;                      // empty: there is no batch
+  std::vector<base::MutableByteView> more_;          // behind the first one; only old formats may have them
+  BatchHeader header_;                               // of the first one
   base::Codec source_codec_ = base::Codec::none;
   bool timestamp_refused_ = false;
   std::size_t refused_count_ = 0;
@@ -99,9 +104,13 @@ ErrorCode Validation::find_batches() {
     if (!header) return ErrorCode::corrupt_message;
     const ErrorCode bytes_error = check_bytes(batch, *header);
     if (bytes_error != ErrorCode::none) return bytes_error;
-    if (batches_.empty()) header_ = *header;
     if (header->is_compressed()) source_codec_ = *header->codec();
-    batches_.push_back(batch);
+    if (first_.empty()) {
+      header_ = *header;
+      first_ = batch;
+    } else {
+      more_.push_back(batch);
+    }
     rest = rest.subspan(next.size_in_bytes);
   }
 }
@@ -117,9 +126,8 @@ ErrorCode Validation::check_bytes(base::ByteView batch, const BatchHeader& heade
 }
 
 ErrorCode Validation::check_header() const {
-  if (batches_.size() > 1 && (header_.magic == 2 || source_codec_ != base::Codec::none))
-    return ErrorCode::invalid_record;
-  for (const base::ByteView batch : batches_) {
+  if (!more_.empty() && (header_.magic == 2 || source_codec_ != base::Codec::none)) return ErrorCode::invalid_record;
+  for (const base::ByteView batch : more_) {
     if (read_batch_header(batch)->magic != header_.magic) return ErrorCode::invalid_record;
   }
   if (header_.magic < 2 || request_.origin != AppendOrigin::client) return ErrorCode::none;
@@ -135,50 +143,57 @@ ErrorCode Validation::check_header() const {
 void Validation::add_error(std::int32_t index, ErrorCode error, std::string message) {
   timestamp_refused_ = timestamp_refused_ || error == ErrorCode::invalid_timestamp;
   ++refused_count_;
-  if (out_.record_errors.size() < kRecordErrorsMax) out_.record_errors.push_back({index, std::move(message)});
+  std::vector<RecordError>& errors = out_.refusal.make().record_errors;
+  if (errors.size() < kRecordErrorsMax) errors.push_back({index, std::move(message)});
 }
 
 void Validation::check_record(const RecordFacts& record, TimestampType batch_timestamp_type) {
-  if (rules_.compacted && record.key_length < 0) {
-    add_error(record.index, ErrorCode::invalid_record,
-              fmt::format("Compacted topic cannot accept message without key in topic partition {}.",
-                          request_.topic_partition));
-    return;
-  }
+  if (rules_.compacted && record.key_length < 0) return refuse_for_key(record);
   if (rules_.timestamp_type == TimestampType::create_time && record.timestamp != -1) {
     const auto now = static_cast<std::uint64_t>(request_.now_ms);  // unsigned: wraps as Java does
     const auto difference = static_cast<std::int64_t>(now - static_cast<std::uint64_t>(record.timestamp));
     const auto opposite = static_cast<std::int64_t>(std::uint64_t{0} - static_cast<std::uint64_t>(difference));
-    if (difference <= rules_.timestamp_before_max_ms && opposite <= rules_.timestamp_after_max_ms) return;
-    add_error(
-        record.index, ErrorCode::invalid_timestamp,
-        fmt::format("Timestamp {} of message with offset {} is out of range. The timestamp should be within [{}, {}]",
-                    record.timestamp, record.offset,
-                    static_cast<std::int64_t>(now - static_cast<std::uint64_t>(rules_.timestamp_before_max_ms)),
-                    static_cast<std::int64_t>(now + static_cast<std::uint64_t>(rules_.timestamp_after_max_ms))));
+    if (difference > rules_.timestamp_before_max_ms || opposite > rules_.timestamp_after_max_ms) refuse_for_time(record, now);
   } else if (batch_timestamp_type == TimestampType::log_append_time) {
-    add_error(
-        record.index, ErrorCode::invalid_timestamp,
-        fmt::format("Invalid timestamp type in message DefaultRecord(offset={}, timestamp={}, key={} bytes, "
-                    "value={} bytes). Producer should not set timestamp type to LogAppendTime.",
-                    record.offset, record.timestamp, std::max(record.key_length, 0), std::max(record.value_length, 0)));
+    refuse_for_timestamp_type(record);
   }
 }
 
-ErrorCode Validation::reject_for_record_errors() {
-  if (refused_count_ == 0) return ErrorCode::none;
+void Validation::refuse_for_key(const RecordFacts& record) {
+  add_error(record.index, ErrorCode::invalid_record,
+            fmt::format("Compacted topic cannot accept message without key in topic partition {}.", request_.topic_partition));
+}
+
+void Validation::refuse_for_time(const RecordFacts& record, std::uint64_t now) {
+  add_error(record.index, ErrorCode::invalid_timestamp,
+            fmt::format("Timestamp {} of message with offset {} is out of range. The timestamp should be within [{}, {}]",
+                        record.timestamp, record.offset,
+                        static_cast<std::int64_t>(now - static_cast<std::uint64_t>(rules_.timestamp_before_max_ms)),
+                        static_cast<std::int64_t>(now + static_cast<std::uint64_t>(rules_.timestamp_after_max_ms))));
+}
+
+void Validation::refuse_for_timestamp_type(const RecordFacts& record) {
+  add_error(
+      record.index, ErrorCode::invalid_timestamp,
+      fmt::format("Invalid timestamp type in message DefaultRecord(offset={}, timestamp={}, key={} bytes, "
+                  "value={} bytes). Producer should not set timestamp type to LogAppendTime.",
+                  record.offset, record.timestamp, std::max(record.key_length, 0), std::max(record.value_length, 0)));
+}
+
+ErrorCode Validation::error_of_refused_records() {
+  Refusal& refusal = out_.refusal.make();
   if (timestamp_refused_) {
-    out_.error_message = "One or more records have been rejected due to invalid timestamp";
+    refusal.message = "One or more records have been rejected due to invalid timestamp";
     return ErrorCode::invalid_timestamp;
   }
   constexpr std::size_t kShown = 3;
   std::string shown;
-  for (std::size_t i = 0; i < std::min(kShown, out_.record_errors.size()); ++i) {
-    const RecordError& error = out_.record_errors[i];
+  for (std::size_t i = 0; i < std::min(kShown, refusal.record_errors.size()); ++i) {
+    const RecordError& error = refusal.record_errors[i];
     shown +=
         fmt::format("{}RecordError(batchIndex={}, message='{}')", i == 0 ? "" : ", ", error.batch_index, error.message);
   }
-  out_.error_message = fmt::format(
+  refusal.message = fmt::format(
       "One or more records have been rejected due to {} record errors in total, and only showing the first three "
       "errors at most: [{}]",
       refused_count_, shown);
@@ -197,7 +212,7 @@ std::size_t Validation::rewritten_bytes_max(base::ByteView batch) const {
 
 // The usual way: nothing is copied. The batch's timestamp is made true, and the rest stays as the producer wrote it.
 ErrorCode Validation::check_records_in_place() {
-  const base::MutableByteView batch = batches_.front();
+  const base::MutableByteView batch = first_;
   const base::ByteView packed = batch.subspan(kBatchHeaderSize);
   const bool compressed = source_codec_ != base::Codec::none;
   const bool stamped = header_.timestamp_type() == TimestampType::log_append_time;
@@ -278,13 +293,12 @@ ErrorCode Validation::rewrite() {
     builder.header.attributes |= kAttributeLogAppendTime;
     builder.header.max_timestamp = request_.now_ms;
   }
-  for (const base::ByteView batch : batches_) {
-    const ErrorCode error = append_all(batch, builder);
-    if (error != ErrorCode::none) return error;
-  }
+  ErrorCode error = append_all(first_, builder);
+  for (std::size_t i = 0; i < more_.size() && error == ErrorCode::none; ++i) error = append_all(more_[i], builder);
+  if (error != ErrorCode::none) return error;
   if (builder.record_count() == 0) return ErrorCode::invalid_record;
-  out_.rewritten = builder.build(rules_.compression.value_or(source_codec_), rules_.compression_level);
-  out_.batch = out_.rewritten;
+  out_.rewritten.make() = builder.build(rules_.compression.value_or(source_codec_), rules_.compression_level);
+  out_.batch = *out_.rewritten;
   out_.max_timestamp = builder.header.max_timestamp;
   if (std::cmp_greater(out_.batch.size(), rules_.max_message_bytes)) return ErrorCode::message_too_large;
   return ErrorCode::none;
@@ -292,7 +306,7 @@ ErrorCode Validation::rewrite() {
 
 ValidatedRecords Validation::run() {
   out_.error = find_batches();
-  if (!out_.ok() || batches_.empty()) return std::move(out_);
+  if (!out_.ok() || first_.empty()) return std::move(out_);
   out_.error = check_header();
   if (!out_.ok()) return std::move(out_);
   try {
@@ -301,13 +315,13 @@ ValidatedRecords Validation::run() {
     out_.error = ErrorCode::invalid_record;
   } catch (const base::OutputTooLarge&) {
     out_.error = ErrorCode::message_too_large;
-    out_.error_message = "The records of the batch are too large in total once they are unpacked.";
+    out_.refusal.make().message = "The records of the batch are too large in total once they are unpacked.";
   } catch (const base::CompressionError&) {
     out_.error = ErrorCode::unknown_server_error;  // what Kafka answers to bytes that don't unpack
   }
   if (!out_.ok()) {
     out_.batch = {};
-    out_.rewritten.clear();
+    out_.rewritten = {};
     return std::move(out_);
   }
   out_.header = *read_batch_header(out_.batch);

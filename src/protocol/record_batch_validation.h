@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/compression.h"
+#include "base/rare.h"
 #include "protocol/error.h"
 #include "protocol/record_batch.h"
 
@@ -53,18 +54,23 @@ struct RecordError {
   std::string message;
 };
 
+// What is told of a refusal beside its error.
+struct Refusal {
+  std::string message;  // empty where Kafka sends none
+  std::vector<RecordError> record_errors;
+};
+
 struct ValidatedRecords {
   ValidatedRecords() = default;
   ValidatedRecords(ValidatedRecords&&) = default;
   ValidatedRecords& operator=(ValidatedRecords&&) = default;  // no copies: `batch` may point into `rewritten`
 
   ErrorCode error = ErrorCode::none;
-  std::optional<std::string> error_message;  // only where Kafka sends one
-  std::vector<RecordError> record_errors;
+  base::Rare<Refusal> refusal;
 
   base::MutableByteView batch;  // empty: nothing to append, which old versions answer with success and offset -1
-  base::Bytes rewritten;        // holds `batch` if it couldn't stay where it was
-  BatchHeader header;           // of `batch`
+  base::Rare<base::Bytes> rewritten;  // holds `batch` if it couldn't stay where it was
+  BatchHeader header;                 // of `batch`
   std::int32_t record_count = 0;
   std::int64_t max_timestamp = -1;
   std::int32_t offset_delta_of_max_timestamp = -1;  // the batch's last one, as Kafka reports it

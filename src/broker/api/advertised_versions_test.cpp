@@ -115,7 +115,7 @@ TEST_F(EveryVersion, OfRecordedRequestsIsAnswered) {
       frame.erase(frame.begin(), frame.begin() + kFrameSizeBytes);
       frame.insert(frame.end(), row.body.begin(), row.body.end());
       const Reply reply = broker.serve(std::move(frame));
-      ASSERT_NE(reply.kind, Reply::Kind::close) << reply.close_reason;
+      ASSERT_NE(reply.kind, Reply::Kind::close) << reply.close_reason.get();
       if (reply.kind == Reply::Kind::none) {
         EXPECT_EQ(api.name, "Produce") << "only acks=0 has no answer";
         ++silent;

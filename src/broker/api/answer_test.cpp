@@ -92,7 +92,7 @@ TEST_F(Answers, APlainHandlerThatThrowsClosesTheConnection) {
       broker.connection, frame(TestBroker::frame_of(produce_request("t", batch_of({"a"}), 1), 9)));
   ASSERT_TRUE(produced.is_there());
   EXPECT_EQ(produced.value().kind, Reply::Kind::close);
-  EXPECT_EQ(produced.value().close_reason, "ProduceRequest v9 failed: no battery");
+  EXPECT_EQ(produced.value().close_reason.get(), "ProduceRequest v9 failed: no battery");
   EXPECT_EQ(fetch(fetch_request("t", 0)).responses.at(0).partitions.at(0).high_watermark, 0);
 }
 

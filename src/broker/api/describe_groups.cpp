@@ -46,7 +46,7 @@ Answer<DescribeGroupsResponse> handle(RequestContext& context, protocol::Describ
   DescribeGroupsResponse response;
   // The response has views into these.
   const auto summaries = std::make_shared<std::list<group::GroupSummary>>();
-  context.answer = summaries;
+  context.answer.make() = summaries;
   for (std::string& group_id : request.groups) {
     group::GroupSummary summary = co_await context.services.groups.describe(group_id);
     summaries->push_back(std::move(summary));

@@ -18,7 +18,7 @@ namespace {
 Reply closing(std::string reason) {
   Reply reply;
   reply.kind = Reply::Kind::close;
-  reply.close_reason = std::move(reason);
+  reply.close_reason.make() = std::move(reason);
   return reply;
 }
 
@@ -112,15 +112,8 @@ Answer<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   protocol::RequestHead head = protocol::decode_request_head(frame.bytes);
   const std::int16_t key = head.header.request_api_key;
   const std::int16_t version = head.header.request_api_version;
-  if (!head.error.empty()) return closing(fmt::format("api key {} v{}: {}", key, version, head.error));
-  const Api* api = find_served(key);
-  if (!api) return closing(fmt::format("api key {} v{}: not an API of this broker", key, version));
-  if (version < api->version_min || version > api->version_max) {
-    if (key == static_cast<std::int16_t>(protocol::ApiKey::api_versions)) {
-      return unsupported_api_versions(*api, head.header.correlation_id);
-    }
-    return closing(fmt::format("{} v{}: unsupported version", api->name, version));
-  }
+  const Api* api = head.error.empty() ? find_served(key) : nullptr;
+  if (!api || version < api->version_min || version > api->version_max) return not_served(head, api);
 
   InHand request;
   request.api = api;
@@ -133,6 +126,17 @@ Answer<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   if (!answer.is_there()) return wait_for_reply(std::move(request), answer.task());
   count(request, answer.value());
   return answer;
+}
+
+Reply Dispatcher::not_served(const protocol::RequestHead& head, const Api* api) {
+  const std::int16_t key = head.header.request_api_key;
+  const std::int16_t version = head.header.request_api_version;
+  if (!head.error.empty()) return closing(fmt::format("api key {} v{}: {}", key, version, head.error));
+  if (!api) return closing(fmt::format("api key {} v{}: not an API of this broker", key, version));
+  if (key == static_cast<std::int16_t>(protocol::ApiKey::api_versions)) {
+    return unsupported_api_versions(*api, head.header.correlation_id);
+  }
+  return closing(fmt::format("{} v{}: unsupported version", api->name, version));
 }
 
 std::unique_ptr<RequestContext> Dispatcher::context_of(const Api& api, ConnectionInfo& connection,
@@ -169,7 +173,7 @@ base::Task<Reply> Dispatcher::wait_for_reply(InHand request, base::Task<Reply> t
 
 void Dispatcher::count(const InHand& request, Reply& reply) {
   const RequestContext& context = *request.context;
-  if (is_converted(context.api_key, context.api_version)) reply.until_sent = request.turn;
+  if (is_converted(context.api_key, context.api_version)) reply.until_sent.make() = request.turn;
   if (reply.kind != Reply::Kind::close) {
     metrics_.count_request(context.metrics_row, context.api_version, request.frame_bytes,
                            microseconds_since(request.received));

@@ -22,6 +22,7 @@ class Dispatcher final : public FrameHandler {
 
  private:
   struct InHand;
+  [[gnu::cold]] static Reply not_served(const protocol::RequestHead& head, const Api* api);
   std::unique_ptr<RequestContext> context_of(const Api& api, ConnectionInfo& connection, protocol::RequestHead& head,
                                              Frame& frame);
   base::Task<Reply> serve_in_turn(InHand request, base::ByteView body);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/rare.h"
 #include "base/task.h"
 #include "broker/api/answer.h"
 #include "broker/api/parked_fetches.h"
@@ -47,8 +48,8 @@ struct Reply {
   Kind kind = Kind::none;
   bool close_after = false;          // the connection goes once this reply is out
   protocol::EncodedMessage message;  // the whole frame, with size and header
-  std::string close_reason;          // with Kind::close: names the API and what is wrong with the frame
-  std::shared_ptr<const void> until_sent;  // goes when the response has left, or never will
+  base::Rare<std::string> close_reason;  // with Kind::close: names the API and what is wrong with the frame
+  base::Rare<std::shared_ptr<const void>> until_sent;  // goes when the response has left, or never will
 };
 
 class FrameHandler {

@@ -45,7 +45,7 @@ Answer<protocol::JoinGroupResponse> handle(RequestContext& context, protocol::Jo
   context.frame.reset();  // the wait may be long
   group::JoinResult joined = co_await context.services.groups.join(std::move(join));
   const auto result = std::make_shared<const group::JoinResult>(std::move(joined));
-  context.answer = result;
+  context.answer.make() = result;
   protocol::JoinGroupResponse response;
   response.error_code = result->error;
   response.generation_id = result->generation;

@@ -9,35 +9,33 @@ bool has_partition(const metadata::Topic* topic, std::int32_t partition) {
   return topic && topic->partitions.contains(partition);
 }
 
+[[gnu::cold]] ErrorCode why_not_here(const RequestContext& context, std::string_view topic, std::int32_t partition) {
+  if (context.services.partitions.is_offline(topic, partition)) return ErrorCode::kafka_storage_error;
+  const bool known = has_partition(context.services.metadata.get()->topic(topic), partition);
+  return known ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
+}
+
+[[gnu::cold]] ErrorCode why_not_here(const RequestContext& context, const base::Uuid& topic_id, std::int32_t partition) {
+  const auto cluster = context.services.metadata.get();
+  const metadata::Topic* topic = cluster->topic(topic_id);
+  if (!topic) return ErrorCode::unknown_topic_id;
+  if (context.services.partitions.is_offline(topic->name, partition)) return ErrorCode::kafka_storage_error;
+  return has_partition(topic, partition) ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
+}
+
 }  // namespace
 
 FoundPartition find_partition(const RequestContext& context, std::string_view topic, std::int32_t partition) {
   FoundPartition found;
   found.partition = context.services.partitions.find(topic, partition);
-  if (!found.partition && context.services.partitions.is_offline(topic, partition)) {
-    found.error = ErrorCode::kafka_storage_error;
-  } else if (!found.partition) {
-    bool known = has_partition(context.services.metadata.get()->topic(topic), partition);
-    found.error = known ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
-  }
+  if (!found.partition) found.error = why_not_here(context, topic, partition);
   return found;
 }
 
 FoundPartition find_partition(const RequestContext& context, const base::Uuid& topic_id, std::int32_t partition) {
   FoundPartition found;
   found.partition = context.services.partitions.find(topic_id, partition);
-  if (!found.partition) {
-    auto cluster = context.services.metadata.get();
-    const metadata::Topic* topic = cluster->topic(topic_id);
-    if (!topic) {
-      found.error = ErrorCode::unknown_topic_id;
-    } else if (context.services.partitions.is_offline(topic->name, partition)) {
-      found.error = ErrorCode::kafka_storage_error;
-    } else {
-      found.error =
-          has_partition(topic, partition) ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
-    }
-  }
+  if (!found.partition) found.error = why_not_here(context, topic_id, partition);
   return found;
 }
 

@@ -79,58 +79,61 @@ FoundPartition find(const RequestContext& context, const ProduceRequest::TopicPr
   return found;
 }
 
-void fill_answer(PartitionAnswer& answer, storage::AppendResult result) {
+[[gnu::cold]] void fill_refusal(PartitionAnswer& answer, const protocol::Refusal& refusal) {
+  if (!refusal.message.empty()) answer.error_message = refusal.message;
+  for (const protocol::RecordError& each : refusal.record_errors) {
+    auto& error = answer.record_errors.emplace_back();
+    error.batch_index = each.batch_index;
+    error.batch_index_error_message = each.message;
+  }
+}
+
+void fill_answer(PartitionAnswer& answer, const storage::AppendResult& result) {
   answer.error_code = result.error;
   answer.base_offset = result.first_offset;
   answer.log_append_time_ms = result.log_append_time;
   answer.log_start_offset = result.log_start_offset;
-  if (result.ok()) return;
-  if (!result.error_message.empty()) answer.error_message = std::move(result.error_message);
-  for (protocol::RecordError& each : result.record_errors) {
-    auto& error = answer.record_errors.emplace_back();
-    error.batch_index = each.batch_index;
-    error.batch_index_error_message = std::move(each.message);
-  }
+  if (result.refusal) fill_refusal(answer, *result.refusal);
+}
+
+[[gnu::cold]] storage::AppendResult refusal(ErrorCode error, const std::string& message) {
+  storage::AppendResult result;
+  result.error = error;
+  if (!message.empty()) result.refusal.make().message = message;
+  return result;
 }
 
 storage::AppendResult append(const RequestContext& context, const ProduceRequest& request,
                              const ProduceRequest::PartitionProduceData& data, const FoundPartition& found,
-                             ProduceTransactions::Verdict transaction) {
-  storage::AppendResult refused;
-  if (request.acks < -1 || request.acks > 1) {
-    refused.error = ErrorCode::invalid_required_acks;
-    return refused;
-  }
-  refused.error = found.error;
-  if (!found.partition) return refused;
-  if (transaction.error != ErrorCode::none) {
-    refused.error = transaction.error;
-    refused.error_message = std::move(transaction.message);
-    return refused;
-  }
+                             const ProduceTransactions::Verdict* transaction) {
+  if (request.acks < -1 || request.acks > 1) return refusal(ErrorCode::invalid_required_acks, {});
+  if (!found.partition) return refusal(found.error, {});
   partition::AppendOptions options;
+  if (transaction != nullptr) {
+    if (transaction->error != ErrorCode::none) return refusal(transaction->error, transaction->message);
+    options.verification_guard = transaction->guard;
+  }
   options.acks = request.acks;
   options.produce_version = context.api_version;
   options.now_ms = context.services.clock.wall_ms();
-  options.verification_guard = transaction.guard;
   return found.partition->append(writable(data.records), options);
 }
 
-void add_leader_hint(const RequestContext& context, const ProduceRequest::TopicProduceData& topic,
-                     PartitionAnswer& answer, ProduceResponse& response) {
-  if (context.api_version < 10 || answer.error_code != ErrorCode::not_leader_or_follower) return;
+[[gnu::cold]] void add_leader_hint(const RequestContext& context, const ProduceRequest::TopicProduceData& topic,
+                                   PartitionAnswer& answer, ProduceResponse& response) {
+  if (context.api_version < 10) return;
   LeaderHint hint = leader_hint(context, topic.name, topic.topic_id, answer.index);
   answer.current_leader.leader_id = hint.leader_id;
   answer.current_leader.leader_epoch = hint.leader_epoch;
   add_node_endpoint(response.node_endpoints, hint);
 }
 
-// Nothing if it can be acknowledged at once.
-std::optional<Waiting> wait_for(const std::shared_ptr<partition::Partition>& where, const storage::AppendResult& result,
-                                std::int16_t acks) {
-  if (!result.ok()) return std::nullopt;
+bool can_be_acknowledged(const partition::Partition& where, const storage::AppendResult& result, std::int16_t acks) {
+  return !result.flush_due && (acks != -1 || where.log()->high_watermark() > result.last_offset);
+}
+
+[[gnu::cold]] Waiting wait_for(const std::shared_ptr<partition::Partition>& where, const storage::AppendResult& result) {
   const std::int64_t end_offset = result.last_offset + 1;
-  if (!result.flush_due && (acks != -1 || where->log()->high_watermark() >= end_offset)) return std::nullopt;
   Waiting waiting;
   waiting.where = where;
   waiting.end_offset = end_offset;
@@ -145,7 +148,7 @@ base::Task<void> settle(RequestContext& context, Waiting waiting, std::int16_t a
   if (waiting.for_flush) {
     storage::AppendResult refused;
     refused.error = co_await waiting.done.wait();
-    if (!refused.ok()) fill_answer(answer, std::move(refused));
+    if (!refused.ok()) fill_answer(answer, refused);
     if (acks != -1 || answer.error_code != ErrorCode::none) co_return;
     waiting.done = waiting.where->committed(waiting.end_offset);
   }
@@ -185,13 +188,14 @@ std::vector<Waiting> append_all(const RequestContext& context, const ProduceRequ
       answer.index = data.index;
       FoundPartition found = find(context, topic, data.index);
       storage::AppendResult result = append(context, request, data, found, transactions.next());
-      if (auto waiting = wait_for(found.partition, result, request.acks)) {
-        waiting->topic = response.responses.size() - 1;
-        waiting->partition = topic_answer.partition_responses.size() - 1;
-        unsettled.push_back(std::move(*waiting));
+      fill_answer(answer, result);
+      if (!result.ok()) {
+        if (result.error == ErrorCode::not_leader_or_follower) add_leader_hint(context, topic, answer, response);
+      } else if (!can_be_acknowledged(*found.partition, result, request.acks)) {
+        Waiting& waiting = unsettled.emplace_back(wait_for(found.partition, result));
+        waiting.topic = response.responses.size() - 1;
+        waiting.partition = topic_answer.partition_responses.size() - 1;
       }
-      fill_answer(answer, std::move(result));
-      add_leader_hint(context, topic, answer, response);
     }
   }
   return unsettled;

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/rare.h"
+
 namespace base {
 class Clock;
 }
@@ -72,7 +74,7 @@ class RequestContext {
   // Keeps the frame alive that views in the request point into; a handler that parks records copies this.
   std::shared_ptr<const void> frame;
   // Set by a handler whose response has views into bytes of its own: keeps them until the response is encoded.
-  std::shared_ptr<const void> answer;
+  base::Rare<std::shared_ptr<const void>> answer;
   // Set by a handler that must not be answered (Produce with acks=0).
   bool no_response = false;
   // Set by a handler to have the connection closed after the response, if any, is out.

@@ -43,7 +43,7 @@ void fill_reply(Reply& reply, RequestContext& context, const Response& response)
 template <class Request, class Response>
 Reply reply_to_failure(RequestContext& context, const std::exception_ptr& failure) {
   Reply reply;
-  reply.close_reason = log_handler_failure(context, Request::kName, failure);
+  reply.close_reason.make() = log_handler_failure(context, Request::kName, failure);
   Response response;
   if constexpr (requires { response.error_code = protocol::ErrorCode::none; }) {
     response.error_code = protocol::ErrorCode::unknown_server_error;
@@ -75,7 +75,7 @@ Answer<Reply> serve(RequestContext& context, base::ByteView body) {
   const protocol::Decoded decoded = protocol::decode(request, context.api_version, body);
   if (!decoded) {
     reply.value().kind = Reply::Kind::close;
-    reply.value().close_reason =
+    reply.value().close_reason.make() =
         std::string(Request::kName) + " v" + std::to_string(context.api_version) + ": " + decoded.error;
     return reply;
   }

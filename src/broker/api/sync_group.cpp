@@ -33,7 +33,7 @@ Answer<protocol::SyncGroupResponse> handle(RequestContext& context, protocol::Sy
   context.frame.reset();  // the wait may be long
   group::SyncResult synced = co_await context.services.groups.sync(std::move(sync));
   const auto result = std::make_shared<const group::SyncResult>(std::move(synced));
-  context.answer = result;
+  context.answer.make() = result;
   response.error_code = result->error;
   response.protocol_type = result->protocol_type;
   response.protocol_name = result->protocol_name;

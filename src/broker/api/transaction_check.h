@@ -42,11 +42,11 @@ class ProduceTransactions {
   static bool concerns(const protocol::ProduceRequest& request);
   // Asks the coordinator if it must.
   base::Task<void> check(RequestContext& context, const protocol::ProduceRequest& request);
-  // The next partition's.
-  Verdict next() { return verdicts_.empty() ? Verdict() : std::move(verdicts_[at_++]); }
+  // The next partition's; null: nothing is transactional.
+  const Verdict* next() { return verdicts_.empty() ? nullptr : &verdicts_[at_++]; }
 
  private:
-  std::vector<Verdict> verdicts_;  // none: nothing is transactional
+  std::vector<Verdict> verdicts_;
   std::size_t at_ = 0;
 };
 

@@ -86,8 +86,9 @@ class MetadataCache {
 inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
 inline constexpr std::string_view kTransactionsTopic = "__transaction_state";
 
+bool is_known_internal_topic(std::string_view name);
 inline bool is_internal_topic(std::string_view name) {
-  return name == kOffsetsTopic || name == kTransactionsTopic || name == "__share_group_state";
+  return name.starts_with("__") && is_known_internal_topic(name);
 }
 
 }  // namespace broker::metadata

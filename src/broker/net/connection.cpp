@@ -40,18 +40,13 @@ std::string text_of(const std::exception_ptr& failure) {
 Connection::Connection(LoopState& loop, std::unique_ptr<Transport> transport, api::ConnectionInfo info)
     : loop_(loop),
       transport_(std::move(transport)),
-      info_(std::move(info)),
-      resume_(transport_->socket().get_executor(), asio::steady_timer::time_point::max()) {}
+      info_(std::move(info)) {}
 
 Connection::~Connection() { give_back_grant(); }
 
 void Connection::start(std::function<void(Connection&)> closed) {
   on_closed_ = std::move(closed);
-  asio::co_spawn(transport_->socket().get_executor(), read_loop(),
-                 [self = shared_from_this()](const std::exception_ptr& failure) {
-                   if (failure) self->failed(failure);
-                   if (!self->finishing_) self->close();
-                 });
+  go_on_reading();
 }
 
 void Connection::close() {
@@ -79,29 +74,45 @@ void Connection::refuse(std::string_view reason) {
   close();
 }
 
-base::Task<void> Connection::read_loop() {
-  int reads = 0;
+// Callbacks, not a coroutine: what a coroutine does to wait costs as much as the rest of a small request's way through here.
+void Connection::go_on_reading() {
+  try {
+    read_until_it_waits();
+  } catch (...) {
+    failed(std::current_exception());
+  }
+}
+
+void Connection::read_until_it_waits() {
   while (!closed_ && !finishing_) {
-    boost::system::error_code error;
     if (paused()) {
       reader_paused_ = true;
-      co_await resume_.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      reader_paused_ = false;
-      continue;
+      return;
     }
-    ReadStatus status = read_some();
+    const ReadStatus status = read_some();
     if (status == ReadStatus::end) break;
-    if (status == ReadStatus::progress && ++reads % kReadsInARow != 0) continue;
-    if (paused()) continue;
-    if (transport_->has_arrived()) {
-      co_await asio::post(transport_->socket().get_executor(), asio::use_awaitable);
-      continue;
-    }
-    const std::size_t bytes = co_await transport_->socket().async_receive(
-        transport_->arrival_space(), asio::redirect_error(asio::use_awaitable, error));
-    if (error) break;
-    transport_->arrived(bytes);
+    if (status == ReadStatus::progress && ++reads_ % kReadsInARow != 0) continue;
+    if (!paused()) return wait_for_bytes();
   }
+  end_reading();
+}
+
+void Connection::wait_for_bytes() {
+  if (transport_->has_arrived()) return give_way();
+  transport_->socket().async_receive(
+      transport_->arrival_space(), [self = shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
+        if (error) return self->end_reading();
+        self->transport_->arrived(bytes);
+        self->go_on_reading();
+      });
+}
+
+void Connection::give_way() {
+  asio::post(transport_->socket().get_executor(), [self = shared_from_this()] { self->go_on_reading(); });
+}
+
+void Connection::end_reading() {
+  if (!finishing_) close();
 }
 
 Connection::ReadStatus Connection::read_some() { return pending_ ? read_on() : read_fresh(); }
@@ -232,7 +243,7 @@ bool Connection::paused() const {
 }
 
 void Connection::resume() {
-  if (reader_paused_) resume_.cancel();
+  if (std::exchange(reader_paused_, false)) give_way();
 }
 
 void Connection::start_request(api::Frame frame) {
@@ -250,7 +261,7 @@ void Connection::answered(std::uint64_t slot, api::Reply&& reply) {
   if (closed_) return;
   if (reply.kind == api::Reply::Kind::close) {
     base::log_warn(kLogger, "Closing the connection from {} on listener {}: {}", info_.peer, info_.listener,
-                   reply.close_reason);
+                   reply.close_reason.get());
   }
   gathered_bytes_ += reply.message.size();
   outbox_.fill(slot, std::move(reply));

@@ -1,12 +1,11 @@
 // One accepted connection: reads frames, has them served, sends the responses in the order of the requests. Lives on
-// one event loop, whose thread alone touches it; kept alive by its own coroutines and by its loop's list.
+// one event loop, whose thread alone touches it; kept alive by what it waits for and by its loop's list.
 //
 // Requests start in the order in which they came. One that waits doesn't hold up the start of the next, up to
 // kRequestsInFlightMax of them; while the peer doesn't take its responses, or the broker's budget for large frames is
 // used up, nothing more is read from it.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -68,7 +67,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   enum class ReadStatus { progress, again, end };
 
-  base::Task<void> read_loop();
+  void go_on_reading();
+  void read_until_it_waits();
+  void wait_for_bytes();
+  [[gnu::noinline]] void give_way();  // reading goes on when the loop's other connections have had their turn
+  [[gnu::cold]] void end_reading();
   base::Task<void> write_loop();
   ReadStatus read_some();
   ReadStatus read_fresh();
@@ -91,7 +94,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<Transport> transport_;
   api::ConnectionInfo info_;
   Outbox outbox_;
-  boost::asio::steady_timer resume_;
   std::function<void(Connection&)> on_closed_;
 
   // Bytes that came in and aren't served yet: [begin, end) of pending_, which starts with a frame's length.
@@ -107,7 +109,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool serving_ = false;
   std::size_t gathered_bytes_ = 0;  // filled into the outbox since the last flush
   bool writing_ = false;
-  bool reader_paused_ = false;
+  int reads_ = 0;
+  bool reader_paused_ = false;  // resume() makes it go on
   bool finishing_ = false;
   bool closed_ = false;
 };

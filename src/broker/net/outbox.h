@@ -39,7 +39,7 @@ class Outbox {
     bool filled = false;
     bool close_after = false;
     protocol::EncodedMessage message;  // empty: no response
-    std::shared_ptr<const void> until_sent;
+    base::Rare<std::shared_ptr<const void>> until_sent;
   };
   struct Piece {
     base::ByteView bytes;

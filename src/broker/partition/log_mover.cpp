@@ -40,7 +40,7 @@ bool append_piece(const storage::FileSlice& slice, storage::LogManager& logs, st
   storage::AppendResult result = copy.append_as_follower(batches);
   if (!result.ok()) {
     base::log_error(kLogger, "Can't append to {}: {} {}", copy.directory(), protocol::name_of(result.error),
-                    result.error_message);
+                    result.refusal.get().message);
   }
   return result.ok();
 }

@@ -167,20 +167,25 @@ storage::AppendResult Partition::append_here(base::MutableByteView records, cons
 // lowest of their log ends, and move when they fetch.
 void Partition::advance_high_watermark(std::int64_t bytes) {
   const bool alone = isr_.size() == 1 && isr_.front() == broker_id_;
+  std::unique_lock progress(progress_mutex_);
+  const std::int64_t flushed = log_->acknowledgeable_end();
+  if (alone) log_->update_high_watermark(flushed);
+  if (fetch_waiters_.empty() && waiters_.empty()) return;
+  wake_those_who_wait(std::move(progress), alone, flushed, bytes);
+}
+
+void Partition::wake_those_who_wait(std::unique_lock<std::mutex> progress, bool alone, std::int64_t flushed,
+                                    std::int64_t bytes) {
   std::vector<std::shared_ptr<FetchWaiter>> fetches;
   std::vector<Waiter> producers;
-  {
-    std::lock_guard progress(progress_mutex_);
-    const std::int64_t flushed = log_->acknowledgeable_end();
-    if (alone) log_->update_high_watermark(flushed);
-    const std::int64_t committed = alone ? flushed : log_->high_watermark();
-    if (alone) fetches = fetch_waiters_;
-    auto still_waiting = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& each) {
-      return each.end_offset > (each.awaited == Awaited::flushed ? flushed : committed);
-    });
-    std::move(still_waiting, waiters_.end(), std::back_inserter(producers));
-    waiters_.erase(still_waiting, waiters_.end());
-  }
+  const std::int64_t committed = alone ? flushed : log_->high_watermark();
+  if (alone) fetches = fetch_waiters_;
+  auto still_waiting = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& each) {
+    return each.end_offset > (each.awaited == Awaited::flushed ? flushed : committed);
+  });
+  std::move(still_waiting, waiters_.end(), std::back_inserter(producers));
+  waiters_.erase(still_waiting, waiters_.end());
+  progress.unlock();
   for (auto& each : fetches) each->bytes_arrived(bytes);
   for (auto& each : producers) each.done.set(ErrorCode::none);
 }

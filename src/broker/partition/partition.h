@@ -115,6 +115,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   FetchOutcome fetch_here(const FetchOptions& options);
   protocol::ErrorCode check_leader(std::int32_t current_leader_epoch) const;  // state_mutex_ is held
   void advance_high_watermark(std::int64_t bytes);                            // state_mutex_ is held
+  // The same, and gives progress_mutex_ back before it wakes.
+  [[gnu::noinline]] void wake_those_who_wait(std::unique_lock<std::mutex> progress, bool alone, std::int64_t flushed,
+                                             std::int64_t bytes);
   base::OneShot<protocol::ErrorCode> wait_for(Awaited awaited, std::int64_t end_offset);
   bool start_flush();              // state_mutex_ is held; false: it can't be begun
   bool post_flush();               // both mutexes are held; likewise

@@ -42,16 +42,17 @@ bool is_known_fetch_failure(ErrorCode error) {
 
 void TopicTraffic::count_append(const storage::AppendResult& result, std::size_t bytes) {
   add(TopicCount::produce_requests, 1);
-  if (!result.ok()) {
-    if (!is_known_append_failure(result.error)) add(TopicCount::failed_produce_requests, 1);
-    if (result.error == ErrorCode::message_too_large || result.error == ErrorCode::record_list_too_large) {
-      add(TopicCount::bytes_rejected, bytes);
-    }
-    return;
-  }
+  if (!result.ok()) return count_refused(result.error, bytes);
   add(TopicCount::bytes_in, bytes);
   if (result.first_offset < 0) return;
   add(TopicCount::messages_in, static_cast<std::uint64_t>(result.last_offset - result.first_offset + 1));
+}
+
+void TopicTraffic::count_refused(ErrorCode error, std::size_t bytes) {
+  if (!is_known_append_failure(error)) add(TopicCount::failed_produce_requests, 1);
+  if (error == ErrorCode::message_too_large || error == ErrorCode::record_list_too_large) {
+    add(TopicCount::bytes_rejected, bytes);
+  }
 }
 
 void TopicTraffic::count_fetch(ErrorCode error) {

@@ -37,6 +37,8 @@ class TopicTraffic {
   std::uint64_t get(TopicCount which) const { return counts_.sum(static_cast<std::size_t>(which)); }
 
  private:
+  [[gnu::cold]] void count_refused(protocol::ErrorCode error, std::size_t bytes);
+
   base::StripedCounters<kTopicCounts> counts_;
   const std::shared_ptr<TopicTraffic> all_;
 };

@@ -65,7 +65,7 @@ TEST_F(EmptiedMarkerTest, AnEmptiedMarkerDoesNotEndATransactionThatHasData) {
   protocol::write_batch_header(marker, header);
   protocol::renew_crc(marker);
   AppendResult result = log().append_as_follower(marker);
-  ASSERT_TRUE(result.ok()) << result.error_message;
+  ASSERT_TRUE(result.ok()) << result.refusal.get().message;
   for (std::int64_t recovery_point : {0, 1}) {
     restart(false, recovery_point);
     EXPECT_EQ(log().log_end_offset(), 2);

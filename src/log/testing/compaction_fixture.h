@@ -121,7 +121,7 @@ class CompactionFixture : public LogFixture {
 
   AppendResult put(const std::vector<std::pair<std::string, std::string>>& records, BatchFields fields = {}) {
     AppendResult result = append_bytes(make_keyed_batch(records, fields));
-    EXPECT_TRUE(result.ok()) << name_of(result.error) << " " << result.error_message;
+    EXPECT_TRUE(result.ok()) << name_of(result.error) << " " << result.refusal.get().message;
     return result;
   }
   AppendResult end_transaction(std::int64_t producer_id, std::int16_t epoch, bool commit) {

@@ -37,7 +37,7 @@ class Decoder {
 
   bool failed() const { return reader_.failed(); }
   std::size_t left() const { return reader_.left(); }
-  std::string error() const { return path_ + ": " + reader_.reason(); }
+  [[gnu::cold]] std::string error() const { return path_ + ": " + reader_.reason(); }
 
  private:
   // Memory that an array may take before its count has been checked against the least size of its elements.
@@ -87,9 +87,12 @@ class Decoder {
     if (reader_.failed()) add_to_path("tagged fields");
   }
 
-  void add_to_path(const char* name) {
+  [[gnu::cold, gnu::noinline]] void add_to_path(const char* name) {
     if (!path_.empty() && path_[0] != '[') path_.insert(0, ".");
     path_.insert(0, name);
+  }
+  [[gnu::cold, gnu::noinline]] void add_to_path(std::size_t index) {
+    add_to_path(("[" + std::to_string(index) + "]").c_str());
   }
 
   bool compact(const FieldSpec& spec) const { return flexible_ && !spec.inflexible; }
@@ -168,19 +171,14 @@ class Decoder {
     }
     if (count * sizeof(T) > array_bytes_left_) return reader_.fail("arrays of too many small elements");
     array_bytes_left_ -= count * sizeof(T);
-    value.clear();
-    value.reserve(count);
+    std::vector<T>(count).swap(value);
     for (std::size_t index = 0; index < count; ++index) {
       if constexpr (std::is_arithmetic_v<T>) {
-        value.push_back(reader_.number<T>());
+        value[index] = reader_.number<T>();
       } else {
-        read(spec, value.emplace_back());
+        read(spec, value[index]);
       }
-      if (reader_.failed()) {
-        if (!path_.empty() && path_[0] != '[') path_.insert(0, ".");
-        path_.insert(0, "[" + std::to_string(index) + "]");
-        return;
-      }
+      if (reader_.failed()) return add_to_path(index);
     }
   }
 

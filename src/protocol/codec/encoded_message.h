@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/rare.h"
 #include "protocol/codec/records.h"
 
 namespace protocol {
@@ -34,11 +35,11 @@ class EncodedMessage {
   base::MutableByteView prefix() { return {buffer_.get(), prefix_bytes_}; }
   base::MutableByteView buffer() { return {buffer_.get(), buffer_bytes_}; }
   base::ByteView buffer() const { return {buffer_.get(), buffer_bytes_}; }
-  const std::vector<Slice>& slices() const { return slices_; }
-  bool has_slices() const { return !slices_.empty(); }
+  const std::vector<Slice>& slices() const { return slices_.get(); }
+  bool has_slices() const { return static_cast<bool>(slices_); }
 
   void add_slice(std::size_t at, const Records& records) {
-    slices_.push_back({at, records});
+    slices_.make().push_back({at, records});
     slice_bytes_ += records.size();
   }
 
@@ -46,7 +47,7 @@ class EncodedMessage {
   template <class OnBytes, class OnRecords>
   void for_each_part(OnBytes&& on_bytes, OnRecords&& on_records) const {
     std::size_t from = 0;
-    for (const Slice& slice : slices_) {
+    for (const Slice& slice : slices()) {
       if (slice.at > from) on_bytes(buffer().subspan(from, slice.at - from));
       if (!slice.records.empty()) on_records(slice.records);
       from = slice.at;
@@ -62,7 +63,7 @@ class EncodedMessage {
   std::size_t buffer_bytes_ = 0;
   std::size_t slice_bytes_ = 0;
   std::unique_ptr<std::uint8_t[]> buffer_;
-  std::vector<Slice> slices_;
+  base::Rare<std::vector<Slice>> slices_;
 };
 
 }  // namespace protocol

@@ -87,7 +87,7 @@ class Encoder {
   void put(const FieldSpec&, const base::Uuid& value) { sink().bytes(value.bytes.data(), value.bytes.size()); }
 
   void put(const FieldSpec& spec, const std::string& value) {
-    if (value.size() > 32767) throw std::length_error(std::string(spec.name) + ": a string of more than 32767 bytes");
+    if (value.size() > 32767) fail_length(spec, ": a string of more than 32767 bytes");
     if (compact(spec)) {
       sink().varint(static_cast<std::uint32_t>(value.size()) + 1);
     } else {
@@ -206,17 +206,24 @@ class Encoder {
     writer.put_unknown_below(std::int64_t{1} << 32);
   }
 
+  [[noreturn, gnu::cold, gnu::noinline]] static void fail(const FieldSpec& spec, const char* what) {
+    throw std::logic_error(std::string(spec.name) + what);
+  }
+  [[noreturn, gnu::cold, gnu::noinline]] static void fail_length(const FieldSpec& spec, const char* what) {
+    throw std::length_error(std::string(spec.name) + what);
+  }
+
   template <class T>
   void put_tagged_field(const FieldSpec& spec, const T& value);
 
   template <class T>
   static void check_absent(const FieldSpec& spec, const T& value) {
     if (spec.ignorable || DefaultCheck::holds(spec, value)) return;
-    throw std::logic_error(std::string(spec.name) + ": set, but this version doesn't have it");
+    fail(spec, ": set, but this version doesn't have it");
   }
   void check_null(const FieldSpec& spec) const {
     if (spec.nullable_in(version_)) return;
-    throw std::logic_error(std::string(spec.name) + ": null, but this version can't tell");
+    fail(spec, ": null, but this version can't tell");
   }
 
   void put_null(const FieldSpec& spec) {
@@ -228,7 +235,7 @@ class Encoder {
     }
   }
   void put_length(const FieldSpec& spec, std::size_t length) {
-    if (length > 0x7ffffffe) throw std::length_error(std::string(spec.name) + ": too long");
+    if (length > 0x7ffffffe) fail_length(spec, ": too long");
     if (compact(spec)) {
       sink().varint(static_cast<std::uint32_t>(length) + 1);
     } else {

@@ -15,12 +15,14 @@ std::int32_t frame_size(std::size_t bytes) {
   }
   return static_cast<std::int32_t>(bytes);
 }
+
+[[gnu::cold]] void refuse(RequestHead& head, const char* where, const std::string& error) { head.error = where + error; }
 }  // namespace
 
 RequestHead decode_request_head(base::ByteView frame) {
   RequestHead head;
   if (frame.size() < kHeaderBytesMin) {
-    head.error = "header: ends too early";
+    refuse(head, "header: ", "ends too early");
     return head;
   }
   head.header.request_api_key = base::load_big_endian<std::int16_t>(frame.data());
@@ -30,11 +32,11 @@ RequestHead decode_request_head(base::ByteView frame) {
   if (!head.api) return head;
   const std::int16_t version = request_header_version(*head.api, head.header.request_api_version);
   const Decoded decoded = decode(head.header, version, frame);
-  if (!decoded) {
-    head.error = "header." + decoded.error;
-    return head;
+  if (decoded) {
+    head.body = frame.last(decoded.bytes_left);
+  } else {
+    refuse(head, "header.", decoded.error);
   }
-  head.body = frame.last(decoded.bytes_left);
   return head;
 }
 

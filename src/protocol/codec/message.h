@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/rare.h"
 #include "base/uuid.h"
 #include "protocol/codec/records.h"
 #include "protocol/error.h"
@@ -40,31 +41,20 @@ struct UnknownTag {
   base::Bytes bytes;
 };
 
-// Tagged fields that we don't know, in the order they came. One pointer, as nearly always there are none.
+// Tagged fields that we don't know, in the order they came; nearly always there are none.
 class UnknownTags {
  public:
-  UnknownTags() = default;
-  UnknownTags(const UnknownTags& other) { *this = other; }
-  UnknownTags(UnknownTags&&) noexcept = default;
-  UnknownTags& operator=(const UnknownTags& other) {
-    if (this != &other) tags_ = other.tags_ ? std::make_unique<std::vector<UnknownTag>>(*other.tags_) : nullptr;
-    return *this;
-  }
-  UnknownTags& operator=(UnknownTags&&) noexcept = default;
-  ~UnknownTags() = default;
-
   bool empty() const { return !tags_ || tags_->empty(); }
   std::size_t size() const { return tags_ ? tags_->size() : 0; }
   const UnknownTag& operator[](std::size_t index) const { return (*tags_)[index]; }
   void add(std::uint32_t tag, base::ByteView bytes) {
-    if (!tags_) tags_ = std::make_unique<std::vector<UnknownTag>>();
-    UnknownTag& added = tags_->emplace_back();
+    UnknownTag& added = tags_.make().emplace_back();
     added.tag = tag;
     added.bytes.assign(bytes.begin(), bytes.end());
   }
 
  private:
-  std::unique_ptr<std::vector<UnknownTag>> tags_;
+  base::Rare<std::vector<UnknownTag>> tags_;
 };
 
 }  // namespace protocol

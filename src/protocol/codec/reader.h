@@ -17,7 +17,7 @@ class Reader {
   std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
   bool failed() const { return reason_ != nullptr; }
   const char* reason() const { return reason_; }
-  void fail(const char* reason) {
+  [[gnu::cold, gnu::noinline]] void fail(const char* reason) {
     if (!reason_) reason_ = reason;
   }
 

@@ -26,7 +26,8 @@ class Records {
     Records records;
     records.null_ = false;
     records.size_ = size;
-    records.file_ = std::move(file);
+    records.file_ = file.get();
+    records.owner_ = std::move(file);
     records.position_ = position;
     return records;
   }
@@ -38,17 +39,16 @@ class Records {
   // Of records in memory; empty if null or a slice.
   base::ByteView bytes() const { return bytes_; }
   // Of a slice.
-  const std::shared_ptr<const base::File>& file() const { return file_; }
+  const base::File* file() const { return file_; }
   std::uint64_t position() const { return position_; }
-  const std::shared_ptr<const void>& owner() const { return owner_; }
 
  private:
   bool null_ = true;
   base::ByteView bytes_;
   std::size_t size_ = 0;
-  std::shared_ptr<const base::File> file_;
+  const base::File* file_ = nullptr;
   std::uint64_t position_ = 0;
-  std::shared_ptr<const void> owner_;
+  std::shared_ptr<const void> owner_;  // of the bytes, or the file
 };
 
 }  // namespace protocol

@@ -140,7 +140,7 @@ class TestBroker {
     while (!reply && loop.run_one() > 0) {
     }
     if (!reply) throw std::runtime_error("no reply");
-    reply->until_sent.reset();  // the peer takes it at once
+    reply->until_sent = {};  // the peer takes it at once
     return std::move(*reply);
   }
 

@@ -92,10 +92,10 @@ class TestHandler final : public api::FrameHandler {
     if (command == kSilent) reply.kind = api::Reply::Kind::none;
     if (command == kRefuse) {
       reply.kind = api::Reply::Kind::close;
-      reply.close_reason = "refused by the test";
+      reply.close_reason.make() = "refused by the test";
     }
     reply.close_after = command == kLast;
-    reply.until_sent = kept;
+    reply.until_sent.make() = kept;
     if (reply.kind == api::Reply::Kind::response) reply.message = message(command, frame.bytes);
     finished.fetch_add(1);
     return reply;
