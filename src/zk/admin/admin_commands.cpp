@@ -186,8 +186,8 @@ void server_stats(object& answer, const Arguments&, Coordinator& coordinator) {
   inner["num_alive_client_connections"] = coordinator.peers().size();
   inner["uptime"] = coordinator.clock().monotonic_ms() - stats.started_ms;
   inner["auth_failed_count"] = stats.auth_failed;
-  inner["non_mtlsremote_conn_count"] = 0;
-  inner["non_mtlslocal_conn_count"] = 0;
+  inner["non_mtlsremote_conn_count"] = stats.without_tls[1];
+  inner["non_mtlslocal_conn_count"] = stats.without_tls[0];
   answer["server_stats"] = std::move(inner);
   answer["client_response"] = response_sizes(stats);
   answer["node_count"] = coordinator.state().tree().node_count() + 1;

@@ -62,7 +62,7 @@ std::vector<MonitorRow> monitor_gauges(const Coordinator& coordinator) {
       {"outstanding_requests", number(coordinator.outstanding())},
       {"znode_count", number(state.tree().node_count() + 1)},  // ZooKeeper counts the root twice
       {"global_sessions", number(coordinator.session_tracker().size())},
-      {"non_mtls_remote_conn_count", number(0)},
+      {"non_mtls_remote_conn_count", number(stats.without_tls[1])},
       {"last_client_response_size", stats.response_bytes_last},
       {"packets_sent", number(stats.sent)},
       {"packets_received", number(stats.received)},
@@ -79,7 +79,7 @@ std::vector<MonitorRow> monitor_gauges(const Coordinator& coordinator) {
       {"max_latency", stats.latency_max_ms},
       {"outstanding_tls_handshake", number(stats.tls_handshakes)},
       {"min_client_response_size", stats.response_bytes_min},
-      {"non_mtls_local_conn_count", number(0)},
+      {"non_mtls_local_conn_count", number(stats.without_tls[0])},
   };
 }
 

@@ -33,6 +33,7 @@ void Server::Impl::prepare_tls() {
   events.failed = [this](const tcp::endpoint& from) {
     coordinator_.stats().tls_handshakes = handshakes_->size();
     ++coordinator_.stats().metrics.unsuccessful_handshake;
+    ++coordinator_.stats().auth_failed;
     free_slot(base::java_address_text(from.address()));
   };
   handshakes_ = std::make_unique<TlsHandshakes>(
@@ -89,6 +90,8 @@ void Server::Impl::on_socket(tcp::socket socket, const tcp::endpoint& from, bool
   if (stopping_ || failed_) return;
   const std::string address = base::java_address_text(from.address());
   if (!take_slot(address)) return;
+  // As ZooKeeper, which counts with TLS alone who comes to the plain port, whatever is spoken there.
+  if (detect && config_.tls.enabled()) ++coordinator_.stats().without_tls[from.address().is_loopback() ? 0 : 1];
   if (config_.keep_alive) {
     boost::system::error_code ignored;
     socket.set_option(tcp::socket::keep_alive(true), ignored);

@@ -12,6 +12,7 @@
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
 #include "zk/server/coordinator.h"
+#include "zk/server/four_letter.h"
 #include "zk/server/server.h"
 #include "zk/server/testing/test_socket.h"
 #include "zk/tree/types.h"
@@ -167,6 +168,13 @@ TEST_F(ServerTls, WhoIsRefused) {
   EXPECT_FALSE(Client(server_->secure_port()).attach());
   EXPECT_FALSE(Client(server_->port(), as("client")).attach());
   EXPECT_TRUE(is_served("client"));
+  // ZooKeeper counts a handshake that fails under both names.
+  std::promise<std::string> words;
+  server_->run([&](Coordinator& coordinator) { words.set_value(answer_four_letter_word("mntr", {}, coordinator)); });
+  const std::string told = words.get_future().get();
+  for (const char* line : {"zk_unsuccessful_handshake\t3\n", "zk_auth_failed_count\t3\n", "zk_non_mtls_local_conn_count\t1\n"}) {
+    EXPECT_NE(told.find(line), std::string::npos) << line;
+  }
 }
 
 TEST_F(ServerTls, ClientAuthWantAndNone) {

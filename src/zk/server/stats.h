@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "zk/server/metrics.h"
@@ -18,7 +19,8 @@ struct ServerStats {
   std::int64_t latency_sum_ms = 0;
   std::int64_t response_bytes_last = -1, response_bytes_min = -1, response_bytes_max = -1;  // -1: none yet
   std::uint64_t slow_syncs = 0;
-  std::uint64_t auth_failed = 0;
+  std::uint64_t auth_failed = 0;                   // handshakes of TLS
+  std::array<std::uint64_t, 2> without_tls{0, 0};  // connections beside TLS: of this machine, of others
   std::uint64_t tls_handshakes = 0;  // under way
   std::uint64_t syncs = 0;
   std::uint64_t snapshots = 0;
