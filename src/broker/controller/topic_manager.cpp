@@ -134,10 +134,15 @@ base::Task<void> TopicManager::watch_topics() {
     requests.push_back(zk::client::get_data(znodes::topic_path(name), true));
   }
   const std::vector<Response> responses = co_await context_.read_allowed(std::move(requests));
+  std::vector<std::string> grown;  // by another tool, before anybody watched
   for (std::size_t i = 0; i < responses.size(); ++i) {
     KnownTopic* topic = context_.state.topic(names[i]);
-    if (responses[i].ok() && topic != nullptr) topic->watched = true;
+    if (!responses[i].ok() || topic == nullptr) continue;
+    topic->watched = true;
+    const auto read = znodes::decode_topic(responses[i].data.value_or(""));
+    if (read && read->partitions.size() > topic->partitions.size()) grown.push_back(names[i]);
   }
+  for (const std::string& name : grown) co_await topic_changed(name);
 }
 
 base::Task<void> TopicManager::topic_changed(std::string name) {

@@ -160,6 +160,28 @@ TEST(TopicManager, PartitionsOfOneRequestAreBounded) {
             "them: send several requests.");
 }
 
+// The broker watches what it made itself a little later.
+TEST(TopicManager, ATopicThatGrowsBeforeItIsWatchedIsSeen) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  const std::string path = "/brokers/topics/t";
+  bool once = true;
+  server.before = [&](const zk::client::Request& request) -> std::optional<zk::client::Error> {
+    if (!once || request.path != "/brokers/topics" || !server.nodes().contains(path)) return std::nullopt;
+    once = false;
+    std::string text = server.data(path);
+    const std::string first = R"("0":[1])";
+    text.insert(text.find(first) + first.size(), R"(,"1":[1])");
+    server.apply(zk::client::set_data(path, text));
+    return std::nullopt;
+  };
+  EXPECT_EQ(node.create("t", 1).error, ErrorCode::none);
+  node.settle();
+  EXPECT_FALSE(once);
+  EXPECT_EQ(node.topic("t")->partitions.size(), 2U);
+}
+
 // What the session answers for a request that no ZooKeeper of the usual jute.maxbuffer takes.
 TEST(TopicManager, AZnodeThatIsTooLargeIsRefused) {
   FakeZooKeeper server;
