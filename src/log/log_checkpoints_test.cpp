@@ -48,7 +48,7 @@ class LogCheckpointsTest : public ::testing::Test {
     }
   }
   void exchange() {
-    const auto exchanging = manager_->begin_exchange(kName);
+    const auto exchanging = manager_->begin_exchange(manager_->find_future(kName));
     ASSERT_EQ(exchanging->swap(), ErrorCode::none);
     ASSERT_EQ(exchanging->finish(), ErrorCode::none);
   }
@@ -213,6 +213,52 @@ TEST_F(LogCheckpointsTest, ALogThatMovesAwayAndBackInheritsNothing) {
   start();
   expect_whole(*log_, 5);
   EXPECT_EQ(log_->first_dirty_offset(), std::nullopt);
+}
+
+// Somebody else makes a log in the directory that is left, between the last look at the old one and its end.
+TEST_F(LogCheckpointsTest, ALogThatMovesAwayIsForgottenWhateverIsWrittenMeanwhile) {
+  start();
+  leave_a_long_log();
+  const auto moved = *manager_->get_or_create_future(kName, "/two");
+  moved->truncate_fully_and_start_at(30);
+  copy(*log_, *moved);
+  bool made = false;
+  faulty_.set_before_change([&](std::string_view operation, const std::string& path) {
+    const bool renamed = manager_->find(kName) == moved && !files_.exists("/one/t-0");
+    if (operation != "sync directory" || path != "/one" || !renamed || made) return;
+    made = true;
+    make({"u", 0});
+  });
+  exchange();
+  faulty_.set_before_change(nullptr);
+  ASSERT_TRUE(made);
+  log_ = moved;
+  const auto back = *manager_->get_or_create_future(kName, "/one");
+  back->truncate_fully_and_start_at(30);
+  copy(*moved, *back);
+  start();
+  EXPECT_EQ(manager_->find_future(kName)->first_dirty_offset(), std::nullopt);
+}
+
+// The disk has lost what it said to be there. What comes in its place is neither flushed nor clean, from the start on.
+TEST_F(LogCheckpointsTest, ALogThatLostFlushedRecordsIsCorrectedAtTheStart) {
+  start();
+  make();
+  append(40);
+  log_->set_first_dirty_offset(40);
+  checkpoint();
+  log_.reset();
+  manager_->shutdown();
+  manager_.reset();
+  EXPECT_EQ(text("/one/recovery-point-offset-checkpoint"), "0\n1\nt 0 40\n");
+  files_.remove("/one/.kafka_cleanshutdown");
+  const auto file = files_.open("/one/t-0/00000000000000000000.log", base::OpenMode::read_write);
+  file->truncate(file->size() / 2);
+  start();
+  ASSERT_EQ(log_->log_end_offset(), 20);
+  EXPECT_EQ(log_->first_dirty_offset(), std::nullopt);
+  EXPECT_EQ(text("/one/recovery-point-offset-checkpoint"), "0\n1\nt 0 0\n");
+  EXPECT_EQ(text("/one/cleaner-offset-checkpoint"), "0\n0\n");
 }
 
 // Cut and written anew, it isn't what was flushed before.

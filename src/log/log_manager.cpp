@@ -153,9 +153,12 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create(const TopicPartition& top
       auto made = state_->make(*chosen, options);
       if (made) log = *made;
     }
-    std::lock_guard lock(state_->mutex);
-    state_->logs[topic_partition] = log;
-    state_->preferred_directories.erase(topic_partition);
+    {
+      std::lock_guard lock(state_->mutex);
+      state_->logs[topic_partition] = log;
+      state_->preferred_directories.erase(topic_partition);
+    }
+    if (creation.is_new) (void)state_->take_out_future(topic_partition);
   }
   if (topic_id) {
     ErrorCode error = log->set_topic_id(*topic_id);
@@ -179,7 +182,12 @@ ErrorCode LogManager::State::retire(const std::shared_ptr<Log>& log) {
   directory_at(log->parent_directory())->names_the_gone = true;
   std::shared_ptr<LogDirectory> directory = directory_at(log->parent_directory())->shared;
   std::string path = directory->path() + "/" + deleted_directory_name(topic_partition);
-  if (!attempt(*directory, [&] { log->rename_directory(path); })) return ErrorCode::kafka_storage_error;
+  bool renamed = false;  // nor is it if the stop has closed it: then it is there at the next start
+  attempt(*directory, [&] {
+    log->rename_directory(path);
+    renamed = true;
+  });
+  if (!renamed) return ErrorCode::kafka_storage_error;
   base::log_info(kLogger, "Log for partition {} is renamed to {} and is scheduled for deletion",
                  topic_partition.to_string(), path);
   schedule_directory_delete(directory, path, log->config().file_delete_delay_ms);
@@ -190,13 +198,11 @@ ErrorCode LogManager::remove(const TopicPartition& topic_partition) {
   const auto creating = state_->lock_to_change(topic_partition);
   std::shared_ptr<Log> log = find(topic_partition);
   if (!log) return ErrorCode::unknown_topic_or_partition;
-  std::shared_ptr<Log> future = find_future(topic_partition);
   {
     std::lock_guard lock(state_->mutex);
     state_->logs.erase(topic_partition);
-    state_->futures.erase(topic_partition);
   }
-  if (future) (void)state_->retire(future);
+  (void)state_->take_out_future(topic_partition);
   const ErrorCode error = state_->retire(log);
   if (log->first_dirty_offset()) checkpoint_cleaner_offsets(log->parent_directory());  // nothing writes it anew by itself
   return error;
@@ -328,7 +334,10 @@ void LogManager::State::checkpoint(const std::string& path, const char* file,
 
 // The first to come does it for all that are gone by then.
 void LogManager::State::forget_the_gone(Directory& directory) {
-  if (!directory.names_the_gone.exchange(false)) return;
+  if (directory.names_the_gone.exchange(false)) write_all_checkpoints(directory);
+}
+
+void LogManager::State::write_all_checkpoints(Directory& directory) {
   checkpoint_directory(directory, kRecoveryPointFile, recovery_point_of);
   checkpoint_directory(directory, kLogStartFile, log_start_of);
   checkpoint_directory(directory, kCleanerFile, first_dirty_of);

@@ -89,8 +89,8 @@ class LogManager {
   // append wait for no sync of a disk but to be acknowledged. Only one rename of a directory holds up those who use this
   // partition (Log::rename_directory), and nobody else.
   class Exchange;
-  // Until it is gone nobody makes or removes this log or its copy. Null if there is no copy, or no log.
-  std::unique_ptr<Exchange> begin_exchange(const TopicPartition& topic_partition);
+  // Until it is gone nobody makes or removes this log or its copy. Null if this isn't its copy any more, or there is no log.
+  std::unique_ptr<Exchange> begin_exchange(const std::shared_ptr<Log>& copy);
   std::vector<std::shared_ptr<Log>> logs() const;
   std::vector<LogDirectoryInfo> directories() const;
   bool any_offline() const;

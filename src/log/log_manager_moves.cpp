@@ -62,6 +62,7 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create_future(const TopicPartiti
     std::lock_guard lock(state_->mutex);
     state_->futures[topic_partition] = *future;
   }
+  (*future)->set_config(current->config());  // which may have changed while nobody knew of the copy
   // The cleaner leaves the log alone from here on; what it has begun ends before the first record is copied.
   current->end_cleaning();
   return future;
@@ -69,21 +70,27 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create_future(const TopicPartiti
 
 ErrorCode LogManager::remove_future(const TopicPartition& topic_partition) {
   const auto creating = state_->lock_to_change(topic_partition);
-  std::shared_ptr<Log> future = find_future(topic_partition);
-  if (!future) return ErrorCode::none;
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->futures.erase(topic_partition);
-  }
-  return state_->retire(future);
+  return state_->take_out_future(topic_partition);
 }
 
-std::unique_ptr<LogManager::Exchange> LogManager::begin_exchange(const TopicPartition& topic_partition) {
+ErrorCode LogManager::State::take_out_future(const TopicPartition& topic_partition) {
+  std::shared_ptr<Log> future;
+  {
+    std::lock_guard lock(mutex);
+    auto found = futures.extract(topic_partition);
+    if (found.empty()) return ErrorCode::none;
+    future = std::move(found.mapped());
+  }
+  return retire(future);
+}
+
+// Whoever has seen that a copy has everything may come late: a wish for another directory has put an empty one in its place.
+std::unique_ptr<LogManager::Exchange> LogManager::begin_exchange(const std::shared_ptr<Log>& copy) {
+  const TopicPartition& topic_partition = copy->topic_partition();
   const auto creating = state_->lock_to_change(topic_partition);
   std::shared_ptr<Log> old = find(topic_partition);
-  std::shared_ptr<Log> copy = find_future(topic_partition);
-  if (!old || !copy) return nullptr;
-  return std::make_unique<Exchange>(*state_, std::move(old), std::move(copy));
+  if (!old || find_future(topic_partition) != copy) return nullptr;
+  return std::make_unique<Exchange>(*state_, std::move(old), copy);
 }
 
 LogManager::Exchange::Exchange(State& state, std::shared_ptr<Log> old, std::shared_ptr<Log> copy)
@@ -104,6 +111,7 @@ LogManager::Exchange::~Exchange() {
 ErrorCode LogManager::Exchange::swap() {
   const TopicPartition& name = old_->topic_partition();
   copy_->update_high_watermark(old_->high_watermark());
+  copy_->set_config(old_->config());
   // Nor is what the old one still waits to have flushed.
   copy_->hold_acknowledgements(old_->acknowledgeable_end());
   std::lock_guard lock(state_.mutex);
@@ -162,6 +170,7 @@ ErrorCode LogManager::Exchange::finish() {
   {
     std::lock_guard lock(state_.mutex);
     state_.retiring.erase(name);
+    source.names_the_gone = true;  // whoever made a log there meanwhile may have written checkpoints with this one
   }
   copy_->release_acknowledgements();
   for (State::Directory* directory : {&source, &target}) {

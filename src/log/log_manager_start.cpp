@@ -5,6 +5,7 @@
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "base/logging.h"
 #include "log/log_manager_state.h"
@@ -226,30 +227,55 @@ LogOptions LogManager::State::options_for(const Directory& directory, const Topi
   return options;
 }
 
-void LogManager::State::open_found(const LogOptions& options, const Found& found) {
-  attempt(*options.log_directory, [&] {
+void LogManager::State::open_found(Directory& directory, const LogOptions& options, const Found& found) {
+  attempt(*directory.shared, [&] {
     std::shared_ptr<Log> log = Log::open(files, clock, options);
     log->update_high_watermark(offset_or_zero(found.high_watermarks, options.topic_partition));
+    const std::int64_t end = log->log_end_offset();
     auto cleaned = found.cleaner_offsets.find(options.topic_partition);
-    if (cleaned != found.cleaner_offsets.end()) log->set_first_dirty_offset(cleaned->second);
+    const bool any_is_clean = cleaned != found.cleaner_offsets.end();
+    const bool clean_beyond_the_end = any_is_clean && cleaned->second > end;  // then, as in Kafka, all is to be cleaned
+    if (any_is_clean && !clean_beyond_the_end) log->set_first_dirty_offset(cleaned->second);
+    if (clean_beyond_the_end || options.recovery_point > end) directory.beyond_the_end = true;
     std::lock_guard lock(mutex);
-    (options.directory.ends_with("-future") ? futures : logs)[options.topic_partition] = std::move(log);
+    if (options.directory.ends_with("-future")) {
+      futures_found.push_back(std::move(log));
+    } else {
+      logs[options.topic_partition] = std::move(log);
+    }
   });
 }
 
+bool LogManager::State::is_of_another_topic(const Log& future) const {
+  std::shared_ptr<Log> log = look_up(logs, future.topic_partition());
+  return log && log->topic_id() && future.topic_id() && log->topic_id() != future.topic_id();
+}
+
+// A directory that comes back may have the copy of a topic that was deleted meanwhile, and made anew under its name; or an
+// older copy beside the one with which the move has gone on elsewhere. Those are deleted.
+void LogManager::State::settle_futures() {
+  for (const std::shared_ptr<Log>& future : std::exchange(futures_found, {})) {
+    const TopicPartition& name = future->topic_partition();
+    std::shared_ptr<Log> other = look_up(futures, name);
+    const bool is_behind = other && other->log_end_offset() >= future->log_end_offset();
+    if (is_behind || is_of_another_topic(*future)) {
+      (void)retire(future);
+      continue;
+    }
+    if (other) (void)retire(other);
+    {
+      std::lock_guard lock(mutex);
+      if (directory_at(future->parent_directory())->shared->offline()) continue;
+      futures[name] = future;
+    }
+    cut_future(*future);
+  }
+}
+
 // After a crash the log may be shorter than the copy of it: what the copy has beyond isn't in any history.
-void LogManager::State::cut_futures() {
-  Logs copies;
-  {
-    std::lock_guard lock(mutex);
-    copies = futures;
-  }
-  for (const auto& [topic_partition, future_log] : copies) {
-    std::shared_ptr<Log> log = look_up(logs, topic_partition);
-    if (!log) continue;
-    Log& future = *future_log;
-    (void)shorten(future, [&] { future.truncate_to(log->log_end_offset()); });
-  }
+void LogManager::State::cut_future(Log& future) {
+  std::shared_ptr<Log> log = look_up(logs, future.topic_partition());
+  if (log) (void)shorten(future, [&] { future.truncate_to(log->log_end_offset()); });
 }
 
 // What there is to open in one directory.
@@ -298,8 +324,8 @@ void LogManager::load(const std::function<LogConfig(const std::string& topic)>& 
           "one. Move one of the two away: if one directory is known to have failed, the one in it.");
     }
     for (LogOptions& options : state_->options_of_all(*directory, *found, configs, config_of)) {
-      jobs[which].push_back([this, found, options = std::move(options)] {
-        state_->open_found(options, *found);
+      jobs[which].push_back([this, which, found, options = std::move(options)] {
+        state_->open_found(*state_->directories[which], options, *found);
         options.progress->partition_loaded();
       });
     }
@@ -311,7 +337,13 @@ void LogManager::load(const std::function<LogConfig(const std::string& topic)>& 
     any = any || directory->loaded;
   }
   if (!any) throw std::runtime_error("All log directories have failed while loading");
-  state_->cut_futures();
+  state_->settle_futures();
+  // A log may be shorter than when it was flushed: a disk lost what it had said to be there. What is appended from now on is
+  // neither flushed nor clean, and a crash before the next round of checkpoints mustn't take it for that.
+  for (const auto& directory : state_->directories) {
+    if (!directory->beyond_the_end) continue;
+    state_->attempt(*directory->shared, [&] { state_->write_all_checkpoints(*directory); });
+  }
   base::log_info(kLogger, "Loaded {} logs in {}ms", logs().size(), state_->clock.monotonic_ms() - began_ms);
 }
 

@@ -21,9 +21,10 @@ struct LogManager::State {
     std::unique_ptr<base::File> lock;
     std::optional<MetaProperties> meta_properties;
     bool had_clean_shutdown = false;
-    bool loaded = false;
+    std::atomic<bool> loaded = false;
     std::mutex checkpoint_mutex;  // one writer of its checkpoints at a time
     std::atomic<bool> names_the_gone = false;  // its checkpoints may: forget_the_gone()
+    std::atomic<bool> beyond_the_end = false;  // they are, of a log that was loaded
   };
   struct PendingDelete {
     std::shared_ptr<LogDirectory> directory;
@@ -47,6 +48,7 @@ struct LogManager::State {
   using Logs = std::unordered_map<TopicPartition, std::shared_ptr<Log>>;
   Logs logs;
   Logs futures;   // copies under way in another directory
+  std::vector<std::shared_ptr<Log>> futures_found;  // while loading: settle_futures() puts them there, or away
   Logs retiring;  // those whose copies have taken their place, until they are renamed: work on directories goes on for them
   std::set<TopicPartition> can_go_back;  // those of them that take their place again if the copy's directory fails
   std::map<TopicPartition, std::string> preferred_directories;  // for logs that don't exist yet
@@ -91,8 +93,10 @@ struct LogManager::State {
   using ConfigOf = std::function<LogConfig(const std::string& topic)>;
   std::vector<LogOptions> options_of_all(const Directory& directory, const Found& found,
                                          std::map<std::string, LogConfig>& configs, const ConfigOf& config_of) const;
-  void open_found(const LogOptions& options, const Found& found);
-  void cut_futures();
+  void open_found(Directory& directory, const LogOptions& options, const Found& found);
+  void settle_futures();
+  void cut_future(Log& future);
+  bool is_of_another_topic(const Log& future) const;
   // The online one with the fewest logs; null if there is none.
   Directory* choose_directory(const std::string& wanted) const;
   // One sync for all of a directory's logs instead of some for each.
@@ -105,6 +109,7 @@ struct LogManager::State {
   protocol::Result<std::shared_ptr<Log>> make(Directory& directory, const LogOptions& options);
   // With `mutex`: whose copy is lost in the middle of the exchange has its place again.
   void go_back();
+  protocol::ErrorCode take_out_future(const TopicPartition& topic_partition);  // and retires it, if there is one
   // Nobody else may remove or exchange it. Renames to …-delete and removes it later.
   protocol::ErrorCode retire(const std::shared_ptr<Log>& log);
   // Those of one entry of log.dirs, or of all.
@@ -112,6 +117,7 @@ struct LogManager::State {
                   const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
   void checkpoint_directory(Directory& directory, const char* file,
                             const std::function<std::optional<std::int64_t>(const Log&)>& offset_of);
+  void write_all_checkpoints(Directory& directory);
   // Before a log is made: what the checkpoints say of one that had its name would be taken for its own after a crash. Throws
   // if a file call fails.
   void forget_the_gone(Directory& directory);

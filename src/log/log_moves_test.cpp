@@ -59,7 +59,7 @@ class LogMovesTest : public ::testing::Test {
   std::string text(const std::string& path) { return std::string(base::as_text(base::read_file(files_, path))); }
 
   ErrorCode exchange() {
-    const auto exchanging = manager_->begin_exchange(kName);
+    const auto exchanging = manager_->begin_exchange(manager_->find_future(kName));
     if (!exchanging) return ErrorCode::kafka_storage_error;
     const ErrorCode error = exchanging->swap();
     return error == ErrorCode::none ? exchanging->finish() : error;
@@ -270,7 +270,7 @@ TEST_F(LogMovesTest, ACrashInTheExchangeCostsNothingAcknowledged) {
   copy(*log, *future);
   ASSERT_EQ(*log->delete_records(1), 1);
   manager_->checkpoint_log_start_offsets();
-  auto exchanging = manager_->begin_exchange(kName);
+  auto exchanging = manager_->begin_exchange(future);
   ASSERT_EQ(exchanging->swap(), ErrorCode::none);
   EXPECT_EQ(manager_->find(kName), future);
   base::Bytes batch = make_batch({"c"});
@@ -290,6 +290,111 @@ TEST_F(LogMovesTest, ACrashInTheExchangeCostsNothingAcknowledged) {
   EXPECT_EQ(log->log_start_offset(), 1);
   EXPECT_EQ(log->high_watermark(), 2);
   EXPECT_EQ(manager_->find_future(kName)->log_end_offset(), 2);
+}
+
+// Whoever looked comes late: the move was asked for elsewhere, or anew, and an empty copy isn't what was looked at.
+TEST_F(LogMovesTest, AnExchangeIsOfTheCopyThatWasLookedAt) {
+  start();
+  std::shared_ptr<Log> log = make(kName, "/one");
+  append(*log, "a");
+  auto first = *manager_->get_or_create_future(kName, "/two");
+  copy(*log, *first);
+  ASSERT_EQ(manager_->remove_future(kName), ErrorCode::none);
+  EXPECT_EQ(manager_->begin_exchange(first), nullptr);
+  auto second = *manager_->get_or_create_future(kName, "/two");
+  EXPECT_EQ(manager_->begin_exchange(first), nullptr);
+  EXPECT_NE(manager_->begin_exchange(second), nullptr);
+  EXPECT_EQ(manager_->find(kName), log);
+}
+
+// The copy's directory was away when its topic was deleted and made anew.
+TEST_F(LogMovesTest, ACopyOfADeletedTopicIsNoneOfItsNamesake) {
+  start();
+  std::shared_ptr<Log> log = make(kName, "/one");
+  append(*log, "old");
+  append(*log, "old");
+  auto future = *manager_->get_or_create_future(kName, "/two");
+  copy(*log, *future);
+  faulty_.set_fault({.call = 1, .changes_only = true});
+  EXPECT_THROW(future->flush(), std::system_error);
+  ASSERT_EQ(failed_, std::vector<std::string>{"/two"});
+  ASSERT_EQ(manager_->remove(kName), ErrorCode::none);
+  topic_id_ = base::Uuid::random();
+  log = make(kName, "/one");
+  for (int number = 0; number < 3; ++number) append(*log, "new");
+  log.reset();
+  future.reset();
+  start();
+  EXPECT_EQ(manager_->find_future(kName), nullptr);
+  ASSERT_EQ(partitions_in("/two").size(), 1u);
+  EXPECT_TRUE(partitions_in("/two")[0].ends_with("-delete"));
+  EXPECT_EQ(values_of(*manager_->find(kName)), (std::vector<std::string>{"new", "new", "new"}));
+}
+
+// The log itself isn't there, so nobody can tell until the topic is made anew.
+TEST_F(LogMovesTest, ANewPartitionGivesACopyOfItsNameUp) {
+  start();
+  std::shared_ptr<Log> log = make(kName, "/one");
+  append(*log, "old");
+  copy(*log, **manager_->get_or_create_future(kName, "/two"));
+  log.reset();
+  manager_.reset();
+  files_.remove_all("/one/t-0");
+  start();
+  ASSERT_NE(manager_->find_future(kName), nullptr);
+  topic_id_ = base::Uuid::random();
+  make(kName, "/one");
+  EXPECT_EQ(manager_->find_future(kName), nullptr);
+  EXPECT_TRUE(partitions_in("/two").at(0).ends_with("-delete"));
+}
+
+// One directory was away when the move went on to another.
+TEST_F(LogMovesTest, OfTwoCopiesTheOneThatIsFurtherStays) {
+  for (const bool later_is_further : {true, false}) {
+    for (const char* directory : {"/one", "/two", "/three"}) files_.remove_all(directory);
+    faulty_.set_fault({});
+    start({"/one", "/two", "/three"});
+    std::shared_ptr<Log> log = make(kName, "/one");
+    append(*log, "a");
+    auto first = *manager_->get_or_create_future(kName, "/two");
+    copy(*log, *first);
+    append(*log, "b");
+    if (!later_is_further) copy(*log, *first);
+    faulty_.set_fault({.call = 1, .changes_only = true});
+    EXPECT_THROW(first->flush(), std::system_error);
+    auto second = *manager_->get_or_create_future(kName, "/three");
+    if (later_is_further) copy(*log, *second);
+    log.reset();
+    first.reset();
+    second.reset();
+    start({"/one", "/two", "/three"});
+    const std::string stays = later_is_further ? "/three" : "/two";
+    EXPECT_EQ(manager_->find_future(kName)->parent_directory(), stays);
+    EXPECT_TRUE(partitions_in(later_is_further ? "/two" : "/three").at(0).ends_with("-delete"));
+  }
+}
+
+TEST_F(LogMovesTest, ASettingThatChangesWhileACopyIsMadeReachesIt) {
+  start();
+  make(kName, "/one");
+  LogConfig changed;
+  changed.retention_ms = 12'345;
+  faulty_.set_before_change([&](std::string_view, const std::string& path) {
+    if (path.starts_with("/two/t-0.")) manager_->set_topic_config("t", changed);
+  });
+  auto future = *manager_->get_or_create_future(kName, "/two");
+  faulty_.set_before_change(nullptr);
+  EXPECT_EQ(manager_->find(kName)->config(), changed);
+  EXPECT_EQ(future->config(), changed);
+}
+
+TEST_F(LogMovesTest, ALogThatTheStopHasClosedIsntDeleted) {
+  start();
+  std::shared_ptr<Log> log = make(kName, "/one");
+  append(*log, "a");
+  manager_->shutdown();
+  EXPECT_EQ(manager_->remove(kName), ErrorCode::kafka_storage_error) << "so that its topic isn't taken for deleted";
+  EXPECT_EQ(partitions_in("/one"), std::vector<std::string>{"t-0"});
 }
 
 // With many logs one sync of the file system stands for all.

@@ -120,7 +120,7 @@ LogMover::Step LogMover::step(const storage::TopicPartition& name, std::uint64_t
 
 LogMover::Step LogMover::exchange(Partition& partition, const std::shared_ptr<storage::Log>& copy) {
   copy->flush();  // so that those who append meanwhile don't wait for long to be acknowledged
-  const auto exchange = logs_.begin_exchange(partition.name());
+  const auto exchange = logs_.begin_exchange(copy);
   if (!exchange || !partition.exchange_log(copy, [&] { return exchange->swap(); })) return Step::waiting;
   const ErrorCode error = exchange->finish();
   if (error != ErrorCode::none) {

@@ -36,13 +36,14 @@ std::shared_ptr<storage::Log> Partition::log() const {
 bool Partition::exchange_log(const std::shared_ptr<storage::Log>& copy, const std::function<ErrorCode()>& exchange) {
   std::unique_lock lock(state_mutex_);
   std::lock_guard progress(progress_mutex_);
+  if (!leader_) return false;  // another may stand for it by now
   // Retention may have gone further in the copy, whose segments are others.
   if (copy->log_end_offset() != log_->log_end_offset() || copy->log_start_offset() < log_->log_start_offset()) {
     return false;
   }
   if (exchange() != ErrorCode::none) return false;
   retiring_log_ = std::exchange(log_, copy);
-  if (leader_) (void)log_->start_leader_epoch(leader_epoch_);  // an epoch without records isn't in what was copied
+  (void)log_->start_leader_epoch(leader_epoch_);  // an epoch without records isn't in what was copied
   return true;
 }
 

@@ -71,7 +71,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void set_min_insync_replicas(std::int32_t count);
 
   // If `copy` has all that the log has, `exchange` is called with nobody appending, and if that answers none the copy is
-  // the log from then on. False if something is missing or the exchange failed. `exchange` mustn't wait for a disk, since
+  // the log from then on. False if something is missing, it isn't led, or the exchange failed. `exchange` mustn't wait for a disk, since
   // event loops wait for it.
   bool exchange_log(const std::shared_ptr<storage::Log>& copy, const std::function<protocol::ErrorCode()>& exchange);
   void exchange_is_done();  // what was appended since can be acknowledged

@@ -244,11 +244,11 @@ ErrorCode PartitionManager::move_to(const storage::TopicPartition& name, const s
     logs_.prefer_directory(name, directory);
     return known ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
   }
-  std::shared_ptr<storage::Log> log = logs_.find(name);
-  if (!log) return ErrorCode::kafka_storage_error;
   if (auto future = logs_.find_future(name); future && future->parent_directory() != directory) {
     if (ErrorCode error = logs_.remove_future(name); error != ErrorCode::none) return error;
   }
+  std::shared_ptr<storage::Log> log = logs_.find(name);  // where a move that has just ended has taken it
+  if (!log) return ErrorCode::kafka_storage_error;
   if (log->parent_directory() == directory) return ErrorCode::none;
   auto future = logs_.get_or_create_future(name, directory);
   if (!future) return future.error();
