@@ -188,14 +188,20 @@ void Log::set_producer_id_expiration(std::int64_t expiration_ms) {
   producer_id_expiration_ms_ = expiration_ms;
 }
 
-std::uint64_t Log::start_verification(std::int64_t producer_id, std::int16_t producer_epoch) {
+std::uint64_t Log::start_verification(std::int64_t producer_id, std::int16_t producer_epoch,
+                                      std::optional<std::int32_t> base_sequence) {
   std::lock_guard lock(mutex_);
-  return producers_.start_verification(producer_id, producer_epoch);
+  return producers_.start_verification(producer_id, producer_epoch, base_sequence, clock_.wall_ms());
 }
 
 void Log::cancel_verification(std::int64_t producer_id, std::uint64_t guard) {
   std::lock_guard lock(mutex_);
   producers_.cancel_verification(producer_id, guard);
+}
+
+void Log::postpone_verification(std::int64_t producer_id, std::uint64_t guard) {
+  std::lock_guard lock(mutex_);
+  producers_.postpone_verification(producer_id, guard);
 }
 
 std::vector<ActiveProducer> Log::active_producers() const {

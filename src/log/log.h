@@ -94,9 +94,12 @@ class Log {
   AppendResult append_as_leader(base::MutableByteView batch, const AppendContext& context);
   // Before the first batch of a producer's transaction: what to put into AppendContext once its coordinator has said
   // that the transaction knows this partition; 0 if there is nothing to ask. If it says no, the verification is
-  // cancelled.
-  std::uint64_t start_verification(std::int64_t producer_id, std::int16_t producer_epoch);
+  // cancelled; if the client is to try again with the same batch, postponed (see ProducerState). The sequence is that of a
+  // client's batch.
+  std::uint64_t start_verification(std::int64_t producer_id, std::int16_t producer_epoch,
+                                   std::optional<std::int32_t> base_sequence = std::nullopt);
   void cancel_verification(std::int64_t producer_id, std::uint64_t guard);
+  void postpone_verification(std::int64_t producer_id, std::uint64_t guard);
   // Appends whole batches as the leader wrote them. Offsets must not go back.
   AppendResult append_as_follower(base::ByteView batches);
 

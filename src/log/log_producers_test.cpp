@@ -184,6 +184,47 @@ TEST_F(LogProducers, ALateBatchOpensNoTransaction) {
   EXPECT_EQ(append_verified(refused), ErrorCode::invalid_txn_state);
 }
 
+// Else the first batch of a producer that isn't known here would be out of order for ever.
+TEST_F(LogProducers, NothingOvertakesABatchWhoseVerificationIsPostponed) {
+  open();
+  const auto append_with = [&](std::int32_t sequence, std::uint64_t guard, std::int16_t epoch = 0) {
+    BatchFields fields = from(1, epoch, sequence);
+    fields.transactional = true;
+    base::Bytes batch = make_batch({"x"}, fields);
+    AppendContext context;
+    context.verification_guard = guard;
+    return log().append_as_leader(batch, context).error;
+  };
+  const std::uint64_t first = log().start_verification(1, 0, 3);
+  log().postpone_verification(1, first);
+  const std::uint64_t second = log().start_verification(1, 0, 4);
+  EXPECT_EQ(append_with(4, second), ErrorCode::out_of_order_sequence_number);
+  EXPECT_EQ(append_with(3, log().start_verification(1, 0, 3)), ErrorCode::none);
+  EXPECT_EQ(append_with(4, 0), ErrorCode::none);
+  EXPECT_EQ(append_with(5, 0), ErrorCode::none);
+  // A higher epoch begins anew.
+  log().postpone_verification(2, log().start_verification(2, 0, 0));
+  log().postpone_verification(1, log().start_verification(1, 1, 0));
+  EXPECT_EQ(append_with(1, log().start_verification(1, 1, 1), 1), ErrorCode::out_of_order_sequence_number);
+  EXPECT_EQ(append_with(0, log().start_verification(1, 1, 0), 1), ErrorCode::none);
+}
+
+TEST_F(LogProducers, APostponedVerificationIsForgottenSomeday) {
+  open();
+  const std::uint64_t guard = log().start_verification(1, 0, 3);
+  log().postpone_verification(1, guard);
+  clock_.advance_ms(10'000);
+  log().set_producer_id_expiration(10'000);
+  EXPECT_EQ(log().start_verification(1, 0, 3), guard);
+  log().postpone_verification(1, guard);
+  log().expire_producers(clock_.wall_ms());
+  EXPECT_EQ(log().start_verification(1, 0, 3), guard);
+  log().postpone_verification(1, guard);
+  clock_.advance_ms(10'000);
+  log().expire_producers(clock_.wall_ms());
+  EXPECT_NE(log().start_verification(1, 0, 3), guard);
+}
+
 // Transactions v2: the next one of a producer has the next epoch, and may be there before the last one's marker.
 TEST_F(LogProducers, ABatchOfTheNextEpochDoesNotJoinTheLastTransaction) {
   open();

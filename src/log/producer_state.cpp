@@ -51,6 +51,7 @@ ErrorCode ProducerState::check_data(const BatchHeader& batch, AppendOrigin origi
       return ErrorCode::invalid_txn_state;
     }
   }
+  if (origin == AppendOrigin::client && skips_a_postponed_batch(batch)) return ErrorCode::out_of_order_sequence_number;
   if (producer == nullptr) return ErrorCode::none;
   if (origin == AppendOrigin::client) {
     if (batch.producer_epoch != producer->epoch) {
@@ -141,20 +142,43 @@ std::optional<std::int64_t> ProducerState::open_transaction(std::int64_t produce
   return producer == nullptr ? std::nullopt : producer->transaction_first_offset;
 }
 
-std::uint64_t ProducerState::start_verification(std::int64_t producer_id, std::int16_t producer_epoch) {
+std::uint64_t ProducerState::start_verification(std::int64_t producer_id, std::int16_t producer_epoch,
+                                                std::optional<std::int32_t> base_sequence, std::int64_t now_ms) {
   const Producer* producer = find(producer_id);
   if (producer != nullptr && producer_epoch < producer->epoch) return 0;
   if (producer != nullptr && producer->in_transaction(producer_epoch)) return 0;
   Verification& under_way = verifications_[producer_id];
   if (under_way.guard == 0) under_way.guard = ++last_guard_;
   ++under_way.users;
+  under_way.last_asked_ms = now_ms;
+  if (producer_epoch > under_way.producer_epoch) {
+    under_way.producer_epoch = producer_epoch;
+    under_way.lowest_sequence = base_sequence;
+  } else if (producer_epoch == under_way.producer_epoch && base_sequence < under_way.lowest_sequence) {
+    under_way.lowest_sequence = base_sequence;
+  }
   return under_way.guard;
 }
 
 void ProducerState::cancel_verification(std::int64_t producer_id, std::uint64_t guard) {
   auto under_way = verifications_.find(producer_id);
   if (under_way == verifications_.end() || under_way->second.guard != guard) return;
-  if (--under_way->second.users == 0) verifications_.erase(under_way);
+  if (under_way->second.users > 0) --under_way->second.users;
+  if (under_way->second.users == 0) verifications_.erase(under_way);
+}
+
+void ProducerState::postpone_verification(std::int64_t producer_id, std::uint64_t guard) {
+  auto under_way = verifications_.find(producer_id);
+  if (under_way == verifications_.end() || under_way->second.guard != guard) return;
+  if (under_way->second.users > 0) --under_way->second.users;
+}
+
+// Kafka 3.9's VerificationStateEntry keeps the lowest sequence for this.
+bool ProducerState::skips_a_postponed_batch(const BatchHeader& batch) const {
+  const auto under_way = verifications_.find(batch.producer_id);
+  if (under_way == verifications_.end() || under_way->second.producer_epoch != batch.producer_epoch) return false;
+  const std::optional<std::int32_t>& lowest = under_way->second.lowest_sequence;
+  return lowest && batch.base_sequence > *lowest;
 }
 
 std::optional<std::int64_t> ProducerState::first_unstable_offset() const {
@@ -181,6 +205,10 @@ void ProducerState::expire(std::int64_t now_ms, std::int64_t expiration_ms) {
   std::erase_if(producers_, [&](const auto& entry) {
     const Producer& producer = entry.second;
     return !producer.transaction_first_offset && time_difference(now_ms, producer.last_timestamp) >= expiration_ms;
+  });
+  std::erase_if(verifications_, [&](const auto& entry) {
+    const Verification& under_way = entry.second;
+    return under_way.users == 0 && time_difference(now_ms, under_way.last_asked_ms) >= expiration_ms;
   });
 }
 

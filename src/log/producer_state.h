@@ -69,8 +69,14 @@ class ProducerState {
   // transaction that nobody ends. 0: nothing to ask, as a transaction of the producer's epoch is open (one of an epoch
   // before waits for its marker, and is none of this batch's), or as the epoch is too old anyway. Several at once have the
   // same one, and each of them whose question fails cancels it: it goes with the last.
-  std::uint64_t start_verification(std::int64_t producer_id, std::int16_t producer_epoch);
+  //
+  // If a client is to try again it is postponed instead: of a producer that isn't known here any sequence would be taken, so
+  // until it comes again nothing is that has a higher one than the lowest that was asked for (else the lower one would never
+  // be in order). It goes with a marker, or after the expiration of producers.
+  std::uint64_t start_verification(std::int64_t producer_id, std::int16_t producer_epoch,
+                                   std::optional<std::int32_t> base_sequence, std::int64_t now_ms);
   void cancel_verification(std::int64_t producer_id, std::uint64_t guard);
+  void postpone_verification(std::int64_t producer_id, std::uint64_t guard);
 
   // The first offset of open transactions, and of completed ones whose marker the high watermark hasn't passed.
   std::optional<std::int64_t> first_unstable_offset() const;
@@ -78,7 +84,7 @@ class ProducerState {
   std::int64_t last_stable_offset_after(const CompletedTransaction& completed) const;
   void on_high_watermark(std::int64_t high_watermark);
 
-  // Producers without open transaction whose last record is older than this.
+  // Producers without open transaction whose last record is older than this; and what was postponed before.
   void expire(std::int64_t now_ms, std::int64_t expiration_ms);
   // Transactions that began below are forgotten (their data was deleted).
   void on_log_start(std::int64_t log_start_offset);
@@ -107,8 +113,12 @@ class ProducerState {
   std::unordered_map<std::int64_t, Producer> producers_;
   struct Verification {
     std::uint64_t guard = 0;
-    std::size_t users = 0;  // that haven't cancelled it
+    std::size_t users = 0;  // that have neither cancelled nor postponed it
+    std::int16_t producer_epoch = -1;
+    std::optional<std::int32_t> lowest_sequence;  // of that epoch
+    std::int64_t last_asked_ms = 0;
   };
+  bool skips_a_postponed_batch(const protocol::BatchHeader& batch) const;
   std::unordered_map<std::int64_t, Verification> verifications_;  // under way, by producer id
   std::uint64_t last_guard_ = 0;
   std::map<std::int64_t, std::int64_t> open_transactions_;                  // first offset -> producer id

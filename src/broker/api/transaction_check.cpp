@@ -51,6 +51,11 @@ void translate(ErrorCode error, TransactionClient client, ProduceTransactions::V
   }
 }
 
+// What becomes of those errors that a producer retries by itself.
+bool is_tried_again(ErrorCode error) {
+  return error == ErrorCode::not_enough_replicas || error == ErrorCode::concurrent_transactions;
+}
+
 // A partition whose transaction the coordinator is asked about.
 struct Asked {
   std::shared_ptr<partition::Partition> partition;
@@ -114,7 +119,8 @@ base::Task<void> ProduceTransactions::check(RequestContext& context, const Produ
                                  ? find_partition(context, topic.topic_id, data.index)
                                  : find_partition(context, topic.name, data.index);
       if (!found.partition || !header->has_producer_id()) continue;
-      verdict.guard = found.partition->log()->start_verification(header->producer_id, header->producer_epoch);
+      verdict.guard = found.partition->log()->start_verification(header->producer_id, header->producer_epoch,
+                                                                  header->base_sequence);
       if (*verdict.guard == 0) continue;
       transaction::TopicPartition& one = check.partitions.emplace_back();
       one.topic = found.partition->name().topic;
@@ -137,8 +143,13 @@ base::Task<void> ProduceTransactions::check(RequestContext& context, const Produ
   for (std::size_t i = 0; i < asked.size(); ++i) {
     if (errors[i] == ErrorCode::none) continue;
     Verdict& verdict = verdicts[asked[i].at];
-    asked[i].partition->log()->cancel_verification(producer_id, *verdict.guard);
+    const auto log = asked[i].partition->log();
     translate(errors[i], client, verdict);
+    if (is_tried_again(verdict.error)) {
+      log->postpone_verification(producer_id, *verdict.guard);
+    } else {
+      log->cancel_verification(producer_id, *verdict.guard);
+    }
   }
   verdicts_ = std::move(verdicts);
 }
