@@ -294,7 +294,7 @@ void Log::settle_offsets() {
   std::int64_t last_base = active().base_offset();
   snapshots_.remove_if(
       [&](std::int64_t offset) { return !segments_.contains(offset) && !(offset == newest && newest > last_base); });
-  rebuild_producers(log_end_offset_, options_.clean_shutdown);
+  rebuild_producers(log_end_offset_, options_.clean_shutdown && !modified_);
 }
 
 // Producer state as of `end_offset`: the newest snapshot, and what the log has behind it.
@@ -310,7 +310,7 @@ void Log::rebuild_producers(std::int64_t end_offset, bool trust_missing_snapshot
   snapshots_.remove_if([&](std::int64_t offset) { return offset > end_offset || offset <= log_start_offset_; });
   std::int64_t from = log_start_offset_;
   if (auto loaded = snapshots_.load_newest(log_start_offset_ + 1, end_offset)) {
-    producers_.load(loaded->entries, clock_.wall_ms(), options_.producer_id_expiration_ms);
+    producers_.load(loaded->entries, clock_.wall_ms(), producer_id_expiration_ms_);
     from = loaded->offset;
   }
   replay_producers(from, end_offset);

@@ -264,5 +264,16 @@ TEST_F(LogProducers, ABatchOfTheNextEpochDoesNotJoinTheLastTransaction) {
   EXPECT_EQ(log().last_stable_offset(), log().log_end_offset());
 }
 
+TEST_F(LogProducers, ACutForgetsThemByTheExpirationOfNow) {
+  open();
+  append({"a"}, from(1, 0, 0));
+  log().roll();
+  append({"b"}, from(2, 0, 0));
+  clock_.advance_ms(2 * LogConfig::kDayMs);
+  log().set_producer_id_expiration(7 * LogConfig::kDayMs);
+  log().truncate_to(1);
+  EXPECT_EQ(log().active_producers().size(), 1u);
+}
+
 }  // namespace
 }  // namespace storage

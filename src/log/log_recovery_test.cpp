@@ -317,6 +317,21 @@ TEST_F(LogRecoveryTest, RecoveryPointsBeyondTheLogOrBelowZeroAreHarmless) {
   }
 }
 
+// All snapshots went with the recovery of a segment without an index, of which compaction has left nothing: that isn't a log
+// without producers.
+TEST_F(LogRecoveryTest, ProducersBehindAnEmptySegmentWithoutIndexAreKnown) {
+  open();
+  fill(3);
+  log().roll();
+  append({"x"}, {.producer_id = 7, .producer_epoch = 0, .base_sequence = 0, .transactional = true});
+  log().close();
+  files_.open(kFirstLog, base::OpenMode::read_write)->truncate(0);
+  files_.remove("/data/t-0/00000000000000000000.index");
+  open({.clean_shutdown = true});
+  EXPECT_EQ(log().active_producers().size(), 1u);
+  EXPECT_EQ(log().last_stable_offset(), 3);
+}
+
 // What a clean start costs doesn't depend on how much the log holds, but for one look at each segment's size.
 TEST_F(LogRecoveryTest, ACleanStartTouchesOnlyTheLastSegment) {
   base::FaultyFileSystem counting(files_);
