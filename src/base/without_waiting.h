@@ -19,6 +19,7 @@ class WouldWait : public std::exception {
   const char* what() const noexcept override { return "reading would wait for the disk"; }
   // Brings the bytes into memory. A failure shows when they are read again.
   void read() const noexcept;
+  bool is_same_place(const WouldWait& other) const { return path_ == other.path_ && position_ == other.position_; }
 
  private:
   std::string path_;

@@ -133,7 +133,8 @@ class Log {
   // A follower takes over the leader's log start. Beyond the high watermark it does nothing.
   void advance_log_start(std::int64_t offset);
   // Retention by log start, size and time; oldest first, never beyond the high watermark. Returns the segments dropped.
-  // Nothing is dropped while the log is being cleaned.
+  // Nothing is dropped while the log is being cleaned. Whoever uses the log waits neither for what is read to decide nor for the
+  // renames.
   //   before  [0 | 10 | 20 … end)   after  start 20 [20 … end)
   std::size_t delete_old_segments(std::int64_t now_ms);
   // Drops everything from `offset` on, in whole batches: the batch that holds it goes too; log end becomes `offset`.
@@ -250,12 +251,18 @@ class Log {
   std::vector<AbortedTransaction> aborted_between(std::int64_t from, std::int64_t segment_base,
                                                   std::uint64_t position_end);
   struct TimeSearch;
-  void plan_time_search(std::int64_t timestamp, TimeSearch& search);
+  bool plan_time_search(std::int64_t timestamp, TimeSearch& search);
   void move_log_start(std::int64_t offset);
-  std::size_t drop_segments(const std::vector<std::shared_ptr<Segment>>& doomed);
+  using SegmentList = std::vector<std::shared_ptr<Segment>>;
+  struct Retention;
+  Retention plan_retention(std::int64_t now_ms);
+  // Out of the log; the names of their files, which are to become .deleted and then pending deletes.
+  std::vector<std::string> take_out(const SegmentList& doomed);
+  void drop_segments(const SegmentList& doomed);
   void drop_all_segments_and_start_at(std::int64_t offset);
   void lower_first_dirty_offset(std::int64_t offset);
   void schedule_delete(std::int64_t offset, std::string_view suffix);
+  bool rename_to_deleted(const std::string& name);  // false if there is no such file; without the lock too, if no rename can come
 
   // Calls it without the lock.
   void flush_segments(bool with_active);

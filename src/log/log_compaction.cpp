@@ -15,7 +15,7 @@ constexpr std::array kSegmentSuffixes = {kLogSuffix, kIndexSuffix, kTimeIndexSuf
 }  // namespace
 
 std::optional<CleaningFacts> Log::cleaning_facts() {
-  return watching_for_failure([&]() -> std::optional<CleaningFacts> {
+  const auto gather = [&]() -> std::optional<CleaningFacts> {
     std::lock_guard lock(mutex_);
     if (!usable()) return std::nullopt;
     CleaningFacts facts;
@@ -36,7 +36,8 @@ std::optional<CleaningFacts> Log::cleaning_facts() {
       }
     }
     return facts;
-  });
+  };
+  return watching_for_failure([&] { return reading_aside(gather); });
 }
 
 void Log::report_failure(const std::exception& error) { log_directory_->fail(error); }
@@ -79,17 +80,20 @@ std::vector<CleaningSource> CleaningSession::sources(std::int64_t below) const {
 }
 
 std::vector<TransactionIndexEntry> CleaningSession::aborted_transactions(std::int64_t from, std::int64_t upper) const {
-  std::lock_guard lock(log_->mutex_);
-  std::vector<TransactionIndexEntry> found;
-  auto at = log_->segments_.upper_bound(from);
-  if (at != log_->segments_.begin()) --at;
-  for (bool further = true; further && at != log_->segments_.end(); ++at) {
-    if (!at->second->has_transaction_index()) continue;
-    for (const TransactionIndexEntry& entry : read_transaction_index(log_->where_, at->first)) {
-      if (entry.last_offset >= from && entry.first_offset < upper) found.push_back(entry);
-      if (entry.last_stable_offset >= upper) further = false;
+  std::vector<TransactionIndexEntry> found = reading_aside([&] {
+    std::lock_guard lock(log_->mutex_);
+    std::vector<TransactionIndexEntry> overlapping;
+    auto at = log_->segments_.upper_bound(from);
+    if (at != log_->segments_.begin()) --at;
+    for (bool further = true; further && at != log_->segments_.end(); ++at) {
+      if (!at->second->has_transaction_index()) continue;
+      for (const TransactionIndexEntry& entry : read_transaction_index(log_->where_, at->first)) {
+        if (entry.last_offset >= from && entry.first_offset < upper) overlapping.push_back(entry);
+        if (entry.last_stable_offset >= upper) further = false;
+      }
     }
-  }
+    return overlapping;
+  });
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& one, const auto& other) { return one.first_offset < other.first_offset; });
   return found;

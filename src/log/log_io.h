@@ -1,9 +1,11 @@
-// For the .cpp files of Log only: what every public function does about failed file calls, and how some of them keep
-// the cleaner away.
+// For the .cpp files of Log only: what every public function does about failed file calls, how some of them keep the
+// cleaner away, and how those that aren't in a hurry read files under the lock that others wait for.
 #pragma once
 
+#include <optional>
 #include <system_error>
 
+#include "base/without_waiting.h"
 #include "log/log.h"
 
 namespace storage {
@@ -19,6 +21,25 @@ auto Log::watching_for_failure(Work work) {
     log_directory_->fail(error);
     throw;
   }
+}
+
+// For work that takes the log's lock and then reads files: what isn't in memory is read with the lock released, and the work
+// is done again from its beginning, so that it mustn't change anything before it has read all.
+template <class Work>
+auto reading_aside(Work work) {
+  std::optional<base::WouldWait> last;
+  while (true) {
+    try {
+      base::WithoutWaiting scope;
+      return work();
+    } catch (const base::WouldWait& missing) {
+      // Just read, and yet not in memory: a file system that keeps nothing there, or a machine that is short of it.
+      if (last && last->is_same_place(missing)) break;
+      missing.read();
+      last = missing;
+    }
+  }
+  return work();
 }
 
 // Ends a cleaning that is going on, soon, and keeps the next one from beginning.

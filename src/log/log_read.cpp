@@ -109,22 +109,21 @@ std::vector<AbortedTransaction> Log::aborted_between(std::int64_t from, std::int
   return aborted;
 }
 
-// What a search by time looks through once the lock is released.
+// What a search by time looks through once the lock is released: one segment after the other, as the first that has such times
+// mostly has the record, and a log may have more segments than a process can have files open.
 struct Log::TimeSearch {
-  struct Part {
-    std::shared_ptr<base::File> file;
-    std::uint64_t position = 0;
-    std::uint64_t end = 0;
-  };
-  std::vector<Part> parts;
+  std::shared_ptr<base::File> file;
+  std::uint64_t position = 0;
+  std::uint64_t end = 0;
+  std::optional<std::int64_t> next = 0;  // where what comes behind it begins; before the first: any offset
   std::int64_t timestamp = -1;
   std::int64_t log_start_offset = 0;
   std::int64_t bound = 0;
   bool exact = false;  // the record with this very time: the largest one
 
-  std::optional<OffsetAndTimestamp> in_batch(const base::File& file, const ScannedBatch& batch) const {
+  std::optional<OffsetAndTimestamp> in_batch(const ScannedBatch& batch) const {
     base::Bytes bytes(batch.size);
-    bytes.resize(file.read_at(batch.position, bytes));
+    bytes.resize(file->read_at(batch.position, bytes));
     protocol::RecordReader reader(bytes);
     protocol::Record record;
     while (reader.next(record)) {
@@ -136,25 +135,25 @@ struct Log::TimeSearch {
     return std::nullopt;
   }
 
-  OffsetAndTimestamp run() const {
-    for (const Part& part : parts) {
-      BatchScanner scanner(*part.file, part.position, part.end, BatchScanner::What::headers);
-      while (auto batch = scanner.next()) {
-        bool fits = exact ? batch->header.max_timestamp == timestamp : batch->header.max_timestamp >= timestamp;
-        if (!fits || batch->header.last_offset() < log_start_offset) continue;
-        if (auto found = in_batch(*part.file, *batch)) {
-          return found->offset >= bound ? OffsetAndTimestamp{} : *found;
-        }
-      }
+  std::optional<OffsetAndTimestamp> run() const {
+    BatchScanner scanner(*file, position, end, BatchScanner::What::headers);
+    while (auto batch = scanner.next()) {
+      bool fits = exact ? batch->header.max_timestamp == timestamp : batch->header.max_timestamp >= timestamp;
+      if (!fits || batch->header.last_offset() < log_start_offset) continue;
+      if (auto found = in_batch(*batch)) return found->offset >= bound ? OffsetAndTimestamp{} : *found;
     }
-    return {};
+    return std::nullopt;
   }
 };
 
-void Log::plan_time_search(std::int64_t timestamp, TimeSearch& search) {
+// The next segment to look through; false if there is none. Compaction may have put segments together meanwhile, so it is the
+// one that holds `next`.
+bool Log::plan_time_search(std::int64_t timestamp, TimeSearch& search) {
+  if (!search.next) return false;
   search.timestamp = timestamp;
   search.log_start_offset = log_start_offset_;
   if (timestamp == kMaxTimestamp) {
+    search.next.reset();
     search.exact = true;
     search.log_start_offset = 0;  // Kafka answers a deleted record too, while its segment is still there
     std::shared_ptr<Segment> holder;
@@ -162,19 +161,26 @@ void Log::plan_time_search(std::int64_t timestamp, TimeSearch& search) {
       if (!holder || segment->max_timestamp().timestamp > holder->max_timestamp().timestamp) holder = segment;
     }
     TimestampOffset max = holder->max_timestamp();
-    if (holder->size() == 0 || max.timestamp < 0) return;
+    if (holder->size() == 0 || max.timestamp < 0) return false;
     search.timestamp = max.timestamp;
     // The index names the last offset of the batch, or of a follower's whole append; the first with that time may
     // come earlier, so the place is where smaller times end.
-    std::uint64_t position = holder->place_of_time(max.timestamp - 1).position;
-    search.parts.push_back({holder->file(), position, holder->size()});
-    return;
+    search.position = holder->place_of_time(max.timestamp - 1).position;
+    search.file = holder->file();
+    search.end = holder->size();
+    return true;
   }
-  for (const auto& [base, segment] : segments_) {
-    if (segment->size() == 0 || segment->max_timestamp().timestamp < timestamp) continue;
-    std::uint64_t position = search.parts.empty() ? segment->place_of_time(timestamp - 1).position : 0;
-    search.parts.push_back({segment->file(), position, segment->size()});
-  }
+  auto at = segments_.upper_bound(*search.next);
+  if (at != segments_.begin()) --at;
+  while (at != segments_.end() && (at->second->size() == 0 || at->second->max_timestamp().timestamp < timestamp)) ++at;
+  if (at == segments_.end()) return false;
+  Segment& segment = *at->second;
+  search.position = segment.place_of_time(timestamp - 1).position;
+  search.file = segment.file();
+  search.end = segment.size();
+  search.next.reset();
+  if (++at != segments_.end()) search.next = at->first;
+  return true;
 }
 
 Result<OffsetAndTimestamp> Log::list_offset(std::int64_t timestamp, ReadIsolation isolation) {
@@ -194,9 +200,15 @@ Result<OffsetAndTimestamp> Log::list_offset(std::int64_t timestamp, ReadIsolatio
           return OffsetAndTimestamp{log_start_offset_, -1, known ? earliest->epoch : -1};
         }
         if (timestamp != kMaxTimestamp && timestamp < 0) return OffsetAndTimestamp{};
-        plan_time_search(timestamp, search);
       }
-      return search.run();
+      while (true) {
+        {
+          std::lock_guard lock(mutex_);
+          if (!usable()) return ErrorCode::kafka_storage_error;
+          if (!plan_time_search(timestamp, search)) return OffsetAndTimestamp{};
+        }
+        if (auto found = search.run()) return *found;
+      }
     });
   } catch (const std::system_error&) {
     return ErrorCode::kafka_storage_error;

@@ -1,5 +1,5 @@
-// What makes a log shorter: retention, DeleteRecords, truncation. Files are renamed to .deleted under the lock and
-// removed later; readers that hold a slice aren't disturbed.
+// What makes a log shorter: retention, DeleteRecords, truncation. Files are renamed to .deleted and removed later; readers
+// that hold a slice aren't disturbed.
 #include <algorithm>
 
 #include "base/logging.h"
@@ -16,25 +16,38 @@ constexpr std::string_view kLogger = "kafka.log.UnifiedLog";
 
 }  // namespace
 
-void Log::schedule_delete(std::int64_t offset, std::string_view suffix) {
-  std::string path = where_.path(offset, suffix);
-  if (!files_.exists(path)) return;
-  std::string deleted = file_name(offset, suffix) + std::string(kDeletedSuffix);
-  files_.rename(path, where_.path(deleted));
-  pending_deletes_.push_back({deleted, clock_.monotonic_ms() + config_->file_delete_delay_ms});
+bool Log::rename_to_deleted(const std::string& name) {
+  const std::string path = where_.path(name);
+  if (!files_.exists(path)) return false;
+  files_.rename(path, path + std::string(kDeletedSuffix));
+  return true;
 }
 
-std::size_t Log::drop_segments(const std::vector<std::shared_ptr<Segment>>& doomed) {
+void Log::schedule_delete(std::int64_t offset, std::string_view suffix) {
+  const std::string name = file_name(offset, suffix);
+  if (!rename_to_deleted(name)) return;
+  pending_deletes_.push_back({name + std::string(kDeletedSuffix), clock_.monotonic_ms() + config_->file_delete_delay_ms});
+}
+
+std::vector<std::string> Log::take_out(const SegmentList& doomed) {
   modified_ = true;
+  std::vector<std::string> names;
   for (const auto& segment : doomed) {
-    std::int64_t base = segment->base_offset();
+    const std::int64_t base = segment->base_offset();
     segments_.erase(base);
     for (std::string_view suffix : {kLogSuffix, kIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix}) {
-      schedule_delete(base, suffix);
+      names.push_back(file_name(base, suffix));
     }
-    if (snapshots_.forget(base)) schedule_delete(base, kSnapshotSuffix);
+    if (snapshots_.forget(base)) names.push_back(file_name(base, kSnapshotSuffix));
   }
-  return doomed.size();
+  return names;
+}
+
+void Log::drop_segments(const SegmentList& doomed) {
+  const std::int64_t due_ms = clock_.monotonic_ms() + config_->file_delete_delay_ms;
+  for (const std::string& name : take_out(doomed)) {
+    if (rename_to_deleted(name)) pending_deletes_.push_back({name + std::string(kDeletedSuffix), due_ms});
+  }
 }
 
 void Log::move_log_start(std::int64_t offset) {
@@ -61,46 +74,78 @@ void Log::advance_log_start(std::int64_t offset) {
   if (usable() && offset <= high_watermark_) move_log_start(offset);
 }
 
+// The oldest segments, which go, each with the reason why.
+struct Log::Retention {
+  SegmentList doomed;
+  std::vector<const char*> reasons;
+};
+
+Log::Retention Log::plan_retention(std::int64_t now_ms) {
+  require_usable();
+  std::uint64_t total = 0;
+  for (const auto& [base, segment] : segments_) total += segment->size();
+  auto beyond_size = [&](std::uint64_t size) {
+    return config_->retention_bytes >= 0 && total - size >= static_cast<std::uint64_t>(config_->retention_bytes);
+  };
+  auto beyond_time = [&](Segment& segment) {
+    return config_->retention_ms >= 0 && time_difference(now_ms, segment.retention_timestamp()) > config_->retention_ms;
+  };
+  Retention plan;
+  for (auto at = segments_.begin(); at != segments_.end(); ++at) {
+    Segment& segment = *at->second;
+    bool is_active = &segment == &active();
+    if (is_active && segment.size() == 0) break;
+    std::int64_t next_base = is_active ? log_end_offset_ : std::next(at)->first;
+    if (next_base > high_watermark_) break;
+    const char* reason = nullptr;
+    if (!is_active && next_base <= log_start_offset_) reason = "log start offset";
+    if (reason == nullptr && config_->cleanup_delete) {
+      if (beyond_size(segment.size())) reason = "retention.bytes";
+      if (reason == nullptr && beyond_time(segment)) reason = "retention.ms";
+    }
+    if (reason == nullptr) break;
+    total -= segment.size();
+    plan.doomed.push_back(at->second);
+    plan.reasons.push_back(reason);
+  }
+  return plan;
+}
+
+// The segments leave the log before their files lose their names. In between nobody makes files of these names: whoever
+// truncates, renames or cleans the log waits for the cleaning's mutex.
 std::size_t Log::delete_old_segments(std::int64_t now_ms) {
   return watching_for_failure([&]() -> std::size_t {
     std::unique_lock cleaning(cleaning_mutex_, std::try_to_lock);
     if (!cleaning.owns_lock()) return 0;
-    std::lock_guard lock(mutex_);
-    require_usable();
-    std::uint64_t total = 0;
-    for (const auto& [base, segment] : segments_) total += segment->size();
-    auto beyond_size = [&](std::uint64_t size) {
-      return config_->retention_bytes >= 0 && total - size >= static_cast<std::uint64_t>(config_->retention_bytes);
-    };
-    auto beyond_time = [&](Segment& segment) {
-      return config_->retention_ms >= 0 &&
-             time_difference(now_ms, segment.retention_timestamp()) > config_->retention_ms;
-    };
-    std::vector<std::shared_ptr<Segment>> doomed;
-    for (auto at = segments_.begin(); at != segments_.end(); ++at) {
-      Segment& segment = *at->second;
-      bool is_active = &segment == &active();
-      if (is_active && segment.size() == 0) break;
-      std::int64_t next_base = is_active ? log_end_offset_ : std::next(at)->first;
-      if (next_base > high_watermark_) break;
-      const char* reason = nullptr;
-      if (!is_active && next_base <= log_start_offset_) reason = "log start offset";
-      if (reason == nullptr && config_->cleanup_delete) {
-        if (beyond_size(segment.size())) reason = "retention.bytes";
-        if (reason == nullptr && beyond_time(segment)) reason = "retention.ms";
-      }
-      if (reason == nullptr) break;
-      base::log_info(kLogger, "[Log partition={}, dir={}] Deleting segment {} of {} bytes due to {}",
-                     topic_partition_.to_string(), log_directory_->path(), segment.base_offset(), segment.size(),
-                     reason);
-      total -= segment.size();
-      doomed.push_back(at->second);
+    const bool any = reading_aside([&] {
+      std::lock_guard lock(mutex_);
+      return !plan_retention(now_ms).doomed.empty();
+    });
+    if (!any) return 0;
+    Retention plan;
+    std::vector<std::string> names;
+    std::int64_t delay_ms = 0;
+    {
+      std::lock_guard lock(mutex_);
+      plan = plan_retention(now_ms);
+      if (plan.doomed.empty()) return 0;
+      // A log always has a segment: the new one comes first.
+      if (plan.doomed.back().get() == &active()) roll_locked(log_end_offset_, now_ms);
+      move_log_start(segments_.upper_bound(plan.doomed.back()->base_offset())->first);
+      names = take_out(plan.doomed);
+      delay_ms = config_->file_delete_delay_ms;
     }
-    if (doomed.empty()) return 0;
-    // A log always has a segment: the new one comes first.
-    if (doomed.back().get() == &active()) roll_locked(log_end_offset_, now_ms);
-    move_log_start(segments_.upper_bound(doomed.back()->base_offset())->first);
-    return drop_segments(doomed);
+    for (std::size_t i = 0; i < plan.doomed.size(); ++i) {
+      base::log_info(kLogger, "[Log partition={}, dir={}] Deleting segment {} of {} bytes due to {}",
+                     topic_partition_.to_string(), log_directory_->path(), plan.doomed[i]->base_offset(),
+                     plan.doomed[i]->size(), plan.reasons[i]);
+    }
+    std::erase_if(names, [&](const std::string& name) { return !rename_to_deleted(name); });
+    std::lock_guard lock(mutex_);
+    for (const std::string& name : names) {
+      pending_deletes_.push_back({name + std::string(kDeletedSuffix), clock_.monotonic_ms() + delay_ms});
+    }
+    return plan.doomed.size();
   });
 }
 
@@ -111,7 +156,7 @@ std::optional<std::int64_t> Log::log_start_to_checkpoint() const {
 }
 
 void Log::drop_all_segments_and_start_at(std::int64_t offset) {
-  std::vector<std::shared_ptr<Segment>> doomed;
+  SegmentList doomed;
   for (const auto& [base, segment] : segments_) doomed.push_back(segment);
   drop_segments(doomed);
   snapshots_.remove_if([](std::int64_t) { return true; });
@@ -158,7 +203,7 @@ void Log::truncate_to(std::int64_t offset) {
     }
     ++truncations_;
     modified_ = true;
-    std::vector<std::shared_ptr<Segment>> doomed;
+    SegmentList doomed;
     for (auto at = segments_.upper_bound(offset); at != segments_.end(); ++at) doomed.push_back(at->second);
     drop_segments(doomed);
     if (unsynced_since_roll_ >= active().base_offset()) unsynced_since_roll_.reset();
