@@ -16,6 +16,7 @@
 
 #include "base/java_options.h"
 #include "base/logging.h"
+#include "base/process_limits.h"
 #include "broker/app/broker_settings.h"
 #include "broker/app/command_line.h"
 #include "broker/app/node.h"
@@ -181,6 +182,7 @@ void set_kerberos_config() {
 
 int run_nodes(const Command& command) {
   set_kerberos_config();
+  base::raise_open_files_limit();
   Process process;
   std::string problem;
   int code = kFailed;
