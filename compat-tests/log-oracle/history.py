@@ -24,6 +24,7 @@ TOPICS = {
     "compact": (2, COMPACT),
     "brief": (1, {**COMPACT, "delete.retention.ms": 1}),
     "both": (1, {**COMPACT, "cleanup.policy": "compact,delete", "retention.ms": -1}),
+    "anew": (1, {"segment.bytes": 4000}),
 }
 COMPACTED = ("compact", "brief", "both")
 TRIMMED = ("plain-0", "bytes-0", "time-0", "both-0")  # their log starts move on
@@ -84,7 +85,7 @@ class History:
     def steps(self, count, restarts):
         """Of `count` steps, with `restarts` of those that restart Kafka too among them, evenly."""
         for topic, (partitions, settings) in TOPICS.items():
-            yield ("do", ["create", topic, partitions, *(f"{key}={value}" for key, value in settings.items())], "")
+            yield ("do", ["create", topic, partitions, *self.words_of(settings)], "")
         for _ in range(5):
             yield from self.new_producer()
         kinds = self.restarts(restarts)
@@ -93,6 +94,8 @@ class History:
             yield from self.random_step()
             if number % 50 == 49:
                 yield ("check", False)
+            if number % 90 == 45:
+                yield from self.recreate("anew")
             if number % 40 == 20:
                 yield from self.restart(self.random.choice(RESTARTS[:2]))
             if kinds and number % every == every - 1:
@@ -103,6 +106,23 @@ class History:
                 yield ("check", False)
         yield from self.end_all()
         yield ("check", True)
+
+    @staticmethod
+    def words_of(settings):
+        return [f"{key}={value}" for key, value in settings.items()]
+
+    def recreate(self, topic):
+        """Nothing is left of the log, nor of the offsets that groups have there. Its last transactions end before."""
+        partitions, settings = TOPICS[topic]
+        names = [f"{topic}-{number}" for number in range(partitions)]
+        for producer in list(self.producers.values()):
+            if producer.touched & set(names) or any(name in names for _, name in producer.offsets):
+                yield from self.end(producer)
+        yield ("do", ["recreate", topic, partitions, *self.words_of(settings)], "")
+        for number, name in enumerate(names):
+            self.partitions[name] = Partition(topic, number)
+            for offsets in self.committed.values():
+                offsets.pop(name, None)
 
     def restart(self, kind):
         """A start forgets a producer of which nothing but a marker, or nothing at all, is left behind the log start, and an

@@ -8,7 +8,7 @@ from harness.process import Failure, wait_until
 
 SETTINGS = {
     "log.retention.check.interval.ms": 200, "log.flush.start.offset.checkpoint.interval.ms": 200,
-    "log.initial.task.delay.ms": 100, "log.cleaner.backoff.ms": 50, "log.cleaner.threads": 1, "log.cleaner.dedupe.buffer.size": 4_194_304, "producer.id.expiration.ms": 2_147_483_647,
+    "log.initial.task.delay.ms": 100, "log.segment.delete.delay.ms": 200, "log.cleaner.backoff.ms": 50, "log.cleaner.threads": 1, "log.cleaner.dedupe.buffer.size": 4_194_304, "producer.id.expiration.ms": 2_147_483_647,
     "offsets.topic.num.partitions": 3, "transaction.state.log.num.partitions": 3, "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": 0, "num.network.threads": 2, "num.io.threads": 4,
     "zookeeper.connection.timeout.ms": 60_000,  # on a busy machine even a session may take longer than its short timeout

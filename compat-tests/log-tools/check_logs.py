@@ -40,7 +40,8 @@ def dump(libs, files, *flags, cleaned=False):
 
 def check(libs, directories, cleaned):
     def files(suffix):
-        return sorted(path for directory in directories for path in pathlib.Path(directory).glob(f"*/*.{suffix}"))
+        found = (path for directory in directories for path in pathlib.Path(directory).glob(f"*/*.{suffix}"))
+        return sorted(path for path in found if not path.parent.name.endswith("-delete"))
 
     logs = [path for path in files("log") if path.stat().st_size > 0]
     if not logs:

@@ -26,6 +26,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -66,6 +67,20 @@ public class LogClient {
         admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(config))).all().get();
         for (int partition = 0; partition < partitions; partition++) await(new TopicPartition(topic, partition), 0);
         return "";
+    }
+
+    /** Deleted, and made anew under its name. */
+    String recreate(String topic, int partitions, List<String> settings) throws Exception {
+        admin.deleteTopics(List.of(topic)).all().get();
+        long late = System.currentTimeMillis() + PATIENCE_MS;
+        while (true) {
+            try {
+                return create(topic, partitions, settings);
+            } catch (ExecutionException failed) {
+                if (!(failed.getCause() instanceof TopicExistsException) || System.currentTimeMillis() > late) throw failed;
+            }
+            Thread.sleep(3);
+        }
     }
 
     String alter(String topic, List<String> settings) throws Exception {
@@ -192,6 +207,7 @@ public class LogClient {
         switch (command) {
             case "connect": return connect(rest.get(0));
             case "create": return create(rest.get(0), Integer.parseInt(rest.get(1)), rest.subList(2, rest.size()));
+            case "recreate": return recreate(rest.get(0), Integer.parseInt(rest.get(1)), rest.subList(2, rest.size()));
             case "alter": return alter(rest.get(0), rest.subList(1, rest.size()));
             case "producer": return producer(rest.get(0), rest.get(1), rest.get(2));
             case "close": producers.remove(rest.get(0)).close(java.time.Duration.ZERO); return "";
