@@ -1,4 +1,5 @@
-"""Each setting of a topic altered by IncrementalAlterConfigs while its log is open, and seen acting: bootstrap, log directory.
+"""Each setting of a topic altered by IncrementalAlterConfigs while its log is open, and seen acting: bootstrap, log directory, and
+the process if it is Milena.
 
 Every case has a topic of its own, which has a record and works as usual before.
 """
@@ -10,6 +11,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Pro
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 BOOTSTRAP, DATA = sys.argv[1], pathlib.Path(sys.argv[2])
+THREADS = pathlib.Path("/proc") / sys.argv[3] / "task" if len(sys.argv) > 3 else None
 GUARD_S = 60
 HOUR_MS = 3_600_000
 
@@ -181,6 +183,15 @@ def index_interval(topic):
     topic.wait_for(is_indexed, "each batch has an entry")
 
 
+def flush_messages(topic):
+    """An fsync isn't seen from outside, but the threads are that wait for those of flush.messages alone."""
+    def flushes():
+        return any(path.read_text(encoding="utf-8").startswith("log-flush-") for path in THREADS.glob("*/comm"))
+    assert topic.send() is None and not flushes()
+    topic.alter({"flush.messages": "1"})
+    topic.wait_for(lambda: topic.send() is None and flushes(), "what is sent is flushed")
+
+
 def cleaning(topic):
     for _ in range(20):
         assert topic.send() is None
@@ -193,6 +204,8 @@ def cleaning(topic):
 def main():
     cases = [segment_bytes, segment_ms, max_compaction_lag, max_message_bytes, timestamp_bounds, timestamp_type, compaction_needs_keys,
              min_insync_replicas, compression_type, retention, preallocation, index_interval, cleaning]
+    if THREADS:
+        cases.append(flush_messages)
     for case in cases:
         case(Topic(case.__name__))
     consumer.close()
