@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/api/testing/test_services.h"
+#include "broker/coordinator/coordinator_records.h"
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 #include "protocol/messages/describe_producers.h"
@@ -264,6 +265,26 @@ TEST_F(TransactionPath, WhatWasNotAddedIsRefused) {
   EXPECT_EQ(end(true), ErrorCode::none);
   EXPECT_EQ(produce(9, "tx", 1), ErrorCode::invalid_txn_state) << "late";
   EXPECT_EQ(latest(1), 0);
+}
+
+// Several batches are on their way, and the coordinator can't be asked about the first for a moment.
+TEST_F(TransactionPath, NothingOvertakesABatchThatIsToBeSentAgain) {
+  init();
+  EXPECT_EQ(add({0}), std::vector{ErrorCode::none});
+  const std::int32_t partition = coordinator::partition_of("tx", 50);
+  broker.transaction_log.lead(partition, false);
+  broker.transactions.partition_resigned(partition);
+  EXPECT_EQ(produce(), ErrorCode::not_enough_replicas);
+  broker.transaction_log.lead(partition, true);
+  broker.transactions.partition_elected(partition);
+  sequence = 1;
+  ErrorCode second = ErrorCode::not_enough_replicas;
+  while (second == ErrorCode::not_enough_replicas) second = produce();  // until it is loaded
+  EXPECT_EQ(second, ErrorCode::out_of_order_sequence_number);
+  sequence = 0;
+  EXPECT_EQ(produce(), ErrorCode::none);
+  EXPECT_EQ(produce(), ErrorCode::none);
+  EXPECT_EQ(end(true), ErrorCode::none);
 }
 
 TEST_F(TransactionPath, PartitionsThatDoNotExistSpoilTheRequest) {
