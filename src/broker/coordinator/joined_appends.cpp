@@ -192,6 +192,15 @@ JoinedAppends::Outcome JoinedAppends::append(std::int32_t partition, base::Bytes
   return log_.append(partition, std::move(batch), verification_guard);
 }
 
+void JoinedAppends::flush_all() {
+  std::vector<Queue*> queues;
+  {
+    std::shared_lock lock(mutex_);
+    for (const auto& [partition, queue] : queues_) queues.push_back(queue.get());
+  }
+  for (Queue* queue : queues) append_added(*queue, Resume::later);
+}
+
 void JoinedAppends::append_added(Queue& queue, Resume resume) {
   std::vector<OperationPtr> operations;
   std::exception_ptr failure;

@@ -66,6 +66,9 @@ class JoinedAppends {
   base::Task<Outcome> appended(Ticket ticket);
   // Appends at once what was added before.
   void flush(std::int32_t partition) { append_added(queue_of(partition), Resume::later); }
+  // The same for all partitions, once nobody adds anything any more: whoever waits is told before its loop ends, and none of it is
+  // left in here.
+  void flush_all();
   // CoordinatorLog::append, behind what was added before.
   Outcome append(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> verification_guard = std::nullopt);
 

@@ -68,6 +68,7 @@ void GroupCoordinator::Impl::stop() {
   for (const GroupPtr& group : all_groups()) {
     run(group, [](Group& one, Effects& effects) { one.unload(effects); });
   }
+  appends_.flush_all();
 }
 
 void GroupCoordinator::Impl::Wakeups::wake() {

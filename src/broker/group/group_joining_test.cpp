@@ -136,6 +136,19 @@ TEST_F(GroupJoining, AnErrorIsEverybodys) {
   EXPECT_EQ(world.log.batch_count(), before);
 }
 
+// Its event loop may end before its turn does.
+TEST_F(GroupJoining, AStopLeavesNobodyWaiting) {
+  const SyncRequest request = joined(names[0]);
+  const std::size_t before = world.log.batch_count();
+  begin_sync(names[0], request);
+  world.loop.restart();
+  (void)world.loop.poll_one();  // up to the end of the turn
+  groups.stop();
+  EXPECT_EQ(world.log.batch_count(), before + 1);
+  world.poll();
+  EXPECT_EQ(synced.at(names[0]).error, ErrorCode::not_coordinator);
+}
+
 // What was decided when the partition goes is in the log before another tenure can begin.
 TEST_F(GroupJoining, NothingIsLeftOverForTheNextTenure) {
   const SyncRequest request = joined(names[0]);

@@ -52,6 +52,7 @@ void TransactionCoordinator::Impl::stop() {
     std::lock_guard lock(entry->mutex);
     entry->transaction.mark_dead();
   }
+  appends_.flush_all();
 }
 
 void TransactionCoordinator::Impl::elected(std::int32_t partition) {

@@ -108,6 +108,18 @@ TEST_F(TransactionJoining, AnErrorIsEverybodysAndChangesNothing) {
   for (const std::string& id : ids) EXPECT_EQ(state(id), TransactionState::ongoing);
 }
 
+// Its event loop may end before its turn does.
+TEST_F(TransactionJoining, AStopLeavesNobodyWaiting) {
+  begin_init(ids[0]);
+  world.loop.restart();
+  (void)world.loop.poll_one();  // up to the end of the turn
+  EXPECT_EQ(world.log.batch_count(), 0u);
+  transactions.stop();
+  EXPECT_EQ(world.log.batch_count(), 1u);
+  world.poll();
+  EXPECT_EQ(told.at(ids[0]).error, ErrorCode::not_coordinator);
+}
+
 // What was decided when the partition goes is in the log before another tenure can begin.
 TEST_F(TransactionJoining, NothingIsLeftOverForTheNextTenure) {
   begin_init(ids[0]);
