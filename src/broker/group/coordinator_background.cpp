@@ -44,6 +44,7 @@ void GroupCoordinator::Impl::resigned(std::int32_t partition) {
     std::lock_guard lock(mutex_);
     partitions_.erase(partition);
     ended_while_loading_.erase(partition);
+    deleted_while_loading_.erase(partition);
     std::erase_if(to_load_, [&](const ToLoad& one) { return one.partition == partition; });
   }
   unload(partition);
@@ -97,12 +98,13 @@ void GroupCoordinator::Impl::load(ToLoad one) {
                    loader.unknown_count(), partition);
   }
   if (loaded) {
-    end_transactions_of_loading(one);
+    end_loading(one);
     return;
   }
   std::lock_guard lock(mutex_);
   if (!is_current(one)) return;
   ended_while_loading_.erase(partition);
+  deleted_while_loading_.erase(partition);
   partitions_.erase(partition);  // the next request tries again
 }
 

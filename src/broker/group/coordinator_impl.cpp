@@ -203,21 +203,43 @@ void GroupCoordinator::Impl::settle_transaction(EndedTransaction ended, std::int
   }
 }
 
+// What comes while a partition is loaded is told to its groups when they are there.
+void GroupCoordinator::Impl::topics_deleted(const std::set<std::string>& topics) {
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [partition, tenure] : partitions_) {
+      if (!tenure.loaded) deleted_while_loading_[partition].insert(topics.begin(), topics.end());
+    }
+  }
+  delete_offsets_of(topics);
+}
+
+void GroupCoordinator::Impl::delete_offsets_of(const std::set<std::string>& topics) {
+  const ChooseOffsets gone = [&](const Group& group) {
+    std::optional<std::vector<TopicPartition>> chosen = group.offsets.of_topics(topics);
+    if (chosen->empty()) chosen.reset();  // it isn't concerned
+    return chosen;
+  };
+  for (const GroupPtr& group : all_groups()) (void)clean_up(*group, CleanUp::offsets, gone);
+}
+
 // Leaves the partition loaded, with nothing left to apply.
-void GroupCoordinator::Impl::end_transactions_of_loading(ToLoad one) {
+void GroupCoordinator::Impl::end_loading(ToLoad one) {
   for (;;) {
     std::vector<EndedTransaction> ended;
+    std::set<std::string> deleted;
     {
       std::lock_guard lock(mutex_);
       if (!is_current(one)) return;  // resigned meanwhile
-      auto node = ended_while_loading_.extract(one.partition);
-      if (node.empty()) {
+      if (auto node = ended_while_loading_.extract(one.partition)) ended = std::move(node.mapped());
+      if (auto node = deleted_while_loading_.extract(one.partition)) deleted = std::move(node.mapped());
+      if (ended.empty() && deleted.empty()) {
         partitions_.at(one.partition).loaded = true;
         return;
       }
-      ended = std::move(node.mapped());
     }
     for (const EndedTransaction& each : ended) settle_transaction(each, one.partition);
+    if (!deleted.empty()) delete_offsets_of(deleted);
   }
 }
 

@@ -135,6 +135,7 @@ class GroupCoordinator::Impl {
   void open_transaction(Group& group, std::int64_t producer_id);
   void close_unused_transaction(Group& group, std::int64_t producer_id);
   void end_transaction(EndedTransaction ended, std::int32_t partition);
+  void topics_deleted(const std::set<std::string>& topics);
 
   // consumer_coordinator.cpp, all in the group's lock.
   bool serves_consumer_groups() const;
@@ -199,7 +200,8 @@ class GroupCoordinator::Impl {
   void load(ToLoad one);
   void install(ToLoad one, GroupLoader& loader);
   void unload(std::int32_t partition);
-  void end_transactions_of_loading(ToLoad one);
+  void end_loading(ToLoad one);
+  void delete_offsets_of(const std::set<std::string>& topics);
   void settle_transaction(EndedTransaction ended, std::int32_t partition);
   std::int64_t milliseconds_to_wait();
   void timer_loop();
@@ -223,6 +225,7 @@ class GroupCoordinator::Impl {
   std::uint64_t last_tenure_ = 0;
   std::map<std::pair<std::int64_t, std::int32_t>, std::set<std::string>> groups_in_transaction_;  // producer, partition
   std::map<std::int32_t, std::vector<EndedTransaction>> ended_while_loading_;
+  std::map<std::int32_t, std::set<std::string>> deleted_while_loading_;  // topics
   std::deque<ToLoad> to_load_;
   std::multimap<std::int64_t, std::weak_ptr<Group>> timers_;
   std::int64_t next_expiry_check_ = 0;

@@ -147,14 +147,7 @@ base::Task<std::optional<std::int32_t>> GroupCoordinator::partition_for(std::str
   co_return partition;
 }
 
-void GroupCoordinator::topics_deleted(const std::set<std::string>& topics) {
-  const Impl::ChooseOffsets gone = [&](const Group& group) {
-    std::optional<std::vector<TopicPartition>> chosen = group.offsets.of_topics(topics);
-    if (chosen->empty()) chosen.reset();  // it isn't concerned
-    return chosen;
-  };
-  for (const GroupPtr& group : impl_->all_groups()) (void)impl_->clean_up(*group, Impl::CleanUp::offsets, gone);
-}
+void GroupCoordinator::topics_deleted(const std::set<std::string>& topics) { impl_->topics_deleted(topics); }
 
 base::Task<JoinResult> GroupCoordinator::join(JoinRequest request) {
   Impl& impl = *impl_;

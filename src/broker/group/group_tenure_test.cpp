@@ -180,6 +180,16 @@ TEST_F(GroupTenure, WhatIsLeftOfItDeletesNothing) {
   EXPECT_EQ(offset(other), 1) << "and so says the log";
 }
 
+// Else a new topic of that name would begin where the old one was left.
+TEST_F(GroupTenure, ATopicThatIsDeletedWhileItLoadsTakesItsOffsets) {
+  write(1);
+  log.after_reading = [this] { groups.topics_deleted({"t"}); };
+  EXPECT_EQ(offset(), -1);
+  resign();
+  elect();
+  EXPECT_EQ(offset(), -1);
+}
+
 // The topic gets more partitions. As in Kafka, groups stay where they are as long as the broker runs, and so do the offsets
 // that their transactions commit.
 TEST_F(GroupTenure, GroupsStayWhereTheyAreWhenTheTopicGrows) {
