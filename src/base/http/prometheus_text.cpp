@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/process_metrics.h"
+#include "base/utf8.h"
 
 namespace base::http {
 
@@ -18,9 +19,10 @@ std::string number(double value) {
 
 }  // namespace
 
+// Prometheus takes nothing of a text that isn't UTF-8 as a whole, and some of its names come from clients.
 std::string escaped_label(std::string_view text) {
   std::string result;
-  for (const char c : text) {
+  for (const char c : as_utf8(text)) {
     if (c == '\\' || c == '"') result += '\\';
     if (c == '\n') {
       result += "\\n";

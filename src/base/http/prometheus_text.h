@@ -13,7 +13,7 @@ namespace base::http {
 // Of the HTTP response.
 inline constexpr const char* kPrometheusContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-// The value of a label with the characters escaped that the format asks for.
+// The value of a label in UTF-8, with the characters escaped that the format asks for.
 std::string escaped_label(std::string_view text);
 
 // The text {name="value",name="value"} of a sample's labels; nothing without any.

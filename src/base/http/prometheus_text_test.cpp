@@ -23,6 +23,11 @@ TEST(PrometheusText, FamiliesAndSamples) {
             "requests_sum{x=\"y\"} NaN\n");
 }
 
+TEST(PrometheusText, LabelsAreUtf8) {
+  EXPECT_EQ(Labels({{"group", "a\xff" "b\xc3"}}).text(), "{group=\"a\xef\xbf\xbd" "b\xef\xbf\xbd\"}");
+  EXPECT_EQ(Labels({{"group", "gr\xc3\xbc\xc3\x9f" "e\n\"\\"}}).text(), "{group=\"gr\xc3\xbc\xc3\x9f" "e\\n\\\"\\\\\"}");
+}
+
 TEST(PrometheusText, Numbers) {
   PrometheusText text;
   text.single("a", "gauge", "a", std::numeric_limits<double>::infinity());

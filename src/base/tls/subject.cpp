@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 
 namespace base::tls {
 
@@ -36,20 +37,6 @@ bool is_text(int type) {
          type == V_ASN1_IA5STRING || type == V_ASN1_GENERALSTRING || type == V_ASN1_BMPSTRING;
 }
 
-// How many bytes of valid UTF-8 are at the start: one character's, or 0.
-std::size_t character_at(std::string_view text) {
-  const auto first = static_cast<std::uint8_t>(text[0]);
-  const std::size_t length = first < 0x80 ? 1 : first >= 0xf0 && first < 0xf5 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first >= 0xf5 || (first >= 0x80 && first < 0xc2) || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((static_cast<std::uint8_t>(text[i]) & 0xc0) != 0x80) return 0;
-  }
-  const auto second = length > 2 ? static_cast<std::uint8_t>(text[1]) : 0;
-  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool outside = (first == 0xed && second >= 0xa0) || (first == 0xf4 && second >= 0x90);
-  return overlong || outside ? 0 : length;
-}
-
 std::string escaped(std::string_view text) {
   // Spaces at both ends are escaped; a carriage return counts as one.
   const auto is_space = [](char c) { return c == ' ' || c == '\r'; };
@@ -60,7 +47,7 @@ std::string escaped(std::string_view text) {
   std::string result;
   for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
-    const std::size_t length = character_at(text.substr(i));
+    const std::size_t length = utf8_character_at(text.substr(i));
     if (length == 0) {
       result += "\xef\xbf\xbd";  // as Java shows what isn't UTF-8
     } else if (c == '\0') {

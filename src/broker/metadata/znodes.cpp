@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 
 namespace broker::metadata::znodes {
 namespace {
@@ -324,9 +325,10 @@ std::optional<std::string> decode_cluster_id(std::string_view text) {
   return object ? find_text(*object, "id") : std::nullopt;
 }
 
+// Some names and values may be anything that a client sends; nobody could read any of them if one weren't UTF-8.
 std::string encode_config(const StringMap& config) {
   json::object values;
-  for (const auto& [key, value] : config) values[key] = value;
+  for (const auto& [key, value] : config) values[base::as_utf8(key)] = base::as_utf8(value);
   json::object object;
   object["version"] = 1;
   object["config"] = std::move(values);

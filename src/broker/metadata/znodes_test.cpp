@@ -111,6 +111,8 @@ TEST(Znodes, SmallOnes) {
   EXPECT_EQ(decode_config(config), (StringMap{{"retention.ms", "7200000"}}));
   EXPECT_EQ(encode_config({}), R"({"version":1,"config":{}})");
   EXPECT_FALSE(decode_config("nonsense"));
+  const std::string odd = encode_config({{"retention.ms", "7200000"}, {"\xff", "a\xc3\n"}});
+  EXPECT_EQ(decode_config(odd), (StringMap{{"retention.ms", "7200000"}, {"\xef\xbf\xbd", "a\xef\xbf\xbd\n"}}));
   const std::string change = R"({"version":2,"entity_path":"topics/t1"})";
   EXPECT_EQ(encode_config_change("topics/t1"), change);
   EXPECT_EQ(decode_config_change(change), "topics/t1");

@@ -1,8 +1,10 @@
 #include "log/cleaner/log_cleaner.h"
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include <algorithm>
+#include <string>
 
 #include "base/logging.h"
 
@@ -24,19 +26,19 @@ void log_stats(int thread_number, const Log& log, std::int64_t from, std::int64_
   const double clean_s = seconds(stats.ended_ms - stats.mapped_ms);
   const double read = megabytes(stats.bytes_read);
   const double mapped = megabytes(stats.map_bytes_read);
-  base::log_info(kLogger,
-                 "[kafka-log-cleaner-thread-{}]: \n\tLog cleaner thread {} cleaned log {} (dirty section = [{}, {}])\n"
-                 "\t{:.1f} MB of log processed in {:.1f} seconds ({:.1f} MB/sec).\n"
-                 "\tIndexed {:.1f} MB in {:.1f} seconds ({:.1f} Mb/sec, {:.1f}% of total time)\n"
-                 "\tBuffer utilization: {:.1f}%\n"
-                 "\tCleaned {:.1f} MB in {:.1f} seconds ({:.1f} Mb/sec, {:.1f}% of total time)\n"
-                 "\tStart size: {:.1f} MB ({} messages)\n\tEnd size: {:.1f} MB ({} messages)\n"
-                 "\t{:.1f}% size reduction ({:.1f}% fewer messages)",
-                 thread_number, thread_number, log.topic_partition().to_string(), from, to, read, all_s, read / all_s,
-                 mapped, map_s, mapped / map_s, 100 * map_s / all_s, 100 * stats.map_utilization, read, clean_s,
-                 read / clean_s, 100 * clean_s / all_s, read, stats.records_read, megabytes(stats.bytes_written),
-                 stats.records_written, 100 - percent(stats.bytes_written, stats.bytes_read),
-                 100 - percent(stats.records_written, stats.records_read));
+  const std::string text = fmt::format(
+      "[kafka-log-cleaner-thread-{}]: \n\tLog cleaner thread {} cleaned log {} (dirty section = [{}, {}])\n"
+      "\t{:.1f} MB of log processed in {:.1f} seconds ({:.1f} MB/sec).\n"
+      "\tIndexed {:.1f} MB in {:.1f} seconds ({:.1f} Mb/sec, {:.1f}% of total time)\n"
+      "\tBuffer utilization: {:.1f}%\n"
+      "\tCleaned {:.1f} MB in {:.1f} seconds ({:.1f} Mb/sec, {:.1f}% of total time)\n"
+      "\tStart size: {:.1f} MB ({} messages)\n\tEnd size: {:.1f} MB ({} messages)\n"
+      "\t{:.1f}% size reduction ({:.1f}% fewer messages)",
+      thread_number, thread_number, log.topic_partition().to_string(), from, to, read, all_s, read / all_s, mapped, map_s,
+      mapped / map_s, 100 * map_s / all_s, 100 * stats.map_utilization, read, clean_s, read / clean_s,
+      100 * clean_s / all_s, read, stats.records_read, megabytes(stats.bytes_written), stats.records_written,
+      100 - percent(stats.bytes_written, stats.bytes_read), 100 - percent(stats.records_written, stats.records_read));
+  base::write_log_lines(base::LogLevel::info, kLogger, text);
   if (stats.keyless_records > 0) {
     base::log_warn(kLogger, "[kafka-log-cleaner-thread-{}]: \tFound {} invalid messages during compaction.",
                    thread_number, stats.keyless_records);
