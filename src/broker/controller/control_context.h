@@ -55,8 +55,8 @@ class ControlLost : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// ZooKeeper refused to read something, which is not to say that it isn't there: the job ends and leaves the picture as it
-// was, and after a pause all is read anew.
+// ZooKeeper refused to read something, which is not to say that it isn't there, or to let this broker be controller: the job
+// ends and leaves the picture as it was, and after a pause all is read anew.
 class ReadRefused : public ControlLost {
   using ControlLost::ControlLost;
 };

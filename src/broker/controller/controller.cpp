@@ -1,6 +1,8 @@
 // The session's life: start, registration, election, events. What requests ask is in controller_requests.cpp.
 #include "broker/controller/controller.h"
 
+#include <fmt/format.h>
+
 #include <boost/asio/co_spawn.hpp>
 
 #include "base/logging.h"
@@ -16,6 +18,10 @@ using zk::client::Response;
 
 constexpr const char* kLogger = "kafka.controller.KafkaController";
 constexpr const char* kServerLogger = "kafka.server.KafkaServer";
+
+// Events that no znode tells of.
+constexpr const char* kSessionEnd = "expired";
+constexpr const char* kUncleanAllowed = "unclean elections are allowed";
 
 }  // namespace
 
@@ -41,6 +47,12 @@ Controller::Controller(boost::asio::any_io_executor executor, ZooKeeperAccess ac
       configs_(context_),
       topics_(context_, configs_) {
   context_.hooks = std::move(hooks);
+  context_.hooks.config_changed = [this, tell = std::move(context_.hooks.config_changed)](
+                                      ConfigEntityType type, const std::string& name, const StringMap& overrides) {
+    if (tell) tell(type, name, overrides);
+    const bool may_allow = type == ConfigEntityType::topic ? topics_.unclean_allowed(name) : type != ConfigEntityType::group;
+    if (may_allow) schedule(kUncleanAllowed);
+  };
 }
 
 Controller::~Controller() {
@@ -249,6 +261,12 @@ base::Task<bool> Controller::stand_for_election() {
       zk::client::set_data(std::string(znodes::kControllerEpoch), std::to_string(next), epoch.stat.version));
   const Response claimed = co_await context_.execute(std::move(claim));
   if (!claimed.ok()) {
+    const bool outrun = claimed.error == Error::node_exists || claimed.error == Error::bad_version ||
+                        claimed.error == Error::no_node;
+    if (!outrun) {  // and would be again at once
+      throw ReadRefused(fmt::format("ZooKeeper refuses {} to this broker: {}", znodes::kController,
+                                    zk::client::name_of(claimed.error)));
+    }
     base::log_debug(kLogger, "Not elected: {}", zk::client::name_of(claimed.error));
     co_return false;
   }
@@ -304,7 +322,7 @@ void Controller::on_state(zk::client::SessionState state) {
     return;
   }
   session_over_ = true;
-  schedule("expired");
+  schedule(kSessionEnd);
 }
 
 void Controller::schedule(const std::string& path) {
@@ -334,7 +352,7 @@ void Controller::lose_control(const std::string& reason) {
 
 base::Task<void> Controller::handle_event(std::string path) {
   if (closed_) co_return;
-  if (path == "expired") {
+  if (path == kSessionEnd) {
     // Not if the session that ended is replaced already: one may end while it is made.
     if (session_over_) co_await renew_session();
   } else if (path == znodes::kConfigChanges) {
@@ -349,6 +367,8 @@ base::Task<void> Controller::handle_event(std::string path) {
     co_await elect();
   } else if (!context_.active) {
     co_return;
+  } else if (path == kUncleanAllowed) {
+    co_await topics_.elect_where_unclean_is_allowed();
   } else if (path == znodes::kBrokerIds) {
     co_await topics_.brokers_changed();
   } else if (path == znodes::kTopics) {

@@ -15,6 +15,13 @@ using zk::client::Request;
 
 using Log = std::vector<std::string>;
 
+ConfigEdit replace_by(StringMap config) {
+  return [config = std::move(config)](StringMap& stored) {
+    stored = config;
+    return Outcome();
+  };
+}
+
 TEST(Controller, StartsOnAnEmptyZooKeeper) {
   FakeZooKeeper server;
   Node node(server);
@@ -106,6 +113,33 @@ TEST(Controller, PartitionsOnAFailedDiskHaveNoLeader) {
             R"({"controller_epoch":2,"leader":1,"version":1,"leader_epoch":2,"isr":[1]})");
   EXPECT_TRUE(again.topic("t")->partitions.at(1).offline_replicas.empty());
   EXPECT_EQ(server.data("/log_dir_event_notification/log_dir_event_0000000009"), "<none>");
+}
+
+// As in Kafka, it acts when it is set, not at the next change of the brokers.
+TEST(Controller, UncleanElectionsThatAreAllowedTakePlace) {
+  for (const ConfigEntityType type : {ConfigEntityType::topic, ConfigEntityType::broker_default}) {
+    FakeZooKeeper server;
+    Node node(server);
+    node.start();
+    for (const char* topic : {"t", "u"}) {  // their last leader was another broker, which is gone
+      const std::string path = std::string("/brokers/topics/") + topic;
+      server.apply(zk::client::create(path, R"({"version":1,"partitions":{"0":[7,1]}})"));
+      for (const char* folder : {"/partitions", "/partitions/0"}) server.apply(zk::client::create(path + folder, std::nullopt));
+      server.apply(zk::client::create(path + "/partitions/0/state",
+                                      R"({"controller_epoch":1,"leader":-1,"version":1,"leader_epoch":4,"isr":[7]})"));
+    }
+    node.settle();
+    ASSERT_EQ(node.topic("t")->partitions.at(0).leader, -1);
+    node.sink.take();
+    node.unclean = type == ConfigEntityType::topic ? "t" : "";
+    const std::string name = type == ConfigEntityType::topic ? "t" : "<default>";
+    EXPECT_EQ(node.run(node.controller->change_config(type, name, replace_by({{"x", "y"}}))).error, ErrorCode::none);
+    node.settle();
+    EXPECT_EQ(node.topic("t")->partitions.at(0).leader, 1);
+    EXPECT_EQ(node.topic("u")->partitions.at(0).leader, type == ConfigEntityType::topic ? -1 : 1);
+    EXPECT_EQ(server.data("/brokers/topics/t/partitions/0/state"),
+              R"({"controller_epoch":1,"leader":1,"version":1,"leader_epoch":5,"isr":[1],"leader_recovery_state":1})");
+  }
 }
 
 TEST(Controller, LeftoverConfigOfNoTopicIsReplaced) {
@@ -230,13 +264,6 @@ TEST(Controller, InternalTopicsAndProducerIds) {
   EXPECT_EQ(block->size, 1000);
 }
 
-ConfigEdit replace_by(StringMap config) {
-  return [config = std::move(config)](StringMap& stored) {
-    stored = config;
-    return Outcome();
-  };
-}
-
 TEST(Controller, WritesConfigsAndNotifies) {
   FakeZooKeeper server;
   Node node(server);
@@ -258,6 +285,29 @@ TEST(Controller, WritesConfigsAndNotifies) {
   EXPECT_EQ(set(ConfigEntityType::broker, "1", {{"c", "d"}}), ErrorCode::none);
   EXPECT_EQ(server.data("/config/changes/config_change_0000000001"), "<none>");
   EXPECT_NE(server.data("/config/changes/config_change_0000000003"), "<none>");
+}
+
+// Numbers of change notifications go on from how often their folder has changed, and that begins anew with it.
+TEST(Controller, FollowsChangesOfAZooKeeperWhoseNumbersAreLower) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  const auto notify = [&] {
+    server.apply(zk::client::create("/config/changes/config_change_", R"({"version":2,"entity_path":"topics/t"})",
+                                    zk::client::CreateMode::persistent_sequential));
+    node.settle();
+  };
+  for (int i = 0; i < 3; ++i) notify();
+  for (const char* change : {"0000000000", "0000000001", "0000000002"}) {
+    server.apply(zk::client::remove(std::string("/config/changes/config_change_") + change));
+  }
+  server.apply(zk::client::remove("/config/changes"));
+  server.apply(zk::client::create("/config/changes", std::nullopt));
+  server.expire(server.nodes()["/controller"].stat.ephemeral_owner);
+  node.settle();
+  server.apply(zk::client::create("/config/topics/t", R"({"version":1,"config":{"retention.ms":"5"}})"));
+  notify();
+  EXPECT_EQ(node.configs, (Log{"0 t retention.ms=5"}));
 }
 
 // What the session answers for what it sends once at most, and not at all.

@@ -246,5 +246,32 @@ TEST(LostControl, RemovesNoControllerButItself) {
   EXPECT_EQ(other.create("u", 1).error, ErrorCode::none);
 }
 
+// NOAUTH, say. A broker that starts says so; one that runs tries again, with pauses.
+TEST(LostControl, AnElectionThatZooKeeperRefusesIsNotHeldAgainAtOnce) {
+  FakeZooKeeper server;
+  int refused = 0;
+  int allowed = 1;
+  server.before = [&](const Request& request) -> std::optional<Error> {
+    const bool claims = !request.operations.empty() && request.operations.front().op == OpCode::create &&
+                        request.operations.front().path == "/controller";
+    if (!claims || refused >= allowed) return std::nullopt;
+    ++refused;
+    return Error::no_auth;
+  };
+  Node fresh(server);
+  fresh.run(fresh.controller->open(std::nullopt));
+  EXPECT_THROW(fresh.run(fresh.controller->start(fresh.self)), StartError);
+  EXPECT_EQ(refused, 1);
+  fresh.run(fresh.controller->close());
+
+  Node node(server, 2);
+  node.start();
+  allowed = 4;
+  server.apply(zk::client::remove("/controller"));
+  node.settle();
+  EXPECT_EQ(refused, 4);
+  EXPECT_EQ(node.create("t", 1).error, ErrorCode::none);
+}
+
 }  // namespace
 }  // namespace broker::controller

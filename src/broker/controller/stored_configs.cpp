@@ -50,6 +50,7 @@ std::int64_t number_of(std::string_view change) {
 base::Task<void> StoredConfigs::load() {
   Request watch = zk::client::get_children(std::string(znodes::kConfigChanges), true);
   const Response changes = co_await context_.execute(std::move(watch));
+  last_change_ = -1;  // in a ZooKeeper that was restored, numbers may be lower than they were
   for (const std::string& change : changes.children) last_change_ = std::max(last_change_, number_of(change));
   co_await read_all(ConfigEntityType::broker);
   co_await read_all(ConfigEntityType::topic);

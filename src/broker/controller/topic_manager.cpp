@@ -86,6 +86,19 @@ base::Task<void> TopicManager::brokers_changed() {
   context_.publish();
 }
 
+base::Task<void> TopicManager::elect_where_unclean_is_allowed() {
+  std::vector<TopicPartition> leaderless;
+  for (const auto& [name, known] : context_.state.topics) {
+    for (const auto& [number, partition] : known.partitions) {
+      if (partition.state && partition.state->leader == -1) leaderless.push_back({name, number});
+    }
+  }
+  std::erase_if(leaderless, [this](const TopicPartition& each) { return !unclean_allowed(each.topic); });
+  if (leaderless.empty()) co_return;
+  co_await settle(leaderless);
+  context_.publish();
+}
+
 base::Task<void> TopicManager::topics_changed() {
   Request list = zk::client::get_children(std::string(znodes::kTopics), true);
   const Response found = co_await context_.execute(std::move(list));

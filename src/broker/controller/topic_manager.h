@@ -26,7 +26,9 @@ class TopicManager {
   base::Task<void> deletions_changed();              // children of /admin/delete_topics
   base::Task<void> preferred_election_requested();   // /admin/preferred_replica_election
   base::Task<void> log_dir_events_changed();         // children of /log_dir_event_notification
+  base::Task<void> elect_where_unclean_is_allowed();  // it may be of late: unclean.leader.election.enable acts at once
   void step_down();                                  // not controller any more
+  bool unclean_allowed(const std::string& topic) const;
 
   // ---- requests; the order of the answers is that of the questions
   base::Task<std::vector<TopicCreated>> create(std::vector<NewTopic> topics, bool validate_only);
@@ -73,7 +75,6 @@ class TopicManager {
   TopicRulesView rules_view() const;
   std::vector<AssignableBroker> assignable_brokers() const;
   IsAlive is_alive(const TopicPartition& partition) const;
-  bool unclean_allowed(const std::string& topic) const;
   std::vector<TopicPartition> all_partitions() const;
 
   ControlContext& context_;

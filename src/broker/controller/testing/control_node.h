@@ -45,6 +45,7 @@ struct Node {
       defaults.offsets_configs["cleanup.policy"] = "compact";
       return defaults;
     };
+    hooks.unclean_election_allowed = [this](std::string_view topic) { return unclean && (unclean->empty() || *unclean == topic); };
     hooks.fatal = [this](const std::string& reason) { fatal = reason; };
     controller =
         std::make_unique<Controller>(loop.get_executor(), std::move(access), clock, cache, sink, std::move(hooks));
@@ -87,6 +88,7 @@ struct Node {
   metadata::Broker self;
   std::vector<std::string> configs;
   std::string fatal;
+  std::optional<std::string> unclean;  // the topic whose elections may be so; empty: all
   std::string opened_as;
   std::shared_ptr<const metadata::ClusterMetadata> shown;
   std::unique_ptr<Controller> controller;
