@@ -137,8 +137,10 @@ class Process {
     }
     std::shared_ptr<const config::BrokerConfig> config;
     if (command.kind != CommandKind::coordinator) {
-      config = config::load_broker_config(command.server_file, command.overrides,
-                                          [](const config::BrokerConfig& read) { (void)connect_string(read); });
+      config = config::load_broker_config(command.server_file, command.overrides, [](const config::BrokerConfig& read) {
+        (void)connect_string(read);
+        check_hosts(read);
+      });
     }
     if (coordinator_) start(*coordinator_);
     if (config) {

@@ -4,8 +4,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <charconv>
 
+#include "base/listen.h"
+#include "base/logging.h"
 #include "broker/app/zookeeper_tls.h"
 
 namespace broker::app {
@@ -99,7 +103,34 @@ std::optional<std::int32_t> listener_value(const config::BrokerConfig& config, c
   return static_cast<std::int32_t>(std::get<std::int64_t>(value));
 }
 
+// In the form that those of connections have; all of a name. Empty if it isn't known.
+std::vector<std::string> addresses_of(std::string host) {
+  namespace ip = boost::asio::ip;
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  boost::system::error_code error;
+  std::vector<ip::tcp::endpoint> found;
+  if (const ip::address address = ip::make_address(host, error); !error) {
+    found.emplace_back(address, 0);
+  } else {
+    boost::asio::io_context context;
+    ip::tcp::resolver resolver(context);
+    for (const auto& entry : resolver.resolve(host, "", error)) found.push_back(entry.endpoint());
+  }
+  std::vector<std::string> addresses;
+  for (const ip::tcp::endpoint& each : found) addresses.push_back(base::unmapped(each).address().to_string());
+  return addresses;
+}
+
 }  // namespace
+
+void check_hosts(const config::BrokerConfig& config) {
+  constexpr auto kKey = "max.connections.per.ip.overrides";
+  for (const auto& [host, limit] : config::parse_map(kKey, config.get_string(kKey))) {
+    if (!addresses_of(host).empty()) continue;
+    throw config::ConfigError(fmt::format("The host {} of {} isn't known", host, kKey), std::vector<std::string>{kKey},
+                              "host:count, ... with addresses or names that this machine knows");
+  }
+}
 
 net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config) {
   net::ConnectionLimitOptions limits;
@@ -107,7 +138,13 @@ net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config
   limits.connections_per_ip_max = config.get_int("max.connections.per.ip");
   const auto overrides =
       config::parse_map("max.connections.per.ip.overrides", config.get_string("max.connections.per.ip.overrides"));
-  for (const auto& [address, limit] : overrides) limits.per_ip_overrides[address] = std::stoi(limit);
+  for (const auto& [host, limit] : overrides) {
+    const std::vector<std::string> addresses = addresses_of(host);
+    if (addresses.empty()) {
+      base::log_error("kafka.network.ConnectionQuotas", "max.connections.per.ip.overrides: the host {} isn't known; it is left out", host);
+    }
+    for (const std::string& address : addresses) limits.per_ip_overrides[address] = std::stoi(limit);
+  }
   limits.rate.per_second_max = config.get_int("max.connection.creation.rate");
   limits.rate.samples = config.get_int("quota.window.num");
   limits.rate.sample_ms = config.get_long("quota.window.size.seconds") * 1000;

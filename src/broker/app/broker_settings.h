@@ -1,4 +1,5 @@
-// From configuration keys to the plain option structs of the broker's parts. Pure functions.
+// From configuration keys to the plain option structs of the broker's parts. Functions without state; those about connection
+// limits ask for the addresses of names, which may take its time.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ std::size_t log_mover_threads(const config::BrokerConfig& config);
 std::int64_t log_mover_rate(const config::BrokerConfig& config);
 std::vector<net::ListenerOptions> listener_options(const config::BrokerConfig& config);
 net::ServerOptions server_options(const config::BrokerConfig& config);
-net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config);
+net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config);  // leaves hosts out that aren't known
+void check_hosts(const config::BrokerConfig& config);  // throws config::ConfigError if one of those isn't known
 zk::client::ConnectString connect_string(const config::BrokerConfig& config);    // throws config::ConfigError
 // Throws config::ConfigError.
 zk::client::SessionOptions session_options(const config::BrokerConfig& config, const base::JavaOptions& java_options);

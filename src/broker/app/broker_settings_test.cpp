@@ -55,6 +55,20 @@ TEST(BrokerSettings, TheLimitOfZooKeepersFramesIsAnOptionOfTheJvm) {
   }
 }
 
+// By what connections come from, however the file calls it.
+TEST(BrokerSettings, LimitsOfHostsAreThoseOfTheirAddresses) {
+  const auto config = config::BrokerConfig::create(file_of(
+      {{"max.connections.per.ip.overrides", "localhost:3, [::1]:4, 0:0:0:0:0:0:0:2:5, ::ffff:10.0.0.1:6, a..b:7"}}));
+  const auto limits = connection_limits(*config).per_ip_overrides;
+  EXPECT_EQ(limits.at("127.0.0.1"), 3);
+  EXPECT_EQ(limits.at("::2"), 5);
+  EXPECT_EQ(limits.at("10.0.0.1"), 6);
+  EXPECT_TRUE(limits.contains("::1"));
+  EXPECT_EQ(limits.size(), 4u);
+  EXPECT_THROW(check_hosts(*config), config::ConfigError);
+  EXPECT_NO_THROW(check_hosts(*config::BrokerConfig::create(file_of({{"max.connections.per.ip.overrides", "localhost:3"}}))));
+}
+
 TEST(BrokerSettings, TheOnlyListenerIsNotProtected) {
   EXPECT_EQ(connection_limits(*config::BrokerConfig::create(file_of({}))).protected_listener, "");
 }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "broker/config/config_entry.h"
 
 namespace broker::config {
 namespace {
@@ -272,8 +273,8 @@ ConfigError with_place(const ConfigError& error, const std::string& path, const 
   std::string details;
   if (!error.allowed().empty()) {
     details = fmt::format(" ({}; allowed: {})", values_of(error, file), error.allowed());
-  } else if (const ConfigKey* key = find_broker_key(error.key()); key != nullptr && entry != nullptr) {
-    details = fmt::format(" ({} is of type {}{}{})", key->name, name_of(key->type),
+  } else if (const ConfigKey* key = resolve_broker_key(error.key()); key != nullptr && entry != nullptr) {
+    details = fmt::format(" ({} is of type {}{}{})", error.key(), name_of(key->type),
                           key->allowed.empty() ? "" : ", allowed: ", key->allowed);
   }
   return ConfigError(fmt::format("{}: {}{}", place_of(path, entry), error.what(), details), error.key());

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "broker/config/broker_config.h"
+#include "broker/config/config_entry.h"
 
 namespace broker::config {
 namespace {
@@ -114,6 +115,18 @@ void check_listeners(const BrokerConfig& config) {
   }
 }
 
+// "listener.name.<listener in small letters>.<key>" of a listener that there is, as Kafka reads them when it makes that.
+void check_listener_values(const BrokerConfig& config) {
+  for (const Listener& listener : config.listeners()) {
+    std::string prefix = "listener.name.";
+    for (const char c : listener.name) prefix += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    prefix += '.';
+    for (const auto& [name, entry] : config.file().entries()) {
+      if (name.starts_with(prefix)) check_value(name, entry.value);
+    }
+  }
+}
+
 void check_limits(const BrokerConfig& config) {
   const std::int64_t queued = config.get_long("queued.max.request.bytes");
   require(queued <= 0 || queued >= config.get_long("socket.request.max.bytes"),
@@ -180,6 +193,7 @@ void check_consistency(const BrokerConfig& config) {
   check_log(config);
   check_replication(config);
   check_listeners(config);
+  check_listener_values(config);
   check_limits(config);
   check_groups(config);
 }

@@ -308,6 +308,9 @@ const Complaint kComplaints[] = {
      "(log.retention.minutes=0; allowed: -1 for no limit, or 1 or more)"},
     {"log.roll.hours=1\nlog.roll.ms=0",
      ":3: requirement failed: log.roll.ms must be greater than or equal to 1 (log.roll.ms=0; allowed: 1 or more)"},
+    {"listener.name.plaintext.max.connections=x",
+     ":2: Invalid value x for configuration listener.name.plaintext.max.connections: Not a number of type INT "
+     "(listener.name.plaintext.max.connections is of type INT"},
     {"log.roll.jitter.hours=-1", ":2: Invalid value -1 for configuration log.roll.jitter.hours: Value must be at least 0"},
     {"replica.socket.timeout.ms=100",
      ":2: requirement failed: replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent "

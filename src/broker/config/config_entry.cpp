@@ -110,6 +110,14 @@ const ConfigKey* resolve_broker_key(std::string_view name) {
   return key != nullptr && (key->name.starts_with("sasl.") || key->name == "connections.max.reauth.ms") ? key : nullptr;
 }
 
+void check_value(std::string_view name, std::string_view text) {
+  const ConfigKey* known = resolve_broker_key(name);
+  if (known == nullptr) return;
+  ConfigKey key = *known;
+  key.name = name;
+  (void)parse_value(key, text);
+}
+
 std::vector<ConfigEntry> describe_topic(const TopicConfig& topic) {
   std::vector<ConfigEntry> entries;
   entries.reserve(topic_keys().size());

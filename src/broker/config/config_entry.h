@@ -49,5 +49,7 @@ std::vector<ConfigEntry> describe_broker_default(const BrokerConfig& broker);  /
 
 // The key behind a name of a broker config, also of one with the prefix of a listener; null if there is none.
 const ConfigKey* resolve_broker_key(std::string_view name);
+// Throws ConfigError, which names it as it is called here, if there is such a key and it can't have this value.
+void check_value(std::string_view name, std::string_view text);
 
 }  // namespace broker::config

@@ -3,14 +3,31 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "broker/config/config_entry.h"
 
 namespace broker::config {
 namespace {
 
 constexpr std::string_view kLogger = "kafka.server.DynamicBrokerConfig";
 
+// Of what isn't a key of the broker's table itself: of one listener, or only dynamic.
+void drop_invalid(StringMap& layer) {
+  std::erase_if(layer, [](const auto& entry) {
+    if (find_broker_key(entry.first) != nullptr) return false;
+    try {
+      check_value(entry.first, entry.second);
+      return false;
+    } catch (const ConfigError& error) {
+      base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", entry.first, error.what());
+      return true;
+    }
+  });
+}
+
 // Drops what is invalid, one key at a time, until the rest is a configuration.
 std::shared_ptr<const BrokerConfig> with_valid(const BrokerConfig& current, StringMap by_default, StringMap broker) {
+  drop_invalid(by_default);
+  drop_invalid(broker);
   while (true) {
     try {
       return current.with_dynamic(by_default, broker);

@@ -78,6 +78,20 @@ TEST(ConfigStore, StoredNonsenseIsLeftOut) {
   EXPECT_EQ(store.broker()->get_int("num.io.threads"), 4);
 }
 
+// Whoever uses them relies on it.
+TEST(ConfigStore, StoredNonsenseOfOneListenerIsLeftOut) {
+  ConfigStore store(broker_of());
+  constexpr auto kRate = "replica.alter.log.dirs.io.max.bytes.per.second";
+  store.set_dynamic_default({{kRate, "fast"}});
+  store.set_dynamic_broker({{"listener.name.plaintext.max.connections", "x"}, {"listener.name.b.num.io.threads", "4"}, {"own", "x"}});
+  EXPECT_TRUE(store.broker()->dynamic_default().empty());
+  EXPECT_EQ(store.broker()->dynamic_broker(), (StringMap{{"listener.name.b.num.io.threads", "4"}, {"own", "x"}}));
+  store.set_dynamic_default({{kRate, " 99999999999999999999"}});
+  EXPECT_TRUE(store.broker()->dynamic_default().empty());
+  store.set_dynamic_default({{kRate, "7"}});
+  EXPECT_EQ(store.broker()->dynamic_default().count(kRate), 1u);
+}
+
 TEST(ConfigStore, ReadersWhileWriting) {
   ConfigStore store(broker_of());
   std::thread writer([&] {
