@@ -25,7 +25,7 @@ struct Move {
   storage::TopicPartition name;
   std::string directory;
   bool known = false;
-  ErrorCode error = ErrorCode::none;
+  ErrorCode error = ErrorCode::kafka_storage_error;  // until it is begun
 };
 
 }  // namespace

@@ -59,8 +59,8 @@ std::optional<std::string> malformed(const std::vector<ConfigOperation>& operati
     if (!operation.value && operation.type != ConfigOperationType::remove) nulls.push_back(operation.name);
     duplicate = !names.insert(operation.name).second || duplicate;
   }
-  if (!nulls.empty()) return fmt::format("Null value not supported for : {}", fmt::join(nulls, ", "));
   if (duplicate) return "Error due to duplicate config keys";
+  if (!nulls.empty()) return fmt::format("Null value not supported for : {}", fmt::join(nulls, ", "));
   return std::nullopt;
 }
 

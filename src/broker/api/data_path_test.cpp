@@ -79,6 +79,9 @@ TEST_F(DataPath, ProduceErrors) {
   EXPECT_EQ(produce(produce_request("__consumer_offsets", good)).error_code, ErrorCode::invalid_topic_exception);
   EXPECT_EQ(produce(produce_request("t", good, 2)).error_code, ErrorCode::invalid_required_acks);
   EXPECT_EQ(produce(produce_request("t", good, -2)).error_code, ErrorCode::invalid_required_acks);
+  EXPECT_EQ(produce(produce_request("nope", good, 2)).error_code, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(produce(produce_request("nope", batch_of({"a"}, 1, kAttributeTransactional), 2)).error_code,
+            ErrorCode::transactional_id_authorization_failed);
   EXPECT_EQ(produce(produce_request("t", batch_of({"a"}, 1, kAttributeTransactional))).error_code,
             ErrorCode::transactional_id_authorization_failed)
       << "without a transactional id";

@@ -9,7 +9,6 @@
 #include "base/logging.h"
 #include "broker/api/registry.h"
 #include "broker/api/serve.h"
-#include "broker/api/turn.h"
 #include "protocol/messages/api_versions.h"
 
 namespace broker::api {
@@ -37,57 +36,21 @@ Reply unsupported_api_versions(const Api& api, std::int32_t correlation_id) {
   return reply;
 }
 
-// Kafka begins no request of a connection before the one in front of it is answered. Here they may wait beside one another,
-// but for those whose outcome shows in the next: what the coordinators keep, where a commit may wait for an fsync, and what
-// the control side changes and tells. None of these waits for what another one does. A transactional Produce takes its turn
-// among them itself, until it has appended.
-bool is_served_in_turn(std::int16_t key) {
-  using protocol::ApiKey;
-  switch (static_cast<ApiKey>(key)) {
-    case ApiKey::metadata:
-    case ApiKey::create_topics:
-    case ApiKey::delete_topics:
-    case ApiKey::create_partitions:
-    case ApiKey::describe_topic_partitions:
-    case ApiKey::elect_leaders:
-    case ApiKey::describe_configs:
-    case ApiKey::alter_configs:
-    case ApiKey::incremental_alter_configs:
-    case ApiKey::alter_replica_log_dirs:
-    case ApiKey::describe_log_dirs:
-    case ApiKey::controlled_shutdown:
-    case ApiKey::write_txn_markers:
-    case ApiKey::offset_commit:
-    case ApiKey::offset_fetch:
-    case ApiKey::offset_delete:
-    case ApiKey::leave_group:
-    case ApiKey::describe_groups:
-    case ApiKey::list_groups:
-    case ApiKey::delete_groups:
-    case ApiKey::consumer_group_heartbeat:
-    case ApiKey::consumer_group_describe:
-    case ApiKey::init_producer_id:
-    case ApiKey::add_partitions_to_txn:
-    case ApiKey::add_offsets_to_txn:
-    case ApiKey::end_txn:
-    case ApiKey::txn_offset_commit:
-    case ApiKey::describe_transactions:
-    case ApiKey::list_transactions:
-      return true;
-    default:
-      return false;
-  }
-}
+bool is_produce(std::int16_t key) { return key == static_cast<std::int16_t>(protocol::ApiKey::produce); }
 
 // What is converted lies in memory until it is sent, and a client may ask for much of it without taking any.
 bool is_converted(std::int16_t key, std::int16_t version) {
   return key == static_cast<std::int16_t>(protocol::ApiKey::fetch) && version < 4;
 }
 
-std::shared_ptr<const Turn> turn_of(ConnectionInfo& connection, std::int16_t key, std::int16_t version) {
-  if (is_converted(key, version)) return std::make_shared<const Turn>(connection.last_converted);
-  if (is_served_in_turn(key)) return std::make_shared<const Turn>(connection.last_in_turn);
-  return nullptr;
+// A small frame lies in a buffer for many, which must not be kept by one that waits for its turn.
+void keep_apart(Frame& frame, base::ByteView& body) {
+  constexpr std::size_t kSmallFrameBytes = 32u << 10;
+  if (frame.bytes.size() > kSmallFrameBytes) return;
+  auto copy = std::make_shared<base::Bytes>(frame.bytes.begin(), frame.bytes.end());  // which the log may write into
+  frame.bytes = *copy;
+  frame.owner = std::move(copy);
+  body = frame.bytes.last(body.size());
 }
 
 std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
@@ -104,7 +67,6 @@ struct Dispatcher::InHand {
   const Api* api = nullptr;
   std::chrono::steady_clock::time_point received;
   std::size_t frame_bytes = 0;
-  std::shared_ptr<const Turn> turn;         // until it is answered
   std::unique_ptr<RequestContext> context;  // stays where it is while the handler waits
 };
 
@@ -119,11 +81,18 @@ Answer<Reply> Dispatcher::serve(ConnectionInfo& connection, Frame frame) {
   request.api = api;
   request.received = std::chrono::steady_clock::now();
   request.frame_bytes = frame.bytes.size();
-  request.turn = turn_of(connection, key, version);
+  const bool may_begin = connection.turns.may_begin(is_produce(key));
+  if (!may_begin) keep_apart(frame, head.body);
   request.context = context_of(*api, connection, head, frame);
-  if (request.turn && !request.turn->has_come()) return serve_in_turn(std::move(request), head.body);
+  if (!may_begin) {
+    request.context->turn = connection.turns.line_up(is_produce(key), request.frame_bytes);
+    return serve_in_turn(std::move(request), head.body);
+  }
   Answer<Reply> answer = api->serve(*request.context, head.body);
-  if (!answer.is_there()) return wait_for_reply(std::move(request), answer.task());
+  if (!answer.is_there()) {
+    request.context->turn = connection.turns.begin();
+    return wait_for_reply(std::move(request), answer.task());
+  }
   count(request, answer.value());
   return answer;
 }
@@ -158,7 +127,8 @@ std::unique_ptr<RequestContext> Dispatcher::context_of(const Api& api, Connectio
 
 // The body's bytes are kept by the context.
 base::Task<Reply> Dispatcher::serve_in_turn(InHand request, base::ByteView body) {
-  co_await request.turn->wait();
+  co_await request.context->turn.wait();
+  request.context->received_monotonic_ms = services_.clock.monotonic_ms();  // from where its own waits are counted
   Answer<Reply> answer = request.api->serve(*request.context, body);
   Reply reply = co_await answer.task();
   count(request, reply);
@@ -172,8 +142,10 @@ base::Task<Reply> Dispatcher::wait_for_reply(InHand request, base::Task<Reply> t
 }
 
 void Dispatcher::count(const InHand& request, Reply& reply) {
-  const RequestContext& context = *request.context;
-  if (is_converted(context.api_key, context.api_version)) reply.until_sent.make() = request.turn;
+  RequestContext& context = *request.context;
+  if (is_converted(context.api_key, context.api_version)) {  // the next one's turn comes when it has left
+    reply.until_sent.make() = std::make_shared<const Turns::Place>(std::move(context.turn));
+  }
   if (reply.kind != Reply::Kind::close) {
     metrics_.count_request(context.metrics_row, context.api_version, request.frame_bytes,
                            microseconds_since(request.received));

@@ -64,8 +64,23 @@ struct Limits {
 
 struct ReadTotal {
   std::int64_t bytes = 0;
-  bool answer_now = false;  // an error or a diverging epoch, which the client had better hear of at once
+  // What there is within the limits of the partitions, read or not: a batch that doesn't fit counts as well, since waiting
+  // doesn't make it fit.
+  std::int64_t available = 0;
+  // An error or a diverging epoch, which the client had better hear of at once; or what there is in a segment that won't grow.
+  bool answer_now = false;
 };
+
+// Of what a read found, as Kafka counts it.
+void add_available(const FetchTarget& target, const storage::ReadResult& data, ReadTotal& total) {
+  if (target.offset >= data.upper_bound.offset) return;
+  if (!data.start.same_segment(data.upper_bound)) {
+    total.answer_now = true;
+    return;
+  }
+  const auto bytes = static_cast<std::int64_t>(data.upper_bound.position - data.start.position);
+  total.available += std::min<std::int64_t>(bytes, std::max(target.max_bytes, 0));
+}
 
 bool is_of_follower(const FetchRequest& request) {
   return request.replica_id >= 0 || request.replica_state.replica_id >= 0;
@@ -143,6 +158,9 @@ void read_rest(const FetchPlan& plan, const Limits& limits, std::vector<Reading>
     const auto bytes = static_cast<std::int64_t>(reading.outcome.data.records.size);
     if (bytes > 0 && !limits.hard) pass.first_batch = storage::FirstBatch::if_it_fits;
     pass.total.bytes += bytes;
+    if (reading.partition && reading.outcome.error == ErrorCode::none && !reading.outcome.diverging) {
+      add_available(plan.targets[pass.next], reading.outcome.data, pass.total);
+    }
     pass.bytes_left = std::max<std::int64_t>(pass.bytes_left - bytes, 0);
     if (reading.unknown) continue;
     if (reading.outcome.error != ErrorCode::none || reading.outcome.diverging) pass.total.answer_now = true;
@@ -168,11 +186,11 @@ bool may_wait(const std::vector<Reading>& readings) {
 }
 
 // Returns when more than the missing bytes may have come, or something else has happened, or the time is up.
-base::Task<void> wait_for_more(ParkedFetches& parked, std::vector<Reading>& readings, std::int64_t missing_bytes,
+base::Task<void> wait_for_more(ParkedFetch& parked, std::vector<Reading>& readings, std::int64_t missing_bytes,
                                std::int64_t timeout_ms) {
   auto waiter = std::make_shared<partition::FetchWaiter>(missing_bytes);
   std::function<void()> wake = [waiter] { waiter->wake(); };
-  const ParkedFetches::Place place(parked, std::move(wake), readings.size());
+  const ParkedFetch::Place place(parked, std::move(wake));
   std::size_t registered = 0;
   for (; registered < readings.size(); ++registered) {
     const Reading& each = readings[registered];
@@ -376,7 +394,7 @@ Answer<FetchResponse> handle(RequestContext& context, FetchRequest request) {
   request.topics = {};  // the plan has them, and the wait may be long
   request.forgotten_topics_data = {};
   const Limits limits = limits_of(context, request);
-  ParkedFetches& parked = context.connection->parked_fetches;
+  ParkedFetch& parked = context.connection->parked_fetch;
   const std::int64_t deadline_ms = context.received_monotonic_ms + std::max(request.max_wait_ms, 0);
   std::vector<Reading> readings = look_up(context, plan);
   const bool waits = may_wait(readings);
@@ -387,10 +405,11 @@ Answer<FetchResponse> handle(RequestContext& context, FetchRequest request) {
       co_await partition::look_up_aside(std::move(work));
     }
     const ReadTotal total = pass.total;
-    if (total.bytes >= limits.min_bytes || total.answer_now || !waits) break;
+    const std::int64_t enough = std::max(total.bytes, total.available);
+    if (enough >= limits.min_bytes || total.answer_now || !waits) break;
     const std::int64_t left_ms = deadline_ms - clock.monotonic_ms();
-    if (left_ms <= 0 || !parked.has_room(readings.size())) break;
-    co_await wait_for_more(parked, readings, limits.min_bytes - total.bytes, left_ms);
+    if (left_ms <= 0) break;
+    if (!parked.closed()) co_await wait_for_more(parked, readings, limits.min_bytes - enough, left_ms);
     if (parked.closed()) co_return FetchResponse();  // to nobody
   }
   if (context.api_version < 10) refuse_what_is_too_new(context, is_of_follower(request), readings);

@@ -126,8 +126,7 @@ TEST_F(DataPath, OldClientsGetOneConvertedAnswerAtATime) {
   begin(broker.connection);
   begin(broker.connection);
   run_until(1);
-  ConnectionInfo other;
-  begin(other);
+  begin(broker.another);
   run_until(2);
   broker.loop.poll();
   EXPECT_EQ(replies.size(), 2u) << "the first answer of its connection isn't sent yet";
@@ -413,7 +412,7 @@ TEST_F(DataPath, APartitionThatIsNamedTwiceIsFetchedOnce) {
   }
 }
 
-class ParkedFetchesTest : public DataPath {
+class ParkedFetchTest : public DataPath {
  protected:
   void send(const FetchRequest& request) {
     boost::asio::co_spawn(
@@ -427,7 +426,7 @@ class ParkedFetchesTest : public DataPath {
 };
 
 // In Kafka 3.9.2 what doesn't exist is told beside what was waited for; if nothing else is asked it is told at once.
-TEST_F(ParkedFetchesTest, UnknownPartitionsDoNotCutTheWait) {
+TEST_F(ParkedFetchTest, UnknownPartitionsDoNotCutTheWait) {
   broker.add_topic("t");
   FetchRequest request = fetch_request("t", 0);
   request.max_wait_ms = 30'000;
@@ -435,6 +434,7 @@ TEST_F(ParkedFetchesTest, UnknownPartitionsDoNotCutTheWait) {
   request.topics[0].partitions[1].partition = 7;
   send(request);
   EXPECT_TRUE(replies.empty());
+  broker.through = &broker.another;
   produce(produce_request("t", batch_of({"x"}), 1));
   while (replies.empty()) broker.loop.run_one();
   const auto answered = broker.read<FetchResponse>(replies[0], 12);
@@ -445,28 +445,80 @@ TEST_F(ParkedFetchesTest, UnknownPartitionsDoNotCutTheWait) {
   EXPECT_EQ(replies.size(), 2u);
 }
 
-TEST_F(ParkedFetchesTest, AreBoundedAndEndWithTheConnection) {
+TEST_F(ParkedFetchTest, IsOneAndEndsWithTheConnection) {
   broker.add_topic("t");
   FetchRequest request = fetch_request("t", 0);
   request.max_wait_ms = INT32_MAX;
-  ParkedFetches& parked = broker.connection.parked_fetches;
-  {
-    const ParkedFetches::Place large(parked, [] {}, 2 * ParkedFetches::kPartitionsMax);
-    EXPECT_EQ(parked.size(), 1u);
-    send(request);  // is answered with what there is
-    EXPECT_EQ(replies.size(), 1u);
-  }
+  ParkedFetch& parked = broker.connection.parked_fetch;
   send(request);
   send(request);
-  EXPECT_EQ(replies.size(), 1u);
-  EXPECT_EQ(parked.size(), 2u);
+  EXPECT_TRUE(replies.empty());
+  EXPECT_TRUE(parked.is_there());
+  EXPECT_GT(broker.connection.turns.waiting_bytes(), 0u) << "the second comes after the first";
   parked.give_up();
   broker.loop.restart();
   broker.loop.run();  // nothing is left that waits for its time
-  EXPECT_EQ(replies.size(), 3u);
-  EXPECT_EQ(parked.size(), 0u);
+  EXPECT_EQ(replies.size(), 2u);
+  EXPECT_FALSE(parked.is_there());
   send(request);
-  EXPECT_EQ(replies.size(), 4u);
+  EXPECT_EQ(replies.size(), 3u);
+}
+
+// What lies in a segment that won't grow is never enough, however long one waits; nor does what doesn't fit become smaller.
+TEST_F(ParkedFetchTest, IsNotWhatNothingCanBeAddedTo) {
+  broker.topic_settings.log.segment_bytes = 1000;
+  broker.add_topic("rolled");
+  const std::string value(700, 'x');
+  for (int i = 0; i < 3; ++i) produce(produce_request("rolled", batch_of({value}), 1));
+  FetchRequest request = fetch_request("rolled", 0);
+  request.max_wait_ms = 30'000;
+  request.min_bytes = 5000;
+  send(request);
+  ASSERT_EQ(replies.size(), 1u);
+  const std::size_t bytes = broker.read<FetchResponse>(replies[0], 12).responses.at(0).partitions.at(0).records.size();
+  EXPECT_GT(bytes, 700u);
+  EXPECT_LT(bytes, 1400u);
+
+  request.topics[0].partitions[0].fetch_offset = 2;  // the last segment, which may grow
+  send(request);
+  EXPECT_EQ(replies.size(), 1u);
+  broker.connection.parked_fetch.give_up();
+  broker.loop.restart();
+  broker.loop.run();
+  ASSERT_EQ(replies.size(), 2u);
+}
+
+TEST_F(ParkedFetchTest, IsNotWhatHasEnoughThatDoesNotFit) {
+  broker.add_topic("large", 2);
+  produce(produce_request("large", batch_of({"x"}), 1));
+  produce(produce_request("large", batch_of({std::string(9000, 'x')}), 1, 1));
+  FetchRequest request = fetch_request("large", 0);
+  request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+  request.topics[0].partitions[1].partition = 1;
+  request.topics[0].partitions[1].partition_max_bytes = 6000;
+  request.max_wait_ms = 30'000;
+  request.min_bytes = 5000;
+  send(request);
+  ASSERT_EQ(replies.size(), 1u);
+  const auto answer = broker.read<FetchResponse>(replies[0], 12);
+  EXPECT_GT(answer.responses.at(0).partitions.at(0).records.size(), 0u);
+  EXPECT_EQ(answer.responses.at(0).partitions.at(1).records.size(), 0u) << "not the first, and too large";
+}
+
+// Its time begins when it is served.
+TEST_F(ParkedFetchTest, WhatWaitsBehindItHasItsOwnTime) {
+  broker.add_topic("t");
+  FetchRequest request = fetch_request("t", 0);
+  request.max_wait_ms = 20;
+  send(request);
+  request.max_wait_ms = 30'000;
+  send(request);
+  while (replies.empty()) broker.loop.run_one();
+  broker.loop.restart();
+  broker.loop.poll();
+  EXPECT_EQ(replies.size(), 1u);
+  EXPECT_TRUE(broker.connection.parked_fetch.is_there());
+  broker.connection.parked_fetch.give_up();
 }
 
 TEST_F(DataPath, LongPollEndsWithItsTimeOrItsPartition) {

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -13,7 +12,8 @@
 #include "base/rare.h"
 #include "base/task.h"
 #include "broker/api/answer.h"
-#include "broker/api/parked_fetches.h"
+#include "broker/api/parked_fetch.h"
+#include "broker/api/turns.h"
 #include "protocol/codec/encoded_message.h"
 
 namespace broker::api {
@@ -26,11 +26,8 @@ struct ConnectionInfo {
   std::string principal = "User:ANONYMOUS";
   std::string software_name = "unknown";  // from ApiVersions v3+
   std::string software_version = "unknown";
-  // Set when the turn of the last of the requests that are served in turn is over, and when the last answer that was converted for an old
-  // client has left.
-  std::optional<base::OneShot<bool>> last_in_turn = std::nullopt;
-  std::optional<base::OneShot<bool>> last_converted = std::nullopt;
-  ParkedFetches parked_fetches = {};
+  Turns turns = {};
+  ParkedFetch parked_fetch = {};
   std::size_t converted_first = 0;  // where in its request the next answer that is converted begins
 };
 

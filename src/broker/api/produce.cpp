@@ -16,7 +16,6 @@
 #include "broker/api/repeated_partitions.h"
 #include "broker/api/request_context.h"
 #include "broker/api/transaction_check.h"
-#include "broker/api/turn.h"
 #include "broker/partition/timed_wait.h"
 
 namespace broker::api {
@@ -103,16 +102,32 @@ void fill_answer(PartitionAnswer& answer, const storage::AppendResult& result) {
   return result;
 }
 
+bool has_valid_acks(const ProduceRequest& request) { return request.acks >= -1 && request.acks <= 1; }
+
+bool is_unknown(ErrorCode error) {
+  return error == ErrorCode::unknown_topic_or_partition || error == ErrorCode::unknown_topic_id;
+}
+
+// In the order in which Kafka looks.
+[[gnu::cold]] storage::AppendResult refusal_before_append(const ProduceRequest& request, const FoundPartition& found,
+                                                          const ProduceTransactions::Verdict* transaction) {
+  const bool has_verdict = transaction != nullptr && transaction->error != ErrorCode::none;
+  if (has_verdict && transaction->is_of_request) return refusal(transaction->error, transaction->message);
+  if (!found.partition && is_unknown(found.error)) return refusal(found.error, {});
+  if (found.partition && has_verdict) return refusal(transaction->error, transaction->message);
+  if (!has_valid_acks(request)) return refusal(ErrorCode::invalid_required_acks, {});
+  return refusal(found.error, {});
+}
+
 storage::AppendResult append(const RequestContext& context, const ProduceRequest& request,
                              const ProduceRequest::PartitionProduceData& data, const FoundPartition& found,
                              const ProduceTransactions::Verdict* transaction) {
-  if (request.acks < -1 || request.acks > 1) return refusal(ErrorCode::invalid_required_acks, {});
-  if (!found.partition) return refusal(found.error, {});
-  partition::AppendOptions options;
-  if (transaction != nullptr) {
-    if (transaction->error != ErrorCode::none) return refusal(transaction->error, transaction->message);
-    options.verification_guard = transaction->guard;
+  if (!found.partition || !has_valid_acks(request) || transaction != nullptr) {
+    storage::AppendResult refused = refusal_before_append(request, found, transaction);
+    if (!refused.ok()) return refused;
   }
+  partition::AppendOptions options;
+  if (transaction != nullptr) options.verification_guard = transaction->guard;
   options.acks = request.acks;
   options.produce_version = context.api_version;
   options.now_ms = context.services.clock.wall_ms();
@@ -203,6 +218,7 @@ std::vector<Waiting> append_all(const RequestContext& context, const ProduceRequ
 
 base::Task<ProduceResponse> settle_all(RequestContext& context, ProduceResponse response,
                                        std::vector<Waiting> unsettled, std::int16_t acks, std::int32_t timeout_ms) {
+  context.turn.let_produces_pass();
   context.frame.reset();  // the log has its copy
   const std::int64_t deadline_ms = context.received_monotonic_ms + timeout_ms;
   for (Waiting& each : unsettled) {
@@ -215,14 +231,9 @@ base::Task<ProduceResponse> settle_all(RequestContext& context, ProduceResponse 
 
 base::Task<ProduceResponse> handle_transactional(RequestContext& context, ProduceRequest request) {
   ProduceTransactions transactions;
-  // Until all is appended, as the next request may build on what this one adds to the transaction, and on its sequences.
-  std::optional<Turn> turn;
-  turn.emplace(context.connection->last_in_turn);
-  if (!turn->has_come()) co_await turn->wait();
   co_await transactions.check(context, request);
   ProduceResponse response;
   std::vector<Waiting> unsettled = append_all(context, request, std::move(transactions), response);
-  turn.reset();
   co_return co_await settle_all(context, std::move(response), std::move(unsettled), request.acks, request.timeout_ms);
 }
 

@@ -22,8 +22,9 @@ class ProduceFlush : public DataPath {
   }
 
   // Begins on the loop of the broker, where serve() and the others go on with it.
-  void begin(const ProduceRequest& request) {
-    Frame frame = TestBroker::framed(TestBroker::frame_of(request, 9));
+  template <class Request>
+  void begin(const Request& request, std::int16_t version = 9) {
+    Frame frame = TestBroker::framed(TestBroker::frame_of(request, version));
     boost::asio::co_spawn(broker.loop, broker.dispatcher.serve(broker.connection, std::move(frame)).task(),
                           [this](const std::exception_ptr& failure, Reply answer) {
                             if (failure) std::rethrow_exception(failure);
@@ -47,6 +48,7 @@ TEST_F(ProduceFlush, HoldsUpNobodyElseOnTheLoop) {
   for (const std::int16_t acks : {std::int16_t{1}, std::int16_t{-1}}) begin(produce_request("flushed", batch_of({"a"}), acks));
   disk.wait_for_arrivals(1);
   EXPECT_EQ(produce(produce_request("t", batch_of({"b"}))).error_code, ErrorCode::none);
+  broker.through = &broker.another;
   EXPECT_GT(fetch(fetch_request("t", 0)).responses.at(0).partitions.at(0).records.size(), 0u);
   const FetchResponse unflushed = fetch(fetch_request("flushed", 0));
   EXPECT_EQ(unflushed.responses.at(0).partitions.at(0).error_code, ErrorCode::none);
@@ -60,6 +62,26 @@ TEST_F(ProduceFlush, HoldsUpNobodyElseOnTheLoop) {
   while (replies.size() < 2) broker.loop.run_one();
   const FetchResponse flushed = fetch(fetch_request("flushed", 0));
   EXPECT_EQ(flushed.responses.at(0).partitions.at(0).high_watermark, 2);
+}
+
+// But Produces, which come behind one another in the log in any case.
+TEST_F(ProduceFlush, HoldsUpItsConnectionWhichSeesWhatItWrote) {
+  begin(produce_request("flushed", batch_of({"a"}), 1));
+  begin(produce_request("flushed", batch_of({"b"}), 1));
+  EXPECT_EQ(broker.manager.find("flushed", 0)->log()->log_end_offset(), 2);
+  begin(fetch_request("flushed", 0), 12);
+  begin(produce_request("flushed", batch_of({"c"}), 1));
+  disk.wait_for_arrivals(1);
+  EXPECT_TRUE(replies.empty());
+  EXPECT_EQ(broker.manager.find("flushed", 0)->log()->log_end_offset(), 2) << "nothing passes the fetch";
+
+  disk.open();
+  broker.loop.restart();
+  while (replies.size() < 4) broker.loop.run_one();
+  const auto fetched = broker.read<FetchResponse>(replies.at(2), 12);
+  EXPECT_GE(fetched.responses.at(0).partitions.at(0).high_watermark, 2);
+  EXPECT_GT(fetched.responses.at(0).partitions.at(0).records.size(), 0u);
+  EXPECT_EQ(broker.manager.find("flushed", 0)->log()->log_end_offset(), 3);
 }
 
 TEST_F(ProduceFlush, FailsAsTheAppendItself) {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/rare.h"
+#include "broker/api/turns.h"
 
 namespace base {
 class Clock;
@@ -75,6 +76,8 @@ class RequestContext {
   std::shared_ptr<const void> frame;
   // Set by a handler whose response has views into bytes of its own: keeps them until the response is encoded.
   base::Rare<std::shared_ptr<const void>> answer;
+  // Among the requests of its connection, if it has to wait for anything. Set by the Dispatcher.
+  Turns::Place turn;
   // Set by a handler that must not be answered (Produce with acks=0).
   bool no_response = false;
   // Set by a handler to have the connection closed after the response, if any, is out.

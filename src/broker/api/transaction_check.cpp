@@ -137,7 +137,10 @@ base::Task<void> ProduceTransactions::check(RequestContext& context, const Produ
     errors = co_await check_transaction(context, std::move(check));
   }
   if (refused != ErrorCode::none) {
-    for (Verdict& verdict : verdicts) verdict.error = refused;
+    for (Verdict& verdict : verdicts) {
+      verdict.error = refused;
+      verdict.is_of_request = true;
+    }
     errors.assign(asked.size(), refused);
   }
   for (std::size_t i = 0; i < asked.size(); ++i) {

@@ -34,6 +34,7 @@ class ProduceTransactions {
   struct Verdict {
     protocol::ErrorCode error = protocol::ErrorCode::none;
     std::string message;
+    bool is_of_request = false;          // whatever is wrong with a partition
     std::optional<std::uint64_t> guard;  // for the append
   };
 

@@ -57,7 +57,8 @@ void Connection::close() {
   pending_.reset();
   give_back_grant();
   outbox_.give_up();
-  info_.parked_fetches.give_up();
+  info_.parked_fetch.give_up();
+  info_.turns.hold(false);
   resume();
   if (auto tell = std::exchange(on_closed_, nullptr)) tell(*this);
 }
@@ -239,7 +240,8 @@ void Connection::give_back_grant() {
 }
 
 bool Connection::paused() const {
-  return outbox_.open_slots() >= kRequestsInFlightMax || outbox_.blocked() || waiting_for_budget_;
+  return outbox_.open_slots() >= kRequestsInFlightMax || info_.turns.waiting_bytes() >= kWaitingBytesMax ||
+         outbox_.blocked() || waiting_for_budget_;
 }
 
 void Connection::resume() {
@@ -263,6 +265,7 @@ void Connection::answered(std::uint64_t slot, api::Reply&& reply) {
     base::log_warn(kLogger, "Closing the connection from {} on listener {}: {}", info_.peer, info_.listener,
                    reply.close_reason.get());
   }
+  if (reply.kind == api::Reply::Kind::close || reply.close_after) finishing_ = true;  // what comes behind it isn't served
   gathered_bytes_ += reply.message.size();
   outbox_.fill(slot, std::move(reply));
   // While frames are served, their responses gather for one write, but not without bound: a full socket must stop it.
@@ -278,6 +281,7 @@ void Connection::flush() {
   if (status == FlushStatus::close) return close();
   if (status == FlushStatus::blocked) {
     writing_ = true;
+    info_.turns.hold(true);
     asio::co_spawn(transport_->socket().get_executor(), write_loop(),
                    [self = shared_from_this()](const std::exception_ptr& failure) {
                      if (failure) self->failed(failure);
@@ -298,6 +302,7 @@ base::Task<void> Connection::write_loop() {
     status = outbox_.flush(*transport_);
   }
   writing_ = false;
+  info_.turns.hold(false);
   if (status == FlushStatus::idle) flush();  // closes or resumes as any other
   if (status != FlushStatus::idle) close();
 }

@@ -1,9 +1,9 @@
 // One accepted connection: reads frames, has them served, sends the responses in the order of the requests. Lives on
 // one event loop, whose thread alone touches it; kept alive by what it waits for and by its loop's list.
 //
-// Requests start in the order in which they came. One that waits doesn't hold up the start of the next, up to
-// kRequestsInFlightMax of them; while the peer doesn't take its responses, or the broker's budget for large frames is
-// used up, nothing more is read from it.
+// Requests are read ahead, up to kRequestsInFlightMax of them, and begin when the handler lets them (api/turns.h). While they
+// hold too much, or the peer doesn't take its responses, or the broker's budget for large frames is used up, nothing more is
+// read; and none of those that wait for their turn begins while responses aren't taken.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,7 @@ struct LoopState {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   static constexpr std::size_t kRequestsInFlightMax = 128;
+  static constexpr std::size_t kWaitingBytesMax = 64 * 1024;    // of requests that wait for their turn; the last may pass it
   static constexpr std::size_t kGatheredBytesMax = 256 * 1024;  // of responses for one write
 
   Connection(LoopState& loop, std::unique_ptr<Transport> transport, api::ConnectionInfo info);
@@ -59,10 +60,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Changes whenever bytes move in either direction.
   std::uint64_t progress() const { return bytes_received_ + outbox_.bytes_sent(); }
   bool blocked() const { return outbox_.blocked(); }
+  bool has_parked_fetch() const { return info_.parked_fetch.is_there(); }
 
   // For the sweep of the loop: progress() at the last look, and since when it has stood still.
   std::uint64_t seen_progress = 0;
   std::int64_t still_since_ms = 0;
+  // And for its look at large frames that come slowly: progress() at the beginning of the time that it looks at.
+  std::uint64_t frame_progress = 0;
+  std::int64_t frame_watched_since_ms = 0;
 
  private:
   enum class ReadStatus { progress, again, end };

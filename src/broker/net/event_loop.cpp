@@ -59,7 +59,7 @@ void EventLoop::add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo inf
 void EventLoop::on_loop_add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
                             std::function<void()> removed) {
   auto connection = std::make_shared<Connection>(state_, make_plain_transport(std::move(socket)), std::move(info));
-  connection->still_since_ms = now_ms();
+  connection->still_since_ms = connection->frame_watched_since_ms = now_ms();
   Entry entry{connection, std::move(address), std::move(removed)};
   connections_.emplace(connection.get(), std::move(entry));
   connection->start([this](Connection& closed) { remove(closed); });
@@ -142,23 +142,42 @@ void EventLoop::schedule_sweep() {
   });
 }
 
-// Closes who was idle for too long: nothing moved and no request waits, or its responses aren't taken. And who holds
-// up others by not finishing a large frame.
+// A large frame that comes too slowly while its memory is reserved, so that few clients of little bandwidth could have it all.
+bool EventLoop::holds_memory_in_vain(Connection& connection, std::int64_t now_ms) const {
+  if (!connection.stalled_in_frame()) {
+    connection.frame_watched_since_ms = now_ms;
+    connection.frame_progress = connection.progress();
+    return false;
+  }
+  const std::int64_t watched_ms = now_ms - connection.frame_watched_since_ms;
+  if (watched_ms < options_.stalled_frame_ms) return false;
+  const auto bytes = static_cast<std::int64_t>(connection.progress() - connection.frame_progress);
+  connection.frame_watched_since_ms = now_ms;
+  connection.frame_progress = connection.progress();
+  return bytes * 1000 < options_.frame_bytes_per_second_min * watched_ms;
+}
+
+// Closes who was idle for too long: nothing moved and no request waits but a fetch for data, or its responses aren't taken.
+// And who holds up others by not finishing a large frame.
 void EventLoop::sweep() {
   std::int64_t now = now_ms();
   std::vector<std::shared_ptr<Connection>> idle;
   bool memory_wanted = state_.budget->has_waiters();
   for (auto& [key, entry] : connections_) {
     Connection& connection = *entry.connection;
+    if (holds_memory_in_vain(connection, now) && memory_wanted) {
+      idle.push_back(entry.connection);
+      continue;
+    }
     if (connection.progress() != connection.seen_progress) {
       connection.seen_progress = connection.progress();
       connection.still_since_ms = now;
       continue;
     }
     std::int64_t still_ms = now - connection.still_since_ms;
-    bool stalled = memory_wanted && connection.stalled_in_frame() && still_ms >= options_.stalled_frame_ms;
     bool quiet = options_.connection_idle_ms >= 0 && still_ms >= options_.connection_idle_ms;
-    if (stalled || (quiet && (connection.idle() || connection.blocked()))) idle.push_back(entry.connection);
+    const bool waits_for_peer = connection.idle() || connection.blocked() || connection.has_parked_fetch();
+    if (quiet && waits_for_peer) idle.push_back(entry.connection);
   }
   for (auto& each : idle) {
     base::log_debug("kafka.network.Processor", "Closing the idle connection from {}", each->info().peer);

@@ -20,6 +20,7 @@ namespace broker::net {
 struct EventLoopOptions {
   std::int64_t connection_idle_ms = 600'000;
   std::int64_t stalled_frame_ms = 30'000;
+  std::int64_t frame_bytes_per_second_min = 64 << 10;  // of a large frame over that time, while others wait for memory
 };
 
 class EventLoop {
@@ -56,6 +57,7 @@ class EventLoop {
   bool shed_one(bool also_busy);
   void schedule_sweep();
   void sweep();
+  bool holds_memory_in_vain(Connection& connection, std::int64_t now_ms) const;
 
   EventLoopOptions options_;
   LoopState state_;

@@ -238,15 +238,117 @@ TEST_F(ServerTest, MemoryForLargeFramesIsSharedAndBounded) {
   writer.join();
 }
 
+// Bytes that come one by one reserve as much memory as those that come at once.
+TEST_F(ServerTest, MemoryForLargeFramesIsNotForThoseWhoFillItSlowly) {
+  options.queued_request_bytes_max = 1 << 20;
+  options.stalled_frame_ms = 100;
+  start();
+  const base::Bytes lead = Client::framed(base::Bytes(900'000, kEcho));
+  std::atomic<bool> done = false;
+  const auto trickle = [&] {
+    Client slow(port);
+    boost::system::error_code closed;
+    asio::write(slow.socket(), asio::buffer(lead.data(), 100'000), closed);
+    for (std::size_t at = 100'000; !closed && !done; ++at) {
+      asio::write(slow.socket(), asio::buffer(lead.data() + at, 1), closed);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return static_cast<bool>(closed);
+  };
+  std::thread one(trickle);
+  std::thread two(trickle);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  Client large(port);
+  std::thread writer([&] { large.send_raw(lead); });
+  const auto answer = large.receive();
+  done = true;
+  EXPECT_TRUE(answer && answer->size() == 900'000u);
+  for (std::thread* each : {&writer, &one, &two}) each->join();
+}
+
 TEST_F(ServerTest, ParkedFetchesEndWithTheirConnection) {
   start();
   {
-    Client client(port);
-    for (std::uint8_t i = 0; i < 10; ++i) client.send({kPark, i});
+    std::vector<std::unique_ptr<Client>> clients;
+    for (std::uint8_t i = 0; i < 10; ++i) clients.emplace_back(std::make_unique<Client>(port))->send({kPark, i});
     eventually([&] { return handler.started == 10; });
     EXPECT_EQ(handler.finished, 0);
   }
   eventually([&] { return handler.finished == 10; });
+}
+
+// Else whoever asks for a wait of weeks could go away unnoticed, if more than is read ahead lies behind it.
+TEST_F(ServerTest, ParkedFetchesAreIdle) {
+  options.connection_idle_ms = 50;
+  start();
+  Client client(port);
+  client.send({kPark});
+  EXPECT_TRUE(client.closed_by_peer());
+  eventually([&] { return handler.finished == 1; });
+}
+
+TEST_F(ServerTest, NothingBehindTheLastWordIsServed) {
+  start();
+  for (const std::uint8_t last : {kRefuse, kLast}) {
+    handler.started = 0;
+    Client client(port);
+    base::Bytes all;
+    for (const base::Bytes& frame : {base::Bytes{kWait, last}, base::Bytes{last}, base::Bytes{kEcho, 1}, base::Bytes{kEcho, 2}}) {
+      const base::Bytes framed = Client::framed(frame);
+      all.insert(all.end(), framed.begin(), framed.end());
+    }
+    client.send_raw(all);
+    eventually([&] { return handler.started == 2; });
+    client.send({kEcho, 3});
+    handler.gate_of(last).set(true);
+    EXPECT_EQ(client.receive(), (base::Bytes{kWait, last}));
+    if (last == kLast) {
+      EXPECT_EQ(client.receive(), base::Bytes{kLast});
+    }
+    EXPECT_TRUE(client.closed_by_peer());
+    eventually([&] { return server->connection_count() == 0; });
+    EXPECT_EQ(handler.started, 2);
+  }
+}
+
+// The answers of requests that are read ahead don't gather in memory.
+TEST_F(ServerTest, WhoseAnswersAreNotTakenIsNotServedOn) {
+  constexpr int kAnswers = 50;  // of 1 MiB: a socket takes a few
+  start();
+  Client client(port);
+  client.send({kInTurn, 1});
+  for (int i = 1; i < kAnswers; ++i) client.send({kInTurn});
+  eventually([&] { return handler.started == kAnswers; });
+  EXPECT_EQ(handler.finished, 0);
+  handler.gate_of(1).set(true);
+  eventually([&] { return handler.finished > 0; });
+  Client other(port);
+  for (int i = 0; i < 100; ++i) {  // the loop has had time for all
+    other.send({kEcho});
+    ASSERT_TRUE(other.receive());
+  }
+  EXPECT_LT(handler.finished - 100, kAnswers / 2);
+  for (int i = 0; i < kAnswers; ++i) ASSERT_EQ(client.receive()->size(), std::size_t{1} << 20) << i;
+  EXPECT_EQ(handler.finished, 100 + kAnswers);
+}
+
+TEST_F(ServerTest, RequestsThatWaitForTheirTurnAreBoundedInBytes) {
+  start();
+  Client client(port);
+  client.send({kInTurn, 1});
+  constexpr int kBytes = 8 << 10;
+  constexpr int kFrames = 40;
+  for (int i = 0; i < kFrames; ++i) {
+    base::Bytes frame(kBytes, 0);
+    frame[0] = kInTurn;
+    client.send(std::move(frame));
+  }
+  constexpr int kMax = static_cast<int>(Connection::kWaitingBytesMax) / kBytes;
+  eventually([&] { return handler.started == 1 + kMax; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(handler.started, 1 + kMax);
+  handler.gate_of(1).set(true);
+  for (int i = 0; i <= kFrames; ++i) ASSERT_TRUE(client.receive());
 }
 
 TEST(FrameBudget, WhatIsGivenBackGoesToAllForWhomThereIsRoom) {

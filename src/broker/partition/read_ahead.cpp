@@ -16,7 +16,7 @@ namespace broker::partition {
 namespace {
 
 constexpr std::size_t kChunkBytes = 256u << 10;
-constexpr std::size_t kThreads = 2;
+constexpr std::size_t kThreads = 8;  // as Kafka's num.io.threads: disks are many, and one may hang
 constexpr int kLookUpsMax = 64;
 
 boost::asio::thread_pool& readers() {

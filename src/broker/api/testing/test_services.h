@@ -131,7 +131,7 @@ class TestBroker {
   // Runs the loop until the reply is there. Nothing if the connection would be closed or isn't answered.
   Reply serve(base::Bytes frame) {
     std::optional<Reply> reply;
-    boost::asio::co_spawn(loop, dispatcher.serve(connection, framed(std::move(frame))).task(),
+    boost::asio::co_spawn(loop, dispatcher.serve(*through, framed(std::move(frame))).task(),
                           [&reply](const std::exception_ptr& failure, Reply answer) {
                             if (failure) std::rethrow_exception(failure);
                             reply = std::move(answer);
@@ -197,8 +197,10 @@ class TestBroker {
   Services services{clock,        configs, metadata,       manager,      cluster,  groups,
                     transactions, markers, fetch_sessions, producer_ids, kBrokerId};
   Dispatcher dispatcher{services};
+  ConnectionInfo connection{"127.0.0.1:5", "/127.0.0.1", "PLAINTEXT"};  // requests that are never answered look at it to the end
+  ConnectionInfo another{"127.0.0.1:6", "/127.0.0.1", "PLAINTEXT"};
+  ConnectionInfo* through = &connection;  // for serve() and what calls it
   boost::asio::io_context loop;
-  ConnectionInfo connection{"127.0.0.1:5", "/127.0.0.1", "PLAINTEXT"};
   Reply last_reply;
   base::Bytes answer_bytes;  // what the views in the last response point into
 

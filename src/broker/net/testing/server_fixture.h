@@ -25,7 +25,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 inline constexpr std::uint8_t kEcho = 0, kWait = 1, kSilent = 2, kRefuse = 3, kThrow = 4, kFile = 5, kBulk = 6, kLast = 7,
-                              kThrowLater = 8, kPark = 9;
+                              kThrowLater = 8, kPark = 9, kInTurn = 10;
 
 // The first byte of a frame says what to do; the answer is the frame itself with a length in front.
 class TestHandler final : public api::FrameHandler {
@@ -40,6 +40,11 @@ class TestHandler final : public api::FrameHandler {
     started.fetch_add(1);
     if (command == kWait || command == kThrowLater) return serve_later(std::move(frame));
     if (command == kPark) return park(connection, std::move(frame));
+    if (command == kInTurn) {
+      const bool waits = !connection.turns.may_begin(false);
+      api::Turns::Place turn = waits ? connection.turns.line_up(false, frame.bytes.size()) : connection.turns.begin();
+      return serve_in_turn(std::move(turn), waits, std::move(frame));
+    }
     if (command == kThrow) throw std::runtime_error("thrown by the test");
     return reply_to(frame);
   }
@@ -73,8 +78,14 @@ class TestHandler final : public api::FrameHandler {
   base::Task<api::Reply> park(api::ConnectionInfo& connection, api::Frame frame) {
     base::OneShot<bool> woken;
     std::function<void()> wake = [woken] { woken.set(true); };
-    const api::ParkedFetches::Place place(connection.parked_fetches, std::move(wake), 1);
+    const api::ParkedFetch::Place place(connection.parked_fetch, std::move(wake));
     co_await woken.wait();
+    co_return reply_to(frame);
+  }
+
+  base::Task<api::Reply> serve_in_turn(api::Turns::Place turn, bool waits, api::Frame frame) {
+    if (waits) co_await turn.wait();
+    if (frame.bytes.size() > 1 && frame.bytes[1] != 0) co_await gate_of(frame.bytes[1]).wait();
     co_return reply_to(frame);
   }
 
@@ -102,7 +113,7 @@ class TestHandler final : public api::FrameHandler {
   }
 
   protocol::EncodedMessage message(std::uint8_t command, base::ByteView frame) {
-    std::size_t body = command == kBulk ? std::size_t{1} << 20 : frame.size();
+    std::size_t body = command == kBulk || command == kInTurn ? std::size_t{1} << 20 : frame.size();
     protocol::EncodedMessage result(4, 4 + body);
     std::memcpy(result.buffer().data() + 4, frame.data(), std::min(body, frame.size()));
     if (command == kFile) result.add_slice(5, protocol::Records::slice(file, 3, file_bytes - 3));
