@@ -214,16 +214,18 @@ void GroupCoordinator::Impl::topics_deleted(const std::set<std::string>& topics)
   delete_offsets_of(topics);
 }
 
-void GroupCoordinator::Impl::delete_offsets_of(const std::set<std::string>& topics) {
+void GroupCoordinator::Impl::delete_offsets_of(const std::set<std::string>& topics, std::optional<std::int32_t> partition) {
   const ChooseOffsets gone = [&](const Group& group) {
     std::optional<std::vector<TopicPartition>> chosen = group.offsets.of_topics(topics);
     if (chosen->empty()) chosen.reset();  // it isn't concerned
     return chosen;
   };
-  for (const GroupPtr& group : all_groups()) (void)clean_up(*group, CleanUp::offsets, gone);
+  for (const GroupPtr& group : all_groups()) {
+    if (!partition || group->partition == *partition) (void)clean_up(*group, CleanUp::offsets, gone);
+  }
 }
 
-// Leaves the partition loaded, with nothing left to apply.
+// Leaves the partition loaded, with nothing left to apply. Groups of others may have offsets of a topic that was made anew since.
 void GroupCoordinator::Impl::end_loading(ToLoad one) {
   for (;;) {
     std::vector<EndedTransaction> ended;
@@ -239,7 +241,7 @@ void GroupCoordinator::Impl::end_loading(ToLoad one) {
       }
     }
     for (const EndedTransaction& each : ended) settle_transaction(each, one.partition);
-    if (!deleted.empty()) delete_offsets_of(deleted);
+    if (!deleted.empty()) delete_offsets_of(deleted, one.partition);
   }
 }
 

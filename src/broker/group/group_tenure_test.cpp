@@ -1,6 +1,9 @@
 // A partition of __consumer_offsets whose leadership goes between two steps of a request.
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -188,6 +191,32 @@ TEST_F(GroupTenure, ATopicThatIsDeletedWhileItLoadsTakesItsOffsets) {
   resign();
   elect();
   EXPECT_EQ(offset(), -1);
+}
+
+// What is deleted at the end of the load was there before it. Another partition's group has offsets of the new topic by then.
+TEST_F(GroupTenure, ATopicThatIsMadeAnewWhileItLoadsKeepsItsOffsetsElsewhere) {
+  ASSERT_NE(partition, partition_of("h", 50));
+  write(1, "g");
+  EXPECT_EQ(offset("h"), -1) << "loaded";
+  std::optional<ErrorCode> committed;
+  log.after_reading = [&] {
+    groups.topics_deleted({"t"});
+    CommitRequest request;
+    request.group_id = "h";
+    OffsetCommit& commit = request.commits.emplace_back();
+    commit.partition.topic = "t";
+    commit.value.offset = 2;
+    boost::asio::io_context other_loop;
+    boost::asio::co_spawn(other_loop, groups.commit_offsets(std::move(request)),
+                          [&](const std::exception_ptr&, const std::vector<ErrorCode>& answers) { committed = answers.at(0); });
+    other_loop.poll();
+  };
+  EXPECT_EQ(offset("g"), -1);
+  ASSERT_EQ(committed, ErrorCode::none);
+  EXPECT_EQ(offset("h"), 2);
+  resign(partition_of("h", 50));
+  elect(partition_of("h", 50));
+  EXPECT_EQ(offset("h"), 2) << "and so says the log";
 }
 
 // The topic gets more partitions. As in Kafka, groups stay where they are as long as the broker runs, and so do the offsets
