@@ -209,6 +209,24 @@ TEST_F(LogProducers, NothingOvertakesABatchWhoseVerificationIsPostponed) {
   EXPECT_EQ(append_with(0, log().start_verification(1, 1, 0), 1), ErrorCode::none);
 }
 
+// As Kafka 3 leaves one that hangs. The producer's next transaction is verified, and goes on without.
+TEST_F(LogProducers, AVerificationEndsWithTheAppendBehindATransactionThatHasNoMarker) {
+  open();
+  const auto append_at = [&](std::int16_t epoch, std::int32_t sequence) {
+    BatchFields fields = from(1, epoch, sequence);
+    fields.transactional = true;
+    base::Bytes batch = make_batch({"x"}, fields);
+    AppendContext context;
+    context.verification_guard = log().start_verification(1, epoch, sequence);
+    return log().append_as_leader(batch, context).error;
+  };
+  EXPECT_EQ(append_at(0, 0), ErrorCode::none);
+  EXPECT_EQ(append_at(1, 0), ErrorCode::none);
+  EXPECT_EQ(append_at(1, 1), ErrorCode::none);
+  EXPECT_EQ(append_at(1, 2), ErrorCode::none);
+  EXPECT_EQ(log().last_stable_offset(), 0);
+}
+
 TEST_F(LogProducers, APostponedVerificationIsForgottenSomeday) {
   open();
   const std::uint64_t guard = log().start_verification(1, 0, 3);

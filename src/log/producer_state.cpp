@@ -97,8 +97,9 @@ void ProducerState::apply_data(const BatchHeader& batch) {
   if (batch.is_transactional() && !producer.transaction_first_offset) {
     producer.transaction_first_offset = batch.base_offset;
     open_transactions_[batch.base_offset] = batch.producer_id;
-    verifications_.erase(batch.producer_id);
   }
+  // One of an epoch before may be open still. As Kafka's UnifiedLog.updateProducers.
+  if (batch.is_transactional()) verifications_.erase(batch.producer_id);
 }
 
 std::optional<CompletedTransaction> ProducerState::apply_marker(const BatchHeader& batch, const ControlMarker& marker) {

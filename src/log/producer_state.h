@@ -72,7 +72,7 @@ class ProducerState {
   //
   // If a client is to try again it is postponed instead: of a producer that isn't known here any sequence would be taken, so
   // until it comes again nothing is that has a higher one than the lowest that was asked for (else the lower one would never
-  // be in order). It goes with a marker, or after the expiration of producers.
+  // be in order). It goes with an append to a transaction, a marker, or after the expiration of producers.
   std::uint64_t start_verification(std::int64_t producer_id, std::int16_t producer_epoch,
                                    std::optional<std::int32_t> base_sequence, std::int64_t now_ms);
   void cancel_verification(std::int64_t producer_id, std::uint64_t guard);
