@@ -60,6 +60,7 @@ bool is_tried_again(ErrorCode error) {
 struct Asked {
   std::shared_ptr<partition::Partition> partition;
   std::size_t at = 0;  // in the verdicts
+  std::int64_t producer_id = -1;
 };
 
 }  // namespace
@@ -125,12 +126,11 @@ base::Task<void> ProduceTransactions::check(RequestContext& context, const Produ
       transaction::TopicPartition& one = check.partitions.emplace_back();
       one.topic = found.partition->name().topic;
       one.partition = data.index;
-      asked.push_back({std::move(found.partition), verdicts.size() - 1});
+      asked.push_back({std::move(found.partition), verdicts.size() - 1, header->producer_id});
     }
   }
   if (!request.transactional_id) refused = ErrorCode::transactional_id_authorization_failed;
   const TransactionClient client = check.client;
-  const std::int64_t producer_id = check.producer.id;
   std::vector<ErrorCode> errors(asked.size(), ErrorCode::none);
   if (refused == ErrorCode::none && !asked.empty()) {
     check.transactional_id = *request.transactional_id;
@@ -149,9 +149,9 @@ base::Task<void> ProduceTransactions::check(RequestContext& context, const Produ
     const auto log = asked[i].partition->log();
     translate(errors[i], client, verdict);
     if (is_tried_again(verdict.error)) {
-      log->postpone_verification(producer_id, *verdict.guard);
+      log->postpone_verification(asked[i].producer_id, *verdict.guard);
     } else {
-      log->cancel_verification(producer_id, *verdict.guard);
+      log->cancel_verification(asked[i].producer_id, *verdict.guard);
     }
   }
   verdicts_ = std::move(verdicts);

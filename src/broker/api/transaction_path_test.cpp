@@ -287,6 +287,24 @@ TEST_F(TransactionPath, NothingOvertakesABatchThatIsToBeSentAgain) {
   EXPECT_EQ(end(true), ErrorCode::none);
 }
 
+// Nor does what was refused for another producer's sake keep anything of the first one waiting.
+TEST_F(TransactionPath, ARequestOfTwoProducersLeavesNothingBehind) {
+  init();
+  EXPECT_EQ(add({0}), std::vector{ErrorCode::none});
+  const base::Bytes first = transactional_batch();
+  ++producer_id;
+  const base::Bytes second = transactional_batch();
+  --producer_id;
+  ProduceRequest request = produce_request(first, "tx", {0, 1});
+  request.topic_data.at(0).partition_data.at(1).records = Records(second);
+  const auto response = ask<ProduceResponse>(request, 9);
+  for (const auto& partition : response.responses.at(0).partition_responses) {
+    EXPECT_EQ(partition.error_code, ErrorCode::invalid_producer_id_mapping);
+  }
+  sequence = 4;  // any is the first here
+  EXPECT_EQ(produce(), ErrorCode::none);
+}
+
 TEST_F(TransactionPath, PartitionsThatDoNotExistSpoilTheRequest) {
   init();
   EXPECT_EQ(add({0, 9}), (std::vector{ErrorCode::operation_not_attempted, ErrorCode::unknown_topic_or_partition}));
