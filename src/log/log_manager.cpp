@@ -87,7 +87,7 @@ void LogManager::set_topic_config(const std::string& topic, const LogConfig& con
       }
     }
   }
-  for (const auto& log : of_topic) log->set_config(config);
+  for (const auto& log : of_topic) log->set_config(config);  // a log before its copy: see pass_config_on()
 }
 
 LogManager::State::Directory* LogManager::State::choose_directory(const std::string& wanted) const {

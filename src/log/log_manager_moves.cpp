@@ -13,6 +13,16 @@ namespace {
 
 constexpr std::string_view kLogger = "kafka.log.LogManager";
 
+// The copy's settings become those of its log. set_topic_config() comes to the log before the copy, if it knows of the copy
+// at all: what changes meanwhile is taken too, and nothing older is put over it.
+void pass_config_on(const Log& log, Log& copy) {
+  LogConfig passed_on;
+  do {
+    passed_on = log.config();
+    copy.set_config(passed_on);
+  } while (log.config() != passed_on);
+}
+
 }  // namespace
 
 ErrorCode LogManager::check_directory(const std::string& directory) const {
@@ -62,7 +72,7 @@ Result<std::shared_ptr<Log>> LogManager::get_or_create_future(const TopicPartiti
     std::lock_guard lock(state_->mutex);
     state_->futures[topic_partition] = *future;
   }
-  (*future)->set_config(current->config());  // which may have changed while nobody knew of the copy
+  pass_config_on(*current, **future);  // it may have changed while nobody knew of the copy
   // The cleaner leaves the log alone from here on; what it has begun ends before the first record is copied.
   current->end_cleaning();
   return future;
@@ -110,8 +120,8 @@ LogManager::Exchange::~Exchange() {
 
 ErrorCode LogManager::Exchange::swap() {
   const TopicPartition& name = old_->topic_partition();
+  pass_config_on(*old_, *copy_);
   copy_->update_high_watermark(old_->high_watermark());
-  copy_->set_config(old_->config());
   // Nor is what the old one still waits to have flushed.
   copy_->hold_acknowledgements(old_->acknowledgeable_end());
   std::lock_guard lock(state_.mutex);

@@ -2,9 +2,13 @@
 // logs at once.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "base/faulty_file_system.h"
+#include "base/testing/gate.h"
 #include "log/log_manager.h"
 #include "log/testing/log_fixture.h"
 
@@ -385,6 +389,40 @@ TEST_F(LogMovesTest, ASettingThatChangesWhileACopyIsMadeReachesIt) {
   auto future = *manager_->get_or_create_future(kName, "/two");
   faulty_.set_before_change(nullptr);
   EXPECT_EQ(manager_->find(kName)->config(), changed);
+  EXPECT_EQ(future->config(), changed);
+}
+
+// It is set in the log while the exchange waits for the copy, which an append holds.
+TEST_F(LogMovesTest, ASettingThatChangesInTheExchangeIsTheCopys) {
+  start();
+  std::shared_ptr<Log> log = make(kName, "/one");
+  append(*log, "a");
+  auto future = *manager_->get_or_create_future(kName, "/two");
+  const auto exchanging = manager_->begin_exchange(future);
+  LogConfig changed;
+  changed.retention_ms = 12'345;
+  base::testing::Gate disk;
+  faulty_.set_before_change([&](std::string_view, const std::string& path) {
+    if (path.starts_with("/two/t-0.") && path.ends_with(".log")) disk.pass();
+  });
+  std::atomic<bool> begun = false;
+  std::jthread appending([&] { copy(*log, *future); });
+  std::jthread swapping;
+  const base::testing::OpensAtTheEnd at_the_end(disk);
+  disk.wait_for_arrivals(1);
+  swapping = std::jthread([&] {
+    begun = true;
+    begun.notify_one();
+    EXPECT_EQ(exchanging->swap(), ErrorCode::none);
+  });
+  begun.wait(false);
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));  // until it waits; an earlier change is the easier one
+  log->set_config(changed);
+  disk.open();
+  swapping.join();
+  appending.join();
+  faulty_.set_before_change(nullptr);
+  EXPECT_EQ(manager_->find(kName), future);
   EXPECT_EQ(future->config(), changed);
 }
 
