@@ -2,8 +2,9 @@
 // cleaner away, and how those that aren't in a hurry read files under the lock that others wait for.
 #pragma once
 
-#include <optional>
+#include <algorithm>
 #include <system_error>
+#include <vector>
 
 #include "base/without_waiting.h"
 #include "log/log.h"
@@ -24,19 +25,22 @@ auto Log::watching_for_failure(Work work) {
 }
 
 // For work that takes the log's lock and then reads files: what isn't in memory is read with the lock released, and the work
-// is done again from its beginning, so that it mustn't change anything before it has read all.
+// is done again from its beginning, so that it mustn't change anything before it has read all. That may be often: a log has
+// many files.
 template <class Work>
 auto reading_aside(Work work) {
-  std::optional<base::WouldWait> last;
+  std::vector<base::WouldWait> read;
   while (true) {
     try {
       base::WithoutWaiting scope;
       return work();
     } catch (const base::WouldWait& missing) {
-      // Just read, and yet not in memory: a file system that keeps nothing there, or a machine that is short of it.
-      if (last && last->is_same_place(missing)) break;
+      // Read, and yet not in memory: a file system that keeps nothing there, or a machine that is so short of it that what was
+      // read pushes out what was read before. It could go on for ever.
+      const auto is_missing = [&](const base::WouldWait& place) { return place.is_same_place(missing); };
+      if (std::any_of(read.begin(), read.end(), is_missing)) break;
       missing.read();
-      last = missing;
+      read.push_back(missing);
     }
   }
   return work();

@@ -36,9 +36,9 @@ class LogWaitingTest : public LogFixture {
     faulty_.set_before_read([this] {
       if (!base::WithoutWaiting::is_active()) {
         ++waited_;
-      } else if (always_ || refused_ < 3) {
+      } else if (refused_ < refusals_) {
         ++refused_;
-        throw base::WouldWait("no such file", always_ ? 0 : static_cast<std::uint64_t>(refused_), 1);
+        throw base::WouldWait("no such file", static_cast<std::uint64_t>(refused_ % places_), 1);
       }
     });
   }
@@ -47,7 +47,8 @@ class LogWaitingTest : public LogFixture {
   base::FaultyFileSystem faulty_{files_};
   std::atomic<int> waited_ = 0;
   std::atomic<int> refused_ = 0;
-  bool always_ = false;
+  int refusals_ = 3;
+  int places_ = 1'000;  // that they go round
 };
 
 TEST_F(LogWaitingTest, ARenameOfRetentionThatHangsHoldsNobodyUp) {
@@ -94,9 +95,24 @@ TEST_F(LogWaitingTest, WhatIsNeverInMemoryIsWaitedFor) {
   LogConfig config = log().config();
   config.retention_ms = 1'000;
   log().set_config(config);
-  always_ = true;
+  places_ = 1;
+  refusals_ = 1'000;
   find_files_cold();
   EXPECT_EQ(log().delete_old_segments(kTime + 3'500), 3u);
+  EXPECT_LE(refused_, 10);
+  EXPECT_GT(waited_, 0);
+}
+
+// As of files that push each other out of a machine's memory.
+TEST_F(LogWaitingTest, WhatIsForgottenAsFastAsItIsReadIsWaitedFor) {
+  leave_segments(5);
+  LogConfig config = log().config();
+  config.min_compaction_lag_ms = 1;
+  log().set_config(config);
+  places_ = 2;
+  refusals_ = 1'000;
+  find_files_cold();
+  EXPECT_EQ(log().cleaning_facts()->segments.at(3).largest_timestamp, kTime + 3'000);
   EXPECT_LE(refused_, 10);
   EXPECT_GT(waited_, 0);
 }
@@ -112,6 +128,18 @@ TEST_F(LogWaitingTest, TheCleanersLookReadsWithTheLockReleased) {
   EXPECT_EQ(facts->segments.at(3).largest_timestamp, kTime + 3'000);
   EXPECT_EQ(facts->segments.at(3).first_batch_timestamp, kTime + 3'000);
   EXPECT_EQ(refused_, 3);
+  EXPECT_EQ(waited_, 0);
+}
+
+TEST_F(LogWaitingTest, HoweverManyPlacesAreColdTheyAreReadWithTheLockReleased) {
+  leave_segments(5);
+  LogConfig config = log().config();
+  config.min_compaction_lag_ms = 1;
+  log().set_config(config);
+  refusals_ = 500;
+  find_files_cold();
+  EXPECT_EQ(log().cleaning_facts()->segments.at(3).largest_timestamp, kTime + 3'000);
+  EXPECT_EQ(refused_, 500);
   EXPECT_EQ(waited_, 0);
 }
 
