@@ -127,7 +127,8 @@ std::unique_ptr<RequestContext> Dispatcher::context_of(const Api& api, Connectio
 
 // The body's bytes are kept by the context.
 base::Task<Reply> Dispatcher::serve_in_turn(InHand request, base::ByteView body) {
-  co_await request.context->turn.wait();
+  const bool is_served = co_await request.context->turn.wait();
+  if (!is_served) co_return Reply();
   request.context->received_monotonic_ms = services_.clock.monotonic_ms();  // from where its own waits are counted
   Answer<Reply> answer = request.api->serve(*request.context, body);
   Reply reply = co_await answer.task();

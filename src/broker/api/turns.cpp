@@ -21,7 +21,10 @@ void Turns::Place::swap(Place& other) noexcept {
   std::swap(lets_produces_pass_, other.lets_produces_pass_);
 }
 
-base::Task<bool> Turns::Place::wait() const { return waiting_->come.wait(); }
+base::Task<bool> Turns::Place::wait() const {
+  co_await waiting_->come.wait();
+  co_return !turns_->last_word_;
+}
 
 void Turns::Place::let_produces_pass() {
   if (turns_ == nullptr || std::exchange(lets_produces_pass_, true)) return;

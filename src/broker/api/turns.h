@@ -32,7 +32,8 @@ class Turns {
     ~Place() {
       if (turns_ != nullptr) leave();
     }
-    base::Task<bool> wait() const;  // until its turn has come; once, for one that was lined up
+    // Until its turn has come; once, for one that was lined up. False: what is in front of it has ended the connection.
+    base::Task<bool> wait() const;
     void let_produces_pass();       // it is a Produce that has appended
 
    private:
@@ -56,6 +57,8 @@ class Turns {
   // The request must wait. `bytes` is what it holds meanwhile.
   Place line_up(bool is_produce, std::size_t bytes);
 
+  // An answer ends the connection: of the requests behind it none that hasn't begun is to be served.
+  void say_last_word() { last_word_ = true; }
   // While it is held, none of those that wait begins: the peer takes no answers.
   void hold(bool held);
   std::size_t waiting_bytes() const { return waiting_bytes_; }
@@ -77,6 +80,7 @@ class Turns {
   std::list<std::shared_ptr<Waiting>> waiting_;
   std::size_t waiting_bytes_ = 0;
   bool held_ = false;
+  bool last_word_ = false;
 };
 
 }  // namespace broker::api

@@ -241,7 +241,12 @@ void Connection::give_back_grant() {
 
 bool Connection::paused() const {
   return outbox_.open_slots() >= kRequestsInFlightMax || info_.turns.waiting_bytes() >= kWaitingBytesMax ||
-         outbox_.blocked() || waiting_for_budget_;
+         outbox_.blocked() || waiting_for_budget_ || holds_back_a_large_frame();
+}
+
+// A large one isn't read before its turn: it would keep its memory from other connections for as long as those in front wait.
+bool Connection::holds_back_a_large_frame() const {
+  return large_frames_ && pending_ && !frame_charged_ && !info_.turns.may_begin(true);
 }
 
 void Connection::resume() {
@@ -265,7 +270,10 @@ void Connection::answered(std::uint64_t slot, api::Reply&& reply) {
     base::log_warn(kLogger, "Closing the connection from {} on listener {}: {}", info_.peer, info_.listener,
                    reply.close_reason.get());
   }
-  if (reply.kind == api::Reply::Kind::close || reply.close_after) finishing_ = true;  // what comes behind it isn't served
+  if (reply.kind == api::Reply::Kind::close || reply.close_after) {  // what comes behind it isn't served
+    finishing_ = true;
+    info_.turns.say_last_word();
+  }
   gathered_bytes_ += reply.message.size();
   outbox_.fill(slot, std::move(reply));
   // While frames are served, their responses gather for one write, but not without bound: a full socket must stop it.

@@ -88,6 +88,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void serve_frames_in_a_row(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end);
   bool make_room_for_frame();
   bool paused() const;
+  bool holds_back_a_large_frame() const;
   void resume();
   void wait_for_budget(std::size_t bytes);
   void give_back_grant();
@@ -114,7 +115,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool serving_ = false;
   std::size_t gathered_bytes_ = 0;  // filled into the outbox since the last flush
   bool writing_ = false;
-  int reads_ = 0;
+  unsigned reads_ = 0;
   bool reader_paused_ = false;  // resume() makes it go on
   bool finishing_ = false;
   bool closed_ = false;

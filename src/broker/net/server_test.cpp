@@ -266,6 +266,35 @@ TEST_F(ServerTest, MemoryForLargeFramesIsNotForThoseWhoFillItSlowly) {
   for (std::thread* each : {&writer, &one, &two}) each->join();
 }
 
+// What can't begin yet is left in the socket, as by Kafka, if it is large: no memory is kept from others for it.
+TEST_F(ServerTest, MemoryForLargeFramesIsNotForThoseWhoseTurnHasNotCome) {
+  options.queued_request_bytes_max = 1 << 20;
+  start();
+  base::Bytes in_turn(900'000, 0);
+  in_turn[0] = kInTurn;
+  const base::Bytes behind = Client::framed(in_turn);
+  std::vector<std::unique_ptr<Client>> waiting;
+  std::vector<std::thread> writers;
+  for (const std::uint8_t gate : {std::uint8_t{1}, std::uint8_t{2}}) {
+    Client& client = *waiting.emplace_back(std::make_unique<Client>(port));
+    client.send({kInTurn, gate});
+    writers.emplace_back([&client, &behind] { client.send_raw(behind); });
+  }
+  eventually([&] { return handler.started == 2; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // they would have been read by now
+  EXPECT_EQ(handler.started, 2);
+  Client large(port);
+  writers.emplace_back([&] { large.send_raw(Client::framed(base::Bytes(900'000, kEcho))); });
+  const auto answer = large.receive();
+  EXPECT_TRUE(answer && answer->size() == 900'000u);
+  for (const std::uint8_t gate : {std::uint8_t{1}, std::uint8_t{2}}) handler.gate_of(gate).set(true);
+  for (const auto& client : waiting) {
+    EXPECT_EQ(client->receive()->size(), std::size_t{1} << 20);
+    EXPECT_EQ(client->receive()->size(), std::size_t{1} << 20);
+  }
+  for (std::thread& each : writers) each.join();
+}
+
 TEST_F(ServerTest, ParkedFetchesEndWithTheirConnection) {
   start();
   {
@@ -309,6 +338,23 @@ TEST_F(ServerTest, NothingBehindTheLastWordIsServed) {
     eventually([&] { return server->connection_count() == 0; });
     EXPECT_EQ(handler.started, 2);
   }
+}
+
+TEST_F(ServerTest, NothingThatWaitsBehindTheLastWordIsServed) {
+  start();
+  Client client(port);
+  base::Bytes all;
+  for (const base::Bytes& frame : {base::Bytes{kInTurn, 1}, base::Bytes{kRefuseInTurn}, base::Bytes{kInTurn}, base::Bytes{kInTurn}}) {
+    const base::Bytes framed = Client::framed(frame);
+    all.insert(all.end(), framed.begin(), framed.end());
+  }
+  client.send_raw(all);
+  eventually([&] { return handler.started == 4; });
+  handler.gate_of(1).set(true);
+  EXPECT_TRUE(client.receive());
+  EXPECT_TRUE(client.closed_by_peer());
+  eventually([&] { return server->connection_count() == 0; });
+  EXPECT_EQ(handler.finished, 2);
 }
 
 // The answers of requests that are read ahead don't gather in memory.

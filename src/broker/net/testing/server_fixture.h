@@ -25,7 +25,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 inline constexpr std::uint8_t kEcho = 0, kWait = 1, kSilent = 2, kRefuse = 3, kThrow = 4, kFile = 5, kBulk = 6, kLast = 7,
-                              kThrowLater = 8, kPark = 9, kInTurn = 10;
+                              kThrowLater = 8, kPark = 9, kInTurn = 10, kRefuseInTurn = 11;
 
 // The first byte of a frame says what to do; the answer is the frame itself with a length in front.
 class TestHandler final : public api::FrameHandler {
@@ -40,7 +40,7 @@ class TestHandler final : public api::FrameHandler {
     started.fetch_add(1);
     if (command == kWait || command == kThrowLater) return serve_later(std::move(frame));
     if (command == kPark) return park(connection, std::move(frame));
-    if (command == kInTurn) {
+    if (command == kInTurn || command == kRefuseInTurn) {
       const bool waits = !connection.turns.may_begin(false);
       api::Turns::Place turn = waits ? connection.turns.line_up(false, frame.bytes.size()) : connection.turns.begin();
       return serve_in_turn(std::move(turn), waits, std::move(frame));
@@ -84,7 +84,9 @@ class TestHandler final : public api::FrameHandler {
   }
 
   base::Task<api::Reply> serve_in_turn(api::Turns::Place turn, bool waits, api::Frame frame) {
-    if (waits) co_await turn.wait();
+    bool is_served = true;
+    if (waits) is_served = co_await turn.wait();
+    if (!is_served) co_return api::Reply();
     if (frame.bytes.size() > 1 && frame.bytes[1] != 0) co_await gate_of(frame.bytes[1]).wait();
     co_return reply_to(frame);
   }
@@ -101,7 +103,7 @@ class TestHandler final : public api::FrameHandler {
     api::Reply reply;
     reply.kind = api::Reply::Kind::response;
     if (command == kSilent) reply.kind = api::Reply::Kind::none;
-    if (command == kRefuse) {
+    if (command == kRefuse || command == kRefuseInTurn) {
       reply.kind = api::Reply::Kind::close;
       reply.close_reason.make() = "refused by the test";
     }
