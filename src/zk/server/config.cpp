@@ -1,6 +1,7 @@
 #include "zk/server/config.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/file_system.h"
 #include "zk/server/config_keys.h"
@@ -196,6 +197,61 @@ bool admin_is_enabled(const base::Properties& properties) {
   return true;
 }
 
+// A line of the file, and what ends it: nothing, at the file's end.
+struct NaturalLine {
+  std::string_view text, end;
+};
+
+// One that has a key and its value, on all lines that a backslash joins; or a comment, or a blank line.
+struct LogicalLine {
+  std::string_view whole;
+  std::vector<NaturalLine> natural;
+};
+
+NaturalLine take_natural_line(std::string_view& text) {
+  NaturalLine line;
+  line.text = text.substr(0, text.find_first_of("\r\n"));
+  text.remove_prefix(line.text.size());
+  line.end = text.substr(0, text.starts_with("\r\n") ? 2 : 1);
+  text.remove_prefix(line.end.size());
+  return line;
+}
+
+// As Properties.load splits the file: comments and blank lines don't continue, a line that continues another is no comment.
+LogicalLine take_logical_line(std::string_view& text) {
+  LogicalLine lines;
+  const std::string_view from = text;
+  bool continues = true;
+  while (continues && !text.empty()) {
+    const NaturalLine line = lines.natural.emplace_back(take_natural_line(text));
+    const std::size_t begin = line.text.find_first_not_of(kBlanks);
+    const bool has_none = begin == std::string_view::npos || line.text[begin] == '#' || line.text[begin] == '!';
+    if (has_none && lines.natural.size() == 1) break;
+    const std::size_t backslashes = line.text.size() - (line.text.find_last_not_of('\\') + 1);  // npos + 1 is 0
+    continues = backslashes % 2 == 1;
+  }
+  lines.whole = from.substr(0, from.size() - text.size());
+  return lines;
+}
+
+// Also in a comment, which may be a line that was put out of use.
+bool tells_secret(std::string_view line) {
+  const std::size_t begin = line.find_first_not_of(" \t\f#!");
+  if (begin == std::string_view::npos) return false;
+  const bool comment = line.substr(0, begin).find_first_of("#!") != std::string_view::npos;
+  if (comment) return is_secret(line.substr(begin, line.find_first_of(kSeparators, begin) - begin));
+  const base::Properties properties = base::Properties::parse(line);
+  return std::ranges::any_of(properties.entries(), [](const auto& entry) { return is_secret(entry.first); });
+}
+
+// Of a line that begins with a key, or of a comment, with the separator; no more than that.
+std::size_t size_of_key(std::string_view line) {
+  const std::size_t begin = std::min(line.find_first_not_of(" \t\f#!"), line.size());
+  const std::size_t end = std::min(line.find_first_of(kSeparators, begin), line.size());
+  const std::size_t separator = std::min(line.find_first_not_of(kBlanks, end), line.size());
+  return separator < line.size() && (line[separator] == '=' || line[separator] == ':') ? separator + 1 : separator;
+}
+
 }  // namespace
 
 void add_java_options(base::Properties& file, const base::JavaOptions& options) {
@@ -210,25 +266,16 @@ void add_java_options(base::Properties& file, const base::JavaOptions& options) 
 
 std::string without_secrets(std::string_view file_text) {
   std::string text;
-  bool goes_on = false, secret = false;  // the line before in this one
   while (!file_text.empty()) {
-    const std::size_t end = file_text.find('\n');
-    const std::string_view line = file_text.substr(0, end);
-    std::size_t shown = 0;
-    if (!goes_on) {
-      shown = std::min(line.find_first_not_of(kBlanks), line.size());
-      const std::size_t key_end = std::min(line.find_first_of(kSeparators, shown), line.size());
-      secret = is_secret(line.substr(shown, key_end - shown));
-      shown = std::min(line.find_first_not_of(kBlanks, key_end), line.size());
-      if (shown < line.size() && (line[shown] == '=' || line[shown] == ':')) ++shown;
+    const LogicalLine lines = take_logical_line(file_text);
+    const bool secret = tells_secret(lines.whole);
+    for (const NaturalLine& line : lines.natural) {
+      std::size_t shown = line.text.size();
+      if (secret) shown = &line == &lines.natural.front() ? size_of_key(line.text) : 0;
+      text += line.text.substr(0, shown);
+      if (shown < line.text.size()) text += "******";
+      text += line.end;
     }
-    text += secret ? std::string(line.substr(0, shown)) + "******" : std::string(line);
-    const std::size_t last = line.find_last_not_of("\r");
-    const std::size_t other = line.find_last_not_of('\\', last);
-    goes_on = last != std::string_view::npos && (last - other) % 2 == 1;  // npos, where there is no other, is -1
-    if (end == std::string_view::npos) break;
-    text += '\n';
-    file_text.remove_prefix(end + 1);
   }
   return text;
 }

@@ -137,7 +137,8 @@ struct ZooKeeperServerConfig {
 // or in the file alone, as -DskipACL or -Dzookeeper.tickTime.
 void add_java_options(base::Properties& file, const base::JavaOptions& options);
 
-// The file as it is, but for the values of passwords and of the super user's digest.
+// The file as it is, but for the values of passwords and of the super user's digest, also those of lines that are comments. Lines
+// are what they are for base::Properties, of which it throws the PropertiesError.
 std::string without_secrets(std::string_view file_text);
 
 }  // namespace zk::server

@@ -167,7 +167,21 @@ TEST(ZooKeeperServerConfig, SecretsAreLeftOutOfTheText) {
   EXPECT_EQ(without_secrets("dataDir=/d\nssl.keyStore.password=abc\nDigestAuthenticationProvider.superDigest=s:x\n#c"),
             "dataDir=/d\nssl.keyStore.password=******\nDigestAuthenticationProvider.superDigest=******\n#c");
   EXPECT_EQ(without_secrets("a.password x\n  b.passwd\t: y\r\nc.password=\\\n  z\\\n z\nd.password=1\\\\\ne=f\\\n a.password=g\n"),
-            "a.password ******\n  b.passwd\t:******\nc.password=******\n******\n******\nd.password=******\ne=f\\\n a.password=g\n");
+            "a.password ******\n  b.passwd\t:******\r\nc.password=******\n******\n******\nd.password=******\ne=f\\\n a.password=g\n");
+}
+
+// Lines begin and end where those of Java's properties do, and keys are what they say.
+TEST(ZooKeeperServerConfig, SecretsAreLeftOutWhereverTheirLinesBegin) {
+  EXPECT_EQ(without_secrets("#x=/old \\\nssl.keyStore.password=abc\n"), "#x=/old \\\nssl.keyStore.password=******\n");
+  EXPECT_EQ(without_secrets(" !x \\\n\n\t\\\\\\\r\na=b"), " !x \\\n\n\t\\\\\\\r\na=b");
+  EXPECT_EQ(without_secrets("ssl.keyStore.pass\\\n  word=abc\na=b"), "ssl.keyStore.pass\\\n******\na=b");
+  EXPECT_EQ(without_secrets("\\\n#a.password=abc\na=b"), "\\\n******\na=b");
+  EXPECT_EQ(without_secrets("a=b\rssl.keyStore.password=abc\rc=d"), "a=b\rssl.keyStore.password=******\rc=d");
+  EXPECT_EQ(without_secrets("a.password=\\\rabc\r\nc=d"), "a.password=******\r******\r\nc=d");
+  EXPECT_EQ(without_secrets("a.passw\\u006Frd=abc\na\\=password = abc\na\\ passwd\n"),
+            "a.passw\\u006Frd=******\na\\=******\na\\ ******\n");
+  EXPECT_EQ(without_secrets("# ssl.keyStore.password = abc\n##!a.passwd=b\n# none\n"),
+            "# ssl.keyStore.password =******\n##!a.passwd=******\n# none\n");
 }
 
 TEST(ZooKeeperServerConfig, Refusals) {
