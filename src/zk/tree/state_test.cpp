@@ -520,6 +520,14 @@ TEST(Tree, LoadsParentsFirstOnly) {
   EXPECT_EQ(tree.create(again, 0, 1, 1), Error::node_exists);
   EXPECT_EQ(*tree.acl_of(*tree.find("/x")), again.acl);
   EXPECT_EQ(tree.path_without_acl(), std::nullopt);
+  // Nothing is open to all, here as where the znode isn't there.
+  again.acl.clear();
+  EXPECT_TRUE(tree.load("/y", std::nullopt, 17, StatPersisted{}));
+  for (const char* path : {"/y", "/z"}) {
+    again.path = path;
+    (void)tree.create(again, 0, 1, 1);
+    EXPECT_EQ(tree.find(path)->acl_id, AclCache::kOpenId) << path;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomStateTest, ::testing::Range(1u, 9u));

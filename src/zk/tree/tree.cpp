@@ -290,9 +290,10 @@ Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, 
   if (cversion == -1) {
     cversion = static_cast<std::int32_t>(static_cast<std::uint32_t>(parent->stat.cversion) + 1U);
   }
+  const auto acl_id = [&] { return txn.acl.empty() ? AclCache::kOpenId : acls_.acquire(txn.acl); };
   Znode* there = path == "/" ? root_ : find_child(parent, name_of(path));
   if (there != nullptr) {
-    if (there->acl_id == AclCache::kMissingId) there->acl_id = acls_.acquire(txn.acl);
+    if (there->acl_id == AclCache::kMissingId) there->acl_id = acl_id();
     adjust_parent(path, cversion, zxid);
     return Error::node_exists;
   }
@@ -308,7 +309,7 @@ Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, 
   stat.czxid = stat.mzxid = stat.pzxid = zxid;
   stat.ctime = stat.mtime = time_ms;
   stat.ephemeral_owner = owner;
-  attach(parent, path, view_of(txn.data), txn.acl.empty() ? AclCache::kOpenId : acls_.acquire(txn.acl), stat);
+  attach(parent, path, view_of(txn.data), acl_id(), stat);
   quota_after_create(path, static_cast<std::int64_t>(txn.data ? txn.data->size() : 0));
   return Error::ok;
 }
