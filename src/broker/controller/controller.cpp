@@ -384,6 +384,16 @@ base::Task<void> Controller::handle_event(std::string path) {
   }
 }
 
+// What ZooKeeper refuses it would refuse in another session: this one is kept, and the election held again.
+base::Task<void> Controller::elect_in_new_session() {
+  try {
+    co_await elect();
+  } catch (const ReadRefused& refused) {
+    read_refused_ = true;
+    lose_control(refused.what());
+  }
+}
+
 // Everything that hung on the old session is gone: the registration, the controller's node, the watches.
 base::Task<void> Controller::renew_session() {
   // Partitions go on serving meanwhile, as with Kafka: nobody else can have been told to lead them.
@@ -397,7 +407,7 @@ base::Task<void> Controller::renew_session() {
       if (!started_) co_return;
       reason = co_await register_broker();
       if (reason.empty()) {
-        co_await elect();
+        co_await elect_in_new_session();
         co_return;
       }
       if (context_.hooks.fatal) context_.hooks.fatal(reason);

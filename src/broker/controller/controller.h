@@ -95,6 +95,7 @@ class Controller final : public Cluster {
   void on_state(zk::client::SessionState state);
   base::Task<void> handle_event(std::string path);
   base::Task<void> renew_session();
+  base::Task<void> elect_in_new_session();
   static base::Task<void> pause(boost::asio::any_io_executor executor, std::int32_t duration_ms);
   void schedule(const std::string& path);
   void lose_control(const std::string& reason);

@@ -271,6 +271,16 @@ TEST(LostControl, AnElectionThatZooKeeperRefusesIsNotHeldAgainAtOnce) {
   node.settle();
   EXPECT_EQ(refused, 4);
   EXPECT_EQ(node.create("t", 1).error, ErrorCode::none);
+
+  // In a new session as well: it stays, and so does what the broker registered in it.
+  const std::int64_t first = controller_session(server);
+  allowed = 8;
+  server.expire(first);
+  node.settle();
+  EXPECT_EQ(refused, 8);
+  EXPECT_EQ(controller_session(server), first + 1);
+  EXPECT_EQ(server.nodes()["/brokers/ids/2"].stat.ephemeral_owner, first + 1);
+  EXPECT_EQ(node.create("u", 1).error, ErrorCode::none);
 }
 
 }  // namespace
