@@ -162,7 +162,7 @@ void BrokerApp::Parts::follow_config_changes() {
   configs.on_topic_change(
       [this](const std::string& topic, const config::TopicConfig&) { partitions.topic_settings_changed(topic); });
   configs.on_broker_change([this](const config::BrokerConfig& before, const config::BrokerConfig& after) {
-    server->set_limits(connection_limits(after));
+    server->set_limits(connection_limits(after, host_limits_));
     server->set_network_threads(after.get_int("num.network.threads"));
     const bool same = before.listeners() == after.listeners() &&
                       before.advertised_listeners() == after.advertised_listeners();
@@ -223,7 +223,7 @@ void BrokerApp::Parts::listen() {
                                                               transactions, markers, fetch_sessions, producer_ids,
                                                               config->hot().broker_id});
   dispatcher = std::make_unique<api::Dispatcher>(*services);
-  server = std::make_unique<net::Server>(server_options(*config), *dispatcher);
+  server = std::make_unique<net::Server>(server_options(*config, host_limits_), *dispatcher);
 }
 
 void BrokerApp::Parts::serve_metrics() {

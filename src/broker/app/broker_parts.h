@@ -19,6 +19,7 @@
 #include "broker/api/producer_ids.h"
 #include "broker/api/request_context.h"
 #include "broker/app/broker_app.h"
+#include "broker/app/broker_settings.h"
 #include "broker/app/housekeeping.h"
 #include "broker/app/partition_coordinator_log.h"
 #include "broker/api/partition_marker_writer.h"
@@ -94,6 +95,7 @@ struct BrokerApp::Parts {
   std::optional<std::int32_t> stored_broker_id_;
   std::optional<std::string> stored_cluster_id_;
   bool logs_loaded_ = false;
+  HostLimits host_limits_;                     // as set last; the control thread's, once it follows config changes
   std::vector<metadata::Endpoint> endpoints_;  // as registered last; the control thread's
 };
 

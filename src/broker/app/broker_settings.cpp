@@ -121,30 +121,38 @@ std::vector<std::string> addresses_of(std::string host) {
   return addresses;
 }
 
+constexpr const char* kHostLimits = "max.connections.per.ip.overrides";
+
+HostLimits host_limits(std::string text) {
+  HostLimits hosts;
+  for (const auto& [host, limit] : config::parse_map(kHostLimits, text)) {
+    const std::vector<std::string> addresses = addresses_of(host);
+    if (addresses.empty()) {
+      base::log_error("kafka.network.ConnectionQuotas", "{}: the host {} isn't known; it is left out", kHostLimits, host);
+    }
+    for (const std::string& address : addresses) hosts.by_address[address] = std::stoi(limit);
+  }
+  hosts.text = std::move(text);
+  return hosts;
+}
+
 }  // namespace
 
 void check_hosts(const config::BrokerConfig& config) {
-  constexpr auto kKey = "max.connections.per.ip.overrides";
-  for (const auto& [host, limit] : config::parse_map(kKey, config.get_string(kKey))) {
+  for (const auto& [host, limit] : config::parse_map(kHostLimits, config.get_string(kHostLimits))) {
     if (!addresses_of(host).empty()) continue;
-    throw config::ConfigError(fmt::format("The host {} of {} isn't known", host, kKey), std::vector<std::string>{kKey},
+    throw config::ConfigError(fmt::format("The host {} of {} isn't known", host, kHostLimits),
+                              std::vector<std::string>{kHostLimits},
                               "host:count, ... with addresses or names that this machine knows");
   }
 }
 
-net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config) {
+net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config, HostLimits& hosts) {
   net::ConnectionLimitOptions limits;
   limits.connections_max = config.get_int("max.connections");
   limits.connections_per_ip_max = config.get_int("max.connections.per.ip");
-  const auto overrides =
-      config::parse_map("max.connections.per.ip.overrides", config.get_string("max.connections.per.ip.overrides"));
-  for (const auto& [host, limit] : overrides) {
-    const std::vector<std::string> addresses = addresses_of(host);
-    if (addresses.empty()) {
-      base::log_error("kafka.network.ConnectionQuotas", "max.connections.per.ip.overrides: the host {} isn't known; it is left out", host);
-    }
-    for (const std::string& address : addresses) limits.per_ip_overrides[address] = std::stoi(limit);
-  }
+  if (std::string text = config.get_string(kHostLimits); text != hosts.text) hosts = host_limits(std::move(text));
+  limits.per_ip_overrides = hosts.by_address;
   limits.rate.per_second_max = config.get_int("max.connection.creation.rate");
   limits.rate.samples = config.get_int("quota.window.num");
   limits.rate.sample_ms = config.get_long("quota.window.size.seconds") * 1000;
@@ -170,7 +178,7 @@ std::vector<net::ListenerOptions> listener_options(const config::BrokerConfig& c
   return options;
 }
 
-net::ServerOptions server_options(const config::BrokerConfig& config) {
+net::ServerOptions server_options(const config::BrokerConfig& config, HostLimits& hosts) {
   net::ServerOptions options;
   options.listeners = listener_options(config);
   options.network_threads = config.get_int("num.network.threads");
@@ -180,7 +188,7 @@ net::ServerOptions server_options(const config::BrokerConfig& config) {
   options.send_buffer_bytes = config.get_int("socket.send.buffer.bytes");
   options.receive_buffer_bytes = config.get_int("socket.receive.buffer.bytes");
   options.listen_backlog = config.get_int("socket.listen.backlog.size");
-  options.limits = connection_limits(config);
+  options.limits = connection_limits(config, hosts);
   return options;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "base/java_options.h"
@@ -25,8 +26,14 @@ std::size_t log_mover_threads(const config::BrokerConfig& config);
 // Bytes per second of moves between log directories: a dynamic config that no file can have.
 std::int64_t log_mover_rate(const config::BrokerConfig& config);
 std::vector<net::ListenerOptions> listener_options(const config::BrokerConfig& config);
-net::ServerOptions server_options(const config::BrokerConfig& config);
-net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config);  // leaves hosts out that aren't known
+// max.connections.per.ip.overrides, and the limits of the addresses that its hosts had when it was set.
+struct HostLimits {
+  std::string text;
+  std::map<std::string, std::int32_t> by_address;
+};
+// Both leave hosts out that aren't known, and ask for addresses only if the text isn't that of `hosts`, which they bring up to date.
+net::ConnectionLimitOptions connection_limits(const config::BrokerConfig& config, HostLimits& hosts);
+net::ServerOptions server_options(const config::BrokerConfig& config, HostLimits& hosts);
 void check_hosts(const config::BrokerConfig& config);  // throws config::ConfigError if one of those isn't known
 zk::client::ConnectString connect_string(const config::BrokerConfig& config);    // throws config::ConfigError
 // Throws config::ConfigError.

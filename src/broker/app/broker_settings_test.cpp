@@ -24,7 +24,8 @@ TEST(BrokerSettings, ConnectionLimitsOfBrokerAndListeners) {
                {"listener.name.out.max.connections", "7"},
                {"listener.name.slow.max.connection.creation.rate", "3"},
                {"max.connections.per.ip.overrides", "127.0.0.1:9"}}));
-  net::ConnectionLimitOptions limits = connection_limits(*config);
+  HostLimits hosts;
+  net::ConnectionLimitOptions limits = connection_limits(*config, hosts);
   EXPECT_EQ(limits.connections_max, 100);
   EXPECT_EQ(limits.rate.per_second_max, 20);
   EXPECT_EQ(limits.rate.samples, 5);
@@ -35,7 +36,7 @@ TEST(BrokerSettings, ConnectionLimitsOfBrokerAndListeners) {
   EXPECT_EQ(limits.listeners.at("SLOW").per_second_max, 3);
   EXPECT_EQ(limits.per_ip_overrides.at("127.0.0.1"), 9);
 
-  limits = connection_limits(*config->with_dynamic({{"max.connections", "50"}}, {{"listener.name.out.max.connections", "6"}}));
+  limits = connection_limits(*config->with_dynamic({{"max.connections", "50"}}, {{"listener.name.out.max.connections", "6"}}), hosts);
   EXPECT_EQ(limits.connections_max, 50);
   EXPECT_EQ(limits.listeners.at("OUT").connections_max, 6);
 }
@@ -59,7 +60,8 @@ TEST(BrokerSettings, TheLimitOfZooKeepersFramesIsAnOptionOfTheJvm) {
 TEST(BrokerSettings, LimitsOfHostsAreThoseOfTheirAddresses) {
   const auto config = config::BrokerConfig::create(file_of(
       {{"max.connections.per.ip.overrides", "localhost:3, [::1]:4, 0:0:0:0:0:0:0:2:5, ::ffff:10.0.0.1:6, a..b:7"}}));
-  const auto limits = connection_limits(*config).per_ip_overrides;
+  HostLimits hosts;
+  const auto limits = connection_limits(*config, hosts).per_ip_overrides;
   EXPECT_EQ(limits.at("127.0.0.1"), 3);
   EXPECT_EQ(limits.at("::2"), 5);
   EXPECT_EQ(limits.at("10.0.0.1"), 6);
@@ -69,8 +71,25 @@ TEST(BrokerSettings, LimitsOfHostsAreThoseOfTheirAddresses) {
   EXPECT_NO_THROW(check_hosts(*config::BrokerConfig::create(file_of({{"max.connections.per.ip.overrides", "localhost:3"}}))));
 }
 
+// On the thread of the configs' changes, where a name server that is away would hold all others up.
+TEST(BrokerSettings, AddressesOfHostsAreAskedForWhenTheLimitsAreSet) {
+  constexpr const char* kKey = "max.connections.per.ip.overrides";
+  const auto config = config::BrokerConfig::create(file_of({{kKey, "127.0.0.1:3"}}));
+  HostLimits hosts;
+  using Limits = std::map<std::string, std::int32_t>;
+  EXPECT_EQ(connection_limits(*config, hosts).per_ip_overrides, (Limits{{"127.0.0.1", 3}}));
+  hosts.by_address = {{"10.0.0.1", 4}};
+  net::ConnectionLimitOptions limits = connection_limits(*config->with_dynamic({{"max.connections", "50"}}, {}), hosts);
+  EXPECT_EQ(limits.connections_max, 50);
+  EXPECT_EQ(limits.per_ip_overrides, (Limits{{"10.0.0.1", 4}})) << "those that are known";
+  limits = connection_limits(*config->with_dynamic({{kKey, "127.0.0.1:5"}}, {}), hosts);
+  EXPECT_EQ(limits.per_ip_overrides, (Limits{{"127.0.0.1", 5}}));
+  EXPECT_TRUE(connection_limits(*config::BrokerConfig::create(file_of({})), hosts).per_ip_overrides.empty());
+}
+
 TEST(BrokerSettings, TheOnlyListenerIsNotProtected) {
-  EXPECT_EQ(connection_limits(*config::BrokerConfig::create(file_of({}))).protected_listener, "");
+  HostLimits hosts;
+  EXPECT_EQ(connection_limits(*config::BrokerConfig::create(file_of({})), hosts).protected_listener, "");
 }
 
 }  // namespace
