@@ -271,6 +271,19 @@ void GroupCoordinator::Impl::collect_answers(Group& group, Effects& effects, Wak
   for (const std::string& line : effects.log_lines) base::log_info(kLogger, "[GroupCoordinator]: {}", line);
 }
 
+// What throws, as without memory, is a failed write: the group waits for this record, and for no other.
+JoinedAppends::Ticket GroupCoordinator::Impl::add_record(const Group& group, const StoreGroup& store) {
+  try {
+    GroupRecord record;
+    record.group_id = group.members.id();
+    record.value = store.value;
+    return appends_.add(group.partition, {to_record(record)}, clock_.wall_ms(), coordinator::BatchSender());
+  } catch (const std::exception& failure) {
+    base::log_error(kLogger, "Appending the record of group {} failed: {}", group.members.id(), failure.what());
+    return JoinedAppends::Ticket(ErrorCode::unknown_server_error);
+  }
+}
+
 // In the group's lock, so that records of a group are in the log in the order of its decisions.
 void GroupCoordinator::Impl::settle(Group& group, Effects& effects, std::vector<PendingStore>& pending,
                                     Wakeups& wakeups) {
@@ -280,14 +293,10 @@ void GroupCoordinator::Impl::settle(Group& group, Effects& effects, std::vector<
     effects = Effects();
     if (stores.empty()) break;
     for (StoreGroup& store : stores) {
-      GroupRecord record;
-      record.group_id = group.members.id();
-      record.value = store.value;
-      JoinedAppends::Ticket ticket =
-          appends_.add(group.partition, {to_record(record)}, clock_.wall_ms(), coordinator::BatchSender());
+      JoinedAppends::Ticket ticket = add_record(group, store);
       if (ticket.outcome && !*ticket.outcome) {
         const ErrorCode error = ticket.outcome->error();
-        log_failed_store(record.group_id, error);
+        log_failed_store(group.members.id(), error);
         group.members.stored(store, error_of_group_write(error), now(), effects);
       } else {
         pending.push_back({std::move(store), std::move(ticket)});

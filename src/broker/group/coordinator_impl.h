@@ -186,6 +186,7 @@ class GroupCoordinator::Impl {
   };
 
   void settle(Group& group, Effects& effects, std::vector<PendingStore>& pending, Wakeups& wakeups);
+  JoinedAppends::Ticket add_record(const Group& group, const StoreGroup& store);
   void collect_answers(Group& group, Effects& effects, Wakeups& wakeups);
   void set_timer(Group& group);
   void expire_consumers(Group& group, Effects& effects);
