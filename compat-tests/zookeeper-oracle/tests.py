@@ -255,9 +255,9 @@ def test_what_time_does(context):
 
 def audit_lines(server, side):
     """What the audit log of a server says, with what differs by right made equal: session ids; the order of a client's
-    names, and of the ephemerals that go together; of digests in lists we tell the user alone, and control characters are '?'."""
+    names, and of the ephemerals that go together; of digests in lists we tell the user alone; control characters are '?', and those of two bytes escaped, of which none can end a line."""
     lines = []
-    text = re.sub("[\x00-\x08\x0b-\x1f\x7f]", "?", server.log.read_text("utf-8"))
+    text = re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]|\\\\xc2\\\\x[89][0-9a-f]", "?", server.log.read_text("utf-8"))
     for line in re.findall(r"(?:session=0x[0-9a-f]+\t)?user=[^\t]*\t(?:ip=[^\t]*\t)?operation=.*?result=[a-z]+", text):
         fields = dict(field.split("=", 1) for field in line.split("\t"))
         if "session" in fields:
