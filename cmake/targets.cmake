@@ -15,9 +15,12 @@ if(MILENA_SANITIZE)
   target_compile_options(milena_options INTERFACE -fsanitize=${MILENA_SANITIZE})
   target_link_options(milena_options INTERFACE -fsanitize=${MILENA_SANITIZE})
   if(MILENA_SANITIZE MATCHES "thread")
-    # Asio's fences; TSan sees the atomics and mutexes around them. And g++ 12 loses track of std::optional's flag and of the
-    # size of strings (out of a precompiled header) in instrumented code: here warnings are no errors, in all other builds they are.
-    target_compile_options(milena_options INTERFACE -Wno-tsan -Wno-maybe-uninitialized -Wno-array-bounds -Wno-error)
+    target_compile_definitions(milena_options INTERFACE MILENA_THREAD_SANITIZER)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      # Asio's fences; TSan sees the atomics and mutexes around them. And g++ 12 loses track of std::optional's flag and of the
+      # size of strings (out of a precompiled header) in instrumented code: here warnings are no errors, in all other builds they are.
+      target_compile_options(milena_options INTERFACE -Wno-tsan -Wno-maybe-uninitialized -Wno-array-bounds -Wno-error)
+    endif()
   endif()
   if(MILENA_SANITIZE MATCHES "undefined")
     target_compile_options(milena_options INTERFACE -fno-sanitize-recover=undefined)
@@ -55,11 +58,9 @@ endfunction()
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
   milena_precompiled_headers(milena_precompiled HEADERS ${milena_common_headers})
 endif()
-if(NOT MILENA_FUZZ)
-  milena_precompiled_headers(milena_precompiled_test LINK GTest::gmock GTest::gtest
-    HEADERS ${milena_common_headers} <gmock/gmock.h> <gtest/gtest.h>)
-  target_compile_options(milena_precompiled_test PRIVATE ${milena_test_options})
-endif()
+milena_precompiled_headers(milena_precompiled_test LINK GTest::gmock GTest::gtest
+  HEADERS ${milena_common_headers} <gmock/gmock.h> <gtest/gtest.h>)
+target_compile_options(milena_precompiled_test PRIVATE ${milena_test_options})
 
 # milena_generate(name language schema_folder): a target that makes C++ from schema files into build/<preset>/generated,
 # again whenever a schema or the generator has changed. Files that come out the same keep their time. The paths of the
@@ -105,7 +106,7 @@ function(milena_library name)
   if(arg_GENERATED)
     add_dependencies(${name} ${arg_GENERATED})
   endif()
-  if(tests AND NOT MILENA_FUZZ)
+  if(tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${name} ${arg_TEST_DEPENDS} GTest::gmock GTest::gtest GTest::gtest_main)
     target_compile_options(${name}_test PRIVATE ${milena_test_options})

@@ -3,7 +3,8 @@
 # only.
 # Seeds: x_seeds.py FOLDER beside the source writes them, and testdata/x_seeds/ holds fixed ones; both are optional.
 # FUZZ_SEED=N makes the runs repeatable (CI does: whether a change lands is no matter of luck); without it each is another.
-# Ends with 1 if any target found something; the input that did it stays in build/fuzz/findings.
+# FUZZ_PRESET names the build: fuzz, which is optimised, or asan, which CI has anyway.
+# Ends with 1 if any target found something; the input that did it stays in build/<preset>/findings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:?usage: fuzz.sh SECONDS [TARGET…]}
@@ -17,27 +18,28 @@ for source in "${sources[@]}"; do
 done
 [ ${#chosen[@]} -gt 0 ] || { echo "no such fuzz target" >&2; exit 1; }
 
-cmake --preset fuzz >/dev/null
+preset=${FUZZ_PRESET:-fuzz}
+cmake --preset "$preset" >/dev/null
 targets=()
 for source in "${chosen[@]}"; do targets+=("$(basename "$source" .cpp)"); done
-ninja -C build/fuzz "${targets[@]}"
+ninja -C "build/$preset" "${targets[@]}"
 [ "$seconds" != 0 ] || exit 0
 
-findings=$PWD/build/fuzz/findings
+findings=$PWD/build/$preset/findings
 mkdir -p "$findings"
 failed=0
 for source in "${chosen[@]}"; do
   folder=$(dirname "$source")
   target=$(basename "$source" .cpp)
   name=${target%_fuzz}
-  corpus=build/fuzz/corpus/$name
+  corpus=build/$preset/corpus/$name
   mkdir -p "$corpus"
   if [ -f "$folder/${name}_seeds.py" ]; then python3 "$folder/${name}_seeds.py" "$corpus/seeds" >/dev/null; fi
   inputs=("$corpus")
   if [ -d "$corpus/seeds" ]; then inputs+=("$corpus/seeds"); fi
   if [ -d "$folder/testdata/${name}_seeds" ]; then inputs+=("$folder/testdata/${name}_seeds"); fi
-  log=build/fuzz/$name.log
-  if "build/fuzz/$folder/$target" -seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=10 \
+  log=build/$preset/$name.log
+  if "build/$preset/$folder/$target" -seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=10 \
       -artifact_prefix="$findings/$name-" "${inputs[@]}" >"$log" 2>&1; then
     echo "$target: nothing found, $(grep -aoE 'Done [0-9]+ runs' "$log" || tail -1 "$log")"
   else

@@ -226,7 +226,7 @@ TEST(PartitionMetadata, RoundTripsAndDamageIsNoticed) {
   EXPECT_EQ(text_of(files, "/d/partition.metadata"), "version: 0\ntopic_id: " + id.to_string());
   EXPECT_EQ(read_partition_metadata(files, "/d"), id);
   // What a power loss may leave of a new one.
-  for (std::size_t zeros : {0, 43}) {
+  for (std::size_t zeros : {0U, 43U}) {
     base::write_file_atomically(files, "/d/partition.metadata", base::Bytes(zeros, 0));
     EXPECT_FALSE(read_partition_metadata(files, "/d"));
   }

@@ -469,7 +469,7 @@ TEST_F(ServerTest, ThousandsOfIdleConnectionsAreCheap) {
     asio::write(*sockets.back(), asio::buffer(half));
   }
   eventually([&] { return server->connection_count() == kCount; });
-#ifdef __SANITIZE_THREAD__
+#ifdef MILENA_THREAD_SANITIZER
   constexpr std::size_t kKibEach = 24 * 4;  // ThreadSanitizer keeps up to three bytes of its own for each byte touched
 #else
   constexpr std::size_t kKibEach = 24;

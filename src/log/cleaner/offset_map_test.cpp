@@ -37,7 +37,7 @@ TEST(OffsetMap, TakesOneKeyAtLeastAndNotMoreThanItMay) {
 
 // Keys of one home, as many as an attacker could never find: they still are all there, or refused.
 TEST(OffsetMap, RunsAtTheEndOfTheTable) {
-  for (std::size_t slots : {128, 5000, 100'000}) {
+  for (std::size_t slots : {128U, 5000U, 100'000U}) {
     OffsetMap map(OffsetMap::kSlotBytes * slots, 0.9);
     std::int64_t taken = 0;
     while (map.put({~std::uint64_t{0}, static_cast<std::uint64_t>(taken)}, taken)) ++taken;

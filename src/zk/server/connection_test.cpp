@@ -30,7 +30,7 @@ struct SocketPair {
   int ends[2] = {-1, -1};
 };
 
-struct Reader : ReadySockets::Owner {
+struct Reader final : ReadySockets::Owner {
   void on_ready(const ReadySockets::Ready& ready) override {
     if (!ready.to_read) return;
     char byte = 0;

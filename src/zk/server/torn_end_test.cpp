@@ -94,7 +94,7 @@ TEST_F(TornEnd, ARecordThatLacksAPageIsCutOff) {
 }
 
 TEST_F(TornEnd, FilesWithoutAHeaderAreTakenAway) {
-  for (const std::size_t size : {0, 7, 16, 65536}) {
+  for (const std::size_t size : {0U, 7U, 16U, 65536U}) {
     const std::string path = "/data/version-2/log." + std::to_string(served_ > 0 ? 99 + served_ : 99);
     files_.open(path, base::OpenMode::create)->write_at(0, base::Bytes(size, 0));
     serve(true);
