@@ -30,6 +30,7 @@ void Turns::Place::let_produces_pass() {
   if (turns_ == nullptr || std::exchange(lets_produces_pass_, true)) return;
   ++turns_->passable_;
   turns_->begin_next();
+  if (turns_->tell_) turns_->tell_();
 }
 
 Turns::Place Turns::begin() {

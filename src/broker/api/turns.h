@@ -8,8 +8,10 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <memory>
+#include <utility>
 
 #include "base/task.h"
 
@@ -59,6 +61,8 @@ class Turns {
 
   // An answer ends the connection: of the requests behind it none that hasn't begun is to be served.
   void say_last_word() { last_word_ = true; }
+  // `tell` is called whenever one that has begun lets Produces pass: what is large, and wasn't read yet, may be one.
+  void when_produces_may_pass(std::function<void()> tell) { tell_ = std::move(tell); }
   // While it is held, none of those that wait begins: the peer takes no answers.
   void hold(bool held);
   std::size_t waiting_bytes() const { return waiting_bytes_; }
@@ -79,6 +83,7 @@ class Turns {
   std::size_t passable_ = 0;  // of them: let Produces pass
   std::list<std::shared_ptr<Waiting>> waiting_;
   std::size_t waiting_bytes_ = 0;
+  std::function<void()> tell_;
   bool held_ = false;
   bool last_word_ = false;
 };

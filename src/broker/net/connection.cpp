@@ -46,6 +46,7 @@ Connection::~Connection() { give_back_grant(); }
 
 void Connection::start(std::function<void(Connection&)> closed) {
   on_closed_ = std::move(closed);
+  info_.turns.when_produces_may_pass([this] { resume(); });
   go_on_reading();
 }
 

@@ -60,7 +60,7 @@ const Opened* find(const std::vector<Opened>& all, std::string_view name) {
 struct Server::Impl {
   Impl(ServerOptions all, api::FrameHandler& served)
       : options(std::move(all)), handler(served), limits(options.limits) {
-    auto bytes_max = options.queued_request_bytes_max < 0 ? kDefaultQueuedBytes : options.queued_request_bytes_max;
+    auto bytes_max = options.queued_request_bytes_max <= 0 ? kDefaultQueuedBytes : options.queued_request_bytes_max;
     budget = std::make_shared<FrameBudget>(bytes_max);
     active_loops = static_cast<std::size_t>(std::max(1, options.network_threads));
     while (loops.size() < active_loops) add_loop();

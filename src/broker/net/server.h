@@ -22,7 +22,7 @@ struct ServerOptions {
   std::vector<ListenerOptions> listeners;
   int network_threads = 3;                       // num.network.threads
   std::int64_t request_bytes_max = 104'857'600;  // socket.request.max.bytes
-  std::int64_t queued_request_bytes_max = -1;    // queued.max.request.bytes; -1: kDefaultQueuedBytes
+  std::int64_t queued_request_bytes_max = -1;    // queued.max.request.bytes; 0 or less: kDefaultQueuedBytes
   std::int64_t connection_idle_ms = 600'000;     // connections.max.idle.ms; -1: never
   std::int64_t stalled_frame_ms = 30'000;        // of a large frame, while others wait for memory
   int send_buffer_bytes = 102'400;               // socket.send.buffer.bytes; -1: the system's

@@ -25,7 +25,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 inline constexpr std::uint8_t kEcho = 0, kWait = 1, kSilent = 2, kRefuse = 3, kThrow = 4, kFile = 5, kBulk = 6, kLast = 7,
-                              kThrowLater = 8, kPark = 9, kInTurn = 10, kRefuseInTurn = 11;
+                              kThrowLater = 8, kPark = 9, kInTurn = 10, kRefuseInTurn = 11, kLetPass = 12;
 
 // The first byte of a frame says what to do; the answer is the frame itself with a length in front.
 class TestHandler final : public api::FrameHandler {
@@ -45,6 +45,7 @@ class TestHandler final : public api::FrameHandler {
       api::Turns::Place turn = waits ? connection.turns.line_up(false, frame.bytes.size()) : connection.turns.begin();
       return serve_in_turn(std::move(turn), waits, std::move(frame));
     }
+    if (command == kLetPass) return let_pass(connection.turns.begin(), std::move(frame));
     if (command == kThrow) throw std::runtime_error("thrown by the test");
     return reply_to(frame);
   }
@@ -88,6 +89,14 @@ class TestHandler final : public api::FrameHandler {
     if (waits) is_served = co_await turn.wait();
     if (!is_served) co_return api::Reply();
     if (frame.bytes.size() > 1 && frame.bytes[1] != 0) co_await gate_of(frame.bytes[1]).wait();
+    co_return reply_to(frame);
+  }
+
+  // Lets Produces pass at the first gate, and is answered at the second.
+  base::Task<api::Reply> let_pass(api::Turns::Place turn, api::Frame frame) {
+    co_await gate_of(frame.bytes[1]).wait();
+    turn.let_produces_pass();
+    co_await gate_of(frame.bytes[2]).wait();
     co_return reply_to(frame);
   }
 
