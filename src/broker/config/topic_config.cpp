@@ -120,9 +120,16 @@ void validate_topic_config(const BrokerConfig& broker, const StringMap& override
     throw InvalidTopicConfig(fmt::format(
         "conflict topic config setting min.compaction.lag.ms ({}) > max.compaction.lag.ms ({})", least, most));
   }
-  const auto remote = overrides.find("remote.storage.enable");
-  if (remote != overrides.end() &&
-      std::get<bool>(parse_value(*find_topic_key("remote.storage.enable"), remote->second))) {
+  const auto is_set = [&](std::string_view name) {
+    const auto found = overrides.find(name);
+    return found != overrides.end() && std::get<bool>(parse_value(*find_topic_key(name), found->second));
+  };
+  for (const char* name : {"remote.log.delete.on.disable", "remote.log.copy.disable"}) {
+    if (!is_set(name)) continue;
+    throw InvalidTopicConfig(
+        "It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode.", name);
+  }
+  if (is_set("remote.storage.enable")) {
     throw ConfigError(
         "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.",
         "remote.storage.enable");

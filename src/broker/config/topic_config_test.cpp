@@ -136,7 +136,12 @@ TEST(TopicConfig, ValidatesAsKafka) {
   EXPECT_EQ(
       error_of({{"remote.storage.enable", "true"}}),
       "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.");
-  EXPECT_EQ(error_of({{"remote.log.copy.disable", "true"}}), "ok");
+  for (const char* key : {"remote.log.copy.disable", "remote.log.delete.on.disable"}) {
+    EXPECT_EQ(error_of({{key, "false"}}), "ok");
+    EXPECT_EQ(
+        error_of({{key, "true"}}),
+        "It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode.");
+  }
   EXPECT_EQ(error_of({{"cleanup.policy", "compact,delete,foo"}}),
             "Invalid value foo for configuration cleanup.policy: String must be one of: compact, delete");
   EXPECT_EQ(error_of({{"cleanup.policy", ""}}), "ok");
