@@ -66,12 +66,10 @@ base::Task<std::string> Controller::register_broker() {
   }
 }
 
-// What holds the node: nothing any more, a dead process of our own, one that may be (same endpoints, whose ports this
-// process has bound), or another broker. False for the last.
+// What holds the node: nothing any more, a dead process of our own (whatever its endpoints were), one that may be (same
+// endpoints, whose ports this process has bound), or another broker. False for the last.
 base::Task<bool> Controller::clear_way(Response present, std::int64_t waiting_since_ms) {
   if (present.error == Error::no_node) co_return true;
-  const auto other = znodes::decode_broker(context_.self.id, present.data.value_or(""));
-  if (!other || !same_endpoints(*other, context_.self)) co_return false;
   const std::int64_t owner = present.stat.ephemeral_owner;
   if (owner == last_session()) {
     base::log_info(kLogger, "Broker {} is still registered by session 0x{:x} of its crashed process; taking over",
@@ -79,6 +77,8 @@ base::Task<bool> Controller::clear_way(Response present, std::int64_t waiting_si
     co_await take_over(owner);
     co_return true;
   }
+  const auto other = znodes::decode_broker(context_.self.id, present.data.value_or(""));
+  if (!other || !same_endpoints(*other, context_.self)) co_return false;
   const std::int64_t waited_ms = context_.clock.monotonic_ms() - waiting_since_ms;
   if (waited_ms >= access_.registration_wait_ms) co_return false;
   if (waited_ms < access_.registration_poll_ms) {

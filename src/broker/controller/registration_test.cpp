@@ -51,6 +51,18 @@ TEST(Registration, TakesOverFromItsOwnDeadProcess) {
   EXPECT_EQ(next.sink.take(), Log{"lead t-0 epoch 0/0"});
 }
 
+TEST(Registration, TakesOverFromItsOwnDeadProcessWhenItsAddressHasChanged) {
+  FakeZooKeeper server;
+  const base::testing::TempDir directory;
+  Node dead(server, 1, directory / "session");
+  dead.start();
+  Node next(server, 1, directory / "session");
+  next.self.endpoints[0].port = 9093;
+  next.start(dead.opened_as);
+  EXPECT_GT(next.controller->broker_epoch(), dead.controller->broker_epoch());
+  EXPECT_NE(server.data("/brokers/ids/1").find("PLAINTEXT://127.0.0.1:9093"), std::string::npos);
+}
+
 TEST(Registration, WaitsForARegistrationWithItsOwnEndpoints) {
   FakeZooKeeper server;
   Node other(server);
