@@ -1,6 +1,7 @@
 #include "broker/app/broker_settings.h"
 
 #include <fmt/format.h>
+#include <netdb.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,11 +18,19 @@ namespace {
 
 constexpr std::int32_t kFrameBytesMaxLeast = 1024;
 
-// What Kafka's InetAddress.getCanonicalHostName() gives at best; a listener without a host is advertised under it.
+// A listener without a host is advertised under it: as by Kafka the name that this host's address leads back to, else the one it
+// has itself.
 std::string own_host_name() {
-  std::array<char, 256> name{};
+  std::array<char, NI_MAXHOST> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
-  return name.data();
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(name.data(), nullptr, &hints, &found) != 0) return name.data();
+  std::array<char, NI_MAXHOST> full{};
+  const int failed = ::getnameinfo(found->ai_addr, found->ai_addrlen, full.data(), full.size(), nullptr, 0, NI_NAMEREQD);
+  ::freeaddrinfo(found);
+  return failed != 0 ? name.data() : full.data();
 }
 
 // As ZooKeeper's client reads the option -Djute.maxbuffer of KAFKA_OPTS.
