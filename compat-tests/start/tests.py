@@ -365,7 +365,8 @@ class Checkout:
         self.home = context.work / "checkout"
         shutil.copytree(context.root / "bin", self.home / "bin")
         self.binary = self.home / "build" / "release" / "milena"
-        self.binary.parent.mkdir(parents=True)
+        (context.work / "built" / "release").mkdir(parents=True)
+        (self.home / "build").symlink_to(context.work / "built")
         shutil.copy(context.binary, self.binary)
 
     def run(self, script, *arguments, code=0, log_dir=None):
@@ -376,7 +377,7 @@ class Checkout:
         found = []
         for link in pathlib.Path("/proc").glob("[0-9]*/exe"):
             try:
-                if link.readlink() == self.binary:
+                if link.readlink() == self.binary.resolve():
                     found.append(int(link.parent.name))
             except OSError:
                 pass
@@ -406,7 +407,11 @@ def test_scripts_in_the_background_and_their_end(context):
         expect_in("binding to port", (log_dir / "zookeeper.out").read_text(), "the coordinator's output")
         expect_equal(len(checkout.processes()), 2, "processes")
         context.run(["kcat", "-b", broker.bootstrap, "-P", "-t", "seven"], stdin="x\n")
-        checkout.run("kafka-server-stop.sh")
+        for other in ("--node-id=77", "--process-role=broker"):
+            expect_equal(checkout.run("kafka-server-stop.sh", other, code=1).out, "No kafka server to stop\n", "another one is meant")
+        expect_in("usage", checkout.run("kafka-server-stop.sh", "--all", code=1).err)
+        expect_equal(len(checkout.processes()), 2, "processes")
+        checkout.run("kafka-server-stop.sh", "--node-id=0")
         wait_until("the end of the broker", lambda: len(checkout.processes()) == 1)
         expect_in("shut down completed", output.read_text(), "a clean end")
         expect(broker.coordinator.serves(), "the coordinator runs on")
