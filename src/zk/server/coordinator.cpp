@@ -311,7 +311,10 @@ void Coordinator::on_durable(Synced synced) {
     base::log_warn(kLogger, "Writing and syncing the transaction log took {} ms, which holds up every write",
                    synced.took_ms);
   }
-  for (std::uint64_t applied = 0; applied < synced.count; ++applied) apply_next();
+  for (std::uint64_t applied = 0; applied < synced.count; ++applied) {
+    apply_next();
+    end_waits_for_outstanding();
+  }
   serve_throttled();
   if (batch_.records.empty() && synced.buffer.capacity() <= kSparedBufferMax) batch_.records = std::move(synced.buffer);
   for (tree::WatcherId id : stalled_) {

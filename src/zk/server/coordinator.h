@@ -97,6 +97,12 @@ class Coordinator final : private tree::EventSink {
     base::Bytes frame;
   };
 
+  // What a peer sends waits until this transaction has been applied, though another connection asked for it.
+  struct OutstandingWait {
+    std::int64_t zxid = 0;
+    tree::WatcherId peer = 0;
+  };
+
   // throttle.cpp
   struct Arrival {
     std::int64_t received_ms = 0;
@@ -134,6 +140,8 @@ class Coordinator final : private tree::EventSink {
   void on_connect(Peer& peer, base::ByteView frame);
   bool take_connection_token();
   void reattach(Peer& peer, const std::string& password);
+  void wait_for_outstanding(Peer& peer);
+  void end_waits_for_outstanding();
   void answer_connect(Peer& peer, bool valid);
   void on_session_closed(std::int64_t session_id, Peer* asked_by);
   void identify_by_certificate(Peer& peer);
@@ -188,6 +196,7 @@ class Coordinator final : private tree::EventSink {
   std::int64_t next_session_id_ = 0;
   std::int64_t last_proposed_zxid_ = 0;
   std::deque<InFlight> in_flight_;
+  std::deque<OutstandingWait> outstanding_waits_;  // by zxid
   LogBatch batch_;
   std::uint64_t bytes_at_log_ = 0;  // of the batches taken that aren't on disk
   std::vector<tree::WatcherId> dirty_;

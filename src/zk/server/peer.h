@@ -22,7 +22,7 @@ enum class PeerPhase {
 
 // A request that cannot be answered yet: a write on its way to the log, or one that came after such a write.
 struct WaitingRequest {
-  bool is_write = false;
+  bool is_write = false;  // or a wait for writes that another connection of the session asked for
   std::int32_t xid = 0;
   std::int64_t received_ms = 0;
   base::Bytes frame;            // of those that are no writes

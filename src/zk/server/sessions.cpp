@@ -77,6 +77,28 @@ void Coordinator::reattach(Peer& peer, const std::string& password) {
                !proposals_.is_closing(peer.session_id);
   if (valid) tracker_.touch(peer.session_id, peer.timeout_ms, clock_.monotonic_ms());
   answer_connect(peer, valid);
+  const auto is_own = [&](const InFlight& item) { return item.txn.session_id == peer.session_id; };
+  if (valid && std::any_of(in_flight_.begin(), in_flight_.end(), is_own)) wait_for_outstanding(peer);
+}
+
+// The session's writes by an earlier connection are at the log yet. A client that comes back looks for what it made, and would
+// make it again; in ZooKeeper, too, reads wait behind all writes that came before them. Others' writes are waited for with them,
+// so that the waits end in the order of their beginning.
+void Coordinator::wait_for_outstanding(Peer& peer) {
+  peer.waiting.emplace_back().is_write = true;
+  outstanding_waits_.push_back(OutstandingWait{last_proposed_zxid_, peer.id});
+}
+
+// After each transaction that is applied. What is in front of the line is the wait: the peer's own writes before it have been
+// applied, and what was between has been served.
+void Coordinator::end_waits_for_outstanding() {
+  while (!outstanding_waits_.empty() && outstanding_waits_.front().zxid <= state_.last_zxid()) {
+    Peer* peer = find_peer(outstanding_waits_.front().peer);
+    outstanding_waits_.pop_front();
+    if (peer == nullptr) continue;
+    peer->waiting.pop_front();
+    serve_waiting(*peer);
+  }
 }
 
 void Coordinator::answer_connect(Peer& peer, bool valid) {

@@ -121,7 +121,12 @@ void Coordinator::serve_throttled() {
       if (stale) ++stats_.metrics.stale_requests;
       if (refused) ++stats_.metrics.throttled_ops;
       stats_.metrics.request_throttle_queue_time_ms.add(waited_ms);
+      const std::size_t outstanding = in_flight_.size();
       submit(peer, header, request.frame, Arrival{request.received_ms, request.large_bytes, refused});
+      if (alive == nullptr && in_flight_.size() > outstanding) {
+        auto again = session_peers_.find(peer.session_id);
+        if (again != session_peers_.end()) wait_for_outstanding(*again->second);
+      }
     }
     departed = departed_.find(request.peer);
     if (departed != departed_.end() && departed->second->throttled == 0) departed_.erase(departed);
