@@ -123,9 +123,10 @@ void Coordinator::serve_throttled() {
       stats_.metrics.request_throttle_queue_time_ms.add(waited_ms);
       const std::size_t outstanding = in_flight_.size();
       submit(peer, header, request.frame, Arrival{request.received_ms, request.large_bytes, refused});
-      if (alive == nullptr && in_flight_.size() > outstanding) {
+      if (alive == nullptr) {
+        forget_waiting(peer);  // there is nobody to answer, and nothing that would end the wait
         auto again = session_peers_.find(peer.session_id);
-        if (again != session_peers_.end()) wait_for_outstanding(*again->second);
+        if (again != session_peers_.end() && in_flight_.size() > outstanding) wait_for_outstanding(*again->second);
       }
     }
     departed = departed_.find(request.peer);

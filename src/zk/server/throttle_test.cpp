@@ -159,6 +159,10 @@ TEST_F(Throttle, WhatTheGoneHadInTheQueueIsDoneIfNothingIsDropped) {
   EXPECT_EQ(metrics().stale_requests_dropped, 0U);
   EXPECT_EQ(metrics().stale_requests, 2U);
   EXPECT_EQ(metrics().stale_replies, 1U);
+  // And takes no place any more.
+  TestPeer& next = connect();
+  exists(next, 3, "/b");
+  EXPECT_THAT(xids_of(next), ElementsAre(3));
 }
 
 TEST_F(Throttle, ARequestThatWaitedLongerThanItsSessionMayClosesItsConnection) {
