@@ -8,6 +8,7 @@
 #include "base/faulty_file_system.h"
 #include "base/memory_file_system.h"
 #include "zk/server/server.h"
+#include "zk/server/snapshot.h"
 #include "zk/server/testing/raw_client.h"
 
 namespace zk::server {
@@ -95,6 +96,28 @@ TEST(Restore, ASnapshotThatIsAskedForMayFail) {
   const SnapshotResult second = take(server);
   EXPECT_EQ(second.failure, "");
   EXPECT_EQ(second.path, "/data/version-2/snapshot.2");
+  server.stop();
+}
+
+// What was collected of the one that failed isn't in the next one.
+TEST(Restore, ASnapshotAfterOneThatFailedIsWhole) {
+  base::MemoryFileSystem memory;
+  base::FaultyFileSystem files(memory);
+  Server server(config_in("/data"), files);
+  server.start();
+  RawClient client(server.port());
+  ASSERT_TRUE(client.connect().has_value());
+  constexpr int kZnodes = 600;  // more than are collected in one step
+  for (int i = 0; i < kZnodes; ++i) ASSERT_EQ(client.create("/" + std::to_string(i), 0, std::string(1000, 'x')).error, 0);
+  base::Fault once = fault_at(1);
+  once.persistent = false;
+  files.set_fault(once);
+  EXPECT_NE(take(server).failure, "");
+  const SnapshotResult second = take(server);
+  ASSERT_EQ(second.failure, "");
+  tree::State state;
+  read_snapshot(memory, second.path, state);
+  EXPECT_EQ(state.tree().find("/0")->data.view(), std::string(1000, 'x'));
   server.stop();
 }
 

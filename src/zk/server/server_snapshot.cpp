@@ -63,6 +63,7 @@ void Server::Impl::start_snapshot() {
   bytes_since_snapshot_ = 0;
   draw_snapshot_limit();
   coordinator_.roll_log();
+  snapshot_piece_.clear();  // one that failed may have left some
   snapshot_thread_ = std::make_unique<SnapshotThread>(
       files_, data_dir_.snapshot_dir(), options,
       [this](const std::string& failure) { boost::asio::post(io_, [this, failure] { on_snapshot_done(failure); }); });
