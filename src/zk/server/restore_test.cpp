@@ -121,5 +121,37 @@ TEST(Restore, ASnapshotAfterOneThatFailedIsWhole) {
   server.stop();
 }
 
+// One that was asked for fails while a restore waits for it: the restore isn't forgotten, which holds up everybody.
+TEST(Restore, WaitsForASnapshotThatFails) {
+  std::promise<void> asked;
+  std::future<void> both_asked = asked.get_future();
+  base::MemoryFileSystem memory;
+  base::FaultyFileSystem files(memory);
+  Server server(config_in("/data"), files);
+  server.start();
+  RawClient client(server.port());
+  ASSERT_TRUE(client.connect().has_value());
+  ASSERT_EQ(client.create("/before").error, 0);
+  const SnapshotResult good = take(server);
+  ASSERT_EQ(good.failure, "");
+  files.set_before_change([&](std::string_view, const std::string&) {
+    if (both_asked.valid()) both_asked.get();  // the first change alone, the snapshot's
+  });
+  base::Fault once = fault_at(1);
+  once.persistent = false;
+  files.set_fault(once);
+  std::promise<SnapshotResult> taken;
+  server.take_snapshot([&](const SnapshotResult& result) { taken.set_value(result); });
+  std::promise<RestoreResult> restored;
+  server.restore(good.path, good.zxid, [&](const RestoreResult& result) { restored.set_value(result); });
+  server.run([&](Coordinator&) { asked.set_value(); });
+  EXPECT_NE(taken.get_future().get().failure, "");
+  EXPECT_EQ(restored.get_future().get().failure, "");
+  RawClient next(server.port());
+  ASSERT_TRUE(next.connect().has_value());
+  EXPECT_TRUE(next.exists("/before"));
+  server.stop();
+}
+
 }  // namespace
 }  // namespace zk::server

@@ -102,9 +102,10 @@ void Server::Impl::on_snapshot_done(const std::string& failure) {
     coordinator_.state().tree().abandon_snapshot();
     const bool asked = snapshot_is_asked_;
     finish_asked_snapshots(failure);
-    if (asked) return base::log_error(kLogger, "The snapshot that was asked for cannot be written: {}", failure);
     // The log alone holds everything, but it would grow without end: ZooKeeper stops here, too.
-    return fail("a snapshot cannot be written: " + failure, ExitCode::snapshot_failed);
+    if (!asked) return fail("a snapshot cannot be written: " + failure, ExitCode::snapshot_failed);
+    base::log_error(kLogger, "The snapshot that was asked for cannot be written: {}", failure);
+    return maybe_restore();
   }
   ServerStats& stats = coordinator_.stats();
   ++stats.snapshots;
