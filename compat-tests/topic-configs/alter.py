@@ -183,19 +183,6 @@ def index_interval(topic):
     topic.wait_for(is_indexed, "each batch has an entry")
 
 
-def flush_ms(topic):
-    """What is flushed isn't looked at again after a crash: its end stands in the recovery points."""
-    def recovery_point():
-        lines = [line.split() for line in (DATA / "recovery-point-offset-checkpoint").read_text("utf-8").splitlines()[2:]]
-        return {(name, partition): int(offset) for name, partition, offset in lines}.get((topic.name, "0"))
-    topic.wait_for(lambda: recovery_point() is not None, "it has a recovery point")
-    assert topic.send() is None
-    time.sleep(0.5)
-    assert recovery_point() == 0, "nothing is flushed"
-    topic.alter({"flush.ms": "1"})
-    topic.wait_for(lambda: recovery_point() == topic.offsets()[1], "all is flushed")
-
-
 def flush_messages(topic):
     """An fsync isn't seen from outside, but the threads are that wait for those of flush.messages alone."""
     def flushes():
@@ -216,7 +203,7 @@ def cleaning(topic):
 
 def main():
     cases = [segment_bytes, segment_ms, max_compaction_lag, max_message_bytes, timestamp_bounds, timestamp_type, compaction_needs_keys,
-             min_insync_replicas, compression_type, retention, preallocation, index_interval, flush_ms, cleaning]
+             min_insync_replicas, compression_type, retention, preallocation, index_interval, cleaning]
     if THREADS:
         cases.append(flush_messages)
     for case in cases:

@@ -4,8 +4,7 @@ from harness import venv
 
 def test_altered_live(context):
     broker = context.new_broker({"log.retention.check.interval.ms": 100, "log.initial.task.delay.ms": 100, "log.cleaner.backoff.ms": 100,
-                                 "log.cleaner.dedupe.buffer.size": 4_194_304, "log.flush.scheduler.interval.ms": 100,
-                                 "log.flush.offset.checkpoint.interval.ms": 100})
+                                 "log.cleaner.dedupe.buffer.size": 4_194_304})
     program = context.root / "compat-tests" / "topic-configs" / "alter.py"
     process = [broker.child.pid] if broker.kind == "milena" else []
     out = context.run([venv.python(context), program, broker.bootstrap, broker.data, *process]).out.strip()
