@@ -21,5 +21,12 @@ TEST(Saturating, StaysAtTheEnds) {
   EXPECT_EQ(saturating_sub(kMin, kMin), 0);
 }
 
+TEST(Saturating, EveryWaitEndsAfterNow) {
+  EXPECT_EQ(saturating_wait(5).count(), 5);
+  EXPECT_EQ(saturating_wait(kMin).count(), 0);
+  const auto now = std::chrono::steady_clock::now();
+  EXPECT_GT(now + saturating_wait(kMax), now + std::chrono::hours(24));
+}
+
 }  // namespace
 }  // namespace base

@@ -261,6 +261,7 @@ class Log {
   void drop_segments(const SegmentList& doomed);
   void drop_all_segments_and_start_at(std::int64_t offset);
   void lower_first_dirty_offset(std::int64_t offset);
+  std::int64_t delete_due_ms(std::int64_t delay_ms) const;
   void schedule_delete(std::int64_t offset, std::string_view suffix);
   bool rename_to_deleted(const std::string& name);  // false if there is no such file; without the lock too, if no rename can come
 

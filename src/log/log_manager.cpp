@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "base/saturating.h"
 #include "log/log_manager_state.h"
 
 namespace storage {
@@ -174,7 +175,7 @@ bool LogManager::any_offline() const {
 void LogManager::State::schedule_directory_delete(const std::shared_ptr<LogDirectory>& directory,
                                                   const std::string& path, std::int64_t delay_ms) {
   std::lock_guard lock(mutex);
-  pending_deletes.push_back({directory, path, clock.monotonic_ms() + delay_ms});
+  pending_deletes.push_back({directory, path, base::saturating_add(clock.monotonic_ms(), delay_ms)});
 }
 
 ErrorCode LogManager::State::retire(const std::shared_ptr<Log>& log) {

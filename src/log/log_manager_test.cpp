@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <mutex>
 #include <regex>
 #include <set>
@@ -323,6 +324,28 @@ TEST_F(LogManagerTest, PeriodicWork) {
   manager_->set_topic_config("a", config);
   EXPECT_EQ(a->config().retention_bytes, -1);
   manager_->expire_producers();
+}
+
+// Of segments that retention, DeleteRecords or a truncation takes out, and of whole logs.
+TEST_F(LogManagerTest, FilesStayWhereTheirDelayIsForEver) {
+  start({"/one"});
+  LogConfig config;
+  config.segment_bytes = 100;
+  config.retention_bytes = 0;
+  config.file_delete_delay_ms = std::numeric_limits<std::int64_t>::max();
+  auto a = *manager_->get_or_create({"a", 0}, config, std::nullopt, {});
+  auto b = *manager_->get_or_create({"b", 0}, config, std::nullopt, {});
+  for (int number = 0; number < 5; ++number) append(*a, {"x"});
+  for (int number = 0; number < 5; ++number) append(*b, {"x"});
+  manager_->run_retention();
+  EXPECT_EQ(manager_->truncate_fully(*b, 7), ErrorCode::none);
+  clock_.advance_ms(1'000'000'000);
+  manager_->run_deletes();
+  EXPECT_TRUE(files_.exists("/one/a-0/00000000000000000000.log.deleted"));
+  EXPECT_TRUE(files_.exists("/one/b-0/00000000000000000000.log.deleted"));
+  EXPECT_EQ(manager_->remove({"a", 0}), ErrorCode::none);
+  manager_->run_deletes();
+  EXPECT_EQ(std::ranges::count_if(files_.list("/one"), [](const std::string& each) { return each.ends_with("-delete"); }), 1);
 }
 
 TEST_F(LogManagerTest, TheExpirationOfProducersChangesWhileItRuns) {

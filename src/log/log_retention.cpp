@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "base/saturating.h"
 #include "log/log_io.h"
 #include "log/transaction_index.h"
 
@@ -23,10 +24,15 @@ bool Log::rename_to_deleted(const std::string& name) {
   return true;
 }
 
+// A delay of Long.MAX is for ever.
+std::int64_t Log::delete_due_ms(std::int64_t delay_ms) const {
+  return base::saturating_add(clock_.monotonic_ms(), delay_ms);
+}
+
 void Log::schedule_delete(std::int64_t offset, std::string_view suffix) {
   const std::string name = file_name(offset, suffix);
   if (!rename_to_deleted(name)) return;
-  pending_deletes_.push_back({name + std::string(kDeletedSuffix), clock_.monotonic_ms() + config_->file_delete_delay_ms});
+  pending_deletes_.push_back({name + std::string(kDeletedSuffix), delete_due_ms(config_->file_delete_delay_ms)});
 }
 
 std::vector<std::string> Log::take_out(const SegmentList& doomed) {
@@ -44,7 +50,7 @@ std::vector<std::string> Log::take_out(const SegmentList& doomed) {
 }
 
 void Log::drop_segments(const SegmentList& doomed) {
-  const std::int64_t due_ms = clock_.monotonic_ms() + config_->file_delete_delay_ms;
+  const std::int64_t due_ms = delete_due_ms(config_->file_delete_delay_ms);
   for (const std::string& name : take_out(doomed)) {
     if (rename_to_deleted(name)) pending_deletes_.push_back({name + std::string(kDeletedSuffix), due_ms});
   }
@@ -143,7 +149,7 @@ std::size_t Log::delete_old_segments(std::int64_t now_ms) {
     std::erase_if(names, [&](const std::string& name) { return !rename_to_deleted(name); });
     std::lock_guard lock(mutex_);
     for (const std::string& name : names) {
-      pending_deletes_.push_back({name + std::string(kDeletedSuffix), clock_.monotonic_ms() + delay_ms});
+      pending_deletes_.push_back({name + std::string(kDeletedSuffix), delete_due_ms(delay_ms)});
     }
     return plan.doomed.size();
   });

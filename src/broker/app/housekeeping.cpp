@@ -27,7 +27,9 @@ void Housekeeping::keep(storage::LogManager& logs, const std::string& directory,
 
   Scheduler& flusher = add_thread("log-flush");
   flusher.add("kafka-log-flusher", first, times.flush_ms, [&logs, directory] { logs.flush_dirty_logs(directory); });
-  flusher.add("flush-log", times.flush_ms, times.flush_ms, [&logs, directory] { logs.flush_closed_segments(directory); });
+  // Where Kafka's flusher runs only once, rolled segments are flushed all the same.
+  const std::int64_t closed_ms = times.flush_ms > 0 ? times.flush_ms : HousekeepingTimes().flush_ms;
+  flusher.add("flush-log", closed_ms, closed_ms, [&logs, directory] { logs.flush_closed_segments(directory); });
 }
 
 }  // namespace broker::app

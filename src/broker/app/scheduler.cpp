@@ -3,18 +3,17 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 
 #include "base/clock.h"
 #include "base/logging.h"
+#include "base/saturating.h"
 
 namespace broker::app {
 
 void Scheduler::add(std::string task, std::int64_t first_delay_ms, std::int64_t period_ms, std::function<void()> run) {
   const std::int64_t now = base::SystemClock().monotonic_ms();
-  entries_.push_back(
-      Entry{std::move(task), now + first_delay_ms, std::max<std::int64_t>(period_ms, 1), std::move(run)});
+  entries_.push_back(Entry{std::move(task), base::saturating_add(now, first_delay_ms), period_ms, std::move(run)});
 }
 
 void Scheduler::start() {
@@ -35,12 +34,12 @@ void Scheduler::stop() {
 void Scheduler::run_loop() {
   const base::SystemClock clock;
   std::unique_lock lock(mutex_);
-  while (!stopping_) {
+  while (!stopping_ && !entries_.empty()) {
     auto next = std::min_element(entries_.begin(), entries_.end(),
                                  [](const Entry& left, const Entry& right) { return left.due_ms < right.due_ms; });
-    const std::int64_t wait_ms = next->due_ms - clock.monotonic_ms();
+    const std::int64_t wait_ms = base::saturating_sub(next->due_ms, clock.monotonic_ms());
     if (wait_ms > 0) {
-      wake_.wait_for(lock, std::chrono::milliseconds(wait_ms));
+      wake_.wait_for(lock, base::saturating_wait(wait_ms));
       continue;
     }
     lock.unlock();
@@ -49,8 +48,12 @@ void Scheduler::run_loop() {
     } catch (const std::exception& failure) {
       base::log_error("kafka.utils.KafkaScheduler", "Periodic task {} failed: {}", next->task, failure.what());
     }
-    next->due_ms = clock.monotonic_ms() + next->period_ms;
     lock.lock();
+    if (next->period_ms > 0) {
+      next->due_ms = base::saturating_add(clock.monotonic_ms(), next->period_ms);
+    } else {
+      entries_.erase(next);
+    }
   }
 }
 

@@ -19,7 +19,8 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // The period counts from the end of one run to the start of the next, as Kafka's scheduler does.
+  // The period counts from the end of one run to the start of the next. As in Kafka's scheduler a task without one (0 or
+  // less) runs once, and the longest times are for ever.
   void add(std::string task, std::int64_t first_delay_ms, std::int64_t period_ms, std::function<void()> run);
   void start();
   // Waits for the task that is running; no further one starts. May be called twice.

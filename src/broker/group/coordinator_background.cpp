@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "base/saturating.h"
 #include "broker/group/coordinator_impl.h"
 
 namespace broker::group {
@@ -185,7 +186,7 @@ void GroupCoordinator::Impl::run_timeouts() {
   {
     std::lock_guard lock(mutex_);
     check_expiry = until >= next_expiry_check_;
-    if (check_expiry) next_expiry_check_ = until + limits_.offsets_retention_check_interval_ms;
+    if (check_expiry) next_expiry_check_ = base::saturating_add(until, limits_.offsets_retention_check_interval_ms);
   }
   if (check_expiry) clean_up_expired();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "base/saturating.h"
 
 namespace broker::group {
 namespace {
@@ -50,7 +51,7 @@ GroupCoordinator::Impl::Impl(CoordinatorLog& log, const base::Clock& clock, cons
       metadata_(metadata),
       limits_(std::move(limits)),
       own_threads_(threads == Threads::own) {
-  next_expiry_check_ = clock_.monotonic_ms() + limits_.offsets_retention_check_interval_ms;
+  next_expiry_check_ = base::saturating_add(clock_.monotonic_ms(), limits_.offsets_retention_check_interval_ms);
   if (!own_threads_) return;
   timer_thread_ = std::thread([this] { timer_loop(); });
   load_thread_ = std::thread([this] { load_loop(); });

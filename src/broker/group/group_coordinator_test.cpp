@@ -4,6 +4,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <limits>
 #include <thread>
 
 #include "broker/group/group_records.h"
@@ -385,6 +386,17 @@ TEST_F(Coordinator, OwnRetentionCounts) {
   clock.advance_ms(limits.offsets_retention_check_interval_ms);
   groups->run_timeouts();
   EXPECT_EQ(committed(), -1);
+}
+
+TEST_F(Coordinator, NothingExpiresWhereTheCheckIsNever) {
+  limits.offsets_retention_check_interval_ms = std::numeric_limits<std::int64_t>::max();
+  restart();
+  CommitRequest commit = commit_request(1);
+  commit.commits[0].value.expire_timestamp = clock.wall_ms() + 1000;
+  run(groups->commit_offsets(commit));
+  clock.advance_ms(7 * 24 * 3'600'000);
+  groups->run_timeouts();
+  EXPECT_EQ(committed(), 1);
 }
 
 // The expiry takes nothing with it that a transaction is about to commit.

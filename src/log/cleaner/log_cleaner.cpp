@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/logging.h"
+#include "base/saturating.h"
 
 namespace storage {
 namespace {
@@ -62,7 +63,7 @@ bool LogCleaner::stopping() const {
 
 void LogCleaner::wait_ms(std::int64_t ms) {
   std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, std::chrono::milliseconds(ms), [&] { return stopping_; });
+  wake_.wait_for(lock, base::saturating_wait(ms), [&] { return stopping_; });
 }
 
 void LogCleaner::start() {

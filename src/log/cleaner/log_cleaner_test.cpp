@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <limits>
 #include <thread>
 
 #include "base/faulty_file_system.h"
@@ -201,6 +202,29 @@ TEST_F(LogCleanerTest, ThreadsCleanEverything) {
   cleaner_->stop();
   for (const auto& one : logs) EXPECT_EQ(KeyedConsumer(*one, true).read_all().size(), 3u);
   manager_->shutdown();
+}
+
+// Each look at a log asks for the time.
+class CountingClock final : public base::Clock {
+ public:
+  std::int64_t wall_ms() const override {
+    ++asked;
+    return 1'700'000'000'000;
+  }
+  std::int64_t monotonic_ms() const override { return 1'700'000'000'000; }
+  mutable std::atomic<int> asked = 0;
+};
+
+TEST_F(LogCleanerTest, ABackoffForEverEnds) {
+  fill(*log("a"), 1);
+  CountingClock clock;
+  cleaner_config_.backoff_ms = std::numeric_limits<std::int64_t>::max();
+  LogCleaner cleaner(*manager_, clock, cleaner_config_);
+  cleaner.start();
+  while (clock.asked == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // of which one that spins makes use
+  cleaner.stop();
+  EXPECT_LE(clock.asked, 2) << "one look, which may ask twice";
 }
 
 TEST_F(LogCleanerTest, AThrottledCleaningStopsAtOnce) {
