@@ -167,6 +167,7 @@ class ConsumerGroup {
                            ConsumerDecision& decision) const;
 
   // consumer_group_target.cpp
+  bool may_compute_target(Time now) const;  // the last one is old enough
   std::int64_t metadata_hash(const metadata::ClusterMetadata& cluster, const Outlook& outlook) const;
   std::string preferred_assignor(const Outlook& outlook) const;
   TargetAssignment compute_target(const metadata::ClusterMetadata& cluster, const Outlook& outlook) const;

@@ -205,7 +205,11 @@ ErrorCode ConsumerGroup::classic_heartbeat(const MemberIdentity& who, std::int32
   const CurrentAssignment& current = member.current;
   if (generation != current.member_epoch) return ErrorCode::illegal_generation;
   session_deadlines_[member_id] = now.monotonic_ms + session_timeout_of(member);
-  const bool is_there = current.member_epoch >= target_epoch_.epoch && current.state != MemberState::unrevoked_partitions &&
+  // Only who joins, or a newer member's heartbeat, computes targets. Kafka 4.3.1 tells classic members to join again once there
+  // is one, and what those who left had is nobody's while no newer member speaks; Kafka 3.9 tells them as here.
+  const bool is_due = epoch_.epoch > target_epoch_.epoch && may_compute_target(now);
+  const bool is_there = !is_due && current.member_epoch >= target_epoch_.epoch &&
+                        current.state != MemberState::unrevoked_partitions &&
                         (current.state != MemberState::unreleased_partitions || waits_for_unreleased(member_id, member));
   if (is_there) return ErrorCode::none;
   expect_rejoin(member_id, member, now);

@@ -5,7 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "base/saturating.h"
 #include "broker/group/consumer_group.h"
 #include "broker/group/consumer_reconciliation.h"
 #include "broker/group/consumer_regex.h"
@@ -300,10 +299,7 @@ Problem ConsumerGroup::reconcile(const ConsumerHeartbeat& request, const Cluster
                                  Time now, Member& member, ConsumerDecision& decision) const {
   std::int32_t target_epoch = target_epoch_.epoch;
   Partitions target;
-  const std::int32_t interval_ms = times_ ? times_->assignment_interval_ms : limits_->assignment_interval_ms;
-  const bool may_compute =
-      target_epoch_.timestamp == 0 || interval_ms == 0 || now.wall_ms >= base::saturating_add(target_epoch_.timestamp, interval_ms);
-  if (outlook.epoch > target_epoch && may_compute) {
+  if (outlook.epoch > target_epoch && may_compute_target(now)) {
     target_epoch = outlook.epoch;
     TargetAssignment computed = compute_target(*cluster, outlook);
     for (const auto& [member_id, metadata] : members_in(outlook)) {

@@ -3,6 +3,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/saturating.h"
 #include "broker/group/consumer_group.h"
 #include "broker/group/metadata_hash.h"
 
@@ -86,6 +87,12 @@ TargetAssignment ConsumerGroup::compute_target(const metadata::ClusterMetadata& 
     }
   }
   return assign(preferred_assignor(outlook), input);
+}
+
+bool ConsumerGroup::may_compute_target(Time now) const {
+  const std::int32_t interval_ms = times_ ? times_->assignment_interval_ms : limits_->assignment_interval_ms;
+  return target_epoch_.timestamp == 0 || interval_ms == 0 ||
+         now.wall_ms >= base::saturating_add(target_epoch_.timestamp, interval_ms);
 }
 
 const Partitions* ConsumerGroup::target_of(const std::string& member_id, const Outlook& outlook) const {

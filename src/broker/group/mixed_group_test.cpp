@@ -89,6 +89,46 @@ TEST(MixedGroup, TooManyMembersForTheOtherKind) {
   EXPECT_EQ(other.step("N joins"), "GROUP_ID_NOT_FOUND");
 }
 
+// Nobody of the newer protocol speaks who would compute a target without those who left.
+TEST(MixedGroup, ClassicMembersAmongThemselvesShareWhatBecomesFree) {
+  MixedWorld silent;  // the newer member's session goes on
+  silent.play("N joins\nN2 joins\nN beats\nN beats\nN2 beats\nC joins\nC syncs\n");
+  silent.play("N beats\nN beats\nN2 beats\nN2 beats\nC beats\nC rejoins\nC syncs\n");
+  EXPECT_TRUE(silent.step("group").starts_with("newer Stable 4/4")) << silent.step("group");
+  ASSERT_EQ(silent.member("C").owned.size(), 1U);
+  EXPECT_EQ(silent.step("C beats"), "NONE");
+  EXPECT_EQ(silent.step("N2 leaves"), "epoch -1");
+  EXPECT_EQ(silent.step("C beats"), "REBALANCE_IN_PROGRESS");
+  EXPECT_EQ(silent.step(fmt::format("C rejoins keeping {}", *silent.member("C").owned.begin())), "generation 5 of range");
+  EXPECT_EQ(silent.step("C syncs").size(), 2U) << "two of four";
+  EXPECT_EQ(silent.step("C beats"), "NONE");
+  MixedWorld gone;
+  gone.limits.consumer.migration = MigrationPolicy::upgrade;
+  gone.restart();
+  gone.play(kMixed);
+  EXPECT_EQ(gone.step("N leaves"), "epoch -1");
+  EXPECT_EQ(gone.step("C beats"), "REBALANCE_IN_PROGRESS");
+  EXPECT_EQ(gone.step("C rejoins keeping 23"), "generation 4 of range");
+  EXPECT_EQ(gone.step("C syncs"), "0123");
+  EXPECT_EQ(gone.step("C beats"), "NONE");
+}
+
+TEST(MixedGroup, ClassicMemberThatCameTooSoonForATargetIsToldLater) {
+  MixedWorld world;
+  world.limits.consumer.assignment_interval_ms = 1000;
+  world.restart();
+  EXPECT_EQ(world.step("N joins"), "epoch 2 0123");
+  EXPECT_EQ(world.step("C joins"), "generation 2 of range");
+  EXPECT_EQ(world.step("C syncs"), "-");
+  world.pass(999);
+  EXPECT_EQ(world.step("C beats"), "NONE");
+  world.pass(1);
+  EXPECT_EQ(world.step("C beats"), "REBALANCE_IN_PROGRESS");
+  EXPECT_EQ(world.step("C rejoins"), "generation 3 of range");
+  EXPECT_EQ(world.step("N beats"), "epoch 2 01");
+  EXPECT_EQ(world.step("group"), "newer Reconciling 3/3; C at 3: - -> 23; N at 2: 0123 -> 01");
+}
+
 TEST(MixedGroup, OtherKindsOfClassicGroupsStayWhatTheyAre) {
   MixedWorld world;
   world.protocol_type = "connect";
