@@ -81,6 +81,8 @@ class Cluster {
   // other change is lost, and validates. Takes effect on this broker before the call returns.
   virtual base::Task<Outcome> change_config(ConfigEntityType type, std::string name, ConfigEdit edit) = 0;
 
+  // Ids that nobody else gets. Also of a broker that isn't the controller. COORDINATOR_LOAD_IN_PROGRESS: not now, which clients of all
+  // versions try again; UNKNOWN_SERVER_ERROR: none are left, or what is stored can't be read.
   virtual base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids() = 0;
   // Preferred (unclean false) or unclean leader election; ELECTION_NOT_NEEDED where nothing changes.
   virtual base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions,

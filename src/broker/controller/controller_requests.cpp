@@ -1,4 +1,6 @@
 // What request handlers ask, each as a job of the control thread.
+#include <fmt/format.h>
+
 #include "base/logging.h"
 #include "broker/controller/controller.h"
 
@@ -12,6 +14,7 @@ using zk::client::Request;
 using zk::client::Response;
 
 constexpr const char* kLogger = "kafka.controller.KafkaController";
+constexpr const char* kProducerIdLogger = "kafka.coordinator.transaction.ProducerIdManager";
 constexpr std::int32_t kProducerIdBlockSize = 1000;
 
 template <class T>
@@ -126,9 +129,18 @@ base::Task<Outcome> Controller::change_config(ConfigEntityType type, std::string
 
 base::Task<protocol::Result<ProducerIdBlock>> Controller::allocate_producer_ids() {
   using Answer = protocol::Result<ProducerIdBlock>;
-  std::function<base::Task<Answer>()> job = [this] { return take_producer_ids(); };
-  Answer otherwise = ErrorCode::coordinator_not_available;
-  co_return co_await as_controller<Answer>(std::move(job), otherwise);
+  // Controller or not: the version of the block's znode decides, as for Kafka's brokers of an inter.broker.protocol.version before
+  // 3.0. Later ones ask the controller, which does the same, and as long as it doesn't they answer their clients with this error.
+  Answer not_now = ErrorCode::coordinator_load_in_progress;
+  std::function<base::Task<Answer>()> job = [this, not_now]() -> base::Task<Answer> {
+    try {
+      co_return co_await take_producer_ids();
+    } catch (const ControlLost& failure) {
+      base::log_warn(kProducerIdLogger, "No producer ids from ZooKeeper now: {}", failure.what());
+    }
+    co_return not_now;
+  };
+  co_return co_await ask<Answer>(queue_, std::move(job), not_now);
 }
 
 base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids() {
@@ -142,7 +154,7 @@ base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids() {
     if (present.ok() && present.data && !present.data->empty()) {
       const auto last = znodes::decode_producer_ids(*present.data);
       if (!last || last->last > INT64_MAX - kProducerIdBlockSize) {
-        base::log_fatal("kafka.coordinator.transaction.ProducerIdManager", "No producer ids are left, or {} is damaged",
+        base::log_fatal(kProducerIdLogger, "No producer ids are left, or {} is damaged",
                         path);
         Answer failed = ErrorCode::unknown_server_error;
         co_return failed;
@@ -161,8 +173,7 @@ base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids() {
     }
     // BADVERSION: another broker was faster, or our own write came through without its answer. A block may be lost so.
     if (written.error != Error::bad_version) {
-      Answer failed = ErrorCode::unknown_server_error;
-      co_return failed;
+      throw ControlLost(fmt::format("{} isn't written: {}", path, zk::client::name_of(written.error)));
     }
   }
 }

@@ -246,6 +246,41 @@ TEST(LostControl, RemovesNoControllerButItself) {
   EXPECT_EQ(other.create("u", 1).error, ErrorCode::none);
 }
 
+// Else a producer would get none from a broker that isn't the controller, or isn't for a while. What a client is told must be
+// COORDINATOR_LOAD_IN_PROGRESS: by COORDINATOR_NOT_AVAILABLE Java's, without a transactional id, looks for a coordinator of null.
+TEST(LostControl, ProducerIdsNeedNone) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  Node other(server, 7);
+  other.start(node.opened_as);
+  const auto ids_of = [](Node& one) { return one.run(one.controller->allocate_producer_ids()); };
+  EXPECT_EQ(ids_of(node)->first, 0);
+  const auto of_other = ids_of(other);
+  EXPECT_EQ(of_other.error(), ErrorCode::none);
+  EXPECT_EQ(server.data("/latest_producer_id_block"),
+            R"({"version":1,"broker":7,"block_start":"1000","block_end":"1999"})");
+
+  std::optional<Error> failure = Error::no_auth;  // once
+  OpCode fails = OpCode::get_data;
+  server.before = [&](const Request& request) -> std::optional<Error> {
+    if (request.op != fails || request.path != "/latest_producer_id_block") return std::nullopt;
+    if (failure == Error::session_expired) server.expire(controller_session(server));
+    return std::exchange(failure, std::nullopt);
+  };
+  EXPECT_EQ(ids_of(node).error(), ErrorCode::coordinator_load_in_progress);
+  fails = OpCode::set_data;
+  failure = Error::throttled;
+  EXPECT_EQ(ids_of(node).error(), ErrorCode::coordinator_load_in_progress);
+  EXPECT_EQ(server.data("/controller_epoch"), "1") << "none of it is a reason to stand for election again";
+  failure = Error::session_expired;
+  EXPECT_EQ(ids_of(node).error(), ErrorCode::coordinator_load_in_progress);
+  other.settle();
+  EXPECT_EQ(ids_of(node)->first, 2000);
+  node.run(node.controller->close());
+  EXPECT_EQ(ids_of(node).error(), ErrorCode::coordinator_load_in_progress);
+}
+
 // NOAUTH, say. A broker that starts says so; one that runs tries again, with pauses.
 TEST(LostControl, AnElectionThatZooKeeperRefusesIsNotHeldAgainAtOnce) {
   FakeZooKeeper server;
