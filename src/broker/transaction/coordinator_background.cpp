@@ -202,21 +202,28 @@ void TransactionCoordinator::Impl::abort_timed_out(std::vector<base::Task<void>>
   }
 }
 
+// Nobody waits for it. If it gets lost, the next leader forgets the id again.
+bool TransactionCoordinator::Impl::append_tombstone(const Entry& entry) {
+  std::string problem;
+  try {
+    TransactionRecord tombstone;
+    tombstone.transactional_id = entry.id;
+    const auto written = appends_.append(entry.partition, coordinator::build_batch({to_record(tombstone)}, now_ms()));
+    if (written) return true;
+    problem = protocol::name_of(written.error());
+  } catch (const std::exception& failure) {  // which is no reason to leave the others
+    problem = failure.what();
+  }
+  base::log_warn(kLogger, "Failed to write the tombstone of transactional id {}: {}", entry.id, problem);
+  return false;
+}
+
 void TransactionCoordinator::Impl::forget_expired() {
   for (const EntryPtr& entry : all_entries()) {
     {
       std::lock_guard lock(entry->mutex);
       if (!entry->transaction.expired(now_ms(), limits_.id_expiration_ms)) continue;
-      TransactionRecord tombstone;
-      tombstone.transactional_id = entry->id;
-      // Nobody waits for it. If it gets lost, the next leader forgets the id again.
-      const auto written =
-          appends_.append(entry->partition, coordinator::build_batch({to_record(tombstone)}, now_ms()));
-      if (!written) {
-        base::log_warn(kLogger, "Failed to write the tombstone of transactional id {}: {}", entry->id,
-                       protocol::name_of(written.error()));
-        continue;
-      }
+      if (!append_tombstone(*entry)) continue;
       entry->transaction.mark_dead();
     }
     forget(entry);
@@ -262,8 +269,14 @@ std::int64_t TransactionCoordinator::Impl::milliseconds_to_wait() {
 
 base::Task<void> TransactionCoordinator::Impl::work_loop() {
   while (!stopping_) {
-    co_await run_due_work();
-    timer_.expires_after(std::chrono::milliseconds(milliseconds_to_wait()));
+    std::int64_t wait_ms = kWaitMaxMs;
+    try {
+      co_await run_due_work();
+      wait_ms = milliseconds_to_wait();
+    } catch (...) {  // the loop goes on: no transaction would time out any more
+      log_failure(std::current_exception());
+    }
+    timer_.expires_after(std::chrono::milliseconds(wait_ms));
     boost::system::error_code cancelled;
     co_await timer_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, cancelled));
   }

@@ -130,23 +130,39 @@ bool TransactionCoordinator::Impl::is_loading() {
   return std::ranges::any_of(partitions_, [](const auto& partition) { return !partition.second.loaded; });
 }
 
+// What throws, as without memory, is a failed write: else the id would stay in transition.
+coordinator::JoinedAppends::Ticket TransactionCoordinator::Impl::add_record(const Entry& entry, const TransactionImage& next) {
+  try {
+    TransactionRecord record;
+    record.transactional_id = entry.id;
+    record.image = next;
+    return appends_.add(entry.partition, {to_record(record)}, now_ms());
+  } catch (const std::exception& failure) {
+    base::log_error(kLogger, "Appending the record of transactional id {} failed: {}", entry.id, failure.what());
+    return coordinator::JoinedAppends::Ticket(ErrorCode::unknown_server_error);
+  }
+}
+
 PendingTransition TransactionCoordinator::Impl::append(Entry& entry, TransactionImage next, bool fences) {
   PendingTransition pending;
   pending.fences = fences;
   entry.transaction.begin(next.state);
-  TransactionRecord record;
-  record.transactional_id = entry.id;
-  record.image = next;
-  pending.record = appends_.add(entry.partition, {to_record(record)}, now_ms());
+  pending.record = add_record(entry, next);
   pending.next = std::move(next);
   return pending;
 }
 
 base::Task<ErrorCode> TransactionCoordinator::Impl::committed(EntryPtr entry, coordinator::JoinedAppends::Ticket record) {
-  const auto end = co_await appends_.appended(std::move(record));
-  if (end) co_return co_await environment_.log.await_committed(entry->partition, *end);
-  base::log_warn(kLogger, "Failed to write the record of transactional id {}: {}", entry->id, protocol::name_of(end.error()));
-  co_return end.error();
+  ErrorCode error = ErrorCode::unknown_server_error;  // of what throws: it may be written, and isn't known to be
+  try {
+    const auto end = co_await appends_.appended(std::move(record));
+    if (end) co_return co_await environment_.log.await_committed(entry->partition, *end);
+    error = end.error();
+  } catch (const std::exception& failure) {
+    base::log_error(kLogger, "Waiting for the record of transactional id {} failed: {}", entry->id, failure.what());
+  }
+  base::log_warn(kLogger, "Failed to write the record of transactional id {}: {}", entry->id, protocol::name_of(error));
+  co_return error;
 }
 
 base::Task<ErrorCode> TransactionCoordinator::Impl::commit(EntryPtr entry, PendingTransition pending) {
@@ -220,8 +236,15 @@ Completion TransactionCoordinator::Impl::begin_completion(const EntryPtr& entry)
 }
 
 base::Task<void> TransactionCoordinator::Impl::complete(Completion completion) {
-  ErrorCode error = co_await write_markers(completion);
-  if (error == ErrorCode::none) error = co_await store_completed(completion.entry);
+  ErrorCode error = ErrorCode::none;
+  try {
+    error = co_await write_markers(completion);
+    if (error == ErrorCode::none) error = co_await store_completed(completion.entry);
+  } catch (const std::exception& failure) {  // nobody else would try again
+    base::log_error(kLogger, "Completing the transaction of transactional id {} failed: {}", completion.entry->id,
+                    failure.what());
+    error = ErrorCode::unknown_server_error;
+  }
   // The last two: it is another coordinator's by now.
   const bool done = error == ErrorCode::none || error == ErrorCode::not_coordinator ||
                     error == ErrorCode::transaction_coordinator_fenced;

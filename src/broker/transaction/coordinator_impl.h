@@ -113,6 +113,7 @@ class TransactionCoordinator::Impl {
   // One attempt. What remains is put off.
   base::Task<void> complete(Completion completion);
   base::Task<ErrorCode> write_markers(Completion& completion);
+  coordinator::JoinedAppends::Ticket add_record(const Entry& entry, const TransactionImage& next);
   base::Task<ErrorCode> committed(EntryPtr entry, coordinator::JoinedAppends::Ticket record);
   base::Task<ErrorCode> store_completed(EntryPtr entry);
   void put_off(Completion completion);
@@ -121,6 +122,7 @@ class TransactionCoordinator::Impl {
   void abort_timed_out(std::vector<base::Task<void>>& jobs);
   base::Task<void> abort(EntryPtr entry);
   void forget_expired();
+  bool append_tombstone(const Entry& entry);
   void forget(const EntryPtr& entry);
   std::int64_t milliseconds_to_wait();
   base::Task<void> work_loop();
