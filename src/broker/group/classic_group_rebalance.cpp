@@ -9,6 +9,12 @@
 #include "broker/group/classic_group.h"
 
 namespace broker::group {
+namespace {
+
+// Rebalance timeouts are what members ask for, down to 0.
+constexpr std::int32_t kNextLookMs = 1000;
+
+}  // namespace
 
 void ClassicGroup::maybe_prepare_rebalance(const std::string& reason, Time now, Effects& effects) {
   if (is(GroupState::stable) || is(GroupState::completing_rebalance) || is(GroupState::empty)) {
@@ -79,7 +85,7 @@ void ClassicGroup::complete_join(Time now, Effects& effects) {
   if (!elect_joined_leader() && !members_.empty()) {
     // Only static members, and none is back yet. Their session timeouts will tell.
     rebalance_ = Rebalance();
-    rebalance_->deadline = now.monotonic_ms + rebalance_timeout_ms();
+    rebalance_->deadline = now.monotonic_ms + std::max(rebalance_timeout_ms(), kNextLookMs);
     return;
   }
   start_generation(now, effects);

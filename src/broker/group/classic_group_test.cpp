@@ -328,6 +328,33 @@ TEST(ClassicGroup, StaticMembersOutliveARebalanceUntilTheirSessionEnds) {
   EXPECT_FALSE(sim.group.has_member("m2"));
 }
 
+// Whatever rebalance timeout they asked for: what is due at once again and again would keep the thread of all groups' timeouts busy.
+TEST(ClassicGroup, StaticMembersThatAreNotBackAreNotLookedForAllTheTime) {
+  Sim sim;
+  sim.join(sim.request(), "m1");
+  JoinRequest one = sim.request();
+  one.group_instance_id = "i";
+  one.rebalance_timeout_ms = 0;
+  one.session_timeout_ms = 1'800'000;
+  sim.join(std::move(one), "m2");
+  const auto on_time = [&](std::int64_t passed_ms) {
+    sim.now.monotonic_ms += passed_ms;
+    sim.act([&](Effects& effects) { sim.group.on_time(sim.now, effects); });
+  };
+  sim.pass(6000);
+  ASSERT_EQ(sim.group.state(), GroupState::completing_rebalance);
+  sim.sync("m1");
+  sim.sync("m2");
+  sim.store_done();
+  sim.act([&](Effects& effects) { (void)sim.group.leave({{"m1", std::nullopt}}, sim.now, effects); });
+  for (int i = 0; i < 3; ++i) {
+    on_time(i * 1000);
+    EXPECT_EQ(sim.group.state(), GroupState::preparing_rebalance);
+    ASSERT_TRUE(sim.group.next_deadline());
+    EXPECT_EQ(*sim.group.next_deadline(), sim.now.monotonic_ms + 1000);
+  }
+}
+
 TEST(ClassicGroup, ProtocolsAreVotedFor) {
   Sim sim;
   const auto join_with = [&](const std::string& id, std::vector<GroupProtocol> protocols) {
