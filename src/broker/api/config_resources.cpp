@@ -130,18 +130,38 @@ Outcome check_topic(const ConfigView& view, std::string_view name, const StringM
   }
 }
 
-Outcome check_broker(const ConfigView& view, std::string_view name, const StringMap& config) {
+// What is stored for brokers that this one can't take, a secret or a listener with TLS: it stays for those that can, and is
+// nothing that a change has to fit to.
+StringMap of_other_brokers(const config::BrokerConfig& broker, const StringMap& stored, bool cluster_wide) {
+  const auto ours = cluster_wide ? config::with_stored(broker, stored, broker.dynamic_broker())
+                                 : config::with_stored(broker, broker.dynamic_default(), stored);
+  const StringMap& used = cluster_wide ? ours->dynamic_default() : ours->dynamic_broker();
+  StringMap others;
+  for (const auto& entry : stored) {
+    if (!used.contains(entry.first)) others.insert(entry);
+  }
+  return others;
+}
+
+Outcome check_broker(const ConfigView& view, const ConfigChange& change, const StringMap& others, StringMap config) {
+  StringMap altered;
+  for (const ConfigOperation& operation : change.operations) {
+    if (const auto found = config.find(operation.name); found != config.end()) altered.insert(*found);
+  }
+  std::erase_if(config, [&](const auto& entry) {
+    return others.contains(entry.first) && !altered.contains(entry.first);
+  });
   try {
-    config::validate_dynamic_config(view.broker, config, name.empty());
+    config::validate_dynamic_config(view.broker, config, change.name.empty());
   } catch (const ConfigError& error) {
     // Kafka answers INVALID_REQUEST here, where INVALID_CONFIG would be to the point.
     return refusal(ErrorCode::invalid_request, error.what());
   }
   try {
-    config::refuse_secrets(config);
+    config::refuse_secrets(altered);
     return {};
   } catch (const ConfigError& error) {
-    return refusal(ErrorCode::invalid_config, with_resource("BROKER", name, error.what()));
+    return refusal(ErrorCode::invalid_config, with_resource("BROKER", change.name, error.what()));
   }
 }
 
@@ -166,37 +186,49 @@ ConfigPlan plan_group_change(const ConfigView& view, const ConfigChange& change,
   return plan;
 }
 
+ConfigPlan plan_topic_change(const ConfigView& view, const ConfigChange& change, bool incremental) {
+  if (change.name.empty()) return refused_plan(ErrorCode::invalid_request, "Default topic resources are not allowed.");
+  if (!view.topic_exists(change.name)) {
+    return refused_plan(ErrorCode::unknown_topic_or_partition, fmt::format("The topic '{}' does not exist.", change.name));
+  }
+  ConfigPlan plan;
+  plan.entity = change.name;
+  if (incremental) plan.config = view.overrides(plan.type, plan.entity);
+  Outcome outcome = apply(plan.config, change.operations, config::find_topic_key);
+  if (outcome.error == ErrorCode::none) outcome = check_topic(view, change.name, plan.config);
+  static_cast<Outcome&>(plan) = std::move(outcome);
+  return plan;
+}
+
+ConfigPlan plan_broker_change(const ConfigView& view, const ConfigChange& change, bool incremental) {
+  const bool cluster_wide = change.name.empty();
+  if (!cluster_wide) {
+    if (auto problem = wrong_node(change.name, view.broker_id)) {
+      return refused_plan(ErrorCode::invalid_request, std::move(problem));
+    }
+  }
+  ConfigPlan plan;
+  plan.type = cluster_wide ? ConfigEntityType::broker_default : ConfigEntityType::broker;
+  plan.entity = cluster_wide ? "<default>" : change.name;
+  StringMap others;
+  if (incremental) {
+    plan.config = view.overrides(plan.type, plan.entity);
+    config::drop_undynamic(plan.config, cluster_wide);
+    others = of_other_brokers(view.broker, plan.config, cluster_wide);
+  }
+  Outcome outcome = apply(plan.config, change.operations, config::resolve_broker_key);
+  if (outcome.error == ErrorCode::none) outcome = check_broker(view, change, others, plan.config);
+  static_cast<Outcome&>(plan) = std::move(outcome);
+  return plan;
+}
+
 }  // namespace
 
 ConfigPlan plan_config_change(const ConfigView& view, const ConfigChange& change, bool incremental) {
   if (auto problem = malformed(change.operations)) return refused_plan(ErrorCode::invalid_request, std::move(problem));
   if (change.type == ConfigResourceType::group) return plan_group_change(view, change, incremental);
-  const bool is_topic = change.type == ConfigResourceType::topic;
-  ConfigPlan plan;
-  if (is_topic) {
-    if (change.name.empty())
-      return refused_plan(ErrorCode::invalid_request, "Default topic resources are not allowed.");
-    if (!view.topic_exists(change.name)) {
-      return refused_plan(ErrorCode::unknown_topic_or_partition,
-                          fmt::format("The topic '{}' does not exist.", change.name));
-    }
-  } else {
-    if (!change.name.empty()) {
-      if (auto problem = wrong_node(change.name, view.broker_id)) {
-        return refused_plan(ErrorCode::invalid_request, std::move(problem));
-      }
-    }
-    plan.type = change.name.empty() ? ConfigEntityType::broker_default : ConfigEntityType::broker;
-  }
-  plan.entity = plan.type == ConfigEntityType::broker_default ? "<default>" : change.name;
-  if (incremental) plan.config = view.overrides(plan.type, plan.entity);
-  Outcome outcome =
-      apply(plan.config, change.operations, is_topic ? config::find_topic_key : config::resolve_broker_key);
-  if (outcome.error == ErrorCode::none) {
-    outcome = is_topic ? check_topic(view, change.name, plan.config) : check_broker(view, change.name, plan.config);
-  }
-  static_cast<Outcome&>(plan) = std::move(outcome);
-  return plan;
+  return change.type == ConfigResourceType::topic ? plan_topic_change(view, change, incremental)
+                                                  : plan_broker_change(view, change, incremental);
 }
 
 namespace {

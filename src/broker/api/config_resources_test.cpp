@@ -124,6 +124,36 @@ TEST_F(ConfigResources, BrokersAsKafka) {
             (StringMap{{"log.cleanup.policy", "delete,compact"}}));
 }
 
+// What a Kafka broker stored that has a secret and a keystore, and what was written past all brokers.
+TEST_F(ConfigResources, WhatIsStoredAlreadyStandsInNoChangesWay) {
+  const StringMap not_for_us = {{"listener.name.external.ssl.keystore.password", "keyFactory:x,cipher:y"},
+                                {"listeners", "PLAINTEXT://localhost:9092,SSL://localhost:9093"}};
+  stored_ = not_for_us;
+  stored_.insert({{"broker.id", "9"}, {"message.max.bytes", "x"}, {"ssl.keystore.location", "/x"}});
+  const ConfigPlan planned = broker({set("log.cleaner.threads", "2")});
+  expect(planned, ErrorCode::none, std::nullopt);
+  StringMap expected = not_for_us;
+  expected["log.cleaner.threads"] = "2";
+  EXPECT_EQ(planned.config, expected) << "stored for the broker that can use it; what none can goes, as in Kafka";
+  EXPECT_EQ(broker({remove("listeners"), remove("listener.name.external.ssl.keystore.password")}).config, StringMap());
+  EXPECT_NE(broker({set("listeners", "PLAINTEXT://localhost:9092,SSL://localhost:9094")}).error, ErrorCode::none);
+  EXPECT_EQ(broker({set("listener.name.external.ssl.keystore.password", "new")}).error, ErrorCode::invalid_config);
+  EXPECT_EQ(broker({set("broker.id", "9")}).error, ErrorCode::invalid_request);
+}
+
+TEST_F(ConfigResources, WhatIsStoredStillHasToFitToAChange) {
+  stored_ = {{"log.local.retention.ms", "1000"}, {"log.retention.ms", "5000"}};
+  EXPECT_EQ(broker({set("log.retention.ms", "2000")}).error, ErrorCode::none);
+  EXPECT_EQ(broker({set("log.retention.ms", "500")}).error, ErrorCode::invalid_request);
+}
+
+TEST_F(ConfigResources, TheClustersConfigKeepsNothingOfOneBroker) {
+  stored_ = {{"listeners", "PLAINTEXT://localhost:1"}, {"message.max.bytes", "70"}};
+  const ConfigPlan planned = plan(ConfigResourceType::broker, "", {set("num.io.threads", "4")});
+  expect(planned, ErrorCode::none, std::nullopt);
+  EXPECT_EQ(planned.config, (StringMap{{"message.max.bytes", "70"}, {"num.io.threads", "4"}}));
+}
+
 // Codes and messages of Kafka 4.3.1.
 TEST_F(ConfigResources, GroupsAsKafka) {
   const auto group = [this](std::vector<ConfigOperation> operations, const std::string& name = "g") {

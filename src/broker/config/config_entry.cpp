@@ -8,13 +8,6 @@ namespace {
 
 constexpr std::string_view kListenerPrefix = "listener.name.";
 
-// The rest of "listener.name.<listener>.<rest>"; empty if it isn't of this form.
-std::string_view without_listener(std::string_view name) {
-  if (!name.starts_with(kListenerPrefix)) return {};
-  const std::size_t dot = name.find('.', kListenerPrefix.size());
-  return dot == std::string_view::npos ? std::string_view{} : name.substr(dot + 1);
-}
-
 // The keys that can give the value of a broker config, the strongest first.
 std::vector<std::string> names_for(std::string_view name) {
   if (name == "log.roll.ms" || name == "log.roll.hours") return {"log.roll.ms", "log.roll.hours"};
@@ -96,6 +89,12 @@ ConfigEntry describe_broker_key(const BrokerConfig& broker, std::string_view nam
 
 ConfigEntry describe_broker_key(const BrokerConfig& broker, std::string_view name) {
   return describe_broker_key(broker, name, false);
+}
+
+std::string_view without_listener(std::string_view name) {
+  if (!name.starts_with(kListenerPrefix)) return {};
+  const std::size_t dot = name.find('.', kListenerPrefix.size());
+  return dot == std::string_view::npos ? std::string_view{} : name.substr(dot + 1);
 }
 
 const ConfigKey* resolve_broker_key(std::string_view name) {

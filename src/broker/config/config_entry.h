@@ -47,6 +47,8 @@ std::vector<ConfigEntry> describe_broker(const BrokerConfig& broker);
 ConfigEntry describe_broker_key(const BrokerConfig& broker, std::string_view name);  // also one that isn't told of otherwise
 std::vector<ConfigEntry> describe_broker_default(const BrokerConfig& broker);  // the cluster-wide dynamic configs
 
+// The rest of "listener.name.<listener>.<rest>"; empty if it isn't of this form.
+std::string_view without_listener(std::string_view name);
 // The key behind a name of a broker config, also of one with the prefix of a listener; null if there is none.
 const ConfigKey* resolve_broker_key(std::string_view name);
 // Throws ConfigError, which names it as it is called here, if there is such a key and it can't have this value.

@@ -1,51 +1,8 @@
 #include "broker/config/config_store.h"
 
-#include <algorithm>
-
-#include "base/logging.h"
-#include "broker/config/config_entry.h"
+#include "broker/config/dynamic_config.h"
 
 namespace broker::config {
-namespace {
-
-constexpr std::string_view kLogger = "kafka.server.DynamicBrokerConfig";
-
-// Of what isn't a key of the broker's table itself: of one listener, or only dynamic.
-void drop_invalid(StringMap& layer) {
-  std::erase_if(layer, [](const auto& entry) {
-    if (find_broker_key(entry.first) != nullptr) return false;
-    try {
-      check_value(entry.first, entry.second);
-      return false;
-    } catch (const ConfigError& error) {
-      base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", entry.first, error.what());
-      return true;
-    }
-  });
-}
-
-// Drops what is invalid, one key at a time, until the rest is a configuration.
-std::shared_ptr<const BrokerConfig> with_valid(const BrokerConfig& current, StringMap by_default, StringMap broker) {
-  drop_invalid(by_default);
-  drop_invalid(broker);
-  while (true) {
-    try {
-      return current.with_dynamic(by_default, broker);
-    } catch (const ConfigError& error) {
-      const auto dropped = std::ranges::find_if(error.keys(), [&](const std::string& key) {
-        return broker.erase(key) + by_default.erase(key) > 0;
-      });
-      if (dropped == error.keys().end()) {
-        base::log_error(kLogger, "Ignoring all stored dynamic broker configs: {}", error.what());
-        return current.with_dynamic({}, {});
-      }
-      base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", *dropped, error.what());
-    }
-  }
-}
-
-}  // namespace
-
 ConfigStore::ConfigStore(std::shared_ptr<const BrokerConfig> broker)
     : broker_(std::move(broker)), without_overrides_(TopicConfig::create(broker_, {})) {}
 
@@ -85,13 +42,13 @@ void ConfigStore::set_topic_overrides(const std::string& topic, StringMap overri
 void ConfigStore::set_dynamic_default(StringMap configs) {
   std::lock_guard writing(writer_);
   const auto current = broker();
-  replace_broker(with_valid(*current, std::move(configs), current->dynamic_broker()));
+  replace_broker(with_stored(*current, std::move(configs), current->dynamic_broker()));
 }
 
 void ConfigStore::set_dynamic_broker(StringMap configs) {
   std::lock_guard writing(writer_);
   const auto current = broker();
-  replace_broker(with_valid(*current, current->dynamic_default(), std::move(configs)));
+  replace_broker(with_stored(*current, current->dynamic_default(), std::move(configs)));
 }
 
 void ConfigStore::replace_broker(std::shared_ptr<const BrokerConfig> next) {

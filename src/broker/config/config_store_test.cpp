@@ -92,6 +92,34 @@ TEST(ConfigStore, StoredNonsenseOfOneListenerIsLeftOut) {
   EXPECT_EQ(store.broker()->dynamic_default().count(kRate), 1u);
 }
 
+// As Kafka's DynamicBrokerConfig.fromPersistentProps: somebody wrote them to ZooKeeper without asking a broker.
+TEST(ConfigStore, StoredConfigsThatArentDynamicAreLeftOut) {
+  ConfigStore store(broker_of({{"broker.id", "7"}}));
+  store.set_dynamic_broker({{"broker.id", "9"},
+                            {"log.retention.check.interval.ms", "5"},
+                            {"ssl.keystore.location", "/x"},
+                            {"listener.name.external.ssl.keystore.location", "/x"},
+                            {"message.max.bytes", "70"}});
+  EXPECT_EQ(store.broker()->hot().broker_id, 7);
+  EXPECT_EQ(store.broker()->get_long("log.retention.check.interval.ms"), 300'000);
+  EXPECT_EQ(store.broker()->dynamic_broker(),
+            (StringMap{{"listener.name.external.ssl.keystore.location", "/x"}, {"message.max.bytes", "70"}}));
+}
+
+TEST(ConfigStore, StoredConfigsOfOneBrokerAreLeftOutOfTheClusters) {
+  ConfigStore store(broker_of());
+  store.set_dynamic_default({{"listeners", "PLAINTEXT://127.0.0.1:1"},
+                             {"advertised.listeners", "PLAINTEXT://127.0.0.1:2"},
+                             {"listener.name.external.ssl.keystore.location", "/x"},
+                             {"listener.name.external.own", "x"},
+                             {"listener.name.external.max.connections", "7"},
+                             {"max.connections", "8"},
+                             {"leader.replication.throttled.rate", "9"}});
+  EXPECT_EQ(store.broker()->dynamic_default(), (StringMap{{"listener.name.external.max.connections", "7"},
+                                                          {"max.connections", "8"},
+                                                          {"leader.replication.throttled.rate", "9"}}));
+}
+
 TEST(ConfigStore, ReadersWhileWriting) {
   ConfigStore store(broker_of());
   std::thread writer([&] {
@@ -170,6 +198,10 @@ TEST(DynamicConfig, ClusterWideChanges) {
   EXPECT_EQ(error_of({{"message.max.bytes", "5"}, {"leader.replication.throttled.rate", "100"}}, true), "ok");
   EXPECT_EQ(error_of({{"listeners", "PLAINTEXT://localhost:1"}}, true),
             "Cannot update these configs at default cluster level, broker id must be specified: Set(listeners)");
+  EXPECT_EQ(error_of({{"listener.name.external.max.connections", "5"}}, true), "ok");
+  EXPECT_EQ(error_of({{"listener.name.external.own", "5"}}, true),
+            "Cannot update these configs at default cluster level, broker id must be specified: "
+            "Set(listener.name.external.own)");
 }
 
 // As Kafka 3.9.2 answers a broker that listens on PLAINTEXT and, since a while, on EXTRA.

@@ -5,16 +5,38 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/logging.h"
 #include "broker/config/config_entry.h"
 #include "broker/config/config_key.h"
 
 namespace broker::config {
 namespace {
 
+constexpr std::string_view kLogger = "kafka.server.DynamicBrokerConfig";
 constexpr std::string_view kPerListenerOnly[] = {
     "ssl.keystore.type",   "ssl.keystore.location",      "ssl.keystore.password",   "ssl.key.password",
     "ssl.truststore.type", "ssl.truststore.location",    "ssl.truststore.password", "ssl.keystore.certificate.chain",
     "ssl.keystore.key",    "ssl.truststore.certificates"};
+
+// Of a listener too these may be the cluster's.
+constexpr std::string_view kOfAllListeners[] = {"max.connections", "max.connection.creation.rate", "num.network.threads"};
+
+bool is_read_only(std::string_view name) {
+  const ConfigKey* key = find_broker_key(name);
+  return key != nullptr && key->update_mode == UpdateMode::read_only;
+}
+
+bool is_per_listener_only(std::string_view name) {
+  return std::ranges::find(kPerListenerOnly, name) != std::end(kPerListenerOnly);
+}
+
+bool is_of_one_broker(std::string_view name) {
+  if (const std::string_view base = without_listener(name); !base.empty()) {
+    return std::ranges::find(kOfAllListeners, base) == std::end(kOfAllListeners);
+  }
+  const ConfigKey* key = find_broker_key(name);
+  return key != nullptr && key->update_mode == UpdateMode::per_broker;
+}
 
 void refuse_names(const StringMap& proposed, std::string_view message, std::string_view set,
                   const std::function<bool(std::string_view)>& refused) {
@@ -97,28 +119,63 @@ void check_live_change(const BrokerConfig& before, const BrokerConfig& after) {
 }  // namespace
 
 void validate_dynamic_config(const BrokerConfig& current, const StringMap& proposed, bool cluster_wide) {
-  refuse_names(proposed, "Cannot update these configs dynamically", "Set", [](std::string_view name) {
-    const ConfigKey* key = find_broker_key(name);
-    return key != nullptr && key->update_mode == UpdateMode::read_only;
-  });
+  refuse_names(proposed, "Cannot update these configs dynamically", "Set", is_read_only);
   refuse_names(
       proposed, "These security configs can be dynamically updated only per-listener using the listener prefix",
-      "HashSet",
-      [](std::string_view name) { return std::ranges::find(kPerListenerOnly, name) != std::end(kPerListenerOnly); });
+      "HashSet", is_per_listener_only);
   for (const auto& [name, value] : proposed) {
     if (const ConfigKey* key = resolve_broker_key(name); key != nullptr) parse_value(*key, value);
   }
   if (cluster_wide) {
     refuse_names(proposed, "Cannot update these configs at default cluster level, broker id must be specified", "Set",
-                 [](std::string_view name) {
-                   if (find_dynamic_only_key(name) != nullptr) return false;
-                   const ConfigKey* key = resolve_broker_key(name);
-                   return key != nullptr && (key->update_mode == UpdateMode::per_broker || key->name != name);
-                 });
+                 is_of_one_broker);
   }
   const auto next = cluster_wide ? current.with_dynamic(proposed, current.dynamic_broker())
                                  : current.with_dynamic(current.dynamic_default(), proposed);
   check_live_change(current, *next);
+}
+
+void drop_undynamic(StringMap& stored, bool cluster_wide) {
+  std::erase_if(stored, [cluster_wide](const auto& entry) {
+    const auto& [name, value] = entry;
+    std::string reason;
+    if (is_read_only(name)) {
+      reason = "it can't change while brokers run";
+    } else if (is_per_listener_only(name)) {
+      reason = "it is dynamic with the prefix of a listener only";
+    } else if (cluster_wide && is_of_one_broker(name)) {
+      reason = "it is of a single broker and stands in the cluster's";
+    } else {
+      try {
+        check_value(name, value);
+        return false;
+      } catch (const ConfigError& error) {
+        reason = error.what();
+      }
+    }
+    base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", name, reason);
+    return true;
+  });
+}
+
+std::shared_ptr<const BrokerConfig> with_stored(const BrokerConfig& current, StringMap dynamic_default,
+                                                StringMap dynamic_broker) {
+  drop_undynamic(dynamic_default, true);
+  drop_undynamic(dynamic_broker, false);
+  while (true) {
+    try {
+      return current.with_dynamic(dynamic_default, dynamic_broker);
+    } catch (const ConfigError& error) {
+      const auto dropped = std::ranges::find_if(error.keys(), [&](const std::string& key) {
+        return dynamic_broker.erase(key) + dynamic_default.erase(key) > 0;
+      });
+      if (dropped == error.keys().end()) {
+        base::log_error(kLogger, "Ignoring all stored dynamic broker configs: {}", error.what());
+        return current.with_dynamic({}, {});
+      }
+      base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", *dropped, error.what());
+    }
+  }
 }
 
 void refuse_secrets(const StringMap& proposed) {
