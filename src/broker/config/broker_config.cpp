@@ -11,6 +11,7 @@
 
 #include "base/logging.h"
 #include "broker/config/config_entry.h"
+#include "broker/config/config_providers.h"
 
 namespace broker::config {
 namespace {
@@ -211,7 +212,8 @@ void BrokerConfig::resolve_listeners() {
 std::vector<std::string> BrokerConfig::unknown_keys() const {
   std::vector<std::string> unknown;
   for (const auto& [name, entry] : file_.entries()) {
-    if (find_broker_key(name) == nullptr && !name.starts_with("listener.name.")) unknown.push_back(name);
+    if (find_broker_key(name) != nullptr || name.starts_with("listener.name.") || belongs_to_config_providers(name)) continue;
+    unknown.push_back(name);
   }
   return unknown;
 }
@@ -301,6 +303,7 @@ std::shared_ptr<const BrokerConfig> load_broker_config(const std::string& path,
   base::Properties file = load_properties(path);
   apply_overrides(file, overrides);
   try {
+    resolve_variables(file);
     std::shared_ptr<const BrokerConfig> config = BrokerConfig::create(file);
     if (check) check(*config);
     warn(*config, path);

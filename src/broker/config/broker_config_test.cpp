@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <fstream>
 
@@ -375,6 +376,20 @@ TEST_F(ConfigFile, NamesWhatHasNoEffect) {
   EXPECT_EQ(find_broker_key("sasl.mechanism.controller.protocol")->without_effect,
             find_broker_key("controller.quorum.voters")->without_effect)
       << "the longer pattern counts";
+}
+
+TEST_F(ConfigFile, VariablesAreLookedUpAndTheirProvidersAreNotUnknown) {
+  setenv("MILENA_TEST_PORT", "9099", 1);
+  const auto config = load_broker_config(
+      write("zookeeper.connect=z\nconfig.providers=env\n"
+            "config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider\n"
+            "listeners=PLAINTEXT://:${env:MILENA_TEST_PORT}\n"),
+      {});
+  unsetenv("MILENA_TEST_PORT");
+  EXPECT_EQ(config->listeners().at(0).port, 9099);
+  EXPECT_EQ(config->unknown_keys(), std::vector<std::string>());
+  const std::string path = write("zookeeper.connect=z\nconfig.providers=v\nconfig.providers.v.class=com.example.Vault\n");
+  EXPECT_TRUE(error_of(path).starts_with(path + ":3: com.example.Vault is a Java class. Built in are "));
 }
 
 // What Kafka 3.9.2 ships as config/server.properties, without its comments.
