@@ -112,6 +112,32 @@ def test_moves(context):
         two.check(0)
 
 
+def test_moves_by_kafkas_tool(context):
+    """kafka-reassign-partitions.sh: the replicas stay on their broker, and move to another directory."""
+    with tools.ToolServer(context, "3.9.2") as server:
+        two = TwoDirectories(context, server)
+        two.produce(1, 1000)
+        away = two.other(two.home(1))
+        plan = context.work / "plan.json"
+        plan.write_text(json.dumps({"version": 1, "partitions": [
+            {"topic": "t", "partition": 1, "replicas": [0], "log_dirs": [str(away)]}]}))
+        base = ["kafka-reassign-partitions", *two.at(), "--reassignment-json-file", plan]
+        out = server.run(*base, "--execute", "--replica-alter-log-dirs-throttle", 10_000_000).out
+        expect_in("Successfully started partition reassignment for t-1", out)
+        expect_in(f"Successfully started moving log directory to {away} for replica t-1 with broker 0", out)
+        wait_until("the move", lambda: two.home(1) == away)
+        out = server.run(*base, "--verify").out
+        expect_in("Reassignment of partition t-1 is completed.", out)
+        expect_in("Reassignment of replica t-1-0 completed successfully.", out)
+        newest = [str(part) for part in base[1:]]
+        expect_in("completed successfully.", context.run(tools.command("4.3.1", base[0], *newest, "--verify")).out)
+        expect_in("No partition reassignments found.", server.run("kafka-reassign-partitions", *two.at(), "--list").out)
+        plan.write_text(json.dumps({"version": 1, "partitions": [{"topic": "t", "partition": 1, "replicas": [7]}]}))
+        refused = server.run(*base, "--execute", code=1)
+        expect_in("Unknown broker id 7", refused.out + refused.err)
+        two.check(1)
+
+
 def lost(two, path):
     path.rename(path.with_suffix(".gone"))
     wait_until(f"{path.name} offline", lambda: "KafkaStorageException" in (two.described()[path][0] or ""))

@@ -90,8 +90,8 @@ TEST(AdvertisedVersions, AreThoseOfTheTable) {
       "SaslHandshake", "SaslAuthenticate", "DescribeAcls", "CreateAcls", "DeleteAcls", "CreateDelegationToken",
       "RenewDelegationToken", "ExpireDelegationToken", "DescribeDelegationToken", "DescribeClientQuotas",
       "AlterClientQuotas", "DescribeUserScramCredentials", "AlterUserScramCredentials",
-      // reassignment, features
-      "AlterPartitionReassignments", "ListPartitionReassignments", "UpdateFeatures"};
+      // features
+      "UpdateFeatures"};
   for (const auto& [name, proposal] : table) {
     if (served.contains(name) || proposal.use == "later" || proposal.use == "kraft-only") continue;
     EXPECT_TRUE(later.contains(name)) << name << " is neither served nor named as missing";

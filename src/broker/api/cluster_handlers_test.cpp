@@ -13,12 +13,14 @@
 #include "broker/config/config_store.h"
 #include "broker/controller/cluster.h"
 #include "broker/metadata/cluster_metadata.h"
+#include "protocol/messages/alter_partition_reassignments.h"
 #include "protocol/messages/create_partitions.h"
 #include "protocol/messages/create_topics.h"
 #include "protocol/messages/delete_topics.h"
 #include "protocol/messages/describe_cluster.h"
 #include "protocol/messages/describe_topic_partitions.h"
 #include "protocol/messages/elect_leaders.h"
+#include "protocol/messages/list_partition_reassignments.h"
 #include "protocol/messages/metadata.h"
 
 namespace broker::api {
@@ -123,6 +125,12 @@ class ClusterHandlers : public ::testing::Test {
   }
 
   static base::Properties properties();
+  template <class Change>
+  void change(const Change& edit) {
+    auto next = std::make_shared<metadata::ClusterMetadata>(*cache_.get());
+    edit(*next);
+    cache_.set(next);
+  }
 
   template <class Response, class Request>
   Response ask(Request request, std::int16_t version, const std::string& listener = "PLAINTEXT") {
@@ -338,6 +346,74 @@ TEST_F(ClusterHandlers, CreatePartitionsAndElections) {
   protocol::ElectLeadersRequest all;
   all.topic_partitions = std::nullopt;
   EXPECT_TRUE(ask<protocol::ElectLeadersResponse>(all, 2).replica_election_results.empty());
+}
+
+// Codes and words of Kafka 3.9.2; but what would have to move from here is refused.
+TEST_F(ClusterHandlers, AlterPartitionReassignments) {
+  const auto to = [](std::vector<std::int32_t> brokers) { return std::optional(std::move(brokers)); };
+  const auto outcome = [&](const std::string& topic, std::int32_t number, std::optional<std::vector<std::int32_t>> replicas) {
+    protocol::AlterPartitionReassignmentsRequest request;
+    auto& asked = request.topics.emplace_back();
+    asked.name = topic;
+    asked.partitions.emplace_back().replicas = std::vector<std::int32_t>{77};  // the last one counts
+    asked.partitions.back().partition_index = number;
+    asked.partitions.emplace_back().replicas = std::move(replicas);
+    asked.partitions.back().partition_index = number;
+    const auto response = ask<protocol::AlterPartitionReassignmentsResponse>(request, 1);
+    EXPECT_EQ(response.error_code, ErrorCode::none);
+    const auto& answered = response.responses.at(0).partitions;
+    EXPECT_EQ(answered.size(), 1U);
+    return std::pair(answered.at(0).error_code, answered.at(0).error_message.value_or("null"));
+  };
+  const auto invalid = [](const std::string& why) { return std::pair(ErrorCode::invalid_replica_assignment, why); };
+  EXPECT_EQ(outcome("ok0", 2, to({1})), std::pair(ErrorCode::none, std::string("null")));
+  EXPECT_EQ(outcome("ok0", 3, to({1})),
+            std::pair(ErrorCode::unknown_topic_or_partition, std::string("The partition does not exist.")));
+  EXPECT_EQ(outcome("none", 0, to({1})).first, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(outcome("ok0", 0, std::nullopt),
+            std::pair(ErrorCode::no_reassignment_in_progress, std::string("No partition reassignment is in progress.")));
+  EXPECT_EQ(outcome("ok0", 0, to({})), invalid("Empty replica list specified in partition reassignment."));
+  EXPECT_EQ(outcome("ok0", 0, to({1, 1})), invalid("Duplicate replica ids in partition reassignment replica list: [1, 1]"));
+  EXPECT_EQ(outcome("ok0", 0, to({1, -1})), invalid("Invalid broker id in replica list: [1, -1]"));
+  EXPECT_EQ(outcome("ok0", 0, to({1, 7})),
+            invalid("Replica assignment has brokers that are not alive. Replica list: [7]"));
+  change([](metadata::ClusterMetadata& cluster) { cluster.brokers[7].id = 7; });
+  EXPECT_EQ(outcome("ok0", 0, to({7})),
+            invalid("The replicas are [1] and stay there: this controller doesn't move them between brokers."));
+}
+
+TEST_F(ClusterHandlers, ListPartitionReassignments) {
+  change([](metadata::ClusterMetadata& cluster) {
+    auto topic = std::make_shared<metadata::Topic>(*cluster.topics["ok0"]);
+    topic->partitions[1].replicas = {1, 7};
+    topic->partitions[1].adding_replicas = {7};
+    topic->partitions[2].removing_replicas = {1};
+    cluster.topics["ok0"] = topic;
+  });
+  protocol::ListPartitionReassignmentsRequest request;
+  const auto all = ask<protocol::ListPartitionReassignmentsResponse>(request, 0);
+  ASSERT_EQ(all.topics.size(), 1U);
+  EXPECT_EQ(all.topics[0].name, "ok0");
+  ASSERT_EQ(all.topics[0].partitions.size(), 2U);
+  EXPECT_EQ(all.topics[0].partitions[0].adding_replicas, std::vector<std::int32_t>{7});
+  EXPECT_EQ(all.topics[0].partitions[1].removing_replicas, std::vector<std::int32_t>{1});
+  request.topics.emplace();
+  for (const char* name : {"none", "ok0"}) {
+    request.topics->emplace_back().name = name;
+    request.topics->back().partition_indexes = {0, 1, 9};
+  }
+  const auto some = ask<protocol::ListPartitionReassignmentsResponse>(request, 0);
+  ASSERT_EQ(some.topics.size(), 1U);
+  EXPECT_EQ(some.topics[0].partitions.size(), 1U);
+  EXPECT_EQ(some.topics[0].partitions[0].replicas, (std::vector<std::int32_t>{1, 7}));
+}
+
+TEST_F(ClusterHandlers, ReassignmentsAreTheControllersMatter) {
+  change([](metadata::ClusterMetadata& cluster) { cluster.controller_id = 7; });
+  EXPECT_EQ(ask<protocol::ListPartitionReassignmentsResponse>(protocol::ListPartitionReassignmentsRequest(), 0).error_code,
+            ErrorCode::not_controller);
+  EXPECT_EQ(ask<protocol::AlterPartitionReassignmentsResponse>(protocol::AlterPartitionReassignmentsRequest(), 0).error_code,
+            ErrorCode::not_controller);
 }
 
 TEST_F(ClusterHandlers, DescribeCluster) {

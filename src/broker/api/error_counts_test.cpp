@@ -15,6 +15,7 @@
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 #include "protocol/messages/alter_configs.h"
+#include "protocol/messages/alter_partition_reassignments.h"
 #include "protocol/messages/alter_replica_log_dirs.h"
 #include "protocol/messages/api_versions.h"
 #include "protocol/messages/consumer_group_describe.h"
@@ -43,6 +44,7 @@
 #include "protocol/messages/leave_group.h"
 #include "protocol/messages/list_groups.h"
 #include "protocol/messages/list_offsets.h"
+#include "protocol/messages/list_partition_reassignments.h"
 #include "protocol/messages/list_transactions.h"
 #include "protocol/messages/metadata.h"
 #include "protocol/messages/offset_commit.h"
@@ -136,6 +138,8 @@ std::map<std::string, Count> counters() {
   COUNTS(DeleteGroups);
   COUNTS(ElectLeaders);
   COUNTS(IncrementalAlterConfigs);
+  COUNTS(AlterPartitionReassignments);
+  COUNTS(ListPartitionReassignments);
   COUNTS(OffsetDelete);
   COUNTS(DescribeCluster);
   COUNTS(DescribeProducers);

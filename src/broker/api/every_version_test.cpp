@@ -6,6 +6,7 @@
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 #include "protocol/messages/alter_configs.h"
+#include "protocol/messages/alter_partition_reassignments.h"
 #include "protocol/messages/alter_replica_log_dirs.h"
 #include "protocol/messages/api_versions.h"
 #include "protocol/messages/consumer_group_describe.h"
@@ -32,6 +33,7 @@
 #include "protocol/messages/leave_group.h"
 #include "protocol/messages/list_groups.h"
 #include "protocol/messages/list_offsets.h"
+#include "protocol/messages/list_partition_reassignments.h"
 #include "protocol/messages/list_transactions.h"
 #include "protocol/messages/metadata.h"
 #include "protocol/messages/offset_commit.h"
@@ -455,6 +457,14 @@ bool EverySuccess::topics(ApiKey key, std::int16_t version) {
     topic.topic = "t";
     topic.partitions = {0};
     EXPECT_EQ(good<ElectLeadersResponse>(request, version).replica_election_results.size(), 1u);
+  } else if (key == ApiKey::alter_partition_reassignments) {
+    AlterPartitionReassignmentsRequest request;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    topic.partitions.emplace_back().replicas = std::vector{testing::TestBroker::kBrokerId};
+    EXPECT_EQ(good<AlterPartitionReassignmentsResponse>(request, version).responses.size(), 1u);
+  } else if (key == ApiKey::list_partition_reassignments) {
+    EXPECT_TRUE(good<ListPartitionReassignmentsResponse>(ListPartitionReassignmentsRequest(), version).topics.empty());
   } else if (key == ApiKey::describe_topic_partitions) {
     DescribeTopicPartitionsRequest request;
     request.topics.emplace_back().name = "t";

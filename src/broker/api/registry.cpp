@@ -8,6 +8,7 @@
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 #include "protocol/messages/alter_configs.h"
+#include "protocol/messages/alter_partition_reassignments.h"
 #include "protocol/messages/alter_replica_log_dirs.h"
 #include "protocol/messages/api_versions.h"
 #include "protocol/messages/consumer_group_describe.h"
@@ -36,6 +37,7 @@
 #include "protocol/messages/leave_group.h"
 #include "protocol/messages/list_groups.h"
 #include "protocol/messages/list_offsets.h"
+#include "protocol/messages/list_partition_reassignments.h"
 #include "protocol/messages/list_transactions.h"
 #include "protocol/messages/metadata.h"
 #include "protocol/messages/offset_commit.h"
@@ -93,6 +95,8 @@ constexpr std::array kServed = {
     SERVES(DeleteGroups, 0, 2),
     SERVES(ElectLeaders, 0, 2),
     SERVES(IncrementalAlterConfigs, 0, 1),
+    SERVES(AlterPartitionReassignments, 0, 1),
+    SERVES(ListPartitionReassignments, 0, 0),
     SERVES(OffsetDelete, 0, 0),
     SERVES(DescribeCluster, 0, 2),
     SERVES(DescribeProducers, 0, 0),
