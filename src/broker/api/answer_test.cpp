@@ -7,7 +7,11 @@
 #include <future>
 #include <stdexcept>
 
+#include "broker/api/holds_views.h"
 #include "broker/api/testing/data_path.h"
+#include "protocol/messages/delete_topics.h"
+#include "protocol/messages/join_group.h"
+#include "protocol/messages/sync_group.h"
 
 namespace broker::api::testing {
 namespace {
@@ -70,6 +74,21 @@ TEST_F(Answers, ARequestThatWaitsForNothingIsAnsweredWithoutALoop) {
   ASSERT_TRUE(unanswered.is_there());
   EXPECT_EQ(unanswered.value().kind, Reply::Kind::none);
   EXPECT_EQ(fetch(fetch_request("t", 0)).responses.at(0).partitions.at(0).high_watermark, 3);
+}
+
+// ZooKeeper may be away for long, and everybody asks for a topic.
+TEST_F(Answers, ARequestThatWaitsKeepsNoFrame) {
+  broker.cluster.deletion.emplace();
+  protocol::DeleteTopicsRequest request;
+  request.topic_names = {"t"};
+  const auto bytes = std::make_shared<const base::Bytes>(TestBroker::frame_of(request, 5));
+  Answer<Reply> answer = broker.dispatcher.serve(broker.connection, Frame(*bytes, bytes));
+  EXPECT_FALSE(answer.is_there());
+  EXPECT_EQ(bytes.use_count(), 1);
+  EXPECT_FALSE(kHoldsViews<protocol::FetchRequest>);
+  EXPECT_TRUE(kHoldsViews<protocol::ProduceRequest>) << "records within arrays";
+  EXPECT_TRUE(kHoldsViews<protocol::JoinGroupRequest>);
+  EXPECT_TRUE(kHoldsViews<protocol::SyncGroupRequest>);
 }
 
 TEST_F(Answers, APlainHandlerThatThrowsClosesTheConnection) {

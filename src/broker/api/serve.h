@@ -3,10 +3,10 @@
 
 #include <exception>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include "broker/api/error_counts.h"
+#include "broker/api/holds_views.h"
 #include "broker/api/registry.h"
 #include "broker/api/request_context.h"
 #include "broker/api/request_metrics.h"
@@ -14,18 +14,10 @@
 #include "protocol/codec/frame.h"
 #include "protocol/error.h"
 
-namespace protocol {
-struct FetchRequest;
-}
-
 namespace broker::api {
 
 // Logs it once, with the API and the peer; what it answers goes into the reason of a closed connection.
 std::string log_handler_failure(const RequestContext& context, std::string_view api, const std::exception_ptr& failure);
-
-// A request that may wait for long and has no views into its frame gives the frame back first.
-template <class Request>
-inline constexpr bool kNeedsFrame = !std::is_same_v<Request, protocol::FetchRequest>;
 
 template <class Response>
 void fill_reply(Reply& reply, RequestContext& context, const Response& response) {
@@ -79,7 +71,7 @@ Answer<Reply> serve(RequestContext& context, base::ByteView body) {
         std::string(Request::kName) + " v" + std::to_string(context.api_version) + ": " + decoded.error;
     return reply;
   }
-  if constexpr (!kNeedsFrame<Request>) context.frame.reset();
+  if (!kHoldsViews<Request>) context.frame.reset();  // the answer may wait for long
   try {
     Answer<Response> answer = handle(context, std::move(request));
     if (!answer.is_there()) return wait_for_reply<Request>(context, answer.task());
