@@ -120,7 +120,7 @@ base::Task<Outcome> Controller::auto_create_topic(std::string name) {
 
 base::Task<Outcome> Controller::change_config(ConfigEntityType type, std::string name, ConfigEdit edit) {
   Outcome otherwise;
-  otherwise.error = ErrorCode::unknown_server_error;
+  otherwise.error = ErrorCode::request_timed_out;
   std::function<base::Task<Outcome>()> job = [this, type, name = std::move(name), edit = std::move(edit)] {
     return configs_.write(type, name, edit);
   };

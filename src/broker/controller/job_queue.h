@@ -3,6 +3,8 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -15,25 +17,42 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
  public:
   using Job = std::function<base::Task<void>()>;
 
-  explicit JobQueue(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+  // What requests ask and what hasn't begun within `asked_wait_max` is dropped: while ZooKeeper is away a job may take for
+  // ever, and those who asked for the ones behind it have given up by then and ask again.
+  explicit JobQueue(boost::asio::any_io_executor executor,
+                    std::chrono::milliseconds asked_wait_max = std::chrono::seconds(30))
+      : executor_(std::move(executor)), asked_wait_max_(asked_wait_max) {}
 
   // A job must catch its own failures; one that throws is logged and forgotten.
   void post(Job job);
+  void post_asked(Job job);
   // From the executor's thread: jobs not yet begun are dropped, and so is every later one.
   void close();
   const boost::asio::any_io_executor& executor() const { return executor_; }
 
  private:
+  using Moment = std::chrono::steady_clock::time_point;
+  struct Waiting {
+    Job job;
+    Moment drop_at;
+  };
+
+  void post(Job job, Moment drop_at);
+  void drop_in_time();
+  void stop_waiting();
   base::Task<void> run();
 
   boost::asio::any_io_executor executor_;
-  std::deque<Job> jobs_;
+  std::chrono::milliseconds asked_wait_max_;
+  std::deque<Waiting> jobs_;
+  // Of the next drop, while there is one to wait for. Its own handler owns it: the executor's loop may end before the queue.
+  std::weak_ptr<boost::asio::steady_timer> timer_;
   bool running_ = false;
   bool closed_ = false;
 };
 
 // Runs `job` in the queue and resumes the caller on its own executor with the result; with `otherwise` if the queue is
-// closed before the job is done or the job throws.
+// closed before the job is done, if it waits for too long or if it throws.
 template <class T>
 base::Task<T> ask(std::shared_ptr<JobQueue> queue, std::function<base::Task<T>()> job, T otherwise) {
   base::OneShot<T> answer;
@@ -49,7 +68,7 @@ base::Task<T> ask(std::shared_ptr<JobQueue> queue, std::function<base::Task<T>()
   auto promise = std::make_shared<Promise>(answer, std::move(otherwise));
   JobQueue::Job wrapped = [job = std::move(job), promise]() -> base::Task<void> { promise->value = co_await job(); };
   promise.reset();
-  queue->post(std::move(wrapped));
+  queue->post_asked(std::move(wrapped));
   wrapped = nullptr;
   co_return co_await answer.wait();
 }
