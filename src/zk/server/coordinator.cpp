@@ -15,8 +15,9 @@ constexpr std::size_t kDigestLogMax = 1024;
 constexpr std::int64_t kMetricsWindowMs = 5 * 60 * 1000;
 constexpr int kTicksClosingMax = 10;
 constexpr std::size_t kWaitingPerPeerMax = 1024;
-constexpr std::size_t kPeerOutputMax = 8 * 1024 * 1024;    // above it, nothing more is read from the peer
-constexpr std::size_t kEventOutputMax = 64 * 1024 * 1024;  // above it, a reader too slow for its events goes
+constexpr std::size_t kPeerOutputMax = 8 * 1024 * 1024;     // with that of what waits; above it, nothing more is read
+constexpr std::size_t kEventOutputMax = 64 * 1024 * 1024;   // above it, a reader too slow for its events goes
+constexpr std::size_t kAnswerOutputMax = 64 * 1024 * 1024;  // above it, no further read is answered
 constexpr std::size_t kBatchBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kWaitingBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kSparedBufferMax = 1024 * 1024;
@@ -114,9 +115,7 @@ void Coordinator::flush_dirty() {
       Peer* peer = find_peer(id);
       if (peer == nullptr) continue;
       peer->is_dirty = false;
-      if (peer->output.size() >= kEventOutputMax) {
-        if (peer->phase != PeerPhase::closed)
-          base::log_warn(kLogger, "Closing {}: it doesn't read what is sent", peer->address);
+      if (peer->reads_no_events) {
         peer->close_now();
       } else {
         peer->flush();
@@ -130,7 +129,7 @@ bool Coordinator::accepts(Peer& peer) {
   const std::size_t waiting = peer.waiting.size() + peer.throttled;
   const bool many = in_flight_.size() >= config_.outstanding_max || throttled_.size() >= config_.outstanding_max;
   bool full = held_ || peer.phase == PeerPhase::setting_up || waiting >= kWaitingPerPeerMax ||
-              peer.output.size() >= kPeerOutputMax || bytes_at_log_ + batch_.records.size() >= kBatchBytesMax ||
+              peer.output.size() + peer.answer_bytes >= kPeerOutputMax || bytes_at_log_ + batch_.records.size() >= kBatchBytesMax ||
               waiting_bytes_ >= kWaitingBytesMax || (many && waiting > 0);
   if (full && peer.output.size() < kPeerOutputMax) stalled_.push_back(peer.id);
   return !full;
@@ -164,7 +163,8 @@ void Coordinator::on_event(tree::WatcherId watcher, const tree::Event& event) {
   if (event.acl != nullptr && !is_allowed(*event.acl, tree::kRead, peer->identities, acl_schemes_)) return;
   if (peer->output.size() >= kEventOutputMax) {
     base::log_warn(kLogger, "Closing {}: it doesn't read its events", peer->address);
-    peer->phase = PeerPhase::closed;  // and flush_dirty() closes it: a watch table may be in use here
+    peer->phase = PeerPhase::closed;
+    peer->reads_no_events = true;  // flush_dirty() closes it: a watch table may be in use here
     mark_dirty(*peer);
     return;
   }
@@ -227,6 +227,10 @@ void Coordinator::serve_frame(Peer& peer, base::ByteView frame, std::int64_t rec
   proto::RequestHeader header;
   if (!reader.read(header)) return;  // read once already
   auto op = static_cast<tree::OpCode>(header.type);
+  if (peer.output.size() >= kAnswerOutputMax) {  // since what it asked for has grown: see answer_bytes_of()
+    base::log_warn(kLogger, "Closing {}: it asked for more than {} bytes at once", peer.address, kAnswerOutputMax);
+    return peer.close_after_output();
+  }
   if (is_refused) {
     reply_error(peer, header.xid, tree::Error::throttled);
   } else {
@@ -247,6 +251,7 @@ void Coordinator::serve_waiting(Peer& peer) {
     --waiting_reads_;
     waiting_bytes_ -= request.frame.size();
     large_bytes_ -= request.large_bytes;
+    peer.answer_bytes -= request.answer_bytes;
     if (peer.phase == PeerPhase::open) serve_frame(peer, request.frame, request.received_ms, request.is_refused);
   }
 }

@@ -94,6 +94,7 @@ class Coordinator final : private tree::EventSink {
     tree::WatcherId peer = 0;
     std::int64_t received_ms = 0;
     std::int64_t large_bytes = 0;
+    std::size_t answer_bytes = 0;
     base::Bytes frame;
   };
 
@@ -161,6 +162,8 @@ class Coordinator final : private tree::EventSink {
 
   // reads.cpp, watch_requests.cpp
   void serve(Peer& peer, std::int32_t xid, tree::OpCode op, proto::Reader& reader);
+  std::size_t answer_bytes_of(base::ByteView frame) const;
+  std::size_t result_bytes_of(tree::OpCode op, proto::Reader& reader) const;
   void serve_exists(Peer& peer, std::int32_t xid, proto::Reader& reader);
   void serve_get_data(Peer& peer, std::int32_t xid, proto::Reader& reader);
   void serve_get_acl(Peer& peer, std::int32_t xid, proto::Reader& reader);

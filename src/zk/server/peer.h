@@ -28,6 +28,7 @@ struct WaitingRequest {
   base::Bytes frame;            // of those that are no writes
   std::int64_t large_bytes = 0;  // what it takes of the bound on large requests
   bool is_refused = false;       // it waited too long before: the answer is THROTTLEDOP
+  std::size_t answer_bytes = 0;  // about as many as the answer will take, of a read
 };
 
 class Peer {
@@ -58,10 +59,12 @@ class Peer {
   std::unique_ptr<sasl::ServerExchange> sasl;  // under way
   bool sasl_is_over = false;
   std::deque<WaitingRequest> waiting;
-  std::size_t throttled = 0;  // requests in the queue before the pipeline
+  std::size_t throttled = 0;     // requests in the queue before the pipeline
+  std::size_t answer_bytes = 0;  // of what waits, there or here
   bool drops_all = false;     // one of them was dropped, so that all after it are
   base::Bytes output;
-  bool is_dirty = false;  // in the coordinator's list of those to flush
+  bool is_dirty = false;         // in the coordinator's list of those to flush
+  bool reads_no_events = false;  // it is closed instead of flushed
   int ticks_closing = 0;
 
   // For the commands that list connections.

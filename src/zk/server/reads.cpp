@@ -15,6 +15,8 @@ namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Coordinator";
 constexpr std::size_t kMultiReadBytesMax = 8 * 1024 * 1024;  // of results; what one frame may ask for has no bound
+constexpr std::size_t kSmallResultBytes = 100;  // a Stat and what is around it
+constexpr std::int64_t kChildNameBytes = 40;    // with its length; longer than most
 constexpr std::int32_t kPingXid = -2;  // of the answer, whatever the ping had
 
 // A null path can be read, but not looked up.
@@ -79,6 +81,36 @@ void Coordinator::serve(Peer& peer, std::int32_t xid, OpCode op, proto::Reader& 
       send(peer, xid, -1, Error::unimplemented, [](proto::Writer&) {});  // answered before it has a zxid
       return peer.close_after_output();
   }
+}
+
+// What the answer to a read that has to wait will take, about: nothing for those that are always small. The znode may be written
+// before it is read, by what has been decided already. (In between it may have been larger than before and after; then the bound on
+// the output ends the connection.)
+std::size_t Coordinator::answer_bytes_of(base::ByteView frame) const {
+  proto::Reader reader(frame);
+  proto::RequestHeader header;
+  if (!reader.read(header)) return 0;
+  const auto op = static_cast<OpCode>(header.type);
+  if (op != OpCode::multi_read) return result_bytes_of(op, reader);
+  std::size_t bytes = 0;
+  for (proto::MultiHeader part; reader.read(part) && !part.done && bytes < kMultiReadBytesMax;) {
+    bytes += kSmallResultBytes + result_bytes_of(static_cast<OpCode>(part.type), reader);
+  }
+  return bytes;
+}
+
+std::size_t Coordinator::result_bytes_of(OpCode op, proto::Reader& reader) const {
+  const bool lists = op == OpCode::get_children || op == OpCode::get_children2;
+  proto::GetDataRequest request;  // the same for all three
+  if ((!lists && op != OpCode::get_data) || !read_with_path(reader, request)) return 0;
+  const tree::Znode* node = state_.tree().find(request.path);
+  const tree::Proposals::Size later = proposals_.size_of(request.path);
+  std::int64_t data_bytes = later.data_bytes, children = later.children;
+  if (node != nullptr) {
+    data_bytes = std::max(data_bytes, static_cast<std::int64_t>(node->data.view().size()));
+    children = std::max(children, static_cast<std::int64_t>(node->child_count));
+  }
+  return static_cast<std::size_t>(lists ? children * kChildNameBytes : data_bytes);
 }
 
 void Coordinator::serve_exists(Peer& peer, std::int32_t xid, proto::Reader& reader) {

@@ -60,6 +60,8 @@ void Coordinator::submit(Peer& peer, const proto::RequestHeader& header, base::B
   request.large_bytes = large_bytes;
   request.is_refused = is_refused;
   request.frame.assign(frame.begin(), frame.end());
+  request.answer_bytes = is_refused ? 0 : answer_bytes_of(frame);
+  peer.answer_bytes += request.answer_bytes;
   ++waiting_reads_;
   waiting_bytes_ += frame.size();
 }
@@ -70,8 +72,10 @@ void Coordinator::throttle(Peer& peer, base::ByteView frame, std::int64_t large_
   request.peer = peer.id;
   request.received_ms = clock_.monotonic_ms();
   request.large_bytes = large_bytes;
+  request.answer_bytes = answer_bytes_of(frame);
   request.frame.assign(frame.begin(), frame.end());
   waiting_bytes_ += frame.size();
+  peer.answer_bytes += request.answer_bytes;
   ++peer.throttled;
 }
 
@@ -108,6 +112,7 @@ void Coordinator::serve_throttled() {
     const ThrottledRequest request = std::move(next);
     throttled_.pop_front();
     waiting_bytes_ -= request.frame.size();
+    peer.answer_bytes -= request.answer_bytes;
     --peer.throttled;
     if (drop) {
       large_bytes_ -= request.large_bytes;
@@ -143,6 +148,7 @@ void Coordinator::keep_departed(Peer& peer) {
   stand_in->timeout_ms = peer.timeout_ms;
   stand_in->identities = peer.identities;
   stand_in->throttled = peer.throttled;
+  stand_in->answer_bytes = peer.answer_bytes;
   stand_in->drops_all = peer.drops_all;
   departed_[peer.id] = std::move(stand_in);
 }
@@ -151,6 +157,7 @@ void Coordinator::forget_waiting(Peer& peer) {
   for (const WaitingRequest& request : peer.waiting) {
     large_bytes_ -= request.large_bytes;
     waiting_bytes_ -= request.frame.size();
+    peer.answer_bytes -= request.answer_bytes;
     if (!request.is_write) --waiting_reads_;
   }
   peer.waiting.clear();

@@ -109,6 +109,15 @@ std::optional<Proposals::Record> Proposals::find(std::string_view path) const {
   return record;
 }
 
+Proposals::Size Proposals::size_of(std::string_view path) const {
+  auto record = records_.find(path);
+  if (record != records_.end()) {
+    return record->second.exists ? Size{record->second.data_bytes, record->second.child_count} : Size{};
+  }
+  const Znode* node = state_.tree().find(path);
+  return node == nullptr ? Size{} : Size{static_cast<std::int64_t>(node->data.view().size()), node->child_count};
+}
+
 void Proposals::put(std::string_view path, const std::optional<Record>& before, Record after) {
   if (path.empty()) path = "/";
   if (before && before->in_digest) digest_ -= znode_digest(before->content_crc, before->stat);

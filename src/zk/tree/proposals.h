@@ -44,6 +44,12 @@ class Proposals {
   // The last decision's write that goes beyond a quota, refused or not; with enforce_quota only.
   std::optional<QuotaExceeded> take_quota_exceeded() { return std::exchange(quota_exceeded_, std::nullopt); }
   std::size_t outstanding() const { return order_.size(); }
+  // What reads of a znode send: as it will be once all that was decided has been applied; zeros where none will be.
+  struct Size {
+    std::int64_t data_bytes = 0;
+    std::int64_t children = 0;
+  };
+  Size size_of(std::string_view path) const;
 
  private:
   // A znode as it will be.
