@@ -183,6 +183,7 @@ void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, DigestCheck
       previous = txn->zxid;
       state.apply(*txn);
       ++result.replayed;
+      if (last_path != log->path) result.replayed_logs.push_back(log->path);
       auto refusal = check.after(*txn, state.tree().digest());
       if (refusal && options.check_digests) throw DataDirError(log->path, reader.offset(), *refusal, kDigestAdvice);
       last_path = log->path;
@@ -217,6 +218,11 @@ void DataDir::cut_torn(const std::vector<TornLog>& torn_logs) {
     file->truncate(torn.offset);
     file->sync();
   }
+}
+
+void DataDir::sync_logs(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) files_.open(path, base::OpenMode::read)->sync();
+  if (!paths.empty()) files_.sync_directory(log_dir_);
 }
 
 void DataDir::purge(std::size_t keep) {

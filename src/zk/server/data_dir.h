@@ -31,6 +31,7 @@ struct LoadResult {
   std::int64_t snapshot_wall_ms = 0;            // when it was written
   std::uint64_t digest_mismatches = 0;          // put down to the snapshot's fuzziness: see DigestCheck
   std::vector<TornLog> torn;
+  std::vector<std::string> replayed_logs;  // paths of the files that they came from
 };
 
 struct LoadOptions {
@@ -53,6 +54,9 @@ class DataDir {
   // file is removed if it is all zeros; else it is kept as torn.<name>, which neither server reads.
   // For who has taken the server's ports: no other one writes to these files.
   void cut_torn(const std::vector<TornLog>& torn_logs);
+  // What was replayed is on disk after it. A server that was killed may have written it without a sync: were it lost with the next
+  // power cut, what is written behind it would follow a gap, and what was shown of it would be gone.
+  void sync_logs(const std::vector<std::string>& paths);
   // Keeps this many of the newest snapshots and the logs that the oldest of them needs. At least 3 are kept.
   void purge(std::size_t keep);
 

@@ -81,6 +81,7 @@ void Server::Impl::start() {
   listen();
   // Not before the ports are ours: on a directory that a ZooKeeper still serves, a record may be half written just now.
   data_dir_.cut_torn(torn_);
+  if (config_.force_sync) data_dir_.sync_logs(replayed_logs_);
   run_tick();
   after_work();
   threads_.start();
@@ -115,6 +116,7 @@ void Server::Impl::load() {
   std::int64_t started_ms = clock_.monotonic_ms();
   LoadResult result = data_dir_.load(coordinator_.state(), options);
   torn_ = std::move(result.torn);
+  replayed_logs_ = std::move(result.replayed_logs);
   if (result.fresh) write_whole_snapshot();
   base::log_info(
       kLogger,

@@ -90,6 +90,7 @@ class Server::Impl {
   base::SystemClock clock_;
   DataDir data_dir_;
   std::vector<TornLog> torn_;  // as the load found them
+  std::vector<std::string> replayed_logs_;
   std::unique_ptr<base::File> lock_;
   std::unique_ptr<base::File> log_lock_;
   boost::asio::io_context io_;

@@ -171,5 +171,30 @@ TEST_F(TornEnd, ADirectoryThatCannotBeMendedIsNotServed) {
   EXPECT_THAT(files_.list("/data/version-2"), ElementsAre("log.1", "snapshot.0"));
 }
 
+// Its server was killed between the write and the sync: what the next one has shown is durable, or the log would have a gap.
+TEST(UnsyncedEnd, IsDurableBeforeItIsServed) {
+  base::MemoryFileSystem files;
+  auto serve = [&files](bool sync, const std::string& path) {
+    ZooKeeperServerConfig config = config_in("/data");
+    config.force_sync = sync;
+    Server server(config, files);
+    server.start();
+    RawClient client(server.port());
+    ASSERT_TRUE(client.connect().has_value());
+    EXPECT_EQ(client.create(path).error, 0);
+    server.stop();
+  };
+  serve(false, "/written");
+  serve(true, "/behind");
+  files.lose_power();
+  Server server(config_in("/data"), files);
+  server.start();
+  RawClient client(server.port());
+  ASSERT_TRUE(client.connect().has_value());
+  EXPECT_TRUE(client.exists("/written"));
+  EXPECT_TRUE(client.exists("/behind"));
+  server.stop();
+}
+
 }  // namespace
 }  // namespace zk::server
