@@ -41,6 +41,7 @@ Proposals::Proposals(const State& state, ProposalRules rules) : state_(state), r
 
 void Proposals::reset() {
   records_.clear();
+  owned_.clear();
   order_.clear();
   digest_ = state_.tree().digest();
 }
@@ -79,7 +80,10 @@ void Proposals::applied(const Txn& txn) {
   if (std::holds_alternative<CloseSessionTxn>(txn.body)) closing_.erase(txn.session_id);
   while (!order_.empty() && order_.front().zxid <= zxid) {
     const Records::value_type& record = *order_.front().record;
-    if (record.second.zxid == order_.front().zxid) records_.erase(records_.find(record.first));
+    if (record.second.zxid == order_.front().zxid) {
+      unlist_owner(record);
+      records_.erase(records_.find(record.first));
+    }
     order_.pop_front();
   }
 }
@@ -128,23 +132,35 @@ void Proposals::put(std::string_view path, const std::optional<Record>& before, 
   const std::int64_t zxid = after.zxid;
   const bool changed_before = is_known && known->second.zxid == zxid;
   if (is_known) {
+    unlist_owner(*known);
     known->second = std::move(after);
   } else {
     known = records_.emplace(path, std::move(after)).first;
   }
+  list_owner(*known);
   if (!changed_before) order_.push_back(Change{zxid, &*known});
 }
 
 void Proposals::roll_back(std::size_t order_size) {
   for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) {
     auto record = records_.find(undo->path);
+    unlist_owner(*record);
     if (undo->before) {
       record->second = std::move(*undo->before);  // in place: changes before this multi point to it
+      list_owner(*record);
     } else {
       records_.erase(record);
     }
   }
   order_.resize(order_size, Change{0, nullptr});
+}
+
+void Proposals::list_owner(const Records::value_type& record) {
+  if (record.second.stat.ephemeral_owner != 0) owned_.emplace(record.second.stat.ephemeral_owner, &record);
+}
+
+void Proposals::unlist_owner(const Records::value_type& record) {
+  if (record.second.stat.ephemeral_owner != 0) owned_.erase({record.second.stat.ephemeral_owner, &record});
 }
 
 SharedAcl Proposals::share(const AclList& acl) const {
@@ -368,13 +384,13 @@ Proposals::Decided<CreateSessionTxn> Proposals::decide_one(const CreateSessionRe
 Proposals::Decided<CloseSessionTxn> Proposals::decide_one(const CloseSessionRequest&, const Scope& scope) {
   std::int64_t session_id = scope.caller.session_id;
   std::set<std::string> paths;
-  for (std::string& path : state_.tree().ephemerals_of(session_id)) paths.insert(std::move(path));
-  for (const auto& [path, record] : records_) {
-    if (record.exists && record.stat.ephemeral_owner == session_id) {
-      paths.insert(path);
-    } else {
-      paths.erase(path);  // deleted, or made anew by somebody else
-    }
+  for (std::string& path : state_.tree().ephemerals_of(session_id)) {
+    // Not what will have been deleted, or be there again as somebody else's.
+    if (!records_.contains(path)) paths.insert(std::move(path));
+  }
+  for (auto owned = owned_.lower_bound({session_id, nullptr}); owned != owned_.end() && owned->first == session_id; ++owned) {
+    const auto& [path, record] = *owned->second;
+    if (record.exists) paths.insert(path);
   }
   CloseSessionTxn txn;
   for (const std::string& path : paths) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <set>
 #include <span>
 #include <unordered_set>
 #include <utility>
@@ -88,6 +89,8 @@ class Proposals {
   std::optional<Record> find(std::string_view path) const;
   void put(std::string_view path, const std::optional<Record>& before, Record after);
   void roll_back(std::size_t order_size);
+  void list_owner(const Records::value_type& record);
+  void unlist_owner(const Records::value_type& record);
   bool allowed(const Record& record, std::int32_t permissions, const Caller& caller) const;
   bool session_is_open(std::int64_t session_id) const;
   SharedAcl share(const AclList& acl) const;
@@ -110,6 +113,8 @@ class Proposals {
   const State& state_;
   ProposalRules rules_;
   Records records_;
+  // Of those whose znode is or was a session's, by that session: when many end at once, each must not look at all records.
+  std::set<std::pair<std::int64_t, const Records::value_type*>> owned_;
   std::deque<Change> order_;
   std::vector<Undo> undo_;  // of the multi being decided
   bool undoing_ = false;

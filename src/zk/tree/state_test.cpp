@@ -147,6 +147,23 @@ TEST_F(StateTest, ClosingASessionTakesItsEphemeralsAlsoThoseOnTheirWay) {
   EXPECT_THAT(state_.sessions(), IsEmpty());
 }
 
+// What it does is undone, whosever the znodes would have been.
+TEST_F(StateTest, ClosingASessionTakesWhatAFailedMultiHasLeft) {
+  constexpr std::int64_t kOther = kSession + 1;
+  open_session(kOther);
+  Txn first = decide(creation("/e1", 1));
+  MultiRequest multi;
+  multi.requests = {DeleteRequest{"/e1", -1}, creation("/e1", 1), creation("/e2", 1), DeleteRequest{"/none", -1}};
+  Txn failed = decide(multi);
+  Txn failed_too = decide(multi, kOther);
+  Txn close = decide(CloseSessionRequest{});
+  Txn close_other = decide(CloseSessionRequest{}, kOther);
+  EXPECT_THAT(std::get<CloseSessionTxn>(close.body).paths, ElementsAre("/e1"));
+  EXPECT_THAT(std::get<CloseSessionTxn>(close_other.body).paths, IsEmpty());
+  for (const Txn* txn : {&first, &failed, &failed_too, &close, &close_other}) apply(*txn);
+  EXPECT_EQ(state_.tree().node_count(), 4u);
+}
+
 // A lock that goes from one session to another, and the end of the first one, before any of it is applied.
 TEST_F(StateTest, ClosingASessionLeavesWhatAnotherOneHasMadeAnewUnderItsPath) {
   constexpr std::int64_t kOther = kSession + 1;
