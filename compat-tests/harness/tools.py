@@ -24,6 +24,7 @@ CLASSES = {
     "kafka-verifiable-producer": ("org.apache.kafka.tools.VerifiableProducer",) * 2,
     "kafka-verifiable-consumer": ("org.apache.kafka.tools.VerifiableConsumer",) * 2,
     "kafka-dump-log": ("kafka.tools.DumpLogSegments", "org.apache.kafka.tools.DumpLogSegments"),
+    "kafka-acls": ("kafka.admin.AclCommand", "org.apache.kafka.tools.AclCommand"),
     "kafka-leader-election": ("org.apache.kafka.tools.LeaderElectionCommand",) * 2,
     "kafka-reassign-partitions": ("org.apache.kafka.tools.reassign.ReassignPartitionsCommand",) * 2,
     "kafka-transactions": ("org.apache.kafka.tools.TransactionsCommand",) * 2,

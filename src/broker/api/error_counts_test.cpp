@@ -21,11 +21,14 @@
 #include "protocol/messages/consumer_group_describe.h"
 #include "protocol/messages/consumer_group_heartbeat.h"
 #include "protocol/messages/controlled_shutdown.h"
+#include "protocol/messages/create_acls.h"
 #include "protocol/messages/create_partitions.h"
 #include "protocol/messages/create_topics.h"
+#include "protocol/messages/delete_acls.h"
 #include "protocol/messages/delete_groups.h"
 #include "protocol/messages/delete_records.h"
 #include "protocol/messages/delete_topics.h"
+#include "protocol/messages/describe_acls.h"
 #include "protocol/messages/describe_cluster.h"
 #include "protocol/messages/describe_configs.h"
 #include "protocol/messages/describe_groups.h"
@@ -130,6 +133,9 @@ std::map<std::string, Count> counters() {
   COUNTS(EndTxn);
   COUNTS(WriteTxnMarkers);
   COUNTS(TxnOffsetCommit);
+  COUNTS(DescribeAcls);
+  COUNTS(CreateAcls);
+  COUNTS(DeleteAcls);
   COUNTS(DescribeConfigs);
   COUNTS(AlterConfigs);
   COUNTS(AlterReplicaLogDirs);

@@ -14,11 +14,14 @@
 #include "protocol/messages/consumer_group_describe.h"
 #include "protocol/messages/consumer_group_heartbeat.h"
 #include "protocol/messages/controlled_shutdown.h"
+#include "protocol/messages/create_acls.h"
 #include "protocol/messages/create_partitions.h"
 #include "protocol/messages/create_topics.h"
+#include "protocol/messages/delete_acls.h"
 #include "protocol/messages/delete_groups.h"
 #include "protocol/messages/delete_records.h"
 #include "protocol/messages/delete_topics.h"
+#include "protocol/messages/describe_acls.h"
 #include "protocol/messages/describe_cluster.h"
 #include "protocol/messages/describe_configs.h"
 #include "protocol/messages/describe_groups.h"
@@ -87,6 +90,9 @@ constexpr std::array kServed = {
     SERVES(EndTxn, 0, 5),
     SERVES(WriteTxnMarkers, 0, 2),
     SERVES(TxnOffsetCommit, 0, 5),
+    SERVES(DescribeAcls, 0, 3),
+    SERVES(CreateAcls, 0, 3),
+    SERVES(DeleteAcls, 0, 3),
     SERVES(DescribeConfigs, 0, 4),
     SERVES(AlterConfigs, 0, 2),
     SERVES(AlterReplicaLogDirs, 0, 2),
