@@ -91,8 +91,10 @@ TargetAssignment ConsumerGroup::compute_target(const metadata::ClusterMetadata& 
 
 bool ConsumerGroup::may_compute_target(Time now) const {
   const std::int32_t interval_ms = times_ ? times_->assignment_interval_ms : limits_->assignment_interval_ms;
-  return target_epoch_.timestamp == 0 || interval_ms == 0 ||
-         now.wall_ms >= base::saturating_add(target_epoch_.timestamp, interval_ms);
+  const std::int64_t last = target_epoch_.timestamp;
+  if (last == 0 || interval_ms == 0) return true;
+  // Of a time to come: the clock was set back. Kafka waits for it to come there again.
+  return now.wall_ms < last || now.wall_ms >= base::saturating_add(last, interval_ms);
 }
 
 const Partitions* ConsumerGroup::target_of(const std::string& member_id, const Outlook& outlook) const {

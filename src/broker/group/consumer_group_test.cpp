@@ -61,6 +61,10 @@ class Script {
       if (!gone.empty()) gone.pop_back();
       return gone;
     }
+    if (words[0] == "clock") {  // is set back by
+      world.wall_clock_ahead_ms -= std::stoi(words[4]);
+      return "";
+    }
     if (words[0] == "group") return describe(world.group, world);
     Client& client = clients_[words[0]];
     client.member_id = words[0];
@@ -400,6 +404,30 @@ a beats
 = epoch 3
 b beats
 = epoch 3: t-1
+)",
+                1000);
+}
+
+// The interval isn't over before the clock has come so far again.
+TEST(ConsumerGroup, TargetsDontWaitForAWallClockThatWasSetBack) {
+  expect_script(R"(
+topic t 2
+a joins t
+= epoch 2: t-0 t-1
+clock is set back 100000
+b joins t
+= epoch 3: nothing
+a beats
+= epoch 2: t-0
+a beats
+= epoch 3
+b beats
+= epoch 3: t-1
+pass 500
+c joins t
+= epoch 3: nothing
+group
+= Assigning 4/3 uniform; a 3: t-0 -> t-0; b 3: t-1 -> t-1; c 3: nothing -> nothing
 )",
                 1000);
 }

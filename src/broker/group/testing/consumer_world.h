@@ -40,7 +40,7 @@ class World {
     if (partitions > 0) next->topics[name] = next->topics_by_id[topic->id] = topic;
     cluster_ = next;
   }
-  Time now() const { return {1'000'000 + clock_, clock_}; }
+  Time now() const { return {wall_clock_ahead_ms + clock_, clock_}; }
 
   // Decides, writes, applies; what is written can be read back into an equal group.
   ConsumerHeartbeatResult send(const ConsumerHeartbeat& request) {
@@ -85,6 +85,7 @@ class World {
   }
   ClusterPtr cluster() const { return cluster_; }
 
+  std::int64_t wall_clock_ahead_ms = 1'000'000;
   ConsumerGroupLimits limits;
   ConsumerGroup group{"g", limits};
 
