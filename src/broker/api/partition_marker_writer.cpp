@@ -19,10 +19,10 @@ struct Appended {
 }  // namespace
 
 // At start, partitions are led before the first picture of the cluster is there. A transaction that is completed then
-// must not take its partitions for deleted.
+// must not take its partitions for deleted, nor those of topics that couldn't be read.
 ErrorCode PartitionMarkerWriter::error_of_missing(const transaction::TopicPartition& partition) const {
   const auto cluster = metadata_.get();
-  if (cluster->topics.empty()) return ErrorCode::not_leader_or_follower;
+  if (cluster->topics.empty() || cluster->unread_topics.contains(partition.topic)) return ErrorCode::not_leader_or_follower;
   const metadata::Topic* topic = cluster->topic(partition.topic);
   const bool exists = topic != nullptr && topic->partitions.contains(partition.partition);
   return exists ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;

@@ -409,5 +409,21 @@ TEST_F(TransactionPath, AMarkerByHandEndsAHangingTransaction) {
   EXPECT_EQ(latest(1), 4);
 }
 
+// What isn't known of, but is there, isn't deleted: its marker is to be written later.
+TEST_F(TransactionPath, AMarkerOfATopicThatIsNotReadWaits) {
+  auto cluster = std::make_shared<metadata::ClusterMetadata>(*broker.metadata.get());
+  cluster->unread_topics.insert("closed");
+  broker.metadata.set(std::move(cluster));
+  transaction::TransactionMarker marker;
+  marker.producer = {1, 0};
+  std::vector<ErrorCode> errors;
+  std::vector<transaction::TopicPartition> partitions = {{"closed", 0}, {"deleted", 0}};
+  boost::asio::co_spawn(broker.loop, broker.markers.write(marker, std::move(partitions)),
+                        [&errors](const std::exception_ptr&, std::vector<ErrorCode> outcomes) { errors = std::move(outcomes); });
+  broker.loop.restart();
+  broker.loop.run();
+  EXPECT_EQ(errors, (std::vector{ErrorCode::not_leader_or_follower, ErrorCode::unknown_topic_or_partition}));
+}
+
 }  // namespace
 }  // namespace broker::api

@@ -87,9 +87,13 @@ std::shared_ptr<const metadata::ClusterMetadata> ClusterState::snapshot() {
   result->cluster_id = cluster_id;
   result->controller_id = controller_id;
   result->brokers = brokers;
+  for (const std::string& name : unread) {
+    if (!topics.contains(name)) result->unread_topics.insert(name);
+  }
   for (auto& [name, known] : topics) {
     if (known.deleting) continue;
     if (!known.shown) known.shown = show(name, known);
+    if (known.shown->partitions.size() < known.partitions.size()) result->unread_topics.insert(name);
     if (known.shown->partitions.empty()) continue;
     result->topics.emplace_hint(result->topics.end(), name, known.shown);
     if (!known.id.is_zero()) result->topics_by_id.emplace(known.id, known.shown);

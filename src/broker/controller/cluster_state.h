@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,7 @@ class ClusterState {
   std::int32_t controller_id = -1;
   std::map<std::int32_t, metadata::Broker> brokers;
   std::map<std::string, KnownTopic, std::less<>> topics;
+  std::set<std::string, std::less<>> unread;  // names of topics in ZooKeeper that couldn't be read; of those in `topics`, not anew
 
   KnownTopic* topic(std::string_view name);
   KnownPartition* partition(std::string_view topic, std::int32_t number);

@@ -204,6 +204,37 @@ TEST_F(ForbiddenTopics, AreTakenUpOnceTheyMayBeRead) {
   EXPECT_NE(node.topic("closed"), nullptr);
 }
 
+// A transaction that ends in such a topic must not take it for deleted: half of it would never end.
+TEST_F(ForbiddenTopics, AreKnownToBeThere) {
+  using Names = std::set<std::string, std::less<>>;
+  const auto unread = [](Node& one) { return one.cache.get()->unread_topics; };
+  EXPECT_EQ(unread(node), Names());
+  forbidden = "/brokers/topics/closed";
+  add("closed");
+  EXPECT_EQ(unread(node), Names{"closed"});
+  server.apply(zk::client::remove("/brokers/topics/closed"));
+  node.settle();
+  EXPECT_EQ(unread(node), Names());
+  server.apply(zk::client::create("/brokers/topics/damaged", "{"));
+  node.settle();
+  EXPECT_EQ(unread(node), Names{"damaged"});
+  node.run(node.controller->close());
+  for (const char* what : {"/brokers/topics/secret", "/brokers/topics/secret/partitions/0/state"}) {
+    forbidden = what;
+    refused = 0;
+    Node again(server);
+    again.start(node.opened_as);
+    EXPECT_EQ(again.topic("secret"), nullptr) << what;
+    EXPECT_EQ(unread(again), (Names{"damaged", "secret"})) << what;
+    forbidden.clear();
+    server.apply(zk::client::remove("/controller"));
+    again.settle();
+    EXPECT_NE(again.topic("secret"), nullptr) << what;
+    EXPECT_EQ(unread(again), Names{"damaged"}) << what;
+    again.run(again.controller->close());
+  }
+}
+
 TEST_F(ForbiddenTopics, AreDeletedAnotherDay) {
   forbidden = "/brokers/topics/secret";
   const auto remove = [&] {

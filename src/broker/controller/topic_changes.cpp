@@ -299,6 +299,7 @@ base::Task<void> TopicManager::complete_deletions(std::vector<std::string> names
     rest.push_back(zk::client::remove(znodes::delete_topic_path(name)));
     co_await context_.execute_fenced(std::move(rest));
     context_.state.topics.erase(name);
+    context_.state.unread.erase(name);
     configs_.adopt(ConfigEntityType::topic, name, StringMap());
   }
 }

@@ -24,6 +24,7 @@ constexpr const char* kLogger = "kafka.controller.KafkaController";
 base::Task<void> TopicManager::load() {
   for (auto& [name, known] : context_.state.topics) before_.try_emplace(name, std::move(known));
   context_.state.topics.clear();
+  context_.state.unread.clear();
   std::vector<Request> watches;
   watches.push_back(zk::client::exists(std::string(znodes::kPreferredElection), true));
   watches.push_back(zk::client::exists(std::string(znodes::kReassignPartitions), true));
@@ -116,7 +117,9 @@ base::Task<void> TopicManager::topics_changed() {
     for (const std::string& name : gone) context_.state.topics.erase(name);
     stop_leading(stopped);
   }
-  std::erase_if(forbidden_, [&](const std::string& name) { return !present.contains(name); });
+  const auto is_gone = [&](const std::string& name) { return !present.contains(name); };
+  std::erase_if(forbidden_, is_gone);
+  const bool unread_gone = std::erase_if(context_.state.unread, is_gone) > 0;
   std::vector<std::string> added;
   for (const std::string& name : present) {
     if (context_.state.topic(name) == nullptr && !forbidden_.contains(name)) added.push_back(name);
@@ -134,7 +137,7 @@ base::Task<void> TopicManager::topics_changed() {
     co_await read_states(partitions);
     co_await settle(partitions);
   }
-  if (!gone.empty() || !added.empty()) context_.publish();
+  if (!gone.empty() || !added.empty() || unread_gone) context_.publish();
   co_await watch_topics();
 }
 
@@ -186,6 +189,7 @@ void TopicManager::step_down() {
   std::vector<metadata::PartitionName> all;
   for (const auto& [which, id] : led_) all.push_back({which.topic, id, which.partition});
   context_.state.topics.clear();
+  context_.state.unread.clear();
   before_.clear();
   stop_leading(all);
 }

@@ -22,11 +22,13 @@ base::Task<void> TopicManager::read_topics(std::vector<std::string> names) {
   const std::vector<Response> responses = co_await context_.read_allowed(std::move(requests));
   std::vector<std::string> without_id;
   for (std::size_t i = 0; i < responses.size(); ++i) {
+    context_.state.unread.erase(names[i]);
     if (responses[i].error == Error::no_auth) keep_unread(names[i]);
     if (!responses[i].ok()) continue;
     forbidden_.erase(names[i]);
     std::optional<znodes::TopicAssignment> topic = znodes::decode_topic(responses[i].data.value_or(""));
     if (!topic) {
+      context_.state.unread.insert(names[i]);
       base::log_error(kLogger, "The assignment of topic {} can't be read; the topic is left out", names[i]);
       continue;
     }
@@ -49,6 +51,7 @@ base::Task<void> TopicManager::read_topics(std::vector<std::string> names) {
 
 // One topic that is closed to this broker must not take the others with it.
 void TopicManager::keep_unread(const std::string& name) {
+  context_.state.unread.insert(name);
   const auto known = before_.find(name);
   if (known != before_.end()) {
     known->second.deleting = false;  // it begins anew

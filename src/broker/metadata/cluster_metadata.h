@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -54,6 +55,9 @@ struct ClusterMetadata {
   std::map<std::int32_t, Broker> brokers;  // the live ones
   std::map<std::string, std::shared_ptr<const Topic>, std::less<>> topics;
   std::unordered_map<base::Uuid, std::shared_ptr<const Topic>> topics_by_id;
+  // Topics that exist, and of which a partition, or all, isn't in `topics`: ZooKeeper doesn't let this broker read it, what it reads is
+  // damaged, or the partition has had no leader yet. What is neither in here nor in `topics` doesn't exist.
+  std::set<std::string, std::less<>> unread_topics;
 
   const Topic* topic(std::string_view name) const {
     auto found = topics.find(name);
