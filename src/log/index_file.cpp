@@ -22,8 +22,9 @@ std::size_t IndexFile::written_count() const {
   return *written_count_;
 }
 
-// The key is the leading field: 4 bytes of an offset index entry, 8 of a time index entry.
-std::int64_t IndexFile::key_of(base::ByteView entry) const {
+// The key is the leading field: 4 bytes of an offset index entry, 8 of a time index entry. The value has 4 bytes.
+std::int64_t IndexFile::number_in(base::ByteView entry, Field field) const {
+  if (field == Field::value) return base::load_big_endian<std::int32_t>(entry.last(4).data());
   return entry_size_ == 8 ? std::int64_t{base::load_big_endian<std::int32_t>(entry.data())}
                           : base::load_big_endian<std::int64_t>(entry.data());
 }
@@ -47,12 +48,12 @@ base::Bytes IndexFile::entry(std::size_t index) const {
 
 // Of entries in memory, the first of which is number `first_index`.
 std::optional<IndexFile::Found> IndexFile::last_not_above_in(base::ByteView entries, std::size_t first_index,
-                                                             std::int64_t key) const {
-  std::size_t low = 0;                               // entries before it are <= key
-  std::size_t high = entries.size() / entry_size_;  // entries from it on are > key
+                                                             std::int64_t number, Field field) const {
+  std::size_t low = 0;                               // entries before it are <= number
+  std::size_t high = entries.size() / entry_size_;  // entries from it on are > number
   while (low < high) {
     const std::size_t middle = low + (high - low) / 2;
-    if (key_of(entries.subspan(middle * entry_size_)) <= key) {
+    if (number_in(entries.subspan(middle * entry_size_, entry_size_), field) <= number) {
       low = middle + 1;
     } else {
       high = middle;
@@ -63,9 +64,9 @@ std::optional<IndexFile::Found> IndexFile::last_not_above_in(base::ByteView entr
   return Found{first_index + low - 1, base::Bytes(entry.begin(), entry.end())};
 }
 
-std::optional<IndexFile::Found> IndexFile::last_not_above(std::int64_t key) const {
+std::optional<IndexFile::Found> IndexFile::last_not_above(std::int64_t number, Field field) const {
   const std::size_t written = written_count();
-  if (auto found = last_not_above_in(pending_, written, key)) return found;
+  if (auto found = last_not_above_in(pending_, written, number, field)) return found;
   if (written == 0) return std::nullopt;
   const std::unique_ptr<base::File> file = where_.files.open(path(), base::OpenMode::read);
   std::size_t low = 0;
@@ -75,7 +76,7 @@ std::optional<IndexFile::Found> IndexFile::last_not_above(std::int64_t key) cons
   for (base::Bytes bytes(entry_size_); (high - low) * entry_size_ > kBlockBytes;) {
     const std::size_t middle = low + (high - low) / 2;
     if (file->read_at(middle * entry_size_, bytes) != entry_size_) return best;  // shortened from outside
-    if (key_of(bytes) <= key) {
+    if (number_in(bytes, field) <= number) {
       best = Found{middle, bytes};
       low = middle + 1;
     } else {
@@ -84,7 +85,7 @@ std::optional<IndexFile::Found> IndexFile::last_not_above(std::int64_t key) cons
   }
   base::Bytes block((high - low) * entry_size_);
   block.resize(file->read_at(low * entry_size_, block));
-  if (auto found = last_not_above_in(block, low, key)) return found;
+  if (auto found = last_not_above_in(block, low, number, field)) return found;
   return best;
 }
 

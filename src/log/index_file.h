@@ -27,8 +27,10 @@ class IndexFile {
     std::size_t index = 0;
     base::Bytes entry;
   };
-  // The last entry whose key is <= `key`, if any.
-  std::optional<Found> last_not_above(std::int64_t key) const;
+  // Both fields of an entry grow from one to the next.
+  enum class Field { key, value };
+  // The last entry of which that field is <= `number`, if any.
+  std::optional<Found> last_not_above(std::int64_t number, Field field = Field::key) const;
   void truncate(std::size_t entry_count);
 
   // Pending entries go to the file, which is made if missing.
@@ -38,8 +40,9 @@ class IndexFile {
 
  private:
   std::size_t written_count() const;
-  std::optional<Found> last_not_above_in(base::ByteView entries, std::size_t first_index, std::int64_t key) const;
-  std::int64_t key_of(base::ByteView entry) const;
+  std::optional<Found> last_not_above_in(base::ByteView entries, std::size_t first_index, std::int64_t number,
+                                         Field field) const;
+  std::int64_t number_in(base::ByteView entry, Field field) const;
   std::string path() const { return where_.path(base_offset_, suffix_); }
 
   const PartitionFiles& where_;

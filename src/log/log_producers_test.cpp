@@ -104,6 +104,44 @@ TEST_F(LogProducers, TransactionsHoldTheLastStableOffset) {
   }
 }
 
+// A fetch ends anywhere within a batch, where a producer's bytes may look like a batch that begins at an early offset.
+TEST_F(LogProducers, AbortedTransactionsAreNamedWhereverAFetchIsCut) {
+  config_.index_interval_bytes = 100;
+  open();
+  std::int32_t sequence = 0;
+  const auto transact = [&](const std::vector<std::string>& values) {
+    for (const std::string& value : values) {
+      BatchFields fields = from(1, 0, sequence++);
+      fields.transactional = true;
+      append({value}, fields);
+    }
+    append_bytes(protocol::build_control_batch(1, 0, protocol::ControlType::abort, 0, 1), 0,
+                 protocol::AppendOrigin::coordinator);
+  };
+  std::string looks_like_batches;
+  for (int i = 0; i < 12; ++i) looks_like_batches += std::string(11, '\0') + std::string(1, '\x14') + std::string(4, '\0');
+  append({"plain"});
+  transact({"in", looks_like_batches, looks_like_batches});
+  transact({looks_like_batches, "more"});
+  for (const bool again : {false, true}) {
+    if (again) {
+      log().roll();
+      log().close();
+      open({.clean_shutdown = true});
+    }
+    const std::uint64_t size = files_.info("/data/t-0/00000000000000000000.log").size;
+    const std::uint64_t plain = make_batch({"plain"}).size();
+    for (std::uint64_t bytes = plain + 1; bytes <= size; ++bytes) {
+      const auto read = log().read(0, bytes, ReadIsolation::transactions_committed, FirstBatch::whole);
+      ASSERT_TRUE(read && read->aborted_transactions);
+      ASSERT_GE(read->aborted_transactions->size(), 1u) << bytes;
+      EXPECT_EQ(read->aborted_transactions->front().first_offset, 1);
+      EXPECT_TRUE(bytes != plain + 1 || read->aborted_transactions->size() == 1) << "the other one is far behind";
+      EXPECT_TRUE(bytes != size || read->aborted_transactions->size() == 2);
+    }
+  }
+}
+
 // The only marker goes, and the transaction index with it; nobody may look for it any more.
 TEST_F(LogProducers, ATruncationBelowTheFirstAbortLeavesNoTransactionIndex) {
   for (const char* next : {"roll", "flush", "close", "abort"}) {

@@ -86,7 +86,8 @@ Result<ReadResult> Log::read_locked(std::int64_t offset, std::uint64_t max_bytes
   return result;
 }
 
-// What a reader of the bytes up to `position_end` of one segment must know. It may name more than it needs.
+// What a reader of the bytes up to `position_end` of one segment must know. It may name more than it needs. Those bytes mostly
+// end within a batch, so that the bound comes from the index: at that position a producer's bytes would be read as a header.
 std::vector<AbortedTransaction> Log::aborted_between(std::int64_t from, std::int64_t segment_base,
                                                      std::uint64_t position_end) {
   std::vector<AbortedTransaction> aborted;
@@ -95,8 +96,9 @@ std::vector<AbortedTransaction> Log::aborted_between(std::int64_t from, std::int
   if (none) return aborted;
   std::int64_t upper = log_end_offset_;
   if (std::next(at) != segments_.end()) upper = std::next(at)->first;
-  BatchScanner behind(*at->second->file(), position_end, at->second->size(), BatchScanner::What::headers);
-  if (auto batch = behind.next()) upper = std::min(upper, batch->header.base_offset);
+  if (position_end < at->second->size()) {
+    if (const auto behind = at->second->offset_index().first_from(position_end)) upper = behind->offset;
+  }
   for (; at != segments_.end(); ++at) {
     if (!at->second->has_transaction_index()) continue;
     for (const TransactionIndexEntry& entry : read_transaction_index(where_, at->first)) {

@@ -40,6 +40,15 @@ OffsetPosition OffsetIndex::lookup(std::int64_t offset) const {
   return found ? decode(found->entry) : OffsetPosition{base_offset_, 0};
 }
 
+std::optional<OffsetPosition> OffsetIndex::first_from(std::uint64_t position) const {
+  const auto before = file_.last_not_above(static_cast<std::int64_t>(position) - 1, IndexFile::Field::value);
+  const std::size_t index = before ? before->index + 1 : 0;
+  if (index >= file_.count()) return std::nullopt;
+  const OffsetPosition found = entry(index);
+  if (found.position < position) return std::nullopt;  // the file was shortened from outside
+  return found;
+}
+
 void OffsetIndex::truncate_to(std::int64_t offset) {
   const auto found = file_.last_not_above(offset - 1 - base_offset_);
   file_.truncate(found ? found->index + 1 : 0);

@@ -20,6 +20,8 @@ class OffsetIndex {
   void append(std::int64_t offset, std::uint64_t position);
   OffsetPosition lookup(std::int64_t offset) const;  // {base, 0} if there is no smaller entry
   OffsetPosition last() const;                       // {base, 0} if empty
+  // The first entry at or behind the position: nothing before the position reaches its offset.
+  std::optional<OffsetPosition> first_from(std::uint64_t position) const;
   void truncate_to(std::int64_t offset);             // entries at or beyond `offset` go
   void clear() { file_.truncate(0); }
   bool is_full(std::int64_t index_bytes_max) const;
