@@ -218,9 +218,11 @@ class Log {
   FilesFound sort_files();
   void finish_swaps(FilesFound& found);
   void remove_orphaned_indexes(const FilesFound& found);
-  // Both answer the base of a segment that must be split first.
+  // All answer the base of a segment that must be split first.
   std::optional<std::int64_t> load_segments(const FilesFound& found);
   std::optional<std::int64_t> recover_unflushed();
+  std::optional<std::int64_t> find_log_end();
+  std::optional<std::int64_t> recover_damaged(Segment& segment);
   Segment::Recovered recover_segment(Segment& segment);
   void settle_offsets();
   void rebuild_producers(std::int64_t end_offset, bool trust_missing_snapshots);

@@ -156,12 +156,33 @@ std::optional<std::int64_t> Log::load_segments(const FilesFound& found) {
     }
   }
   for (std::int64_t base : damaged) {
-    rebuild_producers(base, false);
-    if (recover_segment(*segments_[base]).overflowed) return base;
-    // It may lie below the recovery point on disk, so that nobody would make it anew after the next crash.
-    for (const auto& file : segments_[base]->files_to_sync(true)) file->sync();
-    files_.sync_directory(where_.directory);
+    if (const auto overflowed = recover_damaged(*segments_[base])) return overflowed;
   }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> Log::recover_damaged(Segment& segment) {
+  rebuild_producers(segment.base_offset(), false);
+  if (recover_segment(segment).overflowed) return segment.base_offset();
+  // It may lie below the recovery point on disk, so that nobody would make it anew after the next crash.
+  for (const auto& file : segment.files_to_sync(true)) file->sync();
+  files_.sync_directory(where_.directory);
+  return std::nullopt;
+}
+
+// Where the last segment can't be read to its end, it is recovered even after a clean stop: what is appended behind the damage
+// would have offsets that are there already. Kafka refuses to start then.
+std::optional<std::int64_t> Log::find_log_end() {
+  log_end_offset_ = 0;
+  if (segments_.empty()) return std::nullopt;
+  std::optional<std::int64_t> end = active().read_next_offset();
+  if (!end) {
+    base::log_error(kLogger, "[LogLoader partition={}, dir={}] Segment {} is damaged, recovering segment",
+                    topic_partition_.to_string(), log_directory_->path(), active().base_offset());
+    if (const auto overflowed = recover_damaged(active())) return overflowed;
+    end = active().read_next_offset();
+  }
+  log_end_offset_ = end.value();
   return std::nullopt;
 }
 
@@ -249,6 +270,7 @@ void Log::load() {
   while (true) {
     std::optional<std::int64_t> overflowed = load_segments(found);
     if (!overflowed && !options_.clean_shutdown) overflowed = recover_unflushed();
+    if (!overflowed) overflowed = find_log_end();
     if (!overflowed) break;
     base::log_info(kLogger, "[LogLoader partition={}, dir={}] Splitting overflowed segment {}",
                    topic_partition_.to_string(), log_directory_->path(), *overflowed);
@@ -265,9 +287,8 @@ void Log::load() {
   for (const auto& [base, segment] : segments_) segment->release_file();
 }
 
-// What the offsets are, now that the segments are sound.
+// What the offsets are, now that the segments are sound and the log's end is known.
 void Log::settle_offsets() {
-  log_end_offset_ = segments_.empty() ? 0 : active().read_next_offset();
   if (!segments_.empty() && log_end_offset_ < options_.log_start_offset) {
     base::log_warn(kLogger,
                    "[LogLoader partition={}, dir={}] Deleting all segments because logEndOffset ({}) is smaller than "

@@ -1,6 +1,7 @@
 // Reading: fetches, and ListOffsets. Places are looked up under the lock; bytes are read without it.
 #include <algorithm>
 
+#include "base/logging.h"
 #include "log/log_io.h"
 #include "log/transaction_index.h"
 #include "protocol/record.h"
@@ -40,7 +41,9 @@ Result<ReadResult> Log::read(std::int64_t offset, std::uint64_t max_bytes, ReadI
     });
   } catch (const std::system_error&) {
     return ErrorCode::kafka_storage_error;
-  } catch (const CorruptFile&) {
+  } catch (const CorruptFile& error) {
+    base::log_error("kafka.server.ReplicaManager", "Error processing fetch from offset {} on partition {}: {}", offset,
+                    topic_partition_.to_string(), error.what());
     return ErrorCode::corrupt_message;
   }
 }
@@ -64,7 +67,7 @@ Result<ReadResult> Log::read_locked(std::int64_t offset, std::uint64_t max_bytes
   if (at != segments_.begin()) --at;
   for (; at != segments_.end(); ++at) {
     Segment& segment = *at->second;
-    auto place = segment.find(offset);
+    auto place = segment.find(offset, Segment::OnDamage::throws);
     if (!place) continue;  // a gap at the segment's end, as compaction leaves it
     bool bounded = segment.base_offset() == result.upper_bound.segment_base_offset;
     std::uint64_t end = bounded ? result.upper_bound.position : segment.size();

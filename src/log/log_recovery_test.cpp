@@ -288,6 +288,57 @@ TEST_F(LogRecoveryTest, ALostTimeIndexIsNotRebuiltAfterACleanStop) {
   EXPECT_EQ(log().log_end_offset(), 9);
 }
 
+// As a page that a disk lost. Without an error a move would take the log without what follows for all of it.
+TEST_F(LogRecoveryTest, WhatIsBehindADamagedHeaderIsNotPassedOver) {
+  for (const bool closed : {true, false}) {
+    files_.remove_all("/data/t-0");
+    open();
+    fill(8);
+    if (closed) log().roll();
+    append({"value-8"});
+    log().close();
+    const std::uint64_t batch = base::read_file(files_, kFirstLog).size() / (closed ? 8 : 9);
+    open({.clean_shutdown = true});
+    files_.open(kFirstLog, base::OpenMode::read_write)->write_at(4 * batch, base::Bytes(100));
+    for (const auto isolation : {ReadIsolation::log_end, ReadIsolation::transactions_committed}) {
+      EXPECT_EQ(log().read(4, 1000, isolation, FirstBatch::whole).error(), protocol::ErrorCode::corrupt_message);
+      EXPECT_EQ(log().read(7, 1000, isolation, FirstBatch::cut).error(), protocol::ErrorCode::corrupt_message);
+    }
+    EXPECT_EQ(read_values(0), (std::vector<std::string>{"value-0", "value-1", "value-2", "value-3"}));
+    EXPECT_EQ(closed ? read_values(8) : std::vector<std::string>{"value-8"}, std::vector<std::string>{"value-8"});
+    EXPECT_FALSE(directory_->offline());
+  }
+}
+
+// Else what is appended would have offsets that are there already, behind the damage.
+TEST_F(LogRecoveryTest, ALastSegmentWithADamagedEndIsRecoveredAfterACleanStopToo) {
+  for (const bool indexed : {false, true}) {
+    files_.remove_all("/data/t-0");
+    config_.index_interval_bytes = indexed ? 100 : 4096;
+    open();
+    fill(8);
+    log().close();
+    const std::uint64_t size = files_.info(kFirstLog).size;
+    for (const std::uint64_t damaged : {7 * size / 8, size / 2, std::uint64_t{0}}) {
+      const auto file = files_.open(kFirstLog, base::OpenMode::read_write);
+      file->truncate(damaged);
+      file->truncate(size);
+      open({.clean_shutdown = true, .recovery_point = 8});
+      const auto left = static_cast<std::int64_t>(damaged * 8 / size);
+      EXPECT_EQ(log().log_end_offset(), left);
+      EXPECT_EQ(log().recovery_point(), left);
+      EXPECT_EQ(files_.info(kFirstLog).size, damaged);
+      append({"more"});
+      EXPECT_EQ(read_values(left), std::vector<std::string>{"more"});
+      EXPECT_EQ(all_values().size(), static_cast<std::size_t>(left) + 1);
+      log().close();
+      open({.clean_shutdown = true});
+      EXPECT_EQ(log().log_end_offset(), left + 1);
+      log().close();
+    }
+  }
+}
+
 TEST_F(LogRecoveryTest, ADamagedTransactionIndexHasItsSegmentRecovered) {
   open();
   testing::BatchFields fields{.producer_id = 7, .producer_epoch = 0, .base_sequence = 0, .transactional = true};

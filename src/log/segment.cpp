@@ -4,6 +4,7 @@
 #include <limits>
 #include <random>
 
+#include "log/corrupt_file.h"
 #include "log/log_types.h"
 
 namespace storage {
@@ -151,50 +152,53 @@ std::int64_t Segment::modified_ms() const {
   return where_.files.info(where_.path(base_offset_, kLogSuffix)).modified_ms;
 }
 
-std::optional<BatchPlace> Segment::scan_for(std::int64_t offset, std::uint64_t position) {
+std::optional<BatchPlace> Segment::scan_for(std::int64_t offset, std::uint64_t position, OnDamage on_damage) {
   BatchScanner scanner(*file(), position, size_, BatchScanner::What::headers);
   bool first = position != 0;
   while (auto batch = scanner.next()) {
     // An index that lies must not hide records: what it points at has to come before the target.
-    if (first && batch->header.base_offset > offset) return scan_for(offset, 0);
+    if (first && batch->header.base_offset > offset) return scan_for(offset, 0, on_damage);
     first = false;
     if (batch->header.last_offset() >= offset) {
       return BatchPlace{batch->header.base_offset, batch->header.last_offset(), batch->position, batch->size,
                         batch->header.max_timestamp};
     }
   }
-  if (first && scanner.ended() != ScanEnd::end) return scan_for(offset, 0);
+  if (scanner.ended() == ScanEnd::end) return std::nullopt;
+  if (first) return scan_for(offset, 0, on_damage);
+  if (on_damage == OnDamage::throws) {
+    throw CorruptFile(where_.path(base_offset_, kLogSuffix) + " has no batch at position " + std::to_string(scanner.position()));
+  }
   return std::nullopt;
 }
 
-std::optional<BatchPlace> Segment::find(std::int64_t offset) {
+std::optional<BatchPlace> Segment::find(std::int64_t offset, OnDamage on_damage) {
   for (const BatchPlace& place : recent_) {
     if (offset >= place.base_offset && offset <= place.last_offset) return place;
   }
   std::uint64_t position = offset_index_.lookup(offset).position;
-  return scan_for(offset, position < size_ ? position : 0);
+  return scan_for(offset, position < size_ ? position : 0, on_damage);
 }
 
-std::int64_t Segment::read_next_offset() {
+std::optional<std::int64_t> Segment::read_next_offset() {
   auto scan = [&](std::uint64_t position, std::int64_t first_offset_max) -> std::optional<std::int64_t> {
     std::optional<std::int64_t> next;
     BatchScanner scanner(*file(), position, size_, BatchScanner::What::headers);
     while (auto batch = scanner.next()) {
-      if (!next && (batch->header.base_offset < base_offset_ || batch->header.base_offset > first_offset_max)) {
+      if (!next && (batch->header.last_offset() < base_offset_ || batch->header.base_offset > first_offset_max)) {
         return std::nullopt;
       }
       next = batch->header.next_offset();
     }
     // Begun within a batch by an index that lies, a scan hardly meets the end of the file by chance.
-    if (position != 0 && scanner.ended() != ScanEnd::end) return std::nullopt;
-    return next;
+    return scanner.ended() == ScanEnd::end ? next : std::nullopt;
   };
   if (size_ == 0) return base_offset_;
   OffsetPosition last = offset_index_.last();
   if (last.position > 0 && last.position < size_) {
-    if (auto next = scan(last.position, last.offset)) return *next;
+    if (auto next = scan(last.position, last.offset)) return next;
   }
-  return scan(0, std::numeric_limits<std::int64_t>::max()).value_or(base_offset_);
+  return scan(0, std::numeric_limits<std::int64_t>::max());
 }
 
 OffsetPosition Segment::place_of_time(std::int64_t timestamp) {

@@ -53,10 +53,12 @@ class Segment {
   bool must_roll(const SegmentAppend& append, const LogConfig& config, std::int64_t now_ms);
   void append(const SegmentAppend& append, const LogConfig& config);
 
-  // The first batch whose last offset is >= `offset`.
-  std::optional<BatchPlace> find(std::int64_t offset);
-  // The offset behind the last batch, from the last index entry on.
-  std::int64_t read_next_offset();
+  // The first batch whose last offset is >= `offset`. What lies behind bytes that are no batch isn't found; on demand
+  // CorruptFile tells that from an end.
+  enum class OnDamage { finds_nothing, throws };
+  std::optional<BatchPlace> find(std::int64_t offset, OnDamage on_damage = OnDamage::finds_nothing);
+  // The offset behind the last batch, from the last index entry on. Nothing if there is something behind it that is no batch.
+  std::optional<std::int64_t> read_next_offset();
   // Where a search for the first record of at least this time may start: an offset, a position.
   OffsetPosition place_of_time(std::int64_t timestamp);
   // Of all records: the largest timestamp and the last offset of its batch. -1 if none has one.
@@ -102,7 +104,7 @@ class Segment {
   void reset_for_recovery();
   void cut(std::uint64_t size);
   void load_max_timestamp();
-  std::optional<BatchPlace> scan_for(std::int64_t offset, std::uint64_t position);
+  std::optional<BatchPlace> scan_for(std::int64_t offset, std::uint64_t position, OnDamage on_damage);
 
   const PartitionFiles& where_;
   std::int64_t base_offset_;
