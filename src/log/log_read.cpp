@@ -177,7 +177,7 @@ bool Log::plan_time_search(std::int64_t timestamp, TimeSearch& search) {
   }
   auto at = segments_.upper_bound(*search.next);
   if (at != segments_.begin()) --at;
-  while (at != segments_.end() && (at->second->size() == 0 || at->second->max_timestamp().timestamp < timestamp)) ++at;
+  while (at != segments_.end() && (at->second->size() == 0 || at->second->retention_timestamp() < timestamp)) ++at;
   if (at == segments_.end()) return false;
   Segment& segment = *at->second;
   search.position = segment.place_of_time(timestamp - 1).position;

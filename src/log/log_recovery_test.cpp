@@ -288,6 +288,29 @@ TEST_F(LogRecoveryTest, ALostTimeIndexIsNotRebuiltAfterACleanStop) {
   EXPECT_EQ(log().log_end_offset(), 9);
 }
 
+// As in Kafka the time of the file stands for those of the records then.
+TEST_F(LogRecoveryTest, TimesAreFoundInSegmentsWithoutATimeIndex) {
+  open();
+  for (int number = 0; number < 4; ++number) {
+    append({"a", "b"}, {.timestamp = 1000 + 10 * number});
+    log().roll();
+  }
+  log().close();
+  for (const char* name : {"00000000000000000002", "00000000000000000004"}) {
+    files_.remove(std::string("/data/t-0/") + name + ".timeindex");
+    files_.set_modified_ms(std::string("/data/t-0/") + name + ".log", 1025);
+  }
+  open({.clean_shutdown = true});
+  auto offset_of = [&](std::int64_t time) { return log().list_offset(time, ReadIsolation::log_end)->offset; };
+  EXPECT_EQ(offset_of(1005), 2);
+  EXPECT_EQ(offset_of(1011), 3);
+  EXPECT_EQ(offset_of(1012), 4);
+  EXPECT_EQ(offset_of(1021), 5);
+  EXPECT_EQ(offset_of(1025), 6);
+  EXPECT_EQ(offset_of(1026), 6);
+  EXPECT_EQ(offset_of(1032), -1);
+}
+
 // As a page that a disk lost. Without an error a move would take the log without what follows for all of it.
 TEST_F(LogRecoveryTest, WhatIsBehindADamagedHeaderIsNotPassedOver) {
   for (const bool closed : {true, false}) {

@@ -63,7 +63,7 @@ class Segment {
   OffsetPosition place_of_time(std::int64_t timestamp);
   // Of all records: the largest timestamp and the last offset of its batch. -1 if none has one.
   TimestampOffset max_timestamp();
-  // The same, or else the time of the file: what retention goes by.
+  // The same, or else the time of the file: what retention and searches by time go by.
   std::int64_t retention_timestamp();
   std::int64_t modified_ms() const;          // of the .log file
   std::int64_t first_batch_max_timestamp();  // -1 if there is no batch, or none with a time
