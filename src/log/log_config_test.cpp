@@ -1,7 +1,9 @@
 // Each topic setting acts on a log that is open, from the moment it is altered. The keys of compaction are the cleaner's;
 // min.insync.replicas and unclean.leader.election.enable are the partition's and the controller's.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include "base/testing/temp_dir.h"
 #include "log/log_manager.h"
 #include "log/testing/log_fixture.h"
 #include "protocol/record.h"
@@ -204,6 +206,22 @@ TEST_F(LogConfigTest, Preallocate) {
   EXPECT_LT(file_size("00000000000000000001.log"), 100u) << "what wasn't needed is cut off";
   append({"c"});
   EXPECT_LT(file_size("00000000000000000002.log"), 100u);
+}
+
+// As in Kafka, which only sets the size: a topic with many partitions would fill the disk, on which others live too.
+TEST_F(LogConfigTest, PreallocatedSegmentsTakeNoSpaceYet) {
+  const base::testing::TempDir directory;
+  LogOptions options;
+  options.topic_partition = {"t", 0};
+  options.directory = directory.path() + "/t-0";
+  options.log_directory = std::make_shared<LogDirectory>(directory.path());
+  options.config.segment_bytes = 64 << 20;
+  options.config.preallocate = true;
+  const auto log = Log::open(base::real_file_system(), clock_, options);
+  struct stat status {};
+  ASSERT_EQ(::stat((options.directory + "/00000000000000000000.log").c_str(), &status), 0);
+  EXPECT_EQ(status.st_size, 64 << 20);
+  EXPECT_LT(status.st_blocks, 1024) << "of 512 bytes";
 }
 
 TEST_F(LogConfigTest, MaxMessageBytes) {

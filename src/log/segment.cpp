@@ -32,7 +32,8 @@ std::shared_ptr<Segment> Segment::create(const PartitionFiles& where, std::int64
   std::shared_ptr<Segment> segment(new Segment(where, base_offset, now_ms));
   std::shared_ptr<base::File> file = where.files.open(where.path(base_offset, kLogSuffix), base::OpenMode::create);
   if (file->size() != 0) file->truncate(0);
-  if (config.preallocate) file->allocate(static_cast<std::uint64_t>(config.segment_bytes));
+  // As Kafka's setLength(): space is taken as it is needed. Space for whole segments of many partitions would fill the disk.
+  if (config.preallocate) file->truncate(static_cast<std::uint64_t>(config.segment_bytes));
   segment->file_ = std::move(file);
   // Kafka takes a segment without .index for damaged.
   segment->offset_index_.clear();
