@@ -65,6 +65,10 @@ std::string deleted_directory_name(const TopicPartition& topic_partition) {
   return topic_partition.topic.substr(0, kDirectoryNameMax - ending.size()) + ending;
 }
 
+bool has_future_directory_name(const TopicPartition& topic_partition) {
+  return future_directory_name(topic_partition).size() <= kDirectoryNameMax;
+}
+
 std::string future_directory_name(const TopicPartition& topic_partition) {
   return topic_partition.to_string() + "." + base::to_hex(base::Uuid::random().bytes) + "-future";
 }

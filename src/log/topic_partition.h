@@ -32,6 +32,8 @@ std::optional<PartitionDirectory> parse_partition_directory(std::string_view nam
 std::string deleted_directory_name(const TopicPartition& topic_partition);
 // "<topic>-<n>.<32 hex>-future", for a copy that grows in another directory; not cut, as in Kafka.
 std::string future_directory_name(const TopicPartition& topic_partition);
+// Whether it has at most 255 characters: what file systems take.
+bool has_future_directory_name(const TopicPartition& topic_partition);
 
 // "00000000000000000042" + ".log"
 std::string file_name(std::int64_t offset, std::string_view suffix);

@@ -139,6 +139,16 @@ TEST_F(LogMoverTest, WhatCannotMove) {
   EXPECT_EQ(logs.find({"t", 8})->parent_directory(), away);
 }
 
+// The name of the copy's directory would be longer than a file system takes, which isn't the directory's failure.
+TEST_F(LogMoverTest, TopicsWithLongNamesDoNotMove) {
+  state.topic = std::string(214, 'x');
+  EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::none);
+  EXPECT_EQ(manager.move_to({state.topic, 0}, away, true), ErrorCode::invalid_topic_exception);
+  EXPECT_EQ(manager.move_to({state.topic, 0}, "/nowhere", true), ErrorCode::invalid_topic_exception);
+  EXPECT_EQ(manager.move_to({std::string(213, 'x'), 0}, away, true), ErrorCode::not_leader_or_follower);
+  EXPECT_EQ(manager.move_to({std::string(213, 'x'), 10}, away, true), ErrorCode::invalid_topic_exception);
+}
+
 TEST_F(LogMoverTest, AMoveBackGivesTheCopyUp) {
   append(1);
   ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);

@@ -237,6 +237,7 @@ void PartitionManager::directory_failed(const std::string& directory) {
 }
 
 ErrorCode PartitionManager::move_to(const storage::TopicPartition& name, const std::string& directory, bool known) {
+  if (!storage::has_future_directory_name(name)) return ErrorCode::invalid_topic_exception;
   if (ErrorCode error = logs_.check_directory(directory); error != ErrorCode::none) return error;
   std::shared_ptr<Partition> partition = find(name.topic, name.partition);
   if (!partition) {
