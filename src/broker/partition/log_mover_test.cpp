@@ -132,7 +132,7 @@ TEST_F(LogMoverTest, WhatCannotMove) {
   EXPECT_EQ(manager.move_to(kName, home, true), ErrorCode::none);
   EXPECT_TRUE(logs.futures().empty());
   EXPECT_EQ(manager.move_to({"t", 7}, away, false), ErrorCode::unknown_topic_or_partition);
-  EXPECT_EQ(manager.move_to({"t", 8}, away, true), ErrorCode::not_leader_or_follower);
+  EXPECT_EQ(manager.move_to({"t", 8}, away, true), ErrorCode::replica_not_available);
   // But it is where that one will be made.
   state.partition = 8;
   EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::none);
@@ -145,7 +145,7 @@ TEST_F(LogMoverTest, TopicsWithLongNamesDoNotMove) {
   EXPECT_EQ(manager.become_leader({state}).at(0), ErrorCode::none);
   EXPECT_EQ(manager.move_to({state.topic, 0}, away, true), ErrorCode::invalid_topic_exception);
   EXPECT_EQ(manager.move_to({state.topic, 0}, "/nowhere", true), ErrorCode::invalid_topic_exception);
-  EXPECT_EQ(manager.move_to({std::string(213, 'x'), 0}, away, true), ErrorCode::not_leader_or_follower);
+  EXPECT_EQ(manager.move_to({std::string(213, 'x'), 0}, away, true), ErrorCode::replica_not_available);
   EXPECT_EQ(manager.move_to({std::string(213, 'x'), 10}, away, true), ErrorCode::invalid_topic_exception);
 }
 

@@ -243,7 +243,8 @@ ErrorCode PartitionManager::move_to(const storage::TopicPartition& name, const s
   if (!partition) {
     if (is_offline(name.topic, name.partition)) return ErrorCode::kafka_storage_error;
     logs_.prefer_directory(name, directory);
-    return known ? ErrorCode::not_leader_or_follower : ErrorCode::unknown_topic_or_partition;
+    // Not NOT_LEADER_OR_FOLLOWER: Kafka's reassignment tool goes on at this error alone.
+    return known ? ErrorCode::replica_not_available : ErrorCode::unknown_topic_or_partition;
   }
   if (auto future = logs_.find_future(name); future && future->parent_directory() != directory) {
     if (ErrorCode error = logs_.remove_future(name); error != ErrorCode::none) return error;

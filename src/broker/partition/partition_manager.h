@@ -76,7 +76,8 @@ class PartitionManager final : public metadata::PartitionSink {
   void directory_failed(const std::string& directory);
   // AlterReplicaLogDirs for one partition: a copy begins to grow there, and the callback of on_move is told; or it is
   // where the log of that partition will be made. A copy that grows elsewhere is given up. `known`: the cluster has it.
-  // Waits for disks.
+  // Waits for disks. INVALID_TOPIC_EXCEPTION if the name is too long for a copy's directory, REPLICA_NOT_AVAILABLE if the cluster
+  // has it elsewhere.
   protocol::ErrorCode move_to(const storage::TopicPartition& name, const std::string& directory, bool known);
   // Before the first move.
   void on_move(std::function<void(const storage::TopicPartition&)> callback) { on_move_ = std::move(callback); }
