@@ -15,6 +15,8 @@ using protocol::ErrorCode;
 
 constexpr char kLogger[] = "kafka.server.ReplicaAlterLogDirsManager";
 constexpr std::uint64_t kPieceBytes = 1 << 20;
+constexpr std::uint64_t kNearTheEnd = 64 << 10;  // who appends all the time never leaves nothing to copy
+constexpr int kCatchUpsMax = 16;
 constexpr std::int64_t kIdleMs = 50;  // between looks at a move that has nothing to copy
 
 base::ByteView whole_batches(base::ByteView bytes) {
@@ -101,27 +103,43 @@ LogMover::Step LogMover::step(const storage::TopicPartition& name, std::uint64_t
   if (!copy) return Step::given_up;
   std::shared_ptr<Partition> partition = partitions_.find(name.topic, name.partition);
   if (!partition) return Step::waiting;
-  std::shared_ptr<storage::Log> log = partition->log();
-  const storage::LogOffsets offsets = log->offsets();
-  if (offsets.log_start_offset > copy->log_end_offset()) (void)logs_.truncate_fully(*copy, offsets.log_start_offset);
-  auto read = log->read(copy->log_end_offset(), kPieceBytes, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
-  if (!read && read.error() == ErrorCode::offset_out_of_range) {
-    return logs_.truncate(*copy, log->log_end_offset()) == ErrorCode::none ? Step::copied : Step::given_up;
-  }
-  if (!read) return logs_.find_future(name) && logs_.find(name) ? Step::waiting : Step::given_up;
-  if (read->records.size > 0) {
-    if (!append_piece(read->records, logs_, *copy)) return Step::given_up;
-    bytes = read->records.size;
-  }
-  copy->update_high_watermark(std::min(log->high_watermark(), copy->log_end_offset()));
-  copy->advance_log_start(log->log_start_offset());
-  return bytes > 0 ? Step::copied : exchange(*partition, copy);
+  const Step outcome = copy_piece(name, *partition->log(), *copy, bytes);
+  return outcome == Step::copied && bytes <= kNearTheEnd ? exchange(*partition, copy, bytes) : outcome;
 }
 
-LogMover::Step LogMover::exchange(Partition& partition, const std::shared_ptr<storage::Log>& copy) {
+// `copied` even if there is nothing to copy.
+LogMover::Step LogMover::copy_piece(const storage::TopicPartition& name, storage::Log& log, storage::Log& copy,
+                                    std::uint64_t& bytes) {
+  const storage::LogOffsets offsets = log.offsets();
+  if (offsets.log_start_offset > copy.log_end_offset()) (void)logs_.truncate_fully(copy, offsets.log_start_offset);
+  auto read = log.read(copy.log_end_offset(), kPieceBytes, storage::ReadIsolation::log_end, storage::FirstBatch::whole);
+  if (!read && read.error() == ErrorCode::offset_out_of_range) {
+    return logs_.truncate(copy, log.log_end_offset()) == ErrorCode::none ? Step::copied : Step::given_up;
+  }
+  if (!read && read.error() == ErrorCode::corrupt_message) return Step::given_up;  // it won't get better
+  if (!read) return logs_.find_future(name) && logs_.find(name) ? Step::waiting : Step::given_up;
+  if (read->records.size > 0) {
+    if (!append_piece(read->records, logs_, copy)) return Step::given_up;
+    bytes += read->records.size;
+  }
+  copy.update_high_watermark(std::min(log.high_watermark(), copy.log_end_offset()));
+  copy.advance_log_start(log.log_start_offset());
+  return Step::copied;
+}
+
+LogMover::Step LogMover::exchange(Partition& partition, const std::shared_ptr<storage::Log>& copy, std::uint64_t& bytes) {
   copy->flush();  // so that those who append meanwhile don't wait for long to be acknowledged
   const auto exchange = logs_.begin_exchange(copy);
-  if (!exchange || !partition.exchange_log(copy, [&] { return exchange->swap(); })) return Step::waiting;
+  if (!exchange) return Step::waiting;
+  // What was appended during the flush is copied without another one, in which more would come: who is appended to all the time
+  // would never move. What is acknowledged waits for the exchange to flush it.
+  for (int catch_ups = 0; !partition.exchange_log(copy, [&] { return exchange->swap(); }); ++catch_ups) {
+    const std::uint64_t before = bytes;
+    if (catch_ups == kCatchUpsMax) return Step::waiting;
+    const Step outcome = copy_piece(partition.name(), *partition.log(), *copy, bytes);
+    if (outcome != Step::copied) return outcome;
+    if (bytes == before) return Step::waiting;  // that isn't what stands in the way
+  }
   const ErrorCode error = exchange->finish();
   if (error != ErrorCode::none) {
     base::log_error(kLogger, "{} was to move to {}, which has failed; {} goes on with the log that it had before",

@@ -55,7 +55,8 @@ class LogMover {
 
  private:
   void run();
-  Step exchange(Partition& partition, const std::shared_ptr<storage::Log>& copy);
+  Step copy_piece(const storage::TopicPartition& name, storage::Log& log, storage::Log& copy, std::uint64_t& bytes);
+  Step exchange(Partition& partition, const std::shared_ptr<storage::Log>& copy, std::uint64_t& bytes);
 
   const base::Clock& clock_;
   storage::LogManager& logs_;

@@ -113,7 +113,7 @@ TEST_F(LogMoverTest, MovesWhileRecordsComeIn) {
 }
 
 TEST_F(LogMoverTest, ALogStartWithinABatchIsKept) {
-  append(10);
+  append(10, 10'000);
   append(1);
   ASSERT_EQ(*manager.find("t", 0)->delete_records(7), 7);
   ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
@@ -149,8 +149,38 @@ TEST_F(LogMoverTest, TopicsWithLongNamesDoNotMove) {
   EXPECT_EQ(manager.move_to({std::string(213, 'x'), 10}, away, true), ErrorCode::invalid_topic_exception);
 }
 
-TEST_F(LogMoverTest, AMoveBackGivesTheCopyUp) {
+// Each flush of the copy takes long enough for the next append.
+TEST_F(LogMoverTest, AMoveEndsWhileAppendsGoOn) {
   append(1);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  const auto partition = manager.find("t", 0);
+  const auto old = partition->log();
+  int pieces = 0;
+  faulty.set_before_change([&](std::string_view operation, const std::string& path) {
+    if (!path.starts_with(away) || !path.ends_with(".log") || partition->log() != old) return;
+    const bool sometimes = operation == "write" && ++pieces % 3 != 0;
+    if (operation == "sync" || sometimes) append(1);
+  });
+  Step outcome = Step::copied;
+  for (int steps = 0; steps < 9 && outcome != Step::done; ++steps) outcome = step();
+  EXPECT_EQ(outcome, Step::done);
+  EXPECT_EQ(partition->log()->log_end_offset(), old->log_end_offset());
+}
+
+TEST_F(LogMoverTest, ADamagedLogDoesNotMove) {
+  for (int number = 0; number < 20; ++number) append(1);  // more than a log remembers without a look at its file
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  const std::string path = home + "/t-0/00000000000000000000.log";
+  files.open(path, base::OpenMode::read_write)->write_at(files.info(path).size / 4, base::Bytes(20));
+  Step outcome = Step::copied;
+  while (outcome == Step::copied) outcome = step();
+  EXPECT_EQ(outcome, Step::given_up);
+  EXPECT_TRUE(failed.empty());
+  EXPECT_EQ(logs.find(kName)->parent_directory(), home);
+}
+
+TEST_F(LogMoverTest, AMoveBackGivesTheCopyUp) {
+  append(1, 100'000);
   ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
   EXPECT_EQ(step(), Step::copied);
   auto described = manager.describe_directories();
