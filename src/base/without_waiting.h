@@ -6,9 +6,11 @@
 // tell what is in memory.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <vector>
 
 namespace base {
 
@@ -36,5 +38,26 @@ class WithoutWaiting {
 
   static bool is_active();  // on this thread
 };
+
+// For work that takes a lock and then reads files: what isn't in memory is read with the lock released, and the work is done
+// again from its beginning, so that it mustn't change anything before it has read all. That may be often: a log has many files.
+template <class Work>
+auto reading_aside(Work work) {
+  std::vector<WouldWait> read;
+  while (true) {
+    try {
+      WithoutWaiting scope;
+      return work();
+    } catch (const WouldWait& missing) {
+      // Read, and yet not in memory: a file system that keeps nothing there, or a machine that is so short of it that what was
+      // read pushes out what was read before. It could go on for ever.
+      const auto is_missing = [&](const WouldWait& place) { return place.is_same_place(missing); };
+      if (std::any_of(read.begin(), read.end(), is_missing)) break;
+      missing.read();
+      read.push_back(missing);
+    }
+  }
+  return work();
+}
 
 }  // namespace base

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/without_waiting.h"
 #include "log/log_io.h"
 
 namespace storage {
@@ -37,7 +38,7 @@ std::optional<CleaningFacts> Log::cleaning_facts() {
     }
     return facts;
   };
-  return watching_for_failure([&] { return reading_aside(gather); });
+  return watching_for_failure([&] { return base::reading_aside(gather); });
 }
 
 void Log::report_failure(const std::exception& error) { log_directory_->fail(error); }
@@ -80,7 +81,7 @@ std::vector<CleaningSource> CleaningSession::sources(std::int64_t below) const {
 }
 
 std::vector<TransactionIndexEntry> CleaningSession::aborted_transactions(std::int64_t from, std::int64_t upper) const {
-  std::vector<TransactionIndexEntry> found = reading_aside([&] {
+  std::vector<TransactionIndexEntry> found = base::reading_aside([&] {
     std::lock_guard lock(log_->mutex_);
     std::vector<TransactionIndexEntry> overlapping;
     auto at = log_->segments_.upper_bound(from);

@@ -4,6 +4,7 @@
 
 #include "base/logging.h"
 #include "base/saturating.h"
+#include "base/without_waiting.h"
 #include "log/log_io.h"
 #include "log/transaction_index.h"
 
@@ -123,7 +124,7 @@ std::size_t Log::delete_old_segments(std::int64_t now_ms) {
   return watching_for_failure([&]() -> std::size_t {
     std::unique_lock cleaning(cleaning_mutex_, std::try_to_lock);
     if (!cleaning.owns_lock()) return 0;
-    const bool any = reading_aside([&] {
+    const bool any = base::reading_aside([&] {
       std::lock_guard lock(mutex_);
       return !plan_retention(now_ms).doomed.empty();
     });

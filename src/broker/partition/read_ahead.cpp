@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t kChunkBytes = 256u << 10;
 constexpr std::size_t kThreads = 8;  // as Kafka's num.io.threads: disks are many, and one may hang
-constexpr int kLookUpsMax = 64;
 
 boost::asio::thread_pool& readers() {
   static boost::asio::thread_pool pool(kThreads);
@@ -96,15 +95,7 @@ base::Task<void> look_up_aside(std::function<void()> work) {
   std::exception_ptr failure;
   std::function<void()> attempts = [work = std::move(work), &failure] {
     try {
-      for (int i = 0; i < kLookUpsMax; ++i) {
-        try {
-          base::WithoutWaiting scope;
-          return work();
-        } catch (const base::WouldWait& missing) {
-          missing.read();
-        }
-      }
-      work();  // a machine that is short of memory forgets as fast as it reads
+      base::reading_aside(work);
     } catch (...) {
       failure = std::current_exception();
     }
