@@ -53,12 +53,14 @@ void ConfigStore::set_dynamic_broker(StringMap configs) {
 
 void ConfigStore::replace_broker(std::shared_ptr<const BrokerConfig> next) {
   std::shared_ptr<const BrokerConfig> before = broker();
+  auto without_overrides = TopicConfig::create(next, {});
+  auto topics = topics_;  // whoever writes them is here; requests read them meanwhile
+  for (auto& [name, config] : topics) config = TopicConfig::create(next, config->overrides());
   {
-    auto without_overrides = TopicConfig::create(next, {});
     std::lock_guard lock(mutex_);
     broker_ = next;
     without_overrides_ = std::move(without_overrides);
-    for (auto& [name, config] : topics_) config = TopicConfig::create(next, config->overrides());
+    topics_.swap(topics);
   }
   for (const BrokerListener& listener : broker_listeners_) listener(*before, *next);
 }
