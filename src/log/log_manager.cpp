@@ -91,6 +91,17 @@ void LogManager::set_topic_config(const std::string& topic, const LogConfig& con
   for (const auto& log : of_topic) log->set_config(config);  // a log before its copy: see pass_config_on()
 }
 
+void LogManager::set_configs(const std::function<LogConfig(const std::string& topic)>& config_of) {
+  std::vector<std::shared_ptr<Log>> all;
+  {
+    std::lock_guard lock(state_->mutex);
+    for (const State::Logs* map : {&state_->logs, &state_->futures, &state_->retiring}) {
+      for (const auto& [topic_partition, log] : *map) all.push_back(log);
+    }
+  }
+  for (const auto& log : all) log->set_config(config_of(log->topic_partition().topic));  // in the order of the above
+}
+
 LogManager::State::Directory* LogManager::State::choose_directory(const std::string& wanted) const {
   std::map<std::string_view, std::size_t> counts;
   for (const auto& directory : directories) {

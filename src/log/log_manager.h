@@ -99,6 +99,8 @@ class LogManager {
   protocol::ErrorCode truncate(Log& log, std::int64_t offset);
   protocol::ErrorCode truncate_fully(Log& log, std::int64_t offset);
   void set_topic_config(const std::string& topic, const LogConfig& config);
+  // Of every log and copy: asked once for each, without a lock.
+  void set_configs(const std::function<LogConfig(const std::string& topic)>& config_of);
   void on_directory_failure(std::function<void(const std::string& directory)> callback);
 
   // Periodic work, of one entry of log.dirs or of all: for threads of which each has one, so that a disk that hangs holds

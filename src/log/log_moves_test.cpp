@@ -392,6 +392,20 @@ TEST_F(LogMovesTest, ASettingThatChangesWhileACopyIsMadeReachesIt) {
   EXPECT_EQ(future->config(), changed);
 }
 
+TEST_F(LogMovesTest, SettingsOfAllTopicsReachLogsAndCopies) {
+  start();
+  make(kName, "/one");
+  make({"u", 0}, "/one");
+  auto future = *manager_->get_or_create_future(kName, "/two");
+  LogConfig of_t, of_u;
+  of_t.retention_ms = 12'345;
+  of_u.retention_ms = 54'321;
+  manager_->set_configs([&](const std::string& topic) { return topic == "t" ? of_t : of_u; });
+  EXPECT_EQ(manager_->find(kName)->config(), of_t);
+  EXPECT_EQ(future->config(), of_t);
+  EXPECT_EQ(manager_->find({"u", 0})->config(), of_u);
+}
+
 // It is set in the log while the exchange waits for the copy, which an append holds.
 TEST_F(LogMovesTest, ASettingThatChangesInTheExchangeIsTheCopys) {
   start();

@@ -171,7 +171,7 @@ void BrokerApp::Parts::follow_config_changes() {
     logs.set_producer_id_expiration(after.get_int("producer.id.expiration.ms"));
     cleaner.reconfigure(log_cleaner_config(after));
     mover.set_bytes_per_second(log_mover_rate(after));
-    for (const auto& [name, topic] : metadata.get()->topics) partitions.topic_settings_changed(name);
+    partitions.all_settings_changed();
   });
 }
 

@@ -168,6 +168,25 @@ void PartitionManager::topic_settings_changed(const std::string& topic_name) {
   for (auto& partition : partitions) partition->set_min_insync_replicas(settings.min_insync_replicas);
 }
 
+void PartitionManager::all_settings_changed() {
+  std::unordered_map<std::string, TopicSettings> settings;
+  const auto settings_of = [&](const std::string& topic) -> const TopicSettings& {
+    const auto found = settings.find(topic);
+    return found != settings.end() ? found->second : settings.emplace(topic, settings_of_(topic)).first->second;
+  };
+  logs_.set_configs([&](const std::string& topic) { return settings_of(topic).log; });
+  std::vector<std::pair<std::string, std::shared_ptr<Partition>>> partitions;
+  {
+    std::shared_lock lock(mutex_);
+    for (const auto& [name, topic] : topics_) {
+      for (const auto& [number, partition] : topic->partitions) partitions.emplace_back(name, partition);
+    }
+  }
+  for (const auto& [topic, partition] : partitions) {
+    partition->set_min_insync_replicas(settings_of(topic).min_insync_replicas);
+  }
+}
+
 void PartitionManager::shutdown() {
   {
     std::lock_guard changing(changes_);

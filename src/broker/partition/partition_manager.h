@@ -62,6 +62,8 @@ class PartitionManager final : public metadata::PartitionSink {
                                             bool delete_logs) override;
   // The configuration of a topic changed; takes effect before this returns. On the control thread.
   void topic_settings_changed(const std::string& topic);
+  // The same of all topics, with one look at all logs.
+  void all_settings_changed();
   // Every waiting request is woken and every further one refused, so that the listeners can stop; nothing is led from
   // now on, whatever the control thread still does. Waits for the flushes that have begun.
   void shutdown();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <thread>
@@ -64,9 +65,13 @@ class PartitionManagerTest : public ::testing::Test {
   base::MemoryFileSystem files;
   base::ManualClock clock;
   storage::LogManager logs{files, clock, {.log_dirs = {"/a", "/b"}}};
+  std::vector<std::string> asked;  // for whose settings
+  std::int64_t retention_ms = storage::LogConfig().retention_ms;
   std::int32_t min_insync_replicas = 1;
-  PartitionManager manager{kSelf, logs, [this](const std::string&) {
+  PartitionManager manager{kSelf, logs, [this](const std::string& topic) {
+                             asked.push_back(topic);
                              TopicSettings settings;
+                             settings.log.retention_ms = retention_ms;
                              settings.min_insync_replicas = min_insync_replicas;
                              return settings;
                            }};
@@ -211,6 +216,27 @@ TEST_F(PartitionManagerTest, MinInsyncReplicasChangeLive) {
   manager.topic_settings_changed("t");
   EXPECT_TRUE(append(*partition, 1, -1).ok());
   manager.topic_settings_changed("other");
+}
+
+// The broker's values are the defaults of all topics. However many logs there are, each topic is asked for once.
+TEST_F(PartitionManagerTest, AllSettingsChangeLive) {
+  std::vector<std::shared_ptr<Partition>> led;
+  for (const std::int32_t number : {0, 1, 2}) {
+    metadata::LeaderState state = state_of("t", id);
+    state.partition = number;
+    state.replicas = {kSelf, kSelf + 1};
+    ASSERT_EQ(lead(state), ErrorCode::none);
+    led.push_back(manager.find("t", number));
+  }
+  ASSERT_EQ(lead(state_of("u", base::Uuid::random())), ErrorCode::none);
+  retention_ms = 77;
+  min_insync_replicas = 2;
+  asked.clear();
+  manager.all_settings_changed();
+  std::ranges::sort(asked);
+  EXPECT_EQ(asked, (std::vector<std::string>{"t", "u"}));
+  for (const auto& partition : led) EXPECT_EQ(partition->min_insync_replicas(), 2);
+  for (const auto& log : logs.logs()) EXPECT_EQ(log->config().retention_ms, 77) << log->directory();
 }
 
 TEST_F(PartitionManagerTest, WaiterIsNotRegisteredIfItMissedSomething) {
