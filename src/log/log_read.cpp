@@ -147,6 +147,10 @@ struct Log::TimeSearch {
       if (!fits || batch->header.last_offset() < log_start_offset) continue;
       if (auto found = in_batch(*batch)) return found->offset >= bound ? OffsetAndTimestamp{} : *found;
     }
+    // Not if it is shorter: it may have been cut meanwhile.
+    if (scanner.ended() == ScanEnd::corrupt) {
+      throw CorruptFile("no batch at position " + std::to_string(scanner.position()));
+    }
     return std::nullopt;
   }
 };
@@ -217,6 +221,10 @@ Result<OffsetAndTimestamp> Log::list_offset(std::int64_t timestamp, ReadIsolatio
     });
   } catch (const std::system_error&) {
     return ErrorCode::kafka_storage_error;
+  } catch (const CorruptFile& error) {
+    base::log_error("kafka.server.ReplicaManager", "Error while searching partition {} by time: {}",
+                    topic_partition_.to_string(), error.what());
+    return ErrorCode::corrupt_message;
   } catch (const protocol::InvalidRecord&) {
     return ErrorCode::corrupt_message;
   } catch (const base::CompressionError&) {

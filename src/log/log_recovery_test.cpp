@@ -333,6 +333,18 @@ TEST_F(LogRecoveryTest, WhatIsBehindADamagedHeaderIsNotPassedOver) {
   }
 }
 
+TEST_F(LogRecoveryTest, ASearchByTimeDoesNotPassDamageOver) {
+  open();
+  for (int number = 0; number < 8; ++number) append({"value"}, {.timestamp = 1000 + number});
+  log().roll();
+  append({"value"}, {.timestamp = 1008});
+  log().flush();
+  files_.open(kFirstLog, base::OpenMode::read_write)->write_at(files_.info(kFirstLog).size / 2, base::Bytes(17));
+  EXPECT_EQ(log().list_offset(1003, ReadIsolation::log_end)->offset, 3);
+  EXPECT_EQ(log().list_offset(1005, ReadIsolation::log_end).error(), protocol::ErrorCode::corrupt_message);
+  EXPECT_EQ(log().list_offset(1008, ReadIsolation::log_end)->offset, 8);
+}
+
 // Else what is appended would have offsets that are there already, behind the damage.
 TEST_F(LogRecoveryTest, ALastSegmentWithADamagedEndIsRecoveredAfterACleanStopToo) {
   for (const bool indexed : {false, true}) {
