@@ -82,7 +82,7 @@ base::Task<std::string> Controller::open(std::optional<std::string> expected) {
     }
     co_return opened;
   };
-  const Opened opened = co_await ask<Opened>(queue_, std::move(job), Opened());
+  const Opened opened = co_await ask<Opened>(queue_, std::move(job), Opened(), Asker::start);
   if (!opened.failure.empty()) throw StartError(opened.failure);
   co_return opened.cluster_id;
 }
@@ -102,7 +102,7 @@ base::Task<void> Controller::start(metadata::Broker self) {
     }
     co_return failure;
   };
-  const std::string failure = co_await ask<std::string>(queue_, std::move(job), "the controller was closed");
+  const std::string failure = co_await ask<std::string>(queue_, std::move(job), "the controller was closed", Asker::start);
   if (!failure.empty()) throw StartError(failure);
 }
 
@@ -126,7 +126,7 @@ base::Task<std::int32_t> Controller::next_broker_sequence() {
     const Response bumped = co_await context_.execute(std::move(bump));
     co_return bumped.ok() ? bumped.stat.version : -1;
   };
-  const std::int32_t version = co_await ask<std::int32_t>(queue_, std::move(job), -1);
+  const std::int32_t version = co_await ask<std::int32_t>(queue_, std::move(job), -1, Asker::start);
   if (version < 0) throw StartError("No broker id could be generated: ZooKeeper refused to write /brokers/seqid");
   co_return version;
 }

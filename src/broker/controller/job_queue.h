@@ -51,10 +51,13 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
   bool closed_ = false;
 };
 
+// Who asks: a request, which is given up in time, or the start of this broker, which waits for its turn however long it takes.
+enum class Asker { request, start };
+
 // Runs `job` in the queue and resumes the caller on its own executor with the result; with `otherwise` if the queue is
-// closed before the job is done, if it waits for too long or if it throws.
+// closed before the job is done, if a request's waits for too long or if it throws.
 template <class T>
-base::Task<T> ask(std::shared_ptr<JobQueue> queue, std::function<base::Task<T>()> job, T otherwise) {
+base::Task<T> ask(std::shared_ptr<JobQueue> queue, std::function<base::Task<T>()> job, T otherwise, Asker asker = Asker::request) {
   base::OneShot<T> answer;
   // Answers in its destructor, so that a dropped job is answered too.
   struct Promise {
@@ -68,7 +71,11 @@ base::Task<T> ask(std::shared_ptr<JobQueue> queue, std::function<base::Task<T>()
   auto promise = std::make_shared<Promise>(answer, std::move(otherwise));
   JobQueue::Job wrapped = [job = std::move(job), promise]() -> base::Task<void> { promise->value = co_await job(); };
   promise.reset();
-  queue->post_asked(std::move(wrapped));
+  if (asker == Asker::request) {
+    queue->post_asked(std::move(wrapped));
+  } else {
+    queue->post(std::move(wrapped));
+  }
   wrapped = nullptr;
   co_return co_await answer.wait();
 }

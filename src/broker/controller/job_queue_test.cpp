@@ -19,7 +19,8 @@ class JobQueueTest : public ::testing::Test {
   }
 
   // The answer of a job that takes until its gate is set.
-  std::shared_ptr<std::optional<int>> ask_for(int value, std::optional<base::OneShot<bool>> until = std::nullopt) {
+  std::shared_ptr<std::optional<int>> ask_for(int value, std::optional<base::OneShot<bool>> until = std::nullopt,
+                                              Asker asker = Asker::request) {
     auto answer = std::make_shared<std::optional<int>>();
     std::function<base::Task<int>()> job = [value, until, this]() -> base::Task<int> {
       ++begun;
@@ -27,10 +28,10 @@ class JobQueueTest : public ::testing::Test {
       co_return value;
     };
     const auto wait = [](std::shared_ptr<JobQueue> jobs, std::function<base::Task<int>()> work,
-                         std::shared_ptr<std::optional<int>> to) -> base::Task<void> {
-      *to = co_await ask<int>(std::move(jobs), std::move(work), -1);
+                         std::shared_ptr<std::optional<int>> to, Asker who) -> base::Task<void> {
+      *to = co_await ask<int>(std::move(jobs), std::move(work), -1, who);
     };
-    boost::asio::co_spawn(loop, wait(queue, std::move(job), answer), boost::asio::detached);
+    boost::asio::co_spawn(loop, wait(queue, std::move(job), answer, asker), boost::asio::detached);
     return answer;
   }
   void run_until(const std::shared_ptr<std::optional<int>>& answer) {
@@ -65,6 +66,19 @@ TEST_F(JobQueueTest, WhoAskedBehindAJobWithoutEndIsAnswered) {
   loop.run();
   EXPECT_TRUE(own_ran) << "what nobody waits for isn't dropped";
   EXPECT_EQ(begun, 1);
+}
+
+TEST_F(JobQueueTest, TheStartOfABrokerWaitsHoweverLong) {
+  const base::OneShot<bool> gate;
+  const auto first = ask_for(1, gate);
+  const auto start = ask_for(2, std::nullopt, Asker::start);
+  const auto request = ask_for(3);
+  run_until(request);
+  EXPECT_EQ(**request, -1);
+  EXPECT_FALSE(*start);
+  gate.set(true);
+  run_until(start);
+  EXPECT_EQ(**start, 2);
 }
 
 TEST_F(JobQueueTest, NothingKeepsTheLoopWhenAllIsDone) {
