@@ -103,8 +103,14 @@ LogMover::Step LogMover::step(const storage::TopicPartition& name, std::uint64_t
   if (!copy) return Step::given_up;
   std::shared_ptr<Partition> partition = partitions_.find(name.topic, name.partition);
   if (!partition) return Step::waiting;
-  const Step outcome = copy_piece(name, *partition->log(), *copy, bytes);
-  return outcome == Step::copied && bytes <= kNearTheEnd ? exchange(*partition, copy, bytes) : outcome;
+  Step outcome = copy_piece(name, *partition->log(), *copy, bytes);
+  if (outcome == Step::copied && bytes <= kNearTheEnd) outcome = exchange(*partition, copy, bytes);
+  if (outcome != Step::damaged) return outcome;
+  // The copy would only keep the log from being cleaned.
+  base::log_error(kLogger, "{} stays in {}: it can't be read from offset {} on. Its copy in {} is removed; `milena log verify` tells more",
+                  name.to_string(), partition->log()->parent_directory(), copy->log_end_offset(), copy->parent_directory());
+  (void)logs_.remove_future(name);
+  return Step::given_up;
 }
 
 // `copied` even if there is nothing to copy.
@@ -116,7 +122,7 @@ LogMover::Step LogMover::copy_piece(const storage::TopicPartition& name, storage
   if (!read && read.error() == ErrorCode::offset_out_of_range) {
     return logs_.truncate(copy, log.log_end_offset()) == ErrorCode::none ? Step::copied : Step::given_up;
   }
-  if (!read && read.error() == ErrorCode::corrupt_message) return Step::given_up;  // it won't get better
+  if (!read && read.error() == ErrorCode::corrupt_message) return Step::damaged;  // it won't get better
   if (!read) return logs_.find_future(name) && logs_.find(name) ? Step::waiting : Step::given_up;
   if (read->records.size > 0) {
     if (!append_piece(read->records, logs_, copy)) return Step::given_up;

@@ -48,6 +48,7 @@ class LogMover {
     copied,   // there may be more
     waiting,  // nothing to copy now, but not done: the partition isn't led yet, or the exchange didn't come off
     done,     // it was exchanged
+    damaged,  // within: the log can't be read on
     given_up  // there is no copy any more, or a disk failed
   };
   // One piece of one move, on the caller's thread; for tests and the threads. `bytes` is what was copied.

@@ -177,6 +177,7 @@ TEST_F(LogMoverTest, ADamagedLogDoesNotMove) {
   EXPECT_EQ(outcome, Step::given_up);
   EXPECT_TRUE(failed.empty());
   EXPECT_EQ(logs.find(kName)->parent_directory(), home);
+  EXPECT_TRUE(logs.futures().empty()) << "it isn't tried again, and the log is cleaned as before";
 }
 
 TEST_F(LogMoverTest, AMoveBackGivesTheCopyUp) {
