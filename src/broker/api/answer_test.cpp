@@ -91,6 +91,19 @@ TEST_F(Answers, ARequestThatWaitsKeepsNoFrame) {
   EXPECT_TRUE(kHoldsViews<protocol::SyncGroupRequest>);
 }
 
+// It was paid for out of queued.max.request.bytes, and stands for what was made of it.
+TEST_F(Answers, ALargeRequestThatWaitsKeepsItsFrame) {
+  broker.cluster.deletion.emplace();
+  protocol::DeleteTopicsRequest request;
+  request.topic_names.assign(10'000, "t-of-a-name");
+  auto bytes = std::make_shared<const base::Bytes>(TestBroker::frame_of(request, 5));
+  const std::weak_ptr<const base::Bytes> frame = bytes;
+  Answer<Reply> answer = broker.dispatcher.serve(broker.connection, Frame(*bytes, bytes));
+  bytes.reset();
+  EXPECT_FALSE(answer.is_there());
+  EXPECT_FALSE(frame.expired());
+}
+
 TEST_F(Answers, APlainHandlerThatThrowsClosesTheConnection) {
   BrokenClock clock;
   Services services = {clock,

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "broker/api/error_counts.h"
@@ -13,6 +14,10 @@
 #include "protocol/codec/codec.h"
 #include "protocol/codec/frame.h"
 #include "protocol/error.h"
+
+namespace protocol {
+struct FetchRequest;
+}
 
 namespace broker::api {
 
@@ -71,7 +76,10 @@ Answer<Reply> serve(RequestContext& context, base::ByteView body) {
         std::string(Request::kName) + " v" + std::to_string(context.api_version) + ": " + decoded.error;
     return reply;
   }
-  if (!kHoldsViews<Request>) context.frame.reset();  // the answer may wait for long
+  // The answer may wait for long. A large frame, which was paid for, stands for what was made of it; but fetches wait by their nature.
+  constexpr std::size_t kUnpaidBytes = 64u << 10;
+  constexpr bool kIsFetch = std::is_same_v<Request, protocol::FetchRequest>;
+  if (!kHoldsViews<Request> && (kIsFetch || body.size() <= kUnpaidBytes)) context.frame.reset();
   try {
     Answer<Response> answer = handle(context, std::move(request));
     if (!answer.is_there()) return wait_for_reply<Request>(context, answer.task());
