@@ -215,11 +215,13 @@ TEST_F(ReadsThatWait, ThatHaveGrownEndTheConnection) {
     request.version = -1;
     testing::send(*coordinator_, peer, xid, OpCode::set_data, request);
   };
+  testing::TestPeer& other = connect();
   set(grows, 2, kLarge);
-  set(connect(), 1, 0);
+  set(other, 1, 0);
   for (int i = 3; i < 103; ++i) {
     testing::send(*coordinator_, grows, i, OpCode::get_data, RawClient::path_request<proto::GetDataRequest>("/grows", false));
   }
+  EXPECT_TRUE(grows.take().empty()) << "all of it waits for the write";
   sync();
   EXPECT_EQ(grows.phase, PeerPhase::closed);
   const std::vector<testing::PeerReply> replies = grows.take();
