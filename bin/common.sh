@@ -34,8 +34,8 @@ broker_id() {
 # the brokers whose properties file has it.
 stop() {
   local found=() link exe pid words builds own
-  builds=$(readlink -f "$home/build")
-  own=$(readlink -f "$binary")
+  builds=$(readlink -f "$home/build") || builds=$home/build
+  own=$(readlink -f "$binary") || own=$binary
   for link in /proc/[0-9]*/exe; do
     exe=$(readlink "$link" 2>/dev/null) || continue
     exe=${exe% (deleted)}  # rebuilt while it ran
