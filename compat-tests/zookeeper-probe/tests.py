@@ -159,14 +159,16 @@ def is_refused(port, source):
 def accepted(port, source):
     """A session from there; a connection that was closed may take a moment to go."""
     while True:
-        client = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
-        try:
+        client = None
+        try:  # a connect, too, may already see that it was closed
+            client = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
             client.sendall(connect_request(30_000))
             if read_frame(client):
                 return client
         except ConnectionError:
             pass
-        client.close()
+        if client:
+            client.close()
 
 
 @only("milena")
