@@ -4,19 +4,18 @@
 #include <re2/re2.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <system_error>
 #include <vector>
 
+#include "base/file_system.h"
 #include "base/logging.h"
 #include "base/utf8.h"
 #include "broker/config/config_value.h"
@@ -53,12 +52,12 @@ std::optional<Variable> variable_of(std::string_view text) {
   return variable;
 }
 
-std::string content_of(const fs::path& path, const std::string& complaint) {
-  std::ifstream stream(path, std::ios::binary);
-  std::stringstream text;
-  if (stream && stream.peek() != std::ifstream::traits_type::eof()) text << stream.rdbuf();
-  if (!stream.eof() && !stream.good()) throw ConfigError(fmt::format("{}: {}", complaint, std::strerror(errno)));
-  return text.str();
+std::string content_of(const std::string& path, const std::string& complaint) {
+  try {
+    return std::string(base::as_text(base::read_file(base::real_file_system(), path)));
+  } catch (const std::system_error& error) {
+    throw ConfigError(fmt::format("{}: {}", complaint, error.code().message()));
+  }
 }
 
 // Kafka reads these files as UTF-8, where those of Properties are Latin-1 with escapes.
