@@ -27,8 +27,8 @@ ninja -C "build/$preset" "${targets[@]}"
 
 findings=$PWD/build/$preset/findings
 mkdir -p "$findings"
-failed=0
-for source in "${chosen[@]}"; do
+fuzz_one() {  # SOURCE; two at a time, so what one has to say comes in one piece
+  local source=$1 folder target name corpus log inputs
   folder=$(dirname "$source")
   target=$(basename "$source" .cpp)
   name=${target%_fuzz}
@@ -43,9 +43,10 @@ for source in "${chosen[@]}"; do
       -artifact_prefix="$findings/$name-" "${inputs[@]}" >"$log" 2>&1; then
     echo "$target: nothing found, $(grep -aoE 'Done [0-9]+ runs' "$log" || tail -1 "$log")"
   else
-    tail -40 "$log"
-    echo "$target: FAILED, see $log and $findings"
-    failed=1
+    printf '%s\n' "$(tail -40 "$log")" "$target: FAILED, see $log and $findings"
+    return 1
   fi
-done
-exit $failed
+}
+export -f fuzz_one
+export preset seconds findings
+printf '%s\0' "${chosen[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -euo pipefail -c 'fuzz_one "$1"' fuzz || exit 1
