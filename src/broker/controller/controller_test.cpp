@@ -1,5 +1,6 @@
 #include "broker/controller/controller.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "broker/controller/testing/control_node.h"
@@ -308,6 +309,29 @@ TEST(Controller, FollowsChangesOfAZooKeeperWhoseNumbersAreLower) {
   server.apply(zk::client::create("/config/topics/t", R"({"version":1,"config":{"retention.ms":"5"}})"));
   notify();
   EXPECT_EQ(node.configs, (Log{"0 t retention.ms=5"}));
+}
+
+// Of Kafka's quotas and SCRAM credentials nothing acts here: the log says so, at the start and as they are changed, and not what
+// they are.
+TEST(Controller, StoredQuotasAreSaidNotToHold) {
+  FakeZooKeeper server;
+  for (const char* path : {"/config", "/config/users", "/config/clients"}) server.apply(zk::client::create(path, std::nullopt));
+  server.apply(zk::client::create("/config/users/alice", R"({"version":1,"config":{"SCRAM-SHA-256":"secret"}})"));
+  server.apply(zk::client::create("/config/clients/slow", R"({"version":1,"config":{"producer_byte_rate":"1024"}})"));
+  server.apply(zk::client::create("/config/clients/was-slow", R"({"version":1,"config":{}})"));
+  Node node(server);
+  ::testing::internal::CaptureStdout();
+  node.start();
+  const std::string at_start = ::testing::internal::GetCapturedStdout();
+  EXPECT_THAT(at_start, ::testing::HasSubstr("/config/users/alice"));
+  EXPECT_THAT(at_start, ::testing::HasSubstr("/config/clients/slow"));
+  EXPECT_THAT(at_start, ::testing::Not(::testing::HasSubstr("was-slow")));
+  EXPECT_THAT(at_start, ::testing::Not(::testing::HasSubstr("secret")));
+  ::testing::internal::CaptureStdout();
+  server.apply(zk::client::create("/config/changes/config_change_", R"({"version":2,"entity_path":"ips/127.0.0.1"})",
+                                  zk::client::CreateMode::persistent_sequential));
+  node.settle();
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(), ::testing::HasSubstr("/config/ips/127.0.0.1"));
 }
 
 // What the session answers for what it sends once at most, and not at all.

@@ -55,6 +55,29 @@ base::Task<void> StoredConfigs::load() {
   co_await read_all(ConfigEntityType::broker);
   co_await read_all(ConfigEntityType::topic);
   co_await read_all(ConfigEntityType::group);
+  co_await say_what_does_not_act();
+}
+
+// Somebody who comes from Kafka must not believe that they hold.
+base::Task<void> StoredConfigs::say_what_does_not_act() {
+  for (const std::string folder : {"users", "clients", "ips"}) {
+    Request list = zk::client::get_children("/config/" + folder);
+    const Response names = co_await context_.execute(std::move(list));
+    std::vector<Request> requests;
+    for (const std::string& name : names.children) requests.push_back(zk::client::get_data(znodes::config_path(folder, name)));
+    const std::vector<Response> responses = co_await context_.read_allowed(std::move(requests));
+    for (std::size_t i = 0; i < responses.size(); ++i) {
+      if (znodes::decode_config(responses[i].data.value_or("")).value_or(StringMap()).empty()) continue;
+      say_that_it_does_not_act(folder + "/" + names.children[i]);
+    }
+  }
+}
+
+void StoredConfigs::say_that_it_does_not_act(const std::string& entity) {
+  base::log_warn(kLogger,
+                 "The quotas or credentials stored in /config/{} stay as they are, but this broker has neither quotas nor SCRAM: "
+                 "they don't hold here",
+                 entity);
 }
 
 base::Task<void> StoredConfigs::read_all(ConfigEntityType type) {
@@ -135,6 +158,7 @@ base::Task<void> StoredConfigs::follow_changes() {
     }
     const std::string folder = entity->substr(0, slash);
     std::string name = entity->substr(slash + 1);
+    if (folder == "users" || folder == "clients" || folder == "ips") say_that_it_does_not_act(folder + "/" + name);
     if (folder != "topics" && folder != "brokers") continue;
     const ConfigEntityType type = entity_type(folder, name);
     co_await read_one(type, std::move(name));

@@ -34,6 +34,8 @@ class StoredConfigs {
   void drop_all_but(ConfigEntityType type, const std::set<std::string>& present);
   base::Task<Outcome> notify(ConfigEntityType type, const std::string& name, StringMap config);
   base::Task<void> read_one(ConfigEntityType type, std::string name);
+  base::Task<void> say_what_does_not_act();
+  static void say_that_it_does_not_act(const std::string& entity);
 
   ControlContext& context_;
   std::int64_t last_change_ = -1;
