@@ -6,7 +6,8 @@ need_binary() {
   [ -x "$binary" ] || { echo "$binary is missing: build it with ./start.sh --build-only" >&2; exit 1; }
 }
 
-# run_or_daemon DAEMON NAME ARGUMENTS…: in the foreground, or in the background with its output in $LOG_DIR/NAME.out.
+# run_or_daemon DAEMON NAME ARGUMENTS…: in the foreground, or in the background with its output at the end of $LOG_DIR/NAME.out, where
+# a log of what crashed before stays.
 run_or_daemon() {
   local daemon=$1 name=$2
   shift 2
@@ -14,7 +15,7 @@ run_or_daemon() {
   [ "$daemon" = yes ] || exec "$binary" "$@"
   local log_dir=${LOG_DIR:-$home/logs}
   mkdir -p "$log_dir"
-  nohup "$binary" "$@" >"$log_dir/$name.out" 2>&1 </dev/null &
+  nohup "$binary" "$@" >>"$log_dir/$name.out" 2>&1 </dev/null &
 }
 
 # broker_id PID WORDS…: what the properties file of a running broker says; the file is the first word that names one from where it runs.

@@ -399,11 +399,14 @@ def test_scripts_in_the_background_and_their_end(context):
         log_dir = context.work / "script-logs"
         for what in ("kafka", "zookeeper"):
             expect_equal(checkout.run(f"{what}-server-stop.sh", code=1).out, f"No {what} server to stop\n", "nothing runs")
+        output = log_dir / "kafkaServer.out"
+        log_dir.mkdir()
+        output.write_text("why the last one crashed\n")
         checkout.run("zookeeper-server-start.sh", "-daemon", broker.coordinator.properties, log_dir=log_dir)
         wait_until("the coordinator", broker.coordinator.serves)
         checkout.run("kafka-server-start.sh", "-daemon", broker.properties, "--override", "num.partitions=7", log_dir=log_dir)
-        output = log_dir / "kafkaServer.out"
         wait_until("the broker", lambda: READY in output.read_text())
+        expect(output.read_text().startswith("why the last one crashed\n"), "the log of the run before is kept")
         expect_in("binding to port", (log_dir / "zookeeper.out").read_text(), "the coordinator's output")
         expect_equal(len(checkout.processes()), 2, "processes")
         context.run(["kcat", "-b", broker.bootstrap, "-P", "-t", "seven"], stdin="x\n")
