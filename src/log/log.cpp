@@ -100,6 +100,13 @@ std::size_t Log::segment_count() const {
   return segments_.size();
 }
 
+std::optional<std::int64_t> Log::next_segment_base(std::int64_t offset) const {
+  std::lock_guard lock(mutex_);
+  const auto next = segments_.upper_bound(offset);
+  if (next == segments_.end()) return std::nullopt;
+  return next->first;
+}
+
 LogConfig Log::config() const {
   std::lock_guard lock(mutex_);
   return *config_;

@@ -80,6 +80,7 @@ class Log {
   std::int64_t recovery_point() const;  // every record below is known to be on disk
   std::uint64_t size_bytes() const;     // of all .log files
   std::size_t segment_count() const;
+  std::optional<std::int64_t> next_segment_base(std::int64_t offset) const;  // the first beyond `offset`
 
   LogConfig config() const;
   void set_config(const LogConfig& config);

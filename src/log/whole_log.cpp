@@ -23,11 +23,9 @@ WholeBatches whole_batches_in(base::ByteView bytes) {
   }
 }
 
-}  // namespace
-
-protocol::Result<std::int64_t> read_whole_log(Log& log, const BatchesVisitor& visit, std::uint64_t bytes_at_once) {
-  std::int64_t offset = log.log_start_offset();
-  const std::int64_t end = log.log_end_offset();
+// Up to `end`, which is the result. After an error `offset` is where it is.
+protocol::Result<std::int64_t> read_on(Log& log, std::int64_t& offset, std::int64_t end, const BatchesVisitor& visit,
+                                       std::uint64_t bytes_at_once) {
   base::Bytes buffer;
   while (offset < end) {
     auto read = log.read(offset, bytes_at_once, ReadIsolation::log_end, FirstBatch::whole);
@@ -42,6 +40,31 @@ protocol::Result<std::int64_t> read_whole_log(Log& log, const BatchesVisitor& vi
     offset = whole.next_offset;
   }
   return end;
+}
+
+}  // namespace
+
+protocol::Result<std::int64_t> read_whole_log(Log& log, const BatchesVisitor& visit, std::uint64_t bytes_at_once) {
+  std::int64_t offset = log.log_start_offset();
+  return read_on(log, offset, log.log_end_offset(), visit, bytes_at_once);
+}
+
+protocol::Result<std::int64_t> read_whole_log_around_damage(Log& log, const BatchesVisitor& visit, const DamageVisitor& damaged,
+                                                            std::uint64_t bytes_at_once) {
+  std::int64_t offset = log.log_start_offset();
+  const std::int64_t end = log.log_end_offset();
+  while (true) {
+    const auto read = read_on(log, offset, end, visit, bytes_at_once);
+    if (read || read.error() != protocol::ErrorCode::corrupt_message) return read;
+    auto next = log.next_segment_base(offset);
+    if (!next) {
+      log.roll();
+      next = log.next_segment_base(offset);
+    }
+    if (!next) return read;
+    damaged(offset, *next);
+    offset = *next;
+  }
 }
 
 }  // namespace storage

@@ -23,6 +23,18 @@ class WholeLogTest : public testing::LogFixture {
         },
         100);
   }
+  protocol::Result<std::int64_t> read_around_damage() {
+    values_.clear();
+    return read_whole_log_around_damage(
+        log(),
+        [this](base::ByteView batches, std::int64_t) {
+          for (std::string& value : values_in(batches)) values_.push_back(std::move(value));
+        },
+        [this](std::int64_t from, std::int64_t to) {
+          values_.push_back("damage from " + std::to_string(from) + " to " + std::to_string(to));
+        },
+        100);
+  }
   void write(const std::string& name, std::uint64_t position, base::ByteView bytes) {
     files_.open("/data/t-0/" + name, base::OpenMode::create)->write_at(position, bytes);
   }
@@ -57,6 +69,26 @@ TEST_F(WholeLogTest, EndsWhereNothingFollowsBelowTheLogEnd) {
   EXPECT_EQ(*read(), 100);
   EXPECT_EQ(values_, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(next_offset_, 2);
+}
+
+// For those who go on without what they held: from the next segment on, and what is appended later is in one of its own.
+TEST_F(WholeLogTest, BytesThatAreNoBatchCanBePassedOver) {
+  open();
+  append({"a"});
+  append({"b"});
+  append({"c"});
+  log().roll();
+  append({"d"});
+  append({"e"});
+  const std::uint64_t second = log().read(1, 1, ReadIsolation::log_end, FirstBatch::whole)->records.position;
+  const base::Bytes length_of_nothing = {0, 0, 0, 3};
+  write("00000000000000000000.log", second + 8, length_of_nothing);
+  write("00000000000000000003.log", 8, length_of_nothing);
+  EXPECT_EQ(*read_around_damage(), 5);
+  EXPECT_EQ(values_, (std::vector<std::string>{"a", "damage from 1 to 3", "damage from 3 to 5"}));
+  append({"f"});
+  EXPECT_EQ(*read_around_damage(), 6);
+  EXPECT_EQ(values_, (std::vector<std::string>{"a", "damage from 1 to 3", "damage from 3 to 5", "f"}));
 }
 
 TEST_F(WholeLogTest, BytesThatAreNoBatchAreAnError) {

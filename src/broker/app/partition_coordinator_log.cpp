@@ -77,15 +77,22 @@ bool PartitionCoordinatorLog::is_committed(std::int32_t partition, std::int64_t 
 }
 
 protocol::Result<std::int64_t> PartitionCoordinatorLog::read_all(std::int32_t partition,
-                                                           const std::function<void(base::ByteView batches)>& visit) {
+                                                                 const coordinator::BatchesVisitor& visit,
+                                                                 const coordinator::DamageVisitor& damaged) {
   const auto found = partitions_.find(topic_, partition);
   if (!found) return protocol::ErrorCode::not_coordinator;
   const std::shared_ptr<storage::Log> log = found->log();
   coordinator::LoadProgress progress(clock_, fmt::format("{}-{}", topic_, partition), log->log_start_offset(), log->log_end_offset());
-  return storage::read_whole_log(*log, [&](base::ByteView batches, std::int64_t next_offset) {
+  const auto on_batches = [&](base::ByteView batches, std::int64_t next_offset) {
     visit(batches);
     if (const auto line = progress.line_due(next_offset)) base::log_info(kLogger, "{}", *line);
-  });
+  };
+  const auto on_damage = [&](std::int64_t from, std::int64_t to) {
+    base::log_error(kLogger, "The batches of {}-{} from offset {} to {} can't be read; what they held is lost", topic_,
+                    partition, from, to);
+    damaged();
+  };
+  return storage::read_whole_log_around_damage(*log, on_batches, on_damage);
 }
 
 }  // namespace broker::app

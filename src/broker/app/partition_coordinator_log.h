@@ -29,8 +29,8 @@ class PartitionCoordinatorLog final : public coordinator::CoordinatorLog {
   void cancel_verification(std::int32_t partition, std::int64_t producer_id, std::uint64_t guard) override;
   base::Task<protocol::ErrorCode> await_committed(std::int32_t partition, std::int64_t end_offset) override;
   bool is_committed(std::int32_t partition, std::int64_t end_offset) const override;
-  protocol::Result<std::int64_t> read_all(std::int32_t partition,
-                                          const std::function<void(base::ByteView batches)>& visit) override;
+  protocol::Result<std::int64_t> read_all(std::int32_t partition, const coordinator::BatchesVisitor& visit,
+                                          const coordinator::DamageVisitor& damaged) override;
 
  private:
   std::int32_t known_partition_count() const;

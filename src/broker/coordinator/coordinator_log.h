@@ -12,6 +12,9 @@
 
 namespace broker::coordinator {
 
+using BatchesVisitor = std::function<void(base::ByteView batches)>;
+using DamageVisitor = std::function<void()>;
+
 class CoordinatorLog {
  public:
   virtual ~CoordinatorLog() = default;
@@ -38,10 +41,11 @@ class CoordinatorLog {
     (void)partition, (void)end_offset;
     return false;
   }
-  // Calls `visit` with stretches of whole batches from the log start to the log end offset, in order; blocking, called
-  // on a background thread. Returns the end.
-  virtual protocol::Result<std::int64_t> read_all(std::int32_t partition,
-                                                  const std::function<void(base::ByteView batches)>& visit) = 0;
+  // Calls `visit` with stretches of whole batches from the log start to the log end offset, in order, and `damaged` in the
+  // place of one that can't be read: what it held is lost, what comes behind it follows. Blocking, called on a background
+  // thread. Returns the end.
+  virtual protocol::Result<std::int64_t> read_all(std::int32_t partition, const BatchesVisitor& visit,
+                                                  const DamageVisitor& damaged) = 0;
 };
 
 }  // namespace broker::coordinator

@@ -58,8 +58,8 @@ class JoinedAppendsTest : public ::testing::Test {
   }
   std::vector<std::string> batches() {
     std::vector<std::string> all;
-    CoordinatorLog& log = world.log;
-    EXPECT_TRUE(log.read_all(kPartition, [&](base::ByteView batch) { all.push_back(keys_of(batch)); }).has_value());
+    testing::MemoryLog& log = world.log;
+    log.for_each_batch(kPartition, [&](base::ByteView batch) { all.push_back(keys_of(batch)); });
     return all;
   }
 

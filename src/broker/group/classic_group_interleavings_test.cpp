@@ -191,7 +191,7 @@ class RandomProcesses : public coordinator::testing::Simulation {
   }
   template <class Visit>
   void visit_stored(Visit visit) {
-    (void)log.read_all(kPartition, [&](base::ByteView batch) {
+    log.for_each_batch(kPartition, [&](base::ByteView batch) {
       protocol::RecordReader reader(batch);
       protocol::Record record;
       while (reader.next(record)) {

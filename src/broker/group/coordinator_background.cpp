@@ -79,7 +79,8 @@ void GroupCoordinator::Impl::load(ToLoad one) {
   bool loaded = false;
   std::string problem;
   try {
-    const auto end = log_.read_all(partition, [&loader](base::ByteView batches) { loader.add(batches); });
+    const auto end = log_.read_all(
+        partition, [&loader](base::ByteView batches) { loader.add(batches); }, [&loader] { loader.pass_over_damage(); });
     loaded = end.has_value();
     if (!loaded) problem = protocol::name_of(end.error());
   } catch (const std::exception& failure) {
@@ -93,6 +94,12 @@ void GroupCoordinator::Impl::load(ToLoad one) {
                    partition, clock_.monotonic_ms() - started, loader.record_count(), loader.groups().size());
   } else {
     base::log_error(kLogger, "Error loading offsets from __consumer_offsets-{}: {}", partition, problem);
+  }
+  if (loaded && loader.damage_count() > 0) {
+    base::log_error(kLogger,
+                    "Error loading offsets from __consumer_offsets-{}: {} places can't be read. "
+                    "Serving it without what they held",
+                    partition, loader.damage_count());
   }
   if (loader.unknown_count() > 0) {
     base::log_warn(kLogger, "Ignored {} records of __consumer_offsets-{} of unknown kinds",

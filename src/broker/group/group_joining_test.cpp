@@ -71,8 +71,8 @@ class GroupJoining : public ::testing::Test {
   // "g3 g3-offset" of a batch.
   std::vector<std::string> batches_since(std::size_t first) {
     std::vector<std::string> all;
-    coordinator::CoordinatorLog& log = world.log;
-    (void)log.read_all(kPartition, [&](base::ByteView batch) {
+    coordinator::testing::MemoryLog& log = world.log;
+    log.for_each_batch(kPartition, [&](base::ByteView batch) {
       std::string text;
       protocol::RecordReader reader(batch);
       protocol::Record record;

@@ -8,9 +8,26 @@ void GroupLoader::add(base::ByteView batches) {
   while (true) {
     const protocol::NextBatch next = protocol::next_batch(batches);
     if (next.frame != protocol::BatchFrame::whole) return;
-    add_batch(batches.first(next.size_in_bytes));
+    try {
+      add_batch(batches.first(next.size_in_bytes));
+    } catch (const protocol::InvalidRecord&) {
+      pass_over(batches.first(next.size_in_bytes));
+    } catch (const base::CompressionError&) {
+      pass_over(batches.first(next.size_in_bytes));
+    }
     batches = batches.subspan(next.size_in_bytes);
   }
+}
+
+void GroupLoader::pass_over(base::ByteView batch) {
+  ++damage_count_;
+  const auto header = protocol::read_batch_header(batch);
+  if (header && header->is_control()) end_transaction(header->producer_id, false);
+}
+
+void GroupLoader::pass_over_damage() {
+  ++damage_count_;
+  while (!groups_in_transaction_.empty()) end_transaction(groups_in_transaction_.begin()->first, false);
 }
 
 void GroupLoader::add_batch(base::ByteView batch) {
@@ -20,7 +37,10 @@ void GroupLoader::add_batch(base::ByteView batch) {
   while (reader.next(record)) {
     ++record_count_;
     if (header.is_control()) {
-      end_transaction(header.producer_id, record);
+      const auto type = protocol::control_type(record);
+      if (type == protocol::ControlType::commit || type == protocol::ControlType::abort) {
+        end_transaction(header.producer_id, type == protocol::ControlType::commit);
+      }
       continue;
     }
     StoredRecord stored = read_group_record(record);
@@ -68,13 +88,11 @@ void GroupLoader::apply(const StoredConsumerRecord& record) {
   loaded.consumers->apply(record.record, Time());
 }
 
-void GroupLoader::end_transaction(std::int64_t producer_id, const protocol::Record& marker) {
-  const auto type = protocol::control_type(marker);
-  if (type != protocol::ControlType::commit && type != protocol::ControlType::abort) return;
+void GroupLoader::end_transaction(std::int64_t producer_id, bool committed) {
   auto node = groups_in_transaction_.extract(producer_id);
   if (node.empty()) return;
   for (const std::string& group_id : node.mapped()) {
-    groups_[group_id].offsets.end_transaction(producer_id, type == protocol::ControlType::commit);
+    groups_[group_id].offsets.end_transaction(producer_id, committed);
   }
 }
 

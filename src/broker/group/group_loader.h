@@ -1,6 +1,6 @@
 // Replays one partition of __consumer_offsets, batch by batch in log order, into what each group is at its end. Lives
-// for one load, on one thread. Records that can't be read are skipped and counted, as Kafka does; a batch that can't be
-// read throws (protocol::InvalidRecord, base::CompressionError).
+// for one load, on one thread. Records that can't be read are skipped and counted, as Kafka does; so is the rest of a batch in
+// which records can't be told apart.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +27,21 @@ class GroupLoader {
   explicit GroupLoader(const ConsumerGroupLimits& limits) : limits_(limits) {}
 
   void add(base::ByteView batches);
+  // Here lay batches that can't be read. Transactions that were open before may have ended in them, nobody knows how: their
+  // offsets count as aborted. (What was committed and is taken for aborted is consumed again; the other way it would be lost.)
+  void pass_over_damage();
 
   std::map<std::string, LoadedGroup>& groups() { return groups_; }
   // Those whose transactions are still open at the end.
   const std::map<std::int64_t, std::set<std::string>>& groups_in_transaction() const { return groups_in_transaction_; }
   std::size_t record_count() const { return record_count_; }
   std::size_t unknown_count() const { return unknown_count_; }
+  std::size_t damage_count() const { return damage_count_; }  // batches, or stretches of them
 
  private:
   void add_batch(base::ByteView batch);
-  void end_transaction(std::int64_t producer_id, const protocol::Record& marker);
+  void pass_over(base::ByteView batch);  // one that can't be read; its header can
+  void end_transaction(std::int64_t producer_id, bool committed);
   void apply(const protocol::BatchHeader& batch, std::int64_t log_offset, OffsetRecord record);
   void apply(const StoredConsumerRecord& record);
 
@@ -45,6 +50,7 @@ class GroupLoader {
   std::map<std::int64_t, std::set<std::string>> groups_in_transaction_;  // by producer id
   std::size_t record_count_ = 0;
   std::size_t unknown_count_ = 0;
+  std::size_t damage_count_ = 0;
 };
 
 }  // namespace broker::group

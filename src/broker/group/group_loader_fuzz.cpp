@@ -113,11 +113,7 @@ void whole_partition(base::ByteView bytes) {
   GroupLimits limits;
   limits.size_max = kMembersMax;
   GroupLoader loader(limits.consumer);
-  try {
-    loader.add(bytes);
-  } catch (const protocol::InvalidRecord&) {
-  } catch (const base::CompressionError&) {
-  }
+  loader.add(bytes);
   check(loader.unknown_count() <= loader.record_count());
   check(loader.groups().size() <= loader.record_count());
   bool commits = false;

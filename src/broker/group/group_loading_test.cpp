@@ -23,9 +23,11 @@ using coordinator::testing::MemoryLog;
 class SlowLog final : public ForwardingLog {
  public:
   using ForwardingLog::ForwardingLog;
-  protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
+  protocol::Result<std::int64_t> read_all(std::int32_t partition, const coordinator::BatchesVisitor& visit,
+                                          const coordinator::DamageVisitor& damaged) override {
     std::vector<base::Bytes> read;
-    const auto end = ForwardingLog::read_all(partition, [&](base::ByteView batch) { read.emplace_back(batch.begin(), batch.end()); });
+    const auto keep = [&](base::ByteView batch) { read.emplace_back(batch.begin(), batch.end()); };
+    const auto end = ForwardingLog::read_all(partition, keep, damaged);
     std::unique_lock lock(mutex_);
     const int number = ++begun_;
     changed_.notify_all();

@@ -112,7 +112,8 @@ void TransactionCoordinator::Impl::load(std::int32_t partition, std::int32_t coo
   std::string problem;
   try {
     const auto end =
-        environment_.log.read_all(partition, [&loader](base::ByteView batches) { loader.add(batches); });
+        environment_.log.read_all(
+            partition, [&loader](base::ByteView batches) { loader.add(batches); }, [&loader] { loader.pass_over_damage(); });
     loaded = end.has_value();
     if (!loaded) problem = protocol::name_of(end.error());
   } catch (const std::exception& failure) {
@@ -121,6 +122,12 @@ void TransactionCoordinator::Impl::load(std::int32_t partition, std::int32_t coo
   if (loader.unknown_count() > 0) {
     base::log_warn(kLogger, "Ignored {} records of __transaction_state-{} that can't be read", loader.unknown_count(),
                    partition);
+  }
+  if (loaded && loader.damage_count() > 0) {
+    base::log_error(kLogger,
+                    "Error loading transactions from __transaction_state-{}: {} places can't be read. "
+                    "Serving it without what they held",
+                    partition, loader.damage_count());
   }
   if (loaded) {
     install(partition, coordinator_epoch, loader);
@@ -145,9 +152,11 @@ void TransactionCoordinator::Impl::install(std::int32_t partition, std::int32_t 
     std::lock_guard lock(mutex_);
     auto found = partitions_.find(partition);
     if (found == partitions_.end() || found->second.coordinator_epoch != coordinator_epoch) return;  // resigned
-    for (auto& [id, image] : loader.transactions()) {
-      const TransactionState state = image.state;
-      auto entry = std::make_shared<Entry>(id, partition, coordinator_epoch, std::move(image));
+    for (auto& [id, loaded] : loader.transactions()) {
+      const TransactionState state = loaded.image.state;
+      const bool may_be_outdated = loader.may_be_outdated(loaded);
+      auto entry = std::make_shared<Entry>(id, partition, coordinator_epoch, std::move(loaded.image));
+      if (may_be_outdated) entry->transaction.distrust_epoch();
       // Decided before, and perhaps not told to all partitions.
       if (state == TransactionState::prepare_commit || state == TransactionState::prepare_abort) {
         completions.push_back(begin_completion(entry));

@@ -65,7 +65,11 @@ protocol::Result<InitDecision> Transaction::init(const InitProducerIdRequest& re
   next.timeout_ms = request.timeout_ms;
   next.previous_producer_id = image_.producer_id;
   next.next_producer_id = kNoProducerId;
-  if (!epoch_exhausted()) return next_epoch(request, std::move(next));
+  if (!epoch_exhausted()) {
+    auto bumped = next_epoch(request, next);
+    const bool given_before = bumped && bumped->next.producer_epoch == image_.producer_epoch;
+    if (!bumped || given_before || !epoch_distrusted_) return bumped;
+  }
   // As both Kafkas answer a producer that isn't the one whose epoch is used up.
   if (request.expected && request.expected->epoch != image_.producer_epoch) return ErrorCode::unknown_server_error;
   if (!fresh_producer_id) {
@@ -272,6 +276,7 @@ void Transaction::mark_dead() {
 
 void Transaction::complete(TransactionImage next) {
   if (is_complete(next.state)) fence_failed_ = false;
+  if (next.producer_id != image_.producer_id) epoch_distrusted_ = false;
   image_ = std::move(next);
   pending_.reset();
 }

@@ -70,6 +70,9 @@ class Transaction {
 
   void begin(TransactionState next) { pending_ = next; }
   void begin_fence() { pending_ = TransactionState::prepare_epoch_fence; }
+  // Later records of it may be lost, and its partitions have seen higher epochs: with one of those and sequence numbers from 0,
+  // a batch could be taken for a duplicate of another one. Whoever initialises next gets another producer id.
+  void distrust_epoch() { epoch_distrusted_ = true; }
   // Expired, or coordinated elsewhere: whoever still holds it is told NOT_COORDINATOR.
   void mark_dead();
   void complete(TransactionImage next);
@@ -94,6 +97,7 @@ class Transaction {
   TransactionImage image_;
   std::optional<TransactionState> pending_;
   bool fence_failed_ = false;
+  bool epoch_distrusted_ = false;
 };
 
 }  // namespace broker::transaction

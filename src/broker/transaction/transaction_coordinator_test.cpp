@@ -232,6 +232,36 @@ TEST_F(Coordinator, AFenceMayNeedAProducerIdAsWell) {
   EXPECT_EQ(init().producer, (ProducerIdentity{1000, 1}));
 }
 
+// Of which epochs its partitions have seen then, nobody knows: a sequence number could be one of before, and its batch be
+// taken for a duplicate.
+TEST_F(Coordinator, AnIdWhoseLastRecordMayBeLostGoesOnUnderANewProducerId) {
+  const std::int32_t partition = coordinator::partition_of("t", 50);
+  std::string other = "o";
+  while (coordinator::partition_of(other, 50) != partition) other += "o";
+  EXPECT_EQ(init().producer, (ProducerIdentity{1000, 0}));
+  EXPECT_EQ(init().producer, (ProducerIdentity{1000, 1}));
+  EXPECT_EQ(init(other).producer, (ProducerIdentity{1001, 0}));
+  log.break_batch(partition, 1);
+  restart();
+  EXPECT_EQ(init(other).producer, (ProducerIdentity{1001, 1})) << "its record came later";
+  EXPECT_EQ(init().producer, (ProducerIdentity{1002, 0}));
+  EXPECT_EQ(init().producer, (ProducerIdentity{1002, 1}));
+  restart();
+  EXPECT_EQ(init().producer, (ProducerIdentity{1002, 2})) << "this one was never lost";
+}
+
+TEST_F(Coordinator, BytesThatAreNoBatchCostWhatTheyHeld) {
+  const ProducerResult me = init();
+  EXPECT_EQ(add(me.producer, {a0}), ErrorCode::none);
+  EXPECT_EQ(add(me.producer, {a1}), ErrorCode::none);
+  log.lose_batch(coordinator::partition_of("t", 50), 2);
+  restart();
+  EXPECT_EQ(state(), TransactionState::ongoing);
+  EXPECT_EQ(init().error, ErrorCode::concurrent_transactions) << "what is known of it is aborted";
+  EXPECT_EQ(markers.written[a0].size(), 1u);
+  EXPECT_EQ(init().producer, (ProducerIdentity{1001, 0}));
+}
+
 TEST_F(Coordinator, NothingIsAnsweredBeforeItIsCommitted) {
   const ProducerResult me = init();
   log.commits_by_itself = false;

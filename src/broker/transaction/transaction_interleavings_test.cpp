@@ -383,7 +383,7 @@ class RandomProducers : public coordinator::testing::Simulation {
     if (commits_may_time_out_) return;  // a record that nobody was answered may be followed by another with the same epoch
     std::map<std::string, std::vector<ProducerIdentity>> courses;
     for (const std::string id : {"t", "u"}) {
-      (void)log.read_all(coordinator::partition_of(id, 50), [&](base::ByteView batch) {
+      log.for_each_batch(coordinator::partition_of(id, 50), [&](base::ByteView batch) {
         protocol::RecordReader reader(batch);
         protocol::Record record;
         while (reader.next(record)) {

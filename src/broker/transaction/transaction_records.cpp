@@ -23,13 +23,13 @@ std::variant<UnknownRecord, TransactionRecord> read_transaction_record(const pro
   const auto version = base::load_big_endian<std::int16_t>(record.key->data());
   if (version != kKeyVersion) return UnknownRecord{"a key of type " + std::to_string(version)};
   protocol::TransactionLogKey key;
-  if (!protocol::decode_with_version(key, *record.key)) return UnknownRecord{"a key that can't be read"};
+  if (!protocol::decode_with_version(key, *record.key)) return UnknownRecord{"a key that can't be read", true};
   TransactionRecord out;
   out.transactional_id = key.transactional_id;
   if (!record.value) return out;
   protocol::TransactionLogValue value;
   if (!protocol::decode_with_version(value, *record.value) || !is_stored_state(value.transaction_status)) {
-    return UnknownRecord{"a value that can't be read"};
+    return UnknownRecord{"a value that can't be read", true};
   }
   TransactionImage& image = out.image.emplace();
   image.producer_id = value.producer_id;

@@ -15,8 +15,9 @@ struct TransactionRecord {
   std::string transactional_id;
   std::optional<TransactionImage> image;  // nothing: the id is forgotten
 };
-struct UnknownRecord {  // of a newer kind, or damaged: skipped with a warning
+struct UnknownRecord {  // skipped with a warning
   std::string reason;
+  bool of_an_id = false;  // damaged, not of a newer kind: what is known of an id may be older than it
 };
 std::variant<UnknownRecord, TransactionRecord> read_transaction_record(const protocol::Record& record);
 

@@ -76,7 +76,7 @@ TEST(TransactionRecords, LoadedAsKafkaDescribesThem) {
     std::getline(fields, epoch, '\t');
     std::getline(fields, timeout, '\t');
     std::getline(fields, partitions, '\t');
-    const TransactionImage& image = loader.transactions().at(id);
+    const TransactionImage& image = loader.transactions().at(id).image;
     EXPECT_EQ(name_of(image.state), state) << id;
     EXPECT_EQ(std::to_string(image.producer_id), producer_id) << id;
     EXPECT_EQ(std::to_string(image.producer_epoch), epoch) << id;
@@ -101,6 +101,22 @@ TransactionImage read_back(const TransactionImage& image) {
   record.key = bytes.key;
   record.value = *bytes.value;
   return *std::get<TransactionRecord>(read_transaction_record(record)).image;
+}
+
+TEST(TransactionRecords, ARecordThatCannotBeReadMakesWhatIsKnownOutdated) {
+  TransactionRecord written;
+  written.transactional_id = "t";
+  written.image.emplace();
+  TransactionLoader loader;
+  loader.add(coordinator::build_batch({to_record(written)}, 1));
+  EXPECT_FALSE(loader.may_be_outdated(loader.transactions().at("t")));
+  auto damaged = to_record(written);
+  damaged.value->resize(3);
+  loader.add(coordinator::build_batch({damaged}, 1));
+  EXPECT_TRUE(loader.may_be_outdated(loader.transactions().at("t")));
+  EXPECT_EQ(loader.unknown_count(), 1u);
+  loader.add(coordinator::build_batch({to_record(written)}, 1));
+  EXPECT_FALSE(loader.may_be_outdated(loader.transactions().at("t")));
 }
 
 TEST(TransactionRecords, Version1KeepsWhatNewerProducersNeed) {

@@ -27,9 +27,9 @@ class ForwardingLog : public CoordinatorLog {
   base::Task<protocol::ErrorCode> await_committed(std::int32_t partition, std::int64_t end_offset) override {
     return to_.await_committed(partition, end_offset);
   }
-  protocol::Result<std::int64_t> read_all(std::int32_t partition,
-                                          const std::function<void(base::ByteView)>& visit) override {
-    return to_.read_all(partition, visit);
+  protocol::Result<std::int64_t> read_all(std::int32_t partition, const BatchesVisitor& visit,
+                                          const DamageVisitor& damaged) override {
+    return to_.read_all(partition, visit, damaged);
   }
 
  private:

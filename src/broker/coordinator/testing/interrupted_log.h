@@ -30,8 +30,9 @@ class InterruptedLog final : public ForwardingLog {
     if (after_append) std::exchange(after_append, nullptr)(partition);
     return end;
   }
-  protocol::Result<std::int64_t> read_all(std::int32_t partition, const std::function<void(base::ByteView)>& visit) override {
-    const auto end = ForwardingLog::read_all(partition, visit);
+  protocol::Result<std::int64_t> read_all(std::int32_t partition, const BatchesVisitor& visit,
+                                          const DamageVisitor& damaged) override {
+    const auto end = ForwardingLog::read_all(partition, visit, damaged);
     interrupt(after_reading);
     return end;
   }

@@ -51,8 +51,8 @@ class MemoryLog final : public CoordinatorLog {
     std::lock_guard lock(mutex_);
     return commits_by_itself && commit_error == protocol::ErrorCode::none;
   }
-  protocol::Result<std::int64_t> read_all(std::int32_t partition,
-                                          const std::function<void(base::ByteView batches)>& visit) override {
+  protocol::Result<std::int64_t> read_all(std::int32_t partition, const BatchesVisitor& visit,
+                                          const DamageVisitor& damaged) override {
     std::vector<base::Bytes> batches;
     std::int64_t end = 0;
     {
@@ -61,8 +61,31 @@ class MemoryLog final : public CoordinatorLog {
       batches = partitions_[partition].batches;
       end = partitions_[partition].end_offset;
     }
-    for (const base::Bytes& batch : batches) visit(batch);
+    for (const base::Bytes& batch : batches) {
+      if (batch.empty()) {
+        damaged();
+      } else {
+        visit(batch);
+      }
+    }
     return end;
+  }
+  // Of all that is written, in its order; to look at, not as a load.
+  void for_each_batch(std::int32_t partition, const BatchesVisitor& visit) {
+    (void)read_all(partition, visit, [] {});
+  }
+  // The n-th batch is bytes that are none.
+  void lose_batch(std::int32_t partition, std::size_t index) {
+    std::lock_guard lock(mutex_);
+    partitions_[partition].batches.at(index).clear();
+  }
+  // The n-th batch can be found, and its records can't be read: no release knows its codec.
+  void break_batch(std::int32_t partition, std::size_t index) {
+    std::lock_guard lock(mutex_);
+    base::Bytes& batch = partitions_[partition].batches.at(index);
+    protocol::BatchHeader header = *protocol::read_batch_header(batch);
+    header.attributes |= protocol::kAttributeCodecMask;
+    protocol::write_batch_header(batch, header);
   }
 
   void commit_all(protocol::ErrorCode outcome = protocol::ErrorCode::none) {

@@ -330,7 +330,7 @@ class MixedWorld {
     std::vector<std::string> lines;
     const std::int32_t partition = partition_of("g", 50);
     std::int64_t seen = seen_;
-    (void)log.read_all(partition, [&](base::ByteView batch) {
+    log.for_each_batch(partition, [&](base::ByteView batch) {
       protocol::RecordReader reader(batch);
       protocol::Record record;
       while (reader.next(record)) {

@@ -162,7 +162,7 @@ class TransactionWorld : public coordinator::testing::Simulation, private Marker
   }
   void read_records() {
     std::int64_t seen = seen_;
-    (void)log.read_all(kPartition, [&](base::ByteView batch) {
+    log.for_each_batch(kPartition, [&](base::ByteView batch) {
       protocol::RecordReader reader(batch);
       protocol::Record record;
       while (reader.next(record)) {
