@@ -13,42 +13,59 @@ bool FrameBudget::try_acquire(std::size_t bytes) {
   return true;
 }
 
-void FrameBudget::release(std::size_t bytes) {
-  std::vector<std::function<void()>> woken;
-  {
-    std::lock_guard lock(mutex_);
-    used_bytes_ -= static_cast<std::int64_t>(bytes);
-    while (!waiters_.empty() && has_room()) {
-      used_bytes_ += static_cast<std::int64_t>(waiters_.front().bytes);
-      woken.push_back(std::move(waiters_.front().wake));
-      waiters_.pop_front();
-    }
-  }
-  for (const auto& wake : woken) wake();
+bool FrameBudget::try_overdraw() {
+  std::lock_guard lock(mutex_);
+  return !std::exchange(overdrawn_, true);
 }
 
-void FrameBudget::wait(std::size_t bytes, std::function<void()> wake) {
+// Whose turn it is, with what was acquired for him. Called in the lock.
+std::optional<FrameBudget::Waiter> FrameBudget::take_next() {
+  const bool room = has_room();
+  std::deque<Waiter>& waiters = begun_.empty() ? newcomers_ : begun_;
+  if (waiters.empty() || (!room && (overdrawn_ || begun_.empty()))) return std::nullopt;
+  Waiter next = std::move(waiters.front());
+  waiters.pop_front();
+  if (room) {
+    used_bytes_ += static_cast<std::int64_t>(next.wanted.bytes);
+  } else {
+    next.wanted = {0, true};
+    overdrawn_ = true;
+  }
+  return next;
+}
+
+void FrameBudget::give_back(FrameGrant grant) {
+  std::vector<Waiter> woken;
+  {
+    std::lock_guard lock(mutex_);
+    used_bytes_ -= static_cast<std::int64_t>(grant.bytes);
+    if (grant.overdraft) overdrawn_ = false;
+    while (auto next = take_next()) woken.push_back(std::move(*next));
+  }
+  for (const Waiter& each : woken) each.wake(each.wanted);
+}
+
+void FrameBudget::wait(std::size_t bytes, bool has_begun, Wake wake) {
+  std::optional<Waiter> next;
   {
     std::lock_guard lock(mutex_);
     if (stopped_) return;
-    if (!has_room()) {
-      waiters_.push_back({bytes, std::move(wake)});
-      return;
-    }
-    used_bytes_ += static_cast<std::int64_t>(bytes);  // given back since try_acquire
+    (has_begun ? begun_ : newcomers_).push_back({{bytes, false}, std::move(wake)});
+    next = take_next();  // itself, if some was given back meanwhile: else nobody who could be served is left waiting
   }
-  wake();
+  if (next) next->wake(next->wanted);
 }
 
 void FrameBudget::stop() {
   std::lock_guard lock(mutex_);
   stopped_ = true;
-  waiters_.clear();
+  begun_.clear();
+  newcomers_.clear();
 }
 
 bool FrameBudget::has_waiters() const {
   std::lock_guard lock(mutex_);
-  return !waiters_.empty();
+  return !begun_.empty() || !newcomers_.empty();
 }
 
 std::int64_t FrameBudget::used_bytes() const {
@@ -56,8 +73,7 @@ std::int64_t FrameBudget::used_bytes() const {
   return used_bytes_;
 }
 
-std::shared_ptr<Buffer> BufferPool::take(std::size_t capacity, std::shared_ptr<FrameBudget> budget,
-                                         std::size_t charged) {
+std::shared_ptr<Buffer> BufferPool::take(std::size_t capacity, std::shared_ptr<FrameBudget> budget) {
   Buffer buffer;
   {
     std::lock_guard lock(mutex_);
@@ -79,10 +95,11 @@ std::shared_ptr<Buffer> BufferPool::take(std::size_t capacity, std::shared_ptr<F
     buffer.capacity = capacity <= (4u << 20) ? std::bit_ceil(std::max<std::size_t>(capacity, 4096)) : capacity;
     buffer.data = std::make_unique_for_overwrite<std::uint8_t[]>(buffer.capacity);
   }
-  auto give = [pool = shared_from_this(), budget = std::move(budget), charged](Buffer* done) {
+  auto give = [pool = shared_from_this(), budget = std::move(budget)](Buffer* done) {
+    const FrameGrant granted = std::exchange(done->granted, {});
     pool->give_back(std::move(*done));
     delete done;
-    if (budget) budget->release(charged);
+    if (budget) budget->give_back(granted);
   };
   return {new Buffer(std::move(buffer)), std::move(give)};
 }

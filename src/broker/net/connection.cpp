@@ -1,6 +1,7 @@
 #include "broker/net/connection.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -143,7 +144,7 @@ Connection::ReadStatus Connection::read_on() {
   if (closed_) return ReadStatus::end;
   if (!pending_ || paused() || !make_room_for_frame()) return ReadStatus::progress;
   std::size_t limit = pending_->capacity;
-  if (frame_charged_) limit = pending_begin_ + frame_bytes(*pending_, pending_begin_);
+  if (frame_charged_) limit = pending_begin_ + std::min(frame_bytes(*pending_, pending_begin_), paid_bytes());
   ReadStatus status = receive_into(*pending_, pending_end_, limit);
   serve_pending();
   return closed_ ? ReadStatus::end : status;
@@ -198,46 +199,77 @@ void Connection::serve_frames_in_a_row(const std::shared_ptr<Buffer>& buffer, st
   serving_ = false;
 }
 
-// Makes pending_ hold at least the frame that it starts with. A large one has to be paid for first.
+// Makes pending_ hold at least the frame that it starts with. A large one has to be paid for.
 bool Connection::make_room_for_frame() {
-  std::size_t held = pending_end_ - pending_begin_;
-  std::size_t whole = held < kLengthBytes ? kLengthBytes : frame_bytes(*pending_, pending_begin_);
-  if (whole <= pending_->capacity - pending_begin_ && (frame_charged_ || whole <= kScratchBytes)) return true;
-  std::shared_ptr<Buffer> larger;
-  if (whole <= kScratchBytes) {
-    larger = loop_.pool->take(whole);
-  } else if (granted_bytes_ > 0 || loop_.budget->try_acquire(whole)) {
-    granted_bytes_ = whole;  // until the buffer has it
-    larger = loop_.pool->take(whole, loop_.budget, whole);
-    granted_bytes_ = 0;
-    frame_charged_ = true;
+  const std::size_t held = pending_end_ - pending_begin_;
+  const std::size_t whole = held < kLengthBytes ? kLengthBytes : frame_bytes(*pending_, pending_begin_);
+  if (whole > kScratchBytes) return pay_for_frame(whole);
+  if (whole > pending_->capacity - pending_begin_) move_pending(loop_.pool->take(whole));
+  return true;
+}
+
+// Piece by piece: who announces much and sends little must not have all the memory.
+bool Connection::pay_for_frame(std::size_t whole) {
+  const std::size_t paid = std::min(paid_bytes(), whole);
+  if (pending_end_ - pending_begin_ < paid) return true;
+  const std::size_t piece = std::min(whole - paid, kPaidAtOnceMax);
+  if (granted_.is_there()) {
+    // It has waited for it.
+  } else if (loop_.budget->try_acquire(piece)) {
+    granted_.bytes = piece;
+  } else if (paid > 0 && loop_.budget->try_overdraw()) {
+    granted_.overdraft = true;
   } else {
-    wait_for_budget(whole);
+    wait_for_budget(piece);
     return false;
   }
+  if (!frame_charged_) move_pending(loop_.pool->take(whole, loop_.budget));
+  frame_charged_ = true;
+  pending_->granted.bytes += granted_.bytes;
+  pending_->granted.overdraft |= granted_.overdraft;
+  granted_ = {};
+  return true;
+}
+
+void Connection::move_pending(std::shared_ptr<Buffer> larger) {
+  const std::size_t held = pending_end_ - pending_begin_;
   std::memcpy(larger->data.get(), pending_->data.get() + pending_begin_, held);
   pending_ = std::move(larger);
   pending_begin_ = 0;
   pending_end_ = held;
-  return true;
+}
+
+std::size_t Connection::paid_bytes() const {
+  if (!frame_charged_) return 0;
+  return pending_->granted.overdraft ? pending_->capacity : pending_->granted.bytes;
+}
+
+std::size_t Connection::bytes_held_in_frame() const {
+  return waiting_for_budget_ ? 0 : std::max(paid_bytes(), granted_.bytes);
+}
+
+bool Connection::peer_has_gone() const {
+  if (!waiting_for_budget_) return false;
+  pollfd socket{transport_->socket().native_handle(), POLLRDHUP, 0};
+  return ::poll(&socket, 1, 0) > 0;
 }
 
 void Connection::wait_for_budget(std::size_t bytes) {
   waiting_for_budget_ = true;
   auto executor = transport_->socket().get_executor();
-  loop_.budget->wait(bytes, [self = weak_from_this(), executor, budget = loop_.budget, bytes] {
-    asio::post(executor, [self, budget, bytes] {
+  loop_.budget->wait(bytes, frame_charged_, [self = weak_from_this(), executor, budget = loop_.budget](FrameGrant grant) {
+    asio::post(executor, [self, budget, grant] {
       auto connection = self.lock();
-      if (!connection || connection->closed_) return budget->release(bytes);  // the next one's turn
+      if (!connection || connection->closed_) return budget->give_back(grant);  // the next one's turn
       connection->waiting_for_budget_ = false;
-      connection->granted_bytes_ = bytes;
+      connection->granted_ = grant;
       connection->resume();
     });
   });
 }
 
 void Connection::give_back_grant() {
-  if (const std::size_t bytes = std::exchange(granted_bytes_, 0); bytes > 0) loop_.budget->release(bytes);
+  if (const FrameGrant grant = std::exchange(granted_, {}); grant.is_there()) loop_.budget->give_back(grant);
 }
 
 bool Connection::paused() const {

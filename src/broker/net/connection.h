@@ -39,6 +39,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static constexpr std::size_t kRequestsInFlightMax = 128;
   static constexpr std::size_t kWaitingBytesMax = 64 * 1024;    // of requests that wait for their turn; the last may pass it
   static constexpr std::size_t kGatheredBytesMax = 256 * 1024;  // of responses for one write
+  static constexpr std::size_t kPaidAtOnceMax = 1024 * 1024;    // of a large frame: more only when that much has come
 
   Connection(LoopState& loop, std::unique_ptr<Transport> transport, api::ConnectionInfo info);
   ~Connection();
@@ -55,8 +56,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const api::ConnectionInfo& info() const { return info_; }
   bool idle() const { return outbox_.open_slots() == 0; }
-  // Holds memory of the budget for a frame that is not complete.
-  bool stalled_in_frame() const { return frame_charged_ || granted_bytes_ > 0; }
+  // Bytes of the budget that it holds for a frame that isn't complete, while it is up to the peer to send more.
+  std::size_t bytes_held_in_frame() const;
+  // While it waits for memory: it isn't read from then, which would tell.
+  bool peer_has_gone() const;
   // Changes whenever bytes move in either direction.
   std::uint64_t progress() const { return bytes_received_ + outbox_.bytes_sent(); }
   bool blocked() const { return outbox_.blocked(); }
@@ -87,11 +90,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void serve_frames(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end);
   void serve_frames_in_a_row(const std::shared_ptr<Buffer>& buffer, std::size_t& begin, std::size_t end);
   bool make_room_for_frame();
+  bool pay_for_frame(std::size_t whole);
+  void move_pending(std::shared_ptr<Buffer> larger);
   bool paused() const;
   bool holds_back_a_large_frame() const;
   void resume();
   void wait_for_budget(std::size_t bytes);
   void give_back_grant();
+  std::size_t paid_bytes() const;
   void start_request(api::Frame frame);
   void flush();
   void refuse(std::string_view reason);
@@ -108,10 +114,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t pending_end_ = 0;
 
   std::uint64_t bytes_received_ = 0;
-  bool frame_charged_ = false;  // pending_ is a large frame's buffer, paid for in the budget
+  bool frame_charged_ = false;  // pending_ is a large frame's buffer, paid for in the budget as the frame comes in
   bool large_frames_ = false;   // the last frame was large: look at the length before reading the bulk
   bool waiting_for_budget_ = false;
-  std::size_t granted_bytes_ = 0;  // of the budget, for the buffer of the frame that pending_ starts with
+  FrameGrant granted_;  // for the frame that pending_ starts with; its buffer has it soon
   bool serving_ = false;
   std::size_t gathered_bytes_ = 0;  // filled into the outbox since the last flush
   bool writing_ = false;

@@ -144,7 +144,8 @@ void EventLoop::schedule_sweep() {
 
 // A large frame that comes too slowly while its memory is reserved, so that few clients of little bandwidth could have it all.
 bool EventLoop::holds_memory_in_vain(Connection& connection, std::int64_t now_ms) const {
-  if (!connection.stalled_in_frame()) {
+  const auto held_bytes = static_cast<std::int64_t>(connection.bytes_held_in_frame());
+  if (held_bytes == 0) {
     connection.frame_watched_since_ms = now_ms;
     connection.frame_progress = connection.progress();
     return false;
@@ -154,7 +155,8 @@ bool EventLoop::holds_memory_in_vain(Connection& connection, std::int64_t now_ms
   const auto bytes = static_cast<std::int64_t>(connection.progress() - connection.frame_progress);
   connection.frame_watched_since_ms = now_ms;
   connection.frame_progress = connection.progress();
-  return bytes * 1000 < options_.frame_bytes_per_second_min * watched_ms;
+  const std::int64_t bytes_min = options_.frame_bytes_per_second_min * watched_ms / 1000;
+  return bytes < std::max(bytes_min, held_bytes * watched_ms / options_.stalled_frame_ms);
 }
 
 // Closes who was idle for too long: nothing moved and no request waits but a fetch for data, or its responses aren't taken.
@@ -165,7 +167,7 @@ void EventLoop::sweep() {
   bool memory_wanted = state_.budget->has_waiters();
   for (auto& [key, entry] : connections_) {
     Connection& connection = *entry.connection;
-    if (holds_memory_in_vain(connection, now) && memory_wanted) {
+    if ((holds_memory_in_vain(connection, now) && memory_wanted) || connection.peer_has_gone()) {
       idle.push_back(entry.connection);
       continue;
     }

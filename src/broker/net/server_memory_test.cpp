@@ -62,6 +62,61 @@ TEST_F(ServerTest, MemoryForLargeFramesIsNotForThoseWhoFillItSlowly) {
   for (std::thread* each : {&writer, &one, &two}) each->join();
 }
 
+// A length costs its sender four bytes.
+TEST_F(ServerTest, MemoryForLargeFramesIsNotForThoseWhoOnlyAnnounceMuch) {
+  options.queued_request_bytes_max = 4 << 20;
+  start();
+  const base::Bytes lead = Client::framed(base::Bytes(50 << 20, kEcho));
+  std::vector<std::unique_ptr<Client>> announcers;
+  for (int i = 0; i < 3; ++i) {
+    announcers.push_back(std::make_unique<Client>(port));
+    announcers.back()->send_raw(base::ByteView(lead).first(100'000));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // they have what they get
+  Client large(port);
+  std::thread writer([&] { large.send_raw(Client::framed(base::Bytes(900'000, kEcho))); });
+  const auto answer = large.receive();
+  EXPECT_TRUE(answer && answer->size() == 900'000u);
+  if (!answer) large.socket().close();
+  writer.join();
+}
+
+// Each has a part of its frame and wants more than there is for all.
+TEST_F(ServerTest, FramesThatAreLargerThanAllMemoryAreServedOneAfterAnother) {
+  options.queued_request_bytes_max = 3 << 20;
+  start(2);
+  constexpr std::size_t kBytes = 5 << 20;
+  const base::Bytes frame = Client::framed(base::Bytes(kBytes, kEcho));
+  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 6; ++i) {
+    Client& client = *clients.emplace_back(std::make_unique<Client>(port));
+    writers.emplace_back([&client, &frame] { client.send_raw(frame); });
+  }
+  for (const auto& client : clients) {
+    const auto answer = client->receive();
+    EXPECT_TRUE(answer && answer->size() == kBytes);
+  }
+  for (std::thread& each : writers) each.join();
+}
+
+// It waits for memory, so it isn't read from; what it holds meanwhile would be kept from others.
+TEST_F(ServerTest, WhoGoesWhileItWaitsForMemoryIsNoticed) {
+  options.queued_request_bytes_max = 1 << 20;
+  options.connection_idle_ms = 60'000;
+  start();
+  const base::Bytes lead = Client::framed(base::Bytes(900'000, kEcho));
+  std::vector<std::unique_ptr<Client>> holders;
+  for (int i = 0; i < 3; ++i) {
+    holders.push_back(std::make_unique<Client>(port));
+    holders.back()->send_raw(base::ByteView(lead).first(100'000));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  eventually([&] { return server->connection_count() == 3; });
+  holders.pop_back();  // the one that waits
+  eventually([&] { return server->connection_count() == 2; });
+}
+
 // What can't begin yet is left in the socket, as by Kafka, if it is large: no memory is kept from others for it.
 TEST_F(ServerTest, MemoryForLargeFramesIsNotForThoseWhoseTurnHasNotCome) {
   options.queued_request_bytes_max = 1 << 20;
@@ -135,27 +190,57 @@ TEST(FrameBudget, WhatIsGivenBackGoesToAllForWhomThereIsRoom) {
   FrameBudget budget(100);
   EXPECT_TRUE(budget.try_acquire(120));
   std::string served;
-  budget.wait(40, [&] { served += "a"; });
-  budget.wait(40, [&] { served += "b"; });
-  budget.wait(40, [&] { served += "c"; });
-  budget.wait(40, [&] { served += "d"; });
+  for (const char* name : {"a", "b", "c", "d"}) budget.wait(40, false, [&served, name](FrameGrant) { served += name; });
   EXPECT_FALSE(budget.try_acquire(1));
-  budget.release(120);
+  budget.give_back({120});
   EXPECT_EQ(served, "abc");  // the last one passes the limit
   EXPECT_EQ(budget.used_bytes(), 120);
   EXPECT_TRUE(budget.has_waiters());
   EXPECT_FALSE(budget.try_acquire(1));
-  budget.release(40);
+  budget.give_back({40});
   EXPECT_EQ(served, "abcd");
-  budget.release(120);
+  budget.give_back({120});
   EXPECT_EQ(budget.used_bytes(), 0);
-  budget.wait(10, [&] { served += "e"; });
+  budget.wait(10, false, [&](FrameGrant) { served += "e"; });
   EXPECT_EQ(served, "abcde");
   EXPECT_EQ(budget.used_bytes(), 10);
-  budget.release(10);
+  budget.give_back({10});
   FrameBudget unlimited(-1);
   EXPECT_TRUE(unlimited.try_acquire(1 << 30));
   EXPECT_TRUE(unlimited.try_acquire(1 << 30));
+}
+
+TEST(FrameBudget, FramesThatHaveBegunComeFirstAndOneOfThemOverdraws) {
+  FrameBudget budget(100);
+  EXPECT_TRUE(budget.try_acquire(100));
+  std::string served;
+  const auto note = [&served](std::string name) {
+    return [&served, name](FrameGrant grant) { served += name + (grant.overdraft ? "!" : std::to_string(grant.bytes)) + " "; };
+  };
+  budget.wait(30, false, note("new"));
+  EXPECT_EQ(served, "");
+  EXPECT_TRUE(budget.try_overdraw());
+  EXPECT_FALSE(budget.try_overdraw());
+  budget.wait(60, true, note("a"));
+  budget.wait(70, true, note("b"));
+  budget.wait(80, true, note("c"));
+  EXPECT_EQ(served, "");
+  budget.give_back({50, true});  // room for one; the next has the overdraft, which doesn't count
+  EXPECT_EQ(served, "a60 b! ");
+  EXPECT_EQ(budget.used_bytes(), 110);
+  budget.give_back({0, true});
+  EXPECT_EQ(served, "a60 b! c! ");
+  EXPECT_FALSE(budget.try_acquire(1));
+  budget.give_back({0, true});
+  EXPECT_EQ(served, "a60 b! c! ");  // nobody begins by an overdraft
+  budget.give_back({20, false});
+  EXPECT_EQ(served, "a60 b! c! new30 ");
+  EXPECT_FALSE(budget.has_waiters());
+  EXPECT_TRUE(budget.try_overdraw());
+  budget.wait(10, true, note("d"));
+  EXPECT_TRUE(budget.has_waiters());
+  budget.give_back({0, true});
+  EXPECT_EQ(served, "a60 b! c! new30 d! ");
 }
 
 TEST_F(ServerTest, AllWhoWaitForMemoryAreServedWhenMuchIsGivenBack) {
