@@ -86,8 +86,8 @@ TEST(AdvertisedVersions, AreThoseOfTheTable) {
   const std::set<std::string_view> later = {
       // between brokers: this one follows none and leads none
       "LeaderAndIsr", "StopReplica", "UpdateMetadata", "AlterPartition", "Envelope", "AllocateProducerIds",
-      // SASL, delegation tokens, quotas
-      "SaslHandshake", "SaslAuthenticate", "CreateDelegationToken",
+      // delegation tokens, quotas, SCRAM
+      "CreateDelegationToken",
       "RenewDelegationToken", "ExpireDelegationToken", "DescribeDelegationToken", "DescribeClientQuotas",
       "AlterClientQuotas", "DescribeUserScramCredentials", "AlterUserScramCredentials",
       // features

@@ -52,7 +52,7 @@ Outcome check_assignment(const metadata::ClusterMetadata& cluster, const metadat
 }
 
 Outcome check(const metadata::ClusterMetadata& cluster, const std::string& topic, std::int32_t number,
-              const std::optional<Replicas>& replicas) {
+              const std::optional<Replicas>& replicas, bool other_factor_allowed) {
   const metadata::Partition* partition = find_partition(cluster, topic, number);
   if (!replicas) return {ErrorCode::no_reassignment_in_progress, "No partition reassignment is in progress."};
   if (replicas->empty()) {
@@ -65,6 +65,10 @@ Outcome check(const metadata::ClusterMetadata& cluster, const std::string& topic
   if (std::ranges::any_of(*replicas, [](std::int32_t id) { return id < 0; })) {
     return {ErrorCode::invalid_replica_assignment, fmt::format("Invalid broker id in replica list: {}", *replicas)};
   }
+  if (partition != nullptr && !other_factor_allowed && replicas->size() != partition->replicas.size()) {
+    return {ErrorCode::invalid_replication_factor,
+            fmt::format("The replication factor is changed from {} to {}", partition->replicas.size(), replicas->size())};
+  }
   return check_assignment(cluster, partition, *replicas);
 }
 
@@ -73,6 +77,7 @@ Outcome check(const metadata::ClusterMetadata& cluster, const std::string& topic
 Answer<AlterPartitionReassignmentsResponse> handle(RequestContext& context, AlterPartitionReassignmentsRequest request) {
   const auto cluster = context.services.metadata.get();
   AlterPartitionReassignmentsResponse response;
+  response.allow_replication_factor_change = request.allow_replication_factor_change;
   if (cluster->controller_id != context.services.broker_id) {
     response.error_code = ErrorCode::not_controller;
     return response;
@@ -86,7 +91,7 @@ Answer<AlterPartitionReassignmentsResponse> handle(RequestContext& context, Alte
     auto& answer = response.responses.emplace_back();
     answer.name = topic;
     for (const auto& [number, replicas] : partitions) {
-      Outcome outcome = check(*cluster, topic, number, *replicas);
+      Outcome outcome = check(*cluster, topic, number, *replicas, request.allow_replication_factor_change);
       auto& to = answer.partitions.emplace_back();
       to.partition_index = number;
       to.error_code = outcome.error;

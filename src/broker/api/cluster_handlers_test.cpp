@@ -382,6 +382,25 @@ TEST_F(ClusterHandlers, AlterPartitionReassignments) {
             invalid("The replicas are [1] and stay there: this controller doesn't move them between brokers."));
 }
 
+// Since v1 (KIP-860): codes and words of Kafka 4.3.1.
+TEST_F(ClusterHandlers, ReassignmentsThatMayNotChangeTheReplicationFactor) {
+  change([](metadata::ClusterMetadata& cluster) { cluster.brokers[7].id = 7; });
+  protocol::AlterPartitionReassignmentsRequest request;
+  auto& topic = request.topics.emplace_back();
+  topic.name = "ok0";
+  topic.partitions.emplace_back().replicas = std::vector<std::int32_t>{1, 7};
+  for (const bool allowed : {true, false}) {
+    request.allow_replication_factor_change = allowed;
+    const auto response = ask<protocol::AlterPartitionReassignmentsResponse>(request, 1);
+    EXPECT_EQ(response.allow_replication_factor_change, allowed);
+    const auto& answer = response.responses.at(0).partitions.at(0);
+    EXPECT_EQ(answer.error_code, allowed ? ErrorCode::invalid_replica_assignment : ErrorCode::invalid_replication_factor);
+    if (!allowed) {
+      EXPECT_EQ(answer.error_message, "The replication factor is changed from 1 to 2");
+    }
+  }
+}
+
 TEST_F(ClusterHandlers, ListPartitionReassignments) {
   change([](metadata::ClusterMetadata& cluster) {
     auto topic = std::make_shared<metadata::Topic>(*cluster.topics["ok0"]);

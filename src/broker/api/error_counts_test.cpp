@@ -55,6 +55,8 @@
 #include "protocol/messages/offset_fetch.h"
 #include "protocol/messages/offset_for_leader_epoch.h"
 #include "protocol/messages/produce.h"
+#include "protocol/messages/sasl_authenticate.h"
+#include "protocol/messages/sasl_handshake.h"
 #include "protocol/messages/sync_group.h"
 #include "protocol/messages/txn_offset_commit.h"
 #include "protocol/messages/write_txn_markers.h"
@@ -122,6 +124,7 @@ std::map<std::string, Count> counters() {
   COUNTS(SyncGroup);
   COUNTS(DescribeGroups);
   COUNTS(ListGroups);
+  COUNTS(SaslHandshake);
   COUNTS(ApiVersions);
   COUNTS(CreateTopics);
   COUNTS(DeleteTopics);
@@ -140,6 +143,7 @@ std::map<std::string, Count> counters() {
   COUNTS(AlterConfigs);
   COUNTS(AlterReplicaLogDirs);
   COUNTS(DescribeLogDirs);
+  COUNTS(SaslAuthenticate);
   COUNTS(CreatePartitions);
   COUNTS(DeleteGroups);
   COUNTS(ElectLeaders);

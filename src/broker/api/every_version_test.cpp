@@ -477,7 +477,7 @@ bool EverySuccess::topics(ApiKey key, std::int16_t version) {
 
 TEST_F(EverySuccess, IsAnsweredInItsVersion) {
   for (const Api& api : served_apis()) {
-    if (api.name.ends_with("Acls")) continue;  // never succeed: acls_test.cpp
+    if (api.name.ends_with("Acls") || api.name.starts_with("Sasl")) continue;  // never succeed: refused_apis_test.cpp
     for (std::int16_t version = api.version_min; version <= api.version_max; ++version) {
       SCOPED_TRACE(std::string(api.name) + " v" + std::to_string(version));
       const ApiKey key{api.key};

@@ -48,6 +48,8 @@
 #include "protocol/messages/offset_fetch.h"
 #include "protocol/messages/offset_for_leader_epoch.h"
 #include "protocol/messages/produce.h"
+#include "protocol/messages/sasl_authenticate.h"
+#include "protocol/messages/sasl_handshake.h"
 #include "protocol/messages/sync_group.h"
 #include "protocol/messages/txn_offset_commit.h"
 #include "protocol/messages/write_txn_markers.h"
@@ -79,6 +81,7 @@ constexpr std::array kServed = {
     SERVES(SyncGroup, 0, 5),
     SERVES(DescribeGroups, 0, 6),
     SERVES(ListGroups, 0, 5),
+    SERVES(SaslHandshake, 0, 1),
     SERVES(ApiVersions, 0, 4),
     SERVES(CreateTopics, 0, 7),
     SERVES(DeleteTopics, 0, 6),
@@ -97,6 +100,7 @@ constexpr std::array kServed = {
     SERVES(AlterConfigs, 0, 2),
     SERVES(AlterReplicaLogDirs, 0, 2),
     SERVES(DescribeLogDirs, 0, 5),
+    SERVES(SaslAuthenticate, 0, 2),
     SERVES(CreatePartitions, 0, 3),
     SERVES(DeleteGroups, 0, 2),
     SERVES(ElectLeaders, 0, 2),

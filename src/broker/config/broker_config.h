@@ -104,6 +104,8 @@ struct UselessValue {
   std::string reason;  // why, or what does instead
 };
 std::vector<UselessValue> values_without_effect(const BrokerConfig& config);
+// The same of dynamic configs, for those that `before` hadn't with that value.
+std::vector<UselessValue> new_values_without_effect(const StringMap& before, const StringMap& now);
 // What to know about an inter.broker.protocol.version for which Kafka writes older formats; empty: nothing.
 std::string old_formats_advice(const BrokerConfig& config);
 

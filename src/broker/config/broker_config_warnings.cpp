@@ -1,6 +1,9 @@
 // What a configuration asks for and doesn't get, for the log at the start.
 #include <fmt/format.h>
 
+#include <optional>
+#include <utility>
+
 #include "broker/config/broker_config.h"
 #include "broker/config/config_entry.h"
 
@@ -32,20 +35,34 @@ bool asks_for_old_formats(std::string_view protocol_version) {
          protocol_version.starts_with("2.") || protocol_version == "3.0-IV0";
 }
 
+std::optional<UselessValue> useless(const std::string& name, const std::string& text) {
+  const ConfigKey* key = resolve_broker_key(name);
+  if (key == nullptr || has_default(*key, name, text)) return std::nullopt;
+  if (name == kProtocolVersion && asks_for_old_formats(text)) return std::nullopt;  // there is more to say about it
+  const std::string shown = key->sensitive ? "[hidden]" : text;
+  if (!key->without_effect.empty()) return UselessValue{name, shown, std::string(key->without_effect)};
+  if (name.starts_with(kListenerPrefix) && !acts_for_listener(*key)) {
+    return UselessValue{name, shown, fmt::format("{} counts for all listeners", key->name)};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<UselessValue> values_without_effect(const BrokerConfig& config) {
   std::vector<UselessValue> found;
   for (const auto& [name, entry] : config.file().entries()) {
-    const ConfigKey* key = resolve_broker_key(name);
-    if (key == nullptr || has_default(*key, name, entry.value)) continue;
-    if (name == kProtocolVersion && asks_for_old_formats(entry.value)) continue;  // there is more to say about it
-    const std::string shown = key->sensitive ? "[hidden]" : entry.value;
-    if (!key->without_effect.empty()) {
-      found.push_back({name, shown, std::string(key->without_effect)});
-    } else if (name.starts_with(kListenerPrefix) && !acts_for_listener(*key)) {
-      found.push_back({name, shown, fmt::format("{} counts for all listeners", key->name)});
-    }
+    if (std::optional<UselessValue> value = useless(name, entry.value)) found.push_back(std::move(*value));
+  }
+  return found;
+}
+
+std::vector<UselessValue> new_values_without_effect(const StringMap& before, const StringMap& now) {
+  std::vector<UselessValue> found;
+  for (const auto& [name, text] : now) {
+    const auto was = before.find(name);
+    if (was != before.end() && was->second == text) continue;
+    if (std::optional<UselessValue> value = useless(name, text)) found.push_back(std::move(*value));
   }
   return found;
 }

@@ -1,8 +1,20 @@
 #include "broker/config/config_store.h"
 
+#include "base/logging.h"
 #include "broker/config/dynamic_config.h"
 
 namespace broker::config {
+namespace {
+
+void warn_of_what_has_no_effect(const StringMap& before, const StringMap& now) {
+  for (const UselessValue& each : new_values_without_effect(before, now)) {
+    base::log_warn("kafka.server.DynamicBrokerConfig", "{}={} is stored as a dynamic config and has no effect: {}.", each.name,
+                   each.value, each.reason);
+  }
+}
+
+}  // namespace
+
 ConfigStore::ConfigStore(std::shared_ptr<const BrokerConfig> broker)
     : broker_(std::move(broker)), without_overrides_(TopicConfig::create(broker_, {})) {}
 
@@ -25,7 +37,7 @@ void ConfigStore::set_broker_id(std::int32_t broker_id) {
 void ConfigStore::set_topic_overrides(const std::string& topic, StringMap overrides) {
   std::lock_guard writing(writer_);
   const bool has_overrides = !overrides.empty();
-  const auto config = TopicConfig::create(broker(), std::move(overrides));
+  const auto config = TopicConfig::create(broker(), std::move(overrides), topic);
   {
     std::lock_guard lock(mutex_);
     const auto found = topics_.find(topic);
@@ -53,6 +65,8 @@ void ConfigStore::set_dynamic_broker(StringMap configs) {
 
 void ConfigStore::replace_broker(std::shared_ptr<const BrokerConfig> next) {
   std::shared_ptr<const BrokerConfig> before = broker();
+  warn_of_what_has_no_effect(before->dynamic_default(), next->dynamic_default());
+  warn_of_what_has_no_effect(before->dynamic_broker(), next->dynamic_broker());
   auto without_overrides = TopicConfig::create(next, {});
   auto topics = topics_;  // whoever writes them is here; requests read them meanwhile
   for (auto& [name, config] : topics) config = TopicConfig::create(next, config->overrides());

@@ -1,5 +1,6 @@
 #include "broker/config/config_store.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -76,6 +77,27 @@ TEST(ConfigStore, StoredNonsenseIsLeftOut) {
   store.set_dynamic_broker({{"message.max.bytes", "x"}, {"log.roll.ms", "0"}, {"num.io.threads", "4"}});
   EXPECT_EQ(store.broker()->hot().message_max_bytes, 1048588);
   EXPECT_EQ(store.broker()->get_int("num.io.threads"), 4);
+}
+
+TEST(ConfigStore, SaysWhichTopicHasNonsenseStored) {
+  ConfigStore store(broker_of());
+  ::testing::internal::CaptureStdout();
+  store.set_topic_overrides("orders", {{"retention.ms", "abc"}});
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(),
+              ::testing::HasSubstr("Ignoring a stored config of topic orders: Invalid value abc for configuration retention.ms"));
+}
+
+// Each once, when it comes: at the start, or as somebody alters it.
+TEST(ConfigStore, SaysWhichDynamicConfigsHaveNoEffect) {
+  ConfigStore store(broker_of());
+  const auto log_of = [&](const StringMap& configs) {
+    ::testing::internal::CaptureStdout();
+    store.set_dynamic_default(configs);
+    return ::testing::internal::GetCapturedStdout();
+  };
+  EXPECT_THAT(log_of({{"num.io.threads", "16"}, {"message.max.bytes", "70"}}), ::testing::HasSubstr("num.io.threads=16 is stored"));
+  EXPECT_EQ(log_of({{"num.io.threads", "16"}, {"message.max.bytes", "80"}}), "");
+  EXPECT_THAT(log_of({{"num.io.threads", "17"}}), ::testing::HasSubstr("num.io.threads=17 is stored"));
 }
 
 // Whoever uses them relies on it.

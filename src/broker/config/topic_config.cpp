@@ -33,7 +33,7 @@ bool contains(const ConfigValue& list, std::string_view element) {
 }  // namespace
 
 std::shared_ptr<const TopicConfig> TopicConfig::create(std::shared_ptr<const BrokerConfig> broker,
-                                                       StringMap overrides) {
+                                                       StringMap overrides, std::string_view topic) {
   std::shared_ptr<TopicConfig> config(new TopicConfig);
   config->broker_ = std::move(broker);
   config->overrides_ = std::move(overrides);
@@ -46,7 +46,7 @@ std::shared_ptr<const TopicConfig> TopicConfig::create(std::shared_ptr<const Bro
       try {
         value = parse_value(key, found->second);
       } catch (const ConfigError& error) {
-        base::log_error("kafka.server.TopicConfigHandler", "Ignoring a stored topic config: {}", error.what());
+        base::log_error("kafka.server.TopicConfigHandler", "Ignoring a stored config of topic {}: {}", topic, error.what());
         config->overrides_.erase(found);
         inherited = true;
       }

@@ -16,7 +16,8 @@ class TopicConfig {
  public:
   // Stored overrides that are invalid (written by other software) are left out with a line in the log: a topic must
   // not stop a broker. Unknown ones are kept and have no effect.
-  static std::shared_ptr<const TopicConfig> create(std::shared_ptr<const BrokerConfig> broker, StringMap overrides);
+  static std::shared_ptr<const TopicConfig> create(std::shared_ptr<const BrokerConfig> broker, StringMap overrides,
+                                                   std::string_view topic = "");
 
   const storage::LogConfig& log() const { return log_; }
   std::int32_t min_insync_replicas() const { return min_insync_replicas_; }
