@@ -379,6 +379,8 @@ base::Task<void> Controller::handle_event(std::string path) {
     co_await topics_.log_dir_events_changed();
   } else if (path == znodes::kPreferredElection) {
     co_await topics_.preferred_election_requested();
+  } else if (path == znodes::kReassignPartitions) {
+    co_await topics_.refuse_stored_reassignment();
   } else if (path.starts_with(znodes::kTopics) && path.size() > znodes::kTopics.size() + 1) {
     co_await topics_.topic_changed(path.substr(znodes::kTopics.size() + 1));
   }

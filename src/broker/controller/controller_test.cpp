@@ -206,6 +206,12 @@ TEST(Controller, ReactsToWhatOtherToolsWrite) {
   }
   EXPECT_EQ(node.topic("f"), nullptr);
 
+  ::testing::internal::CaptureStdout();
+  server.apply(zk::client::create("/admin/reassign_partitions", R"({"version":1,"partitions":[]})"));
+  node.settle();
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(), ::testing::HasSubstr("/admin/reassign_partitions is there"));
+  EXPECT_NE(server.data("/admin/reassign_partitions"), "<none>");
+
   server.apply(zk::client::create("/admin/preferred_replica_election", R"({"version":1,"partitions":[]})"));
   node.settle();
   EXPECT_EQ(server.data("/admin/preferred_replica_election"), "<none>");

@@ -389,4 +389,14 @@ base::Task<void> TopicManager::clear_preferred_election() {
   co_await context_.execute_fenced(std::move(removal));
 }
 
+base::Task<void> TopicManager::refuse_stored_reassignment() {
+  Request watch = zk::client::exists(std::string(znodes::kReassignPartitions), true);
+  const Response stored = co_await context_.execute(std::move(watch));
+  if (!stored.ok()) co_return;
+  base::log_warn(kLogger,
+                 "{} is there: this controller moves no partitions between brokers and leaves it alone. A Kafka controller would "
+                 "do what it asks for: delete it if that is no longer wanted.",
+                 znodes::kReassignPartitions);
+}
+
 }  // namespace broker::controller

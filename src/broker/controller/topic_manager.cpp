@@ -27,17 +27,12 @@ base::Task<void> TopicManager::load() {
   context_.state.unread.clear();
   std::vector<Request> watches;
   watches.push_back(zk::client::exists(std::string(znodes::kPreferredElection), true));
-  watches.push_back(zk::client::exists(std::string(znodes::kReassignPartitions), true));
   watches.push_back(zk::client::get_children(std::string(znodes::kLogDirEvents), true));
   watches.push_back(zk::client::get_children(std::string(znodes::kIsrChanges), true));
   watches.push_back(zk::client::get_children(std::string(znodes::kTopics), true));
   const std::vector<Response> found = co_await context_.execute(std::move(watches));
-  if (found[1].ok()) {
-    base::log_warn(kLogger, "{} is there: reassignment of partitions is not supported and is left alone",
-                   znodes::kReassignPartitions);
-  }
   co_await read_brokers();
-  std::vector<std::string> names = found[4].children;
+  std::vector<std::string> names = found[3].children;
   co_await read_topics(names);
   co_await read_states(all_partitions());
   co_await settle(all_partitions());
@@ -47,9 +42,10 @@ base::Task<void> TopicManager::load() {
   base::log_info(kLogger, "[Controller id={}] Ready to serve as the new controller with epoch {}: {} topics",
                  context_.self.id, context_.epoch, context_.state.topics.size());
   // What they told of is known by now: every broker was asked to lead anew.
-  co_await remove_log_dir_events(found[2].children);
+  co_await remove_log_dir_events(found[1].children);
   co_await deletions_changed();
   if (found[0].ok()) co_await preferred_election_requested();
+  co_await refuse_stored_reassignment();
 }
 
 base::Task<void> TopicManager::read_brokers() {

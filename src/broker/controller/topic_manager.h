@@ -25,6 +25,7 @@ class TopicManager {
   base::Task<void> topic_changed(std::string name);  // data of /brokers/topics/<name>
   base::Task<void> deletions_changed();              // children of /admin/delete_topics
   base::Task<void> preferred_election_requested();   // /admin/preferred_replica_election
+  base::Task<void> refuse_stored_reassignment();     // /admin/reassign_partitions: stays, and the log says so
   base::Task<void> log_dir_events_changed();         // children of /log_dir_event_notification
   base::Task<void> elect_where_unclean_is_allowed();  // it may be of late: unclean.leader.election.enable acts at once
   void step_down();                                  // not controller any more
