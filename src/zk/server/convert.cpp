@@ -6,7 +6,10 @@ tree::AclList to_tree(const proto::Nullable<std::vector<proto::ACL>>& acl) {
   tree::AclList list;
   list.reserve(acl.size());
   for (const proto::ACL& entry : acl) {
-    list.push_back(tree::AclEntry{entry.perms, tree::Identity{entry.id.scheme, entry.id.id}});
+    tree::AclEntry& made = list.emplace_back();
+    made.permissions = entry.perms;
+    made.identity.scheme = entry.id.scheme;
+    made.identity.id = entry.id.id;
   }
   return list;
 }

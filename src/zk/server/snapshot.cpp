@@ -238,23 +238,14 @@ base::Bytes encode_snapshot_head(const std::map<std::int64_t, std::int32_t>& ses
 }
 
 void append_snapshot_node(base::Bytes& to, std::string_view path, const tree::Znode& node) {
-  put_text(to, path == "/" ? std::string_view() : path);
+  proto::Writer writer(std::move(to));
+  if (path == "/") path = {};
   if (node.data.is_null()) {
-    base::append_big_endian(to, std::int32_t{-1});
+    writer.write(path, std::int32_t{-1}, node.acl_id, node.stat);
   } else {
-    put_text(to, node.data.view());
+    writer.write(path, node.data.view(), node.acl_id, node.stat);
   }
-  base::append_big_endian(to, node.acl_id);
-  const tree::StatPersisted& stat = node.stat;
-  base::append_big_endian(to, stat.czxid);
-  base::append_big_endian(to, stat.mzxid);
-  base::append_big_endian(to, stat.ctime);
-  base::append_big_endian(to, stat.mtime);
-  base::append_big_endian(to, stat.version);
-  base::append_big_endian(to, stat.cversion);
-  base::append_big_endian(to, stat.aversion);
-  base::append_big_endian(to, stat.ephemeral_owner);
-  base::append_big_endian(to, stat.pzxid);
+  to = writer.take();
 }
 
 SnapshotWriter::SnapshotWriter(base::FileSystem& files, std::string directory, SnapshotOptions options)

@@ -11,14 +11,6 @@ namespace {
 
 using tree::OpCode;
 
-template <class Create>
-void fill_create(Create& to, const tree::CreateTxn& txn) {
-  to.path = txn.path;
-  to.data = txn.data;
-  to.acl = to_proto(txn.acl);
-  to.parent_c_version = txn.parent_cversion;
-}
-
 struct BodyWriter {
   proto::Writer& writer;
 
@@ -27,48 +19,20 @@ struct BodyWriter {
     body.err = static_cast<std::int32_t>(txn.error);
     writer.write(body);
   }
+  // The fields of proto's records of these names, written from where they are: a record would own copies of them.
   void operator()(const tree::CreateTxn& txn) const {
     if (txn.type == OpCode::create_container) {
-      proto::CreateContainerTxn body;
-      fill_create(body, txn);
-      writer.write(body);
+      writer.write(txn.path, txn.data, txn.acl, txn.parent_cversion);
     } else if (txn.type == OpCode::create_ttl) {
-      proto::CreateTTLTxn body;
-      fill_create(body, txn);
-      body.ttl = txn.ttl_ms;
-      writer.write(body);
+      writer.write(txn.path, txn.data, txn.acl, txn.parent_cversion, txn.ttl_ms);
     } else {
-      proto::CreateTxn body;
-      fill_create(body, txn);
-      body.ephemeral = txn.ephemeral;
-      writer.write(body);
+      writer.write(txn.path, txn.data, txn.acl, txn.ephemeral, txn.parent_cversion);
     }
   }
-  void operator()(const tree::DeleteTxn& txn) const {
-    proto::DeleteTxn body;
-    body.path = txn.path;
-    writer.write(body);
-  }
-  void operator()(const tree::SetDataTxn& txn) const {
-    proto::SetDataTxn body;
-    body.path = txn.path;
-    body.data = txn.data;
-    body.version = txn.version;
-    writer.write(body);
-  }
-  void operator()(const tree::SetAclTxn& txn) const {
-    proto::SetACLTxn body;
-    body.path = txn.path;
-    body.acl = to_proto(txn.acl);
-    body.version = txn.version;
-    writer.write(body);
-  }
-  void operator()(const tree::CheckTxn& txn) const {
-    proto::CheckVersionTxn body;
-    body.path = txn.path;
-    body.version = txn.version;
-    writer.write(body);
-  }
+  void operator()(const tree::DeleteTxn& txn) const { writer.write(txn.path); }
+  void operator()(const tree::SetDataTxn& txn) const { writer.write(txn.path, txn.data, txn.version); }
+  void operator()(const tree::SetAclTxn& txn) const { writer.write(txn.path, txn.acl, txn.version); }
+  void operator()(const tree::CheckTxn& txn) const { writer.write(txn.path, txn.version); }
   void operator()(const tree::CreateSessionTxn& txn) const {
     proto::CreateSessionTxn body;
     body.time_out = txn.timeout_ms;

@@ -30,12 +30,27 @@ struct Identity {
   std::string scheme;
   std::string id;
   bool operator==(const Identity&) const = default;
+
+  // A jute record like proto::Id, so that lists can be written as they are.
+  static constexpr const char* kName = "Id";
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("scheme", self.scheme);
+    visit("id", self.id);
+  }
 };
 
 struct AclEntry {
   std::int32_t permissions = 0;
   Identity identity;
   bool operator==(const AclEntry&) const = default;
+
+  static constexpr const char* kName = "ACL";
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("perms", self.permissions);
+    visit("id", self.identity);
+  }
 };
 using AclList = std::vector<AclEntry>;
 using SharedAcl = std::shared_ptr<const AclList>;
