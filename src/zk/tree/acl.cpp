@@ -214,10 +214,11 @@ void AclCache::release(std::int64_t id) {
   by_id_.erase(found);
 }
 
-SharedAcl AclCache::find(std::int64_t id) const {
+const SharedAcl& AclCache::find(std::int64_t id) const {
+  static const SharedAcl none;
   if (id == kOpenId) return open_;
   auto found = by_id_.find(id);
-  return found == by_id_.end() ? nullptr : found->second.acl;
+  return found == by_id_.end() ? none : found->second.acl;
 }
 
 void AclCache::load(std::int64_t id, AclList acl) {

@@ -45,8 +45,8 @@ class AclCache {
   std::int64_t acquire(const AclList& acl);  // one more user
   bool retain(std::int64_t id);              // one more user of an id; whether it is known
   void release(std::int64_t id);             // the last user's release forgets the list
-  // Null for an id that is not there.
-  SharedAcl find(std::int64_t id) const;
+  // Null for an id that is not there. Until the list is forgotten.
+  const SharedAcl& find(std::int64_t id) const;
   // From a snapshot: no users yet; drop_unused() afterwards forgets those that no znode named.
   void load(std::int64_t id, AclList acl);
   void drop_unused();

@@ -10,6 +10,9 @@ namespace zk::tree {
 
 namespace {
 
+constexpr std::size_t kSparesMax = 1024;
+constexpr std::size_t kSparePathBytesMax = 256;
+
 enum CreateFlags : std::int32_t {
   kPersistent = 0,
   kEphemeral = 1,
@@ -78,14 +81,18 @@ Txn Proposals::decide(WriteRequest request, const Caller& caller, std::int64_t z
 void Proposals::applied(const Txn& txn) {
   const std::int64_t zxid = txn.zxid;
   if (std::holds_alternative<CloseSessionTxn>(txn.body)) closing_.erase(txn.session_id);
-  while (!order_.empty() && order_.front().zxid <= zxid) {
+  for (; !order_.empty() && order_.front().zxid <= zxid; order_.pop_front()) {
     const Records::value_type& record = *order_.front().record;
-    if (record.second.zxid == order_.front().zxid) {
-      unlist_owner(record);
-      records_.erase(records_.find(record.first));
-    }
-    order_.pop_front();
+    if (record.second.zxid == order_.front().zxid) forget(record);
   }
+}
+
+void Proposals::forget(const Records::value_type& record) {
+  unlist_owner(record);
+  Records::node_type node = records_.extract(records_.find(record.first));
+  if (spare_.size() >= kSparesMax || node.key().capacity() > kSparePathBytesMax) return;
+  node.mapped() = Record();
+  spare_.push_back(std::move(node));
 }
 
 bool Proposals::session_is_open(std::int64_t session_id) const {
@@ -95,22 +102,13 @@ bool Proposals::session_is_open(std::int64_t session_id) const {
 // Outstanding changes
 // ---------------------------------------------------------------------------------------------------
 
-std::optional<Proposals::Record> Proposals::find(std::string_view path) const {
+Proposals::Found Proposals::find(std::string_view path) {
   if (path.empty()) path = "/";
   if (!records_.empty()) {
     auto record = records_.find(path);
-    if (record != records_.end()) return record->second.exists ? std::optional(record->second) : std::nullopt;
+    if (record != records_.end()) return Found{&*record, nullptr};
   }
-  const Znode* node = state_.tree().find(path);
-  if (node == nullptr) return std::nullopt;
-  Record record;
-  record.stat = node->stat;
-  record.child_count = node->child_count;
-  record.content_crc = node->content_crc;
-  record.data_bytes = static_cast<std::int64_t>(node->data.view().size());
-  record.in_digest = node->in_digest;
-  record.acl = state_.tree().acl_of(*node);
-  return record;
+  return Found{nullptr, state_.tree().find(path)};
 }
 
 Proposals::Size Proposals::size_of(std::string_view path) const {
@@ -122,23 +120,48 @@ Proposals::Size Proposals::size_of(std::string_view path) const {
   return node == nullptr ? Size{} : Size{static_cast<std::int64_t>(node->data.view().size()), node->child_count};
 }
 
-void Proposals::put(std::string_view path, const std::optional<Record>& before, Record after) {
+Proposals::Records::value_type& Proposals::add(std::string_view path) {
+  if (spare_.empty()) return *records_.try_emplace(std::string(path)).first;
+  Records::node_type node = std::move(spare_.back());
+  spare_.pop_back();
+  node.key() = path;
+  return *records_.insert(std::move(node)).position;
+}
+
+Proposals::Records::value_type& Proposals::change(std::string_view path, const Found& found, std::int64_t zxid) {
   if (path.empty()) path = "/";
-  if (before && before->in_digest) digest_ -= znode_digest(before->content_crc, before->stat);
-  if (after.exists && after.in_digest) digest_ += znode_digest(after.content_crc, after.stat);
-  auto known = records_.find(path);
-  const bool is_known = known != records_.end();
-  if (undoing_) undo_.push_back(Undo{std::string(path), is_known ? std::optional(known->second) : std::nullopt});
-  const std::int64_t zxid = after.zxid;
-  const bool changed_before = is_known && known->second.zxid == zxid;
-  if (is_known) {
-    unlist_owner(*known);
-    known->second = std::move(after);
-  } else {
-    known = records_.emplace(path, std::move(after)).first;
+  Records::value_type* changed = found.outstanding;
+  const bool changed_before = changed != nullptr && changed->second.zxid == zxid;
+  if (undoing_) {
+    undo_.push_back(Undo{std::string(path), changed != nullptr ? std::optional(changed->second) : std::nullopt});
   }
-  list_owner(*known);
-  if (!changed_before) order_.push_back(Change{zxid, &*known});
+  if (changed != nullptr) {
+    unlist_owner(*changed);
+  } else {
+    changed = &add(path);
+    if (found.node != nullptr) fill(changed->second, *found.node);
+  }
+  changed->second.zxid = zxid;
+  if (!changed_before) order_.push_back(Change{zxid, changed});
+  return *changed;
+}
+
+void Proposals::fill(Record& record, const Znode& node) const {
+  record.stat = node.stat;
+  record.child_count = node.child_count;
+  record.content_crc = node.content_crc;
+  record.digest = node.digest;
+  record.data_bytes = static_cast<std::int64_t>(node.data.view().size());
+  record.in_digest = node.in_digest;
+  record.acl = state_.tree().acl_of(node);
+}
+
+void Proposals::settle(Records::value_type& changed) {
+  list_owner(changed);
+  Record& record = changed.second;
+  digest_ -= record.digest;
+  record.digest = record.exists && record.in_digest ? znode_digest(record.content_crc, record.stat) : 0;
+  digest_ += record.digest;
 }
 
 void Proposals::roll_back(std::size_t order_size) {
@@ -164,12 +187,13 @@ void Proposals::unlist_owner(const Records::value_type& record) {
 }
 
 SharedAcl Proposals::share(const AclList& acl) const {
-  SharedAcl open = state_.tree().acls().find(AclCache::kOpenId);
+  const SharedAcl& open = state_.tree().acls().find(AclCache::kOpenId);
   return acl == *open ? open : std::make_shared<const AclList>(acl);
 }
 
-bool Proposals::allowed(const Record& record, std::int32_t permissions, const Caller& caller) const {
-  return record.acl == nullptr || is_allowed(*record.acl, permissions, caller.identities, rules_.acl);
+bool Proposals::allowed(const Found& found, std::int32_t permissions, const Caller& caller) const {
+  const SharedAcl& acl = found.outstanding != nullptr ? found.outstanding->second.acl : state_.tree().acl_of(*found.node);
+  return acl == nullptr || is_allowed(*acl, permissions, caller.identities, rules_.acl);
 }
 
 // Operations, with ZooKeeper's order of checks
@@ -195,14 +219,15 @@ Proposals::Decided<CreateTxn> Proposals::decide_one(CreateRequest& request, cons
   auto acl = normalise_acl(std::move(request.acl), scope.caller.identities, rules_.acl);
   if (!acl) return Error::invalid_acl;
   // The parent by plain text, so that "/p//q" has the parent "/p/", which isn't there.
-  std::string parent_path = txn.path.substr(0, txn.path.rfind('/'));
-  auto parent = find(parent_path);
+  const std::size_t slash = txn.path.rfind('/');
+  const Found parent = find(std::string_view(txn.path).substr(0, slash));
   if (!parent) return Error::no_node;
-  if (!allowed(*parent, kCreate, scope.caller)) return Error::no_auth;
-  if (is_sequential(request.flags)) txn.path += fmt::format("{:010d}", parent->stat.cversion);
+  if (!allowed(parent, kCreate, scope.caller)) return Error::no_auth;
+  if (is_sequential(request.flags)) txn.path += fmt::format("{:010d}", parent.stat().cversion);
   if (!is_valid_path(txn.path)) return Error::bad_arguments;
-  if (find(txn.path)) return Error::node_exists;
-  if (kind_of_owner(parent->stat.ephemeral_owner) == NodeKind::ephemeral) return Error::no_children_for_ephemerals;
+  const Found there = find(txn.path);
+  if (there) return Error::node_exists;
+  if (kind_of_owner(parent.stat().ephemeral_owner) == NodeKind::ephemeral) return Error::no_children_for_ephemerals;
   auto data_bytes = static_cast<std::int64_t>(request.data ? request.data->size() : 0);
   if (Error quota = check_quota(txn.path, 1, data_bytes); quota != Error::ok) return quota;
 
@@ -210,27 +235,35 @@ Proposals::Decided<CreateTxn> Proposals::decide_one(CreateRequest& request, cons
   txn.acl = std::move(*acl);
   txn.ephemeral = request.flags == kEphemeral || request.flags == kEphemeralSequential;
   txn.ttl_ms = txn.type == OpCode::create_ttl ? request.ttl_ms : 0;
-  txn.parent_cversion = next(parent->stat.cversion);
+  txn.parent_cversion = next(parent.stat().cversion);
 
-  Record changed = *parent;
-  changed.zxid = scope.zxid;
-  changed.stat.cversion = txn.parent_cversion;
-  changed.stat.pzxid = scope.zxid;
-  ++changed.child_count;
-  put(parent_path, parent, std::move(changed));
-  Record made;
-  made.zxid = scope.zxid;
+  Records::value_type& changed = change(std::string_view(txn.path).substr(0, slash), parent, scope.zxid);
+  changed.second.stat.cversion = txn.parent_cversion;
+  changed.second.stat.pzxid = scope.zxid;
+  ++changed.second.child_count;
+  settle(changed);
+  plan_create(txn, there, scope);
+  return txn;
+}
+
+void Proposals::plan_create(CreateTxn& txn, const Found& there, const Scope& scope) {
+  const std::string_view data = txn.data ? std::string_view(*txn.data) : std::string_view();
+  Records::value_type& changed = change(txn.path, there, scope.zxid);
+  Record& made = changed.second;
+  made.exists = true;
+  made.stat = StatPersisted();
   made.stat.czxid = made.stat.mzxid = made.stat.pzxid = scope.zxid;
   made.stat.ctime = made.stat.mtime = scope.time_ms;
   if (txn.type == OpCode::create_container) made.stat.ephemeral_owner = kContainerOwner;
   if (txn.type == OpCode::create_ttl) made.stat.ephemeral_owner = kTtlOwnerMask | txn.ttl_ms;
   if (txn.ephemeral) made.stat.ephemeral_owner = scope.caller.session_id;
-  made.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());
-  made.data_bytes = data_bytes;
+  made.child_count = 0;
+  made.content_crc = content_crc(txn.path, data);
+  txn.content_crc = made.content_crc;
+  made.data_bytes = static_cast<std::int64_t>(data.size());
   made.in_digest = counts_in_digest(txn.path);
   made.acl = share(txn.acl);
-  put(txn.path, std::nullopt, std::move(made));
-  return txn;
+  settle(changed);
 }
 
 // Against the tree as it is, as ZooKeeper does: writes on their way don't count yet.
@@ -247,23 +280,21 @@ Error Proposals::plan_delete(const std::string& path, const Scope& scope, const 
   if (path.find('/') == std::string::npos || path.find('\0') != std::string::npos || is_special_path(path)) {
     return Error::bad_arguments;
   }
-  std::string parent_path = path.substr(0, path.rfind('/'));
-  auto parent = find(parent_path);
+  const std::string_view parent_path = std::string_view(path).substr(0, path.rfind('/'));
+  const Found parent = find(parent_path);
   if (!parent) return Error::no_node;
-  if (asked != nullptr && !allowed(*parent, kDelete, scope.caller)) return Error::no_auth;
-  auto node = find(path);
+  if (asked != nullptr && !allowed(parent, kDelete, scope.caller)) return Error::no_auth;
+  const Found node = find(path);
   if (!node) return Error::no_node;
-  if (asked != nullptr && !version_fits(asked->version, node->stat.version)) return Error::bad_version;
-  if (node->child_count > 0) return Error::not_empty;
-  Record changed = *parent;
-  changed.zxid = scope.zxid;
-  changed.stat.pzxid = scope.zxid;
-  --changed.child_count;
-  put(parent_path, parent, std::move(changed));
-  Record gone = *node;
-  gone.zxid = scope.zxid;
-  gone.exists = false;
-  put(path, node, std::move(gone));
+  if (asked != nullptr && !version_fits(asked->version, node.stat().version)) return Error::bad_version;
+  if (node.child_count() > 0) return Error::not_empty;
+  Records::value_type& changed = change(parent_path, parent, scope.zxid);
+  changed.second.stat.pzxid = scope.zxid;
+  --changed.second.child_count;
+  settle(changed);
+  Records::value_type& gone = change(path, node, scope.zxid);
+  gone.second.exists = false;
+  settle(gone);
   return Error::ok;
 }
 
@@ -274,13 +305,13 @@ Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteRequest& request, cons
 }
 
 Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteContainerRequest& request, const Scope& scope) {
-  auto node = find(request.path);
+  const Found node = find(request.path);
   if (!node) return Error::no_node;
-  NodeKind kind = kind_of_owner(node->stat.ephemeral_owner);
+  NodeKind kind = kind_of_owner(node.stat().ephemeral_owner);
   if (kind != NodeKind::container && kind != NodeKind::ttl) return Error::bad_version;
   // Found outdated as it is in the tree. A write that is on its way gives it its time anew.
   const Znode* applied = state_.tree().find(request.path);
-  if (applied != nullptr && applied->stat.mzxid != node->stat.mzxid) return Error::bad_version;
+  if (applied != nullptr && applied->stat.mzxid != node.stat().mzxid) return Error::bad_version;
   Error error = plan_delete(request.path, scope, nullptr);
   if (error != Error::ok) return error;
   return DeleteTxn{OpCode::delete_container, std::move(request.path)};
@@ -288,24 +319,24 @@ Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteContainerRequest& requ
 
 Proposals::Decided<SetDataTxn> Proposals::decide_one(SetDataRequest& request, const Scope& scope) {
   if (!is_valid_path(request.path)) return Error::bad_arguments;
-  auto node = find(request.path);
+  const Found node = find(request.path);
   if (!node) return Error::no_node;
-  if (!allowed(*node, kWrite, scope.caller)) return Error::no_auth;
+  if (!allowed(node, kWrite, scope.caller)) return Error::no_auth;
   auto data_bytes = static_cast<std::int64_t>(request.data ? request.data->size() : 0);
-  if (Error quota = check_quota(request.path, 0, data_bytes - node->data_bytes); quota != Error::ok) return quota;
-  if (!version_fits(request.version, node->stat.version)) return Error::bad_version;
+  if (Error quota = check_quota(request.path, 0, data_bytes - node.data_bytes()); quota != Error::ok) return quota;
+  if (!version_fits(request.version, node.stat().version)) return Error::bad_version;
   SetDataTxn txn;
   txn.path = std::move(request.path);
   txn.data = std::move(request.data);
-  txn.version = next(node->stat.version);
-  Record changed = *node;
-  changed.zxid = scope.zxid;
-  changed.stat.version = txn.version;
-  changed.data_bytes = data_bytes;
-  changed.stat.mzxid = scope.zxid;
-  changed.stat.mtime = scope.time_ms;
-  changed.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());
-  put(txn.path, node, std::move(changed));
+  txn.version = next(node.stat().version);
+  Records::value_type& changed = change(txn.path, node, scope.zxid);
+  Record& record = changed.second;
+  record.stat.version = txn.version;
+  record.data_bytes = data_bytes;
+  record.stat.mzxid = scope.zxid;
+  record.stat.mtime = scope.time_ms;
+  record.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());
+  settle(changed);
   return txn;
 }
 
@@ -313,29 +344,28 @@ Proposals::Decided<SetAclTxn> Proposals::decide_one(SetAclRequest& request, cons
   if (!is_valid_path(request.path)) return Error::bad_arguments;
   auto acl = normalise_acl(std::move(request.acl), scope.caller.identities, rules_.acl);
   if (!acl) return Error::invalid_acl;
-  auto node = find(request.path);
+  const Found node = find(request.path);
   if (!node) return Error::no_node;
-  if (!allowed(*node, kAdmin, scope.caller)) return Error::no_auth;
-  if (!version_fits(request.version, node->stat.aversion)) return Error::bad_version;
+  if (!allowed(node, kAdmin, scope.caller)) return Error::no_auth;
+  if (!version_fits(request.version, node.stat().aversion)) return Error::bad_version;
   SetAclTxn txn;
   txn.path = std::move(request.path);
   txn.acl = std::move(*acl);
-  txn.version = next(node->stat.aversion);
-  Record changed = *node;
-  changed.zxid = scope.zxid;
-  changed.stat.aversion = txn.version;
-  changed.acl = share(txn.acl);
-  put(txn.path, node, std::move(changed));
+  txn.version = next(node.stat().aversion);
+  Records::value_type& changed = change(txn.path, node, scope.zxid);
+  changed.second.stat.aversion = txn.version;
+  changed.second.acl = share(txn.acl);
+  settle(changed);
   return txn;
 }
 
 Proposals::Decided<CheckTxn> Proposals::decide_one(const CheckRequest& request, const Scope& scope) {
   if (!is_valid_path(request.path)) return Error::bad_arguments;
-  auto node = find(request.path);
+  const Found node = find(request.path);
   if (!node) return Error::no_node;
-  if (!allowed(*node, kRead, scope.caller)) return Error::no_auth;
-  if (!version_fits(request.version, node->stat.version)) return Error::bad_version;
-  return CheckTxn{request.path, next(node->stat.version)};
+  if (!allowed(node, kRead, scope.caller)) return Error::no_auth;
+  if (!version_fits(request.version, node.stat().version)) return Error::bad_version;
+  return CheckTxn{request.path, next(node.stat().version)};
 }
 
 Proposals::Decided<MultiTxn> Proposals::decide_one(MultiRequest& request, const Scope& scope) {

@@ -60,6 +60,7 @@ class Proposals {
     StatPersisted stat;
     std::int32_t child_count = 0;
     std::uint32_t content_crc = 0;
+    std::uint32_t digest = 0;  // what it adds to digest_
     std::int64_t data_bytes = 0;
     bool in_digest = true;
     SharedAcl acl;
@@ -69,6 +70,18 @@ class Proposals {
     std::size_t operator()(std::string_view path) const { return std::hash<std::string_view>{}(path); }
   };
   using Records = std::unordered_map<std::string, Record, PathHash, std::equal_to<>>;
+  // A znode as all that was decided leaves it: where it is outstanding, or else in the tree. Until the next change.
+  struct Found {
+    Records::value_type* outstanding = nullptr;  // also of one that won't be there
+    const Znode* node = nullptr;
+
+    explicit operator bool() const { return outstanding != nullptr ? outstanding->second.exists : node != nullptr; }
+    const StatPersisted& stat() const { return outstanding != nullptr ? outstanding->second.stat : node->stat; }
+    std::int32_t child_count() const { return outstanding != nullptr ? outstanding->second.child_count : node->child_count; }
+    std::int64_t data_bytes() const {
+      return outstanding != nullptr ? outstanding->second.data_bytes : static_cast<std::int64_t>(node->data.view().size());
+    }
+  };
   // One for each zxid at which a record changed; the last one, which has the record's own zxid, takes it away.
   struct Change {
     std::int64_t zxid;
@@ -86,12 +99,17 @@ class Proposals {
   template <class T>
   using Decided = std::variant<T, Error>;
 
-  std::optional<Record> find(std::string_view path) const;
-  void put(std::string_view path, const std::optional<Record>& before, Record after);
+  Found find(std::string_view path);
+  // What was found at this path as an outstanding record, to be changed in place; settle() must follow.
+  Records::value_type& add(std::string_view path);
+  void forget(const Records::value_type& record);
+  Records::value_type& change(std::string_view path, const Found& found, std::int64_t zxid);
+  void settle(Records::value_type& changed);
+  void fill(Record& record, const Znode& node) const;
   void roll_back(std::size_t order_size);
   void list_owner(const Records::value_type& record);
   void unlist_owner(const Records::value_type& record);
-  bool allowed(const Record& record, std::int32_t permissions, const Caller& caller) const;
+  bool allowed(const Found& found, std::int32_t permissions, const Caller& caller) const;
   bool session_is_open(std::int64_t session_id) const;
   SharedAcl share(const AclList& acl) const;
 
@@ -108,11 +126,13 @@ class Proposals {
   Decided<DeleteTxn> decide_one(DeleteContainerRequest& request, const Scope& scope);
   Error check_quota(std::string_view path, std::int64_t count, std::int64_t bytes);
   Error check_create_flags(const CreateRequest& request) const;
+  void plan_create(CreateTxn& txn, const Found& there, const Scope& scope);
   Error plan_delete(const std::string& path, const Scope& scope, const DeleteRequest* asked);
 
   const State& state_;
   ProposalRules rules_;
   Records records_;
+  std::vector<Records::node_type> spare_;  // nodes of records_ for later ones: as many as are under way come and go all the time
   // Of those whose znode is or was a session's, by that session: when many end at once, each must not look at all records.
   std::set<std::pair<std::int64_t, const Records::value_type*>> owned_;
   std::deque<Change> order_;

@@ -52,10 +52,10 @@ Outcome State::apply_one(const CreateTxn& txn, const Txn& whole, EventSink* even
   }
   Outcome outcome;
   outcome.type = txn.type;
-  outcome.error = tree_.create(txn, owner, whole.zxid, whole.time_ms);
+  const Znode* node = nullptr;
+  outcome.error = tree_.create(txn, owner, whole.zxid, whole.time_ms, &node);
   if (outcome.error != Error::ok) return outcome;
   outcome.path = txn.path;
-  const Znode* node = tree_.find(txn.path);
   outcome.stat = tree_.stat_of(*node);
   // What was written: the content of a quota's zookeeper_stats is the server's own at once.
   outcome.stat.data_length = txn.data ? static_cast<std::int32_t>(txn.data->size()) : 0;

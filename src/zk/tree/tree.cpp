@@ -192,7 +192,7 @@ void Tree::grow_table() {
 }
 
 Znode* Tree::attach(Znode* parent, std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
-                    const StatPersisted& stat) {
+                    const StatPersisted& stat, std::optional<std::uint32_t> crc) {
   if ((node_count_ + 1) * 4 > table_.size() * 3) grow_table();
   auto* node = new Znode;
   node->parent = parent;
@@ -208,7 +208,7 @@ Znode* Tree::attach(Znode* parent, std::string_view path, std::optional<std::str
   ++node_count_;
   data_bytes_ += static_cast<std::int64_t>(path.size());
   place(node);
-  set_content(node, path, data);
+  set_content(node, path, data, crc);
   after_change(node);
   register_owner(node);
   return node;
@@ -240,11 +240,12 @@ void Tree::detach(Znode* node, std::string_view path) {
   delete node;
 }
 
-void Tree::set_content(Znode* node, std::string_view path, std::optional<std::string_view> data) {
+void Tree::set_content(Znode* node, std::string_view path, std::optional<std::string_view> data,
+                       std::optional<std::uint32_t> crc) {
   data_bytes_ -= static_cast<std::int64_t>(node->data.view().size());
   node->data = NodeContent(node == root_ ? std::string_view() : name_of(path), data);
   data_bytes_ += static_cast<std::int64_t>(node->data.view().size());
-  node->content_crc = content_crc(path, node->data.view());
+  node->content_crc = crc ? *crc : content_crc(path, node->data.view());
 }
 
 void Tree::before_change(Znode* node) {
@@ -281,7 +282,8 @@ void Tree::unregister_owner(Znode* node) {
 
 // Changes -------------------------------------------------------------------------------------------------------------
 
-Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms) {
+Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms,
+                   const Znode** made) {
   std::string_view path = txn.path;
   if (path != "/" && !ends_in_a_name(path)) return Error::bad_arguments;
   Znode* parent = find_node(parent_of(path));
@@ -309,7 +311,8 @@ Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, 
   stat.czxid = stat.mzxid = stat.pzxid = zxid;
   stat.ctime = stat.mtime = time_ms;
   stat.ephemeral_owner = owner;
-  attach(parent, path, view_of(txn.data), acl_id(), stat);
+  const Znode* node = attach(parent, path, view_of(txn.data), acl_id(), stat, txn.content_crc);
+  if (made != nullptr) *made = node;
   quota_after_create(path, static_cast<std::int64_t>(txn.data ? txn.data->size() : 0));
   return Error::ok;
 }

@@ -28,12 +28,14 @@ class Tree {
   const Znode* find(std::string_view path) const;
   std::string path_of(const Znode& node) const;
   Stat stat_of(const Znode& node) const;
-  SharedAcl acl_of(const Znode& node) const { return acls_.find(node.acl_id); }
+  const SharedAcl& acl_of(const Znode& node) const { return acls_.find(node.acl_id); }
   std::vector<std::string_view> children_of(const Znode& node) const;  // in order of creation
   std::int64_t descendant_count(const Znode& node) const;              // without itself
   const Znode* root() const { return root_; }
 
-  Error create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms);
+  // `made`: where the new znode goes, if there is one.
+  Error create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms,
+               const Znode** made = nullptr);
   Error remove(std::string_view path, std::int64_t zxid);
   Error set_data(std::string_view path, const Data& data, std::int32_t version, std::int64_t zxid,
                  std::int64_t time_ms);
@@ -77,13 +79,15 @@ class Tree {
   Znode* find_child(const Znode* parent, std::string_view name) const;
   Znode* find_parent_to_load(std::string_view path);
   Znode* attach(Znode* parent, std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
-                const StatPersisted& stat);
+                const StatPersisted& stat, std::optional<std::uint32_t> crc = std::nullopt);
   void detach(Znode* node, std::string_view path);
   void place(Znode* node);
   void grow_table();
   void before_change(Znode* node);
   void after_change(Znode* node);  // brings the digest up to date
-  void set_content(Znode* node, std::string_view path, std::optional<std::string_view> data);
+  // `crc`: content_crc() of them, if it is known.
+  void set_content(Znode* node, std::string_view path, std::optional<std::string_view> data,
+                   std::optional<std::uint32_t> crc = std::nullopt);
   void adjust_parent(std::string_view path, std::int32_t cversion, std::int64_t zxid);
   void register_owner(Znode* node);
   void unregister_owner(Znode* node);

@@ -18,6 +18,7 @@ struct CreateTxn {
   bool ephemeral = false;
   std::int32_t parent_cversion = -1;  // the parent's after this; -1 (old logs): one more than it has
   std::int64_t ttl_ms = 0;
+  std::optional<std::uint32_t> content_crc = {};  // of path and data, from who decided it; not in the log
 };
 
 struct DeleteTxn {
