@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace zk::server {
 
@@ -16,7 +17,10 @@ int make_set() {
 
 }  // namespace
 
-ReadySockets::ReadySockets(boost::asio::io_context& io) : set_(io, make_set()) { watch(); }
+ReadySockets::ReadySockets(boost::asio::io_context& io, std::function<void()> after_round)
+    : set_(io, make_set()), after_round_(std::move(after_round)) {
+  watch();
+}
 
 bool ReadySockets::add(int descriptor, Owner& owner) {
   epoll_event event{};
@@ -30,11 +34,13 @@ void ReadySockets::watch() {
     if (error) return;  // it is going
     serve();
     watch();
+    if (after_round_) after_round_();
   });
 }
 
 void ReadySockets::serve() {
   std::array<epoll_event, kServedAtOnce> events;
+  is_serving_ = true;
   const int count = ::epoll_wait(set_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
@@ -44,6 +50,7 @@ void ReadySockets::serve() {
     ready.to_write = ready.is_over || (event.events & EPOLLOUT) != 0;
     static_cast<Owner*>(event.data.ptr)->on_ready(ready);
   }
+  is_serving_ = false;
 }
 
 }  // namespace zk::server

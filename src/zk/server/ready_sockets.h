@@ -7,6 +7,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
 
 struct epoll_event;
 
@@ -28,8 +29,9 @@ class ReadySockets {
     ~Owner() = default;
   };
 
-  // Throws boost::system::system_error.
-  explicit ReadySockets(boost::asio::io_context& io);
+  // `after_round` is called in the loop once all that were ready have been served, as the last thing there: it may lose the
+  // loop (LoopThreads). Throws boost::system::system_error.
+  explicit ReadySockets(boost::asio::io_context& io, std::function<void()> after_round = nullptr);
   ReadySockets(const ReadySockets&) = delete;
   ReadySockets& operator=(const ReadySockets&) = delete;
 
@@ -39,11 +41,14 @@ class ReadySockets {
   // Serves what is ready now, so many at most, as the loop does by itself. Not within on_ready().
   static constexpr std::size_t kServedAtOnce = 128;
   void serve();
+  bool is_serving() const { return is_serving_; }
 
  private:
   void watch();
 
   boost::asio::posix::stream_descriptor set_;
+  std::function<void()> after_round_;
+  bool is_serving_ = false;
 };
 
 }  // namespace zk::server

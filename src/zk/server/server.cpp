@@ -48,7 +48,7 @@ Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
       data_dir_(files, config_.data_dir, config_.data_log_dir),
       io_(2),
       coordinator_(config_, clock_),
-      sockets_(io_),
+      sockets_(io_, [this] { pump(); }),
       shared_{coordinator_, sockets_, base::Bytes(kReadBufferBytes), base::Bytes(), [this] { after_work(); },
               [this](tree::WatcherId id) {
                 // The object stays until the handlers that use it have returned.
@@ -166,14 +166,17 @@ void Server::Impl::wait_for_tick(bool after_late) {
 
 void Server::Impl::after_work() {
   coordinator_.flush_dirty();
-  // Posted, so that all connections that are readable now get into the same batch.
-  if (pump_posted_ || is_log_busy_ || !coordinator_.has_batch()) return;
+  // Not before all connections that are readable now have been served, so that they get into the same batch: after that the
+  // sockets pump, and so does who serves a round of them by itself.
+  if (sockets_.is_serving() || pump_posted_ || is_log_busy_ || !coordinator_.has_batch()) return;
   pump_posted_ = true;
-  boost::asio::post(io_, [this] { pump(); });
+  boost::asio::post(io_, [this] {
+    pump_posted_ = false;
+    pump();
+  });
 }
 
 void Server::Impl::pump() {
-  pump_posted_ = false;
   if (failed_ || stopping_ || is_log_busy_ || !coordinator_.has_batch()) return;
   while (commit_delay_.should_wait(coordinator_.batch_count(), now())) sockets_.serve();
   LogBatch batch = coordinator_.take_batch();
