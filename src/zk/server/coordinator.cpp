@@ -329,8 +329,9 @@ void Coordinator::on_durable(Synced synced) {
 }
 
 void Coordinator::apply_next() {
-  InFlight item = std::move(in_flight_.front());
-  in_flight_.pop_front();
+  const InFlight& item = in_flight_.front();
+  const tree::OpCode op = item.op;
+  const std::int64_t session_id = item.txn.session_id;
   tree::Applied applied = state_.apply(item.txn, this);
   proposals_.applied(item.txn);
   if (config_.audit) write_audit(item);
@@ -346,20 +347,22 @@ void Coordinator::apply_next() {
     std::int64_t latency_ms = now_ms - peer->waiting.front().received_ms;
     stats_.add_latency(latency_ms);
     stats_.metrics.updatelatency.add(latency_ms);
-    peer->note_response(item.op, item.txn.cxid, item.txn.zxid, now_ms, latency_ms);
+    peer->note_response(op, item.txn.cxid, item.txn.zxid, now_ms, latency_ms);
     large_bytes_ -= peer->waiting.front().large_bytes;
-    const bool late = is_stale(peer, item.op, peer->waiting.front().received_ms, item.timeout_ms);
+    const bool late = is_stale(peer, op, peer->waiting.front().received_ms, item.timeout_ms);
     if (late && applied.outcome.error == tree::Error::ok) ++stats_.metrics.stale_replies;
     peer->waiting.pop_front();
-  } else if (item.peer != 0 && applied.outcome.error == tree::Error::ok && is_stale(nullptr, item.op, 0, 0)) {
+  } else if (item.peer != 0 && applied.outcome.error == tree::Error::ok && is_stale(nullptr, op, 0, 0)) {
     ++stats_.metrics.stale_replies;
   }
-  if (item.op == tree::OpCode::create_session) {
+  const bool is_answered = peer != nullptr && peer->phase == PeerPhase::open && op != tree::OpCode::create_session;
+  if (is_answered) answer_write(*peer, item, applied);
+  in_flight_.pop_front();
+  if (op == tree::OpCode::create_session) {
     if (peer != nullptr) answer_connect(*peer, true);
     return;
   }
-  if (peer != nullptr && peer->phase == PeerPhase::open) answer_write(*peer, item.txn.cxid, item, applied);
-  if (item.op == tree::OpCode::close_session) on_session_closed(item.txn.session_id, peer);
+  if (op == tree::OpCode::close_session) on_session_closed(session_id, peer);
   if (peer != nullptr) serve_waiting(*peer);
 }
 

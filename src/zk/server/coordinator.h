@@ -158,7 +158,7 @@ class Coordinator final : private tree::EventSink {
   // writes.cpp
   bool start_write(Peer& peer, std::int32_t xid, tree::OpCode op, proto::Reader& reader);
   void write_audit(const InFlight& item) const;
-  void answer_write(Peer& peer, std::int32_t xid, const InFlight& item, const tree::Applied& applied);
+  void answer_write(Peer& peer, const InFlight& item, const tree::Applied& applied);
 
   // reads.cpp, watch_requests.cpp
   void serve(Peer& peer, std::int32_t xid, tree::OpCode op, proto::Reader& reader);
@@ -226,7 +226,7 @@ template <class Body>
 void Coordinator::send(Peer& peer, std::int32_t xid, std::int64_t zxid, tree::Error error, Body&& body) {
   std::size_t start = 0;
   proto::Writer writer(start_frame(peer, start));
-  writer.write(xid).write(zxid).write(static_cast<std::int32_t>(error));
+  writer.write(xid, zxid, static_cast<std::int32_t>(error));
   body(writer);
   end_frame(peer, writer.take(), start);
 }

@@ -246,9 +246,9 @@ void Coordinator::write_audit(const InFlight& item) const {
   }
 }
 
-void Coordinator::answer_write(Peer& peer, std::int32_t xid, const InFlight& item, const tree::Applied& applied) {
+void Coordinator::answer_write(Peer& peer, const InFlight& item, const tree::Applied& applied) {
   const tree::Outcome& outcome = applied.outcome;
-  send(peer, xid, item.txn.zxid, outcome.error, [&](proto::Writer& writer) {
+  send(peer, item.txn.cxid, item.txn.zxid, outcome.error, [&](proto::Writer& writer) {
     if (outcome.error != tree::Error::ok) return;
     if (item.op == OpCode::create) {
       proto::CreateResponse body;
