@@ -11,6 +11,8 @@
 namespace storage {
 namespace {
 
+using protocol::ErrorCode;
+
 class LogLifeFaultTest : public testing::LogHistoryTest {
  protected:
   void SetUp() override {
@@ -73,6 +75,40 @@ TEST_F(LogLifeFaultTest, AnErrorOnceWithAFlushForEachMessage) {
 TEST_F(LogLifeFaultTest, AnErrorOnceWithPreallocatedSegments) {
   config_.preallocate = true;
   fail_each_call({.error = EIO, .half_written = true});
+}
+
+class LogReadFaultTest : public testing::LogFixture {
+ protected:
+  base::FileSystem& file_system() override { return faulty_; }
+  base::FaultyFileSystem faulty_{files_};
+};
+
+// Connections may have taken all descriptors; they will be given back, and the disk is as good as before.
+TEST_F(LogReadFaultTest, WhatTheProcessLacksForAReadIsNoFaultOfTheDisk) {
+  config_.segment_bytes = 300;
+  config_.index_interval_bytes = 50;
+  open();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(append({"value " + std::to_string(i)}).ok());
+  log().close();
+  const auto ask = [this](int which) -> ErrorCode {
+    if (which == 0) {
+      const auto read = log().read(3, 1000, ReadIsolation::high_watermark, FirstBatch::whole);
+      return read ? ErrorCode::none : read.error();
+    }
+    const auto found = log().list_offset(1'700'000'000'000, ReadIsolation::high_watermark);
+    return found ? ErrorCode::none : found.error();
+  };
+  for (const int which : {0, 1}) {
+    for (const int error : {EMFILE, ENFILE, ENOMEM}) {
+      open({.clean_shutdown = true});
+      faulty_.set_fault({.call = 1, .error = error});
+      EXPECT_EQ(ask(which), ErrorCode::kafka_storage_error);
+      ASSERT_TRUE(faulty_.fault_met());
+      EXPECT_FALSE(directory_->offline()) << which << std::strerror(error);
+      EXPECT_EQ(ask(which), ErrorCode::none);
+      log().close();
+    }
+  }
 }
 
 }  // namespace

@@ -11,6 +11,30 @@ namespace storage {
 using protocol::ErrorCode;
 using protocol::Result;
 
+namespace {
+
+// What the process lacks for a read isn't the fault of the disk: connections may have the descriptors, and will give them back.
+// So the request fails, and the directory stays. Only for what changes nothing.
+template <class Work>
+auto lack_is_no_failure(const TopicPartition& topic_partition, Work work) {
+  return [&topic_partition, work]() -> decltype(work()) {
+    try {
+      return work();
+    } catch (const std::system_error& error) {
+      const std::error_code& code = error.code();
+      if (code != std::errc::too_many_files_open && code != std::errc::too_many_files_open_in_system &&
+          code != std::errc::not_enough_memory) {
+        throw;
+      }
+      base::log_warn("kafka.server.ReplicaManager", "Error processing a read of partition {}: {}", topic_partition.to_string(),
+                     error.what());
+      return ErrorCode::kafka_storage_error;
+    }
+  };
+}
+
+}  // namespace
+
 std::int64_t Log::bound_of(ReadIsolation isolation) const {
   switch (isolation) {
     case ReadIsolation::log_end:
@@ -34,11 +58,11 @@ LogOffsetMetadata Log::place_of(std::int64_t offset) {
 
 Result<ReadResult> Log::read(std::int64_t offset, std::uint64_t max_bytes, ReadIsolation isolation, FirstBatch first) {
   try {
-    return watching_for_failure([&]() -> Result<ReadResult> {
+    return watching_for_failure(lack_is_no_failure(topic_partition_, [&]() -> Result<ReadResult> {
       std::lock_guard lock(mutex_);
       if (!usable()) return ErrorCode::kafka_storage_error;
       return read_locked(offset, max_bytes, isolation, first);
-    });
+    }));
   } catch (const std::system_error&) {
     return ErrorCode::kafka_storage_error;
   } catch (const CorruptFile& error) {
@@ -194,7 +218,7 @@ bool Log::plan_time_search(std::int64_t timestamp, TimeSearch& search) {
 
 Result<OffsetAndTimestamp> Log::list_offset(std::int64_t timestamp, ReadIsolation isolation) {
   try {
-    return watching_for_failure([&]() -> Result<OffsetAndTimestamp> {
+    return watching_for_failure(lack_is_no_failure(topic_partition_, [&]() -> Result<OffsetAndTimestamp> {
       TimeSearch search;
       {
         std::lock_guard lock(mutex_);
@@ -218,7 +242,7 @@ Result<OffsetAndTimestamp> Log::list_offset(std::int64_t timestamp, ReadIsolatio
         }
         if (auto found = search.run()) return *found;
       }
-    });
+    }));
   } catch (const std::system_error&) {
     return ErrorCode::kafka_storage_error;
   } catch (const CorruptFile& error) {
@@ -235,7 +259,7 @@ Result<OffsetAndTimestamp> Log::list_offset(std::int64_t timestamp, ReadIsolatio
 Result<std::vector<std::int64_t>> Log::offsets_before(std::int64_t timestamp, std::int32_t max_count) {
   if (max_count < 0) return ErrorCode::unknown_server_error;
   try {
-    return watching_for_failure([&]() -> Result<std::vector<std::int64_t>> {
+    return watching_for_failure(lack_is_no_failure(topic_partition_, [&]() -> Result<std::vector<std::int64_t>> {
       std::lock_guard lock(mutex_);
       if (!usable()) return ErrorCode::kafka_storage_error;
       std::vector<std::int64_t> offsets;
@@ -255,7 +279,7 @@ Result<std::vector<std::int64_t>> Log::offsets_before(std::int64_t timestamp, st
       std::ranges::reverse(offsets);
       if (std::cmp_greater(offsets.size(), max_count)) offsets.resize(static_cast<std::size_t>(max_count));
       return offsets;
-    });
+    }));
   } catch (const std::system_error&) {
     return ErrorCode::kafka_storage_error;
   }
