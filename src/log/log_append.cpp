@@ -39,6 +39,23 @@ protocol::AppendRules rules_of(const LogConfig& config) {
   return result;
 }
 
+const std::system_error kNoMemory(std::make_error_code(std::errc::not_enough_memory), "append");  // made while there is some
+
+// For what follows the write of bytes that the log's state doesn't tell of yet. Whatever ends it leaves both apart, and what
+// is appended next would get the same offsets: it counts as a failure of the directory, as that of a file call does.
+template <class Work>
+void once_written(Work work) {
+  try {
+    work();
+  } catch (const std::system_error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw kNoMemory;
+  } catch (const std::exception& error) {
+    throw std::system_error(std::make_error_code(std::errc::io_error), error.what());
+  }
+}
+
 }  // namespace
 
 AppendResult Log::append_as_leader(base::MutableByteView batch, const AppendContext& context) {
@@ -129,13 +146,14 @@ AppendResult Log::append_validated(protocol::ValidatedRecords& records, const Ap
   epochs_.assign(context.leader_epoch, result.first_offset);
   append_to_segment(append, context.now_ms);
 
-  if (records.header.has_producer_id()) {
+  if (!records.header.has_producer_id()) return result;
+  once_written([&] {
     if (marker) {
       if (auto completed = producers_.apply_marker(records.header, *marker)) complete(*completed);
     } else if (!records.header.is_control()) {
       producers_.apply_data(records.header);
     }
-  }
+  });
   return result;
 }
 
@@ -148,8 +166,10 @@ void Log::append_to_segment(const SegmentAppend& append, std::int64_t now_ms) {
   }
   modified_ = true;
   epochs_.flush(false);
-  active().append(append, *config_);
-  log_end_offset_ = append.last_offset + 1;
+  once_written([&] {
+    active().append(append, *config_);
+    log_end_offset_ = append.last_offset + 1;
+  });
 }
 
 // From the first that needs a flush on nothing is acknowledged, as offsets are committed in their order.
@@ -217,9 +237,11 @@ AppendResult Log::append_as_follower(base::ByteView batches) {
         }
       }
       append_to_segment(append, clock_.wall_ms());
-      for (const auto& [header, bytes] : parsed) {
-        if (auto completed = producers_.apply(header, bytes)) complete(*completed);
-      }
+      once_written([&] {
+        for (const auto& [header, bytes] : parsed) {
+          if (auto completed = producers_.apply(header, bytes)) complete(*completed);
+        }
+      });
       AppendResult result;
       result.first_offset = append.first_offset;
       result.last_offset = append.last_offset;

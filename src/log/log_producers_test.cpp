@@ -1,6 +1,9 @@
 // What a log knows of producers: sequences, epochs, transactions.
 #include <gtest/gtest.h>
 
+#include <new>
+
+#include "base/faulty_file_system.h"
 #include "log/log.h"
 #include "log/testing/log_fixture.h"
 
@@ -329,6 +332,49 @@ TEST_F(LogProducers, ACutForgetsThemByTheExpirationOfNow) {
   log().set_producer_id_expiration(7 * LogConfig::kDayMs);
   log().truncate_to(1);
   EXPECT_EQ(log().active_producers().size(), 1u);
+}
+
+class LogWithoutMemory : public LogFixture {
+ protected:
+  base::FileSystem& file_system() override { return faulty_; }
+
+  // An open transaction, and no memory for what its end by an abort has to write behind the marker.
+  void leave_a_transaction() {
+    open();
+    BatchFields fields = from(1, 0, 0);
+    fields.transactional = true;
+    append({"in"}, fields);
+    faulty_.set_before_change([](std::string_view, const std::string& path) {
+      if (path.ends_with(".txnindex")) throw std::bad_alloc();
+    });
+  }
+  // No second batch gets the offsets of the one that is in the file.
+  void expect_unusable() {
+    EXPECT_TRUE(directory_->offline());
+    EXPECT_EQ(append({"next"}).error, ErrorCode::kafka_storage_error);
+    log_.reset();
+    faulty_.set_before_change(nullptr);
+    open();
+    EXPECT_EQ(log().log_end_offset(), 2);
+    EXPECT_EQ(log().last_stable_offset(), 2);
+  }
+
+  base::FaultyFileSystem faulty_{files_};
+};
+
+TEST_F(LogWithoutMemory, ALeadersLogThatIsHalfAppendedToIsntUsedAnyMore) {
+  leave_a_transaction();
+  base::Bytes marker = protocol::build_control_batch(1, 0, protocol::ControlType::abort, 3, 1);
+  EXPECT_EQ(append_bytes(marker, 0, protocol::AppendOrigin::coordinator).error, ErrorCode::kafka_storage_error);
+  expect_unusable();
+}
+
+TEST_F(LogWithoutMemory, AFollowersLogThatIsHalfAppendedToIsntUsedAnyMore) {
+  leave_a_transaction();
+  base::Bytes marker = protocol::build_control_batch(1, 0, protocol::ControlType::abort, 3, 1);
+  protocol::set_base_offset(marker, 1);
+  EXPECT_EQ(log().append_as_follower(marker).error, ErrorCode::kafka_storage_error);
+  expect_unusable();
 }
 
 }  // namespace

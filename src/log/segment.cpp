@@ -86,6 +86,8 @@ bool Segment::must_roll(const SegmentAppend& append, const LogConfig& config, st
 void Segment::append(const SegmentAppend& append, const LogConfig& config) {
   std::uint64_t position = size_;
   if (!file_) open_file();
+  load_max_timestamp();  // what may fail comes before the write, as far as possible
+  recent_.reserve(kRecentMax);
   file_->write_at(position, append.bytes);
   size_ += append.bytes.size();
   if (append.batches.empty()) {
@@ -102,7 +104,6 @@ void Segment::note_batch(const BatchPlace& batch, const LogConfig& config) {
   note_timestamp(batch.max_timestamp, batch.last_offset);
   index_append(batch.last_offset, batch.position, batch.size, config);
   if (recent_.size() < kRecentMax) {
-    recent_.reserve(kRecentMax);
     recent_.push_back(batch);
   } else {
     recent_[recent_next_] = batch;
