@@ -82,6 +82,13 @@ bool set_tls(TlsConfig& config, const std::string& full_key, std::string_view ke
   }
 }
 
+// Without its value, which may be a password under a name that was mistyped.
+[[noreturn]] void refuse_security_key(const std::string& full_key, std::string_view key, const ConfigEntry& entry) {
+  const std::string_view meant = tls_key_in_its_case(key);
+  const std::string what = meant.empty() ? "is not a key that is served here, and" : "is written " + std::string(meant) + ";";
+  throw ConfigError(entry.line, full_key + " " + what + " ignoring it would be unsafe");
+}
+
 bool is_member_key(std::string_view key) {
   return key.starts_with("server.") || key.starts_with("group.") || key.starts_with("weight.");
 }
@@ -122,22 +129,17 @@ bool is_config_key(std::string_view key) {
          key.starts_with("metricsProvider.") || key.starts_with("multiAddress.");
 }
 
-bool is_secret(std::string_view key) {
-  auto names = [&](std::string_view part) { return key.find(part) != std::string_view::npos; };
-  return names("assword") || names("asswd") || names("superDigest") || key.starts_with("user_");
-}
-
 void set_all(ZooKeeperServerConfig& config, const base::Properties& properties) {
   for (const auto& [full_key, entry] : properties.entries()) {
     const std::string_view key = without_prefix(full_key, entry);
     if (key.starts_with(kPrefix)) {
-      config.system_properties[std::string(kPrefix) + full_key] = is_secret(key) ? "******" : entry.value;
+      config.system_properties[std::string(kPrefix) + full_key] = is_secret(key) ? kHidden : entry.value;
       config.warnings.push_back(full_key + " has no effect, here as in ZooKeeper: in this file it is written without " +
                                 std::string(kPrefix));
       continue;
     }
     if (!is_config_key(key)) {
-      config.system_properties[std::string(kPrefix) + std::string(key)] = is_secret(key) ? "******" : entry.value;
+      config.system_properties[std::string(kPrefix) + std::string(key)] = is_secret(key) ? kHidden : entry.value;
     }
     auto setter = config_keys().find(key);
     if (setter != config_keys().end()) {
@@ -146,7 +148,7 @@ void set_all(ZooKeeperServerConfig& config, const base::Properties& properties) 
       continue;
     } else if (is_security_key(key)) {
       if (trimmed(entry.value) == "false") continue;
-      refuse_value(full_key, entry, "this key is not served yet, and ignoring it would be unsafe");
+      refuse_security_key(full_key, key, entry);
     } else if (key != "admin.enableServer" && !is_member_key(key) && !is_ignored_family(key)) {
       config.warnings.push_back(full_key + " is not a key of ZooKeeper's that has an effect here");
     }
@@ -273,7 +275,7 @@ std::string without_secrets(std::string_view file_text) {
       std::size_t shown = line.text.size();
       if (secret) shown = &line == &lines.natural.front() ? size_of_key(line.text) : 0;
       text += line.text.substr(0, shown);
-      if (shown < line.text.size()) text += "******";
+      if (shown < line.text.size()) text += kHidden;
       text += line.end;
     }
   }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "zk/server/config_values.h"
+
 namespace zk::server {
 namespace {
 
@@ -195,6 +197,20 @@ TEST(ZooKeeperServerConfig, Refusals) {
   EXPECT_THAT(refusal("dataDir=/d\nclientPortAddress=h\n"), HasSubstr("clientPort is not"));
   EXPECT_THAT(refusal("dataDir=/d\nsecureClientPort=x\n"), HasSubstr("secureClientPort=x"));
   EXPECT_THAT(refusal("dataDir=/d\nminSessionTimeout=9\nmaxSessionTimeout=8\n"), HasSubstr("minSessionTimeout"));
+}
+
+TEST(ZooKeeperServerConfig, RefusalsShowNoSecrets) {
+  EXPECT_EQ(refusal("dataDir=/d\nssl.keystore.password=sekrit\n"),
+            "2: ssl.keystore.password is written ssl.keyStore.password; ignoring it would be unsafe");
+  EXPECT_EQ(refusal("dataDir=/d\nssl.keyStore.passwd=sekrit\n"),
+            "2: ssl.keyStore.passwd is not a key that is served here, and ignoring it would be unsafe");
+  EXPECT_EQ(refusal("dataDir=/d\nssl.keyStorePass=sekrit\n"),
+            "2: ssl.keyStorePass is not a key that is served here, and ignoring it would be unsafe");
+  try {
+    refuse_value("a.PassWord", {"sekrit", 7}, "it must be y");
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(), "a.PassWord=****** is not valid: it must be y");
+  }
 }
 
 TEST(ZooKeeperServerConfig, KeysWhoseEffectIsMissedAreNamedOnceWithWhatHoldsInstead) {

@@ -15,8 +15,14 @@ std::string lower(std::string text) {
 
 }  // namespace
 
+bool is_secret(std::string_view key) {
+  const std::string name = lower(std::string(key));
+  auto names = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+  return names("password") || names("passwd") || names("superdigest") || name.starts_with("user_");
+}
+
 void refuse_value(const std::string& key, const ConfigEntry& entry, const std::string& allowed) {
-  throw ConfigError(entry.line, key + "=" + entry.value + " is not valid: " + allowed);
+  throw ConfigError(entry.line, key + "=" + (is_secret(key) ? kHidden : entry.value) + " is not valid: " + allowed);
 }
 
 std::vector<std::string> value_list(std::string_view value) {

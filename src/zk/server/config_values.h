@@ -13,6 +13,10 @@ namespace zk::server {
 
 using ConfigEntry = base::Properties::Entry;
 
+// Passwords and their kind, in any case: the value of such a key is shown as kHidden.
+bool is_secret(std::string_view key);
+inline constexpr const char* kHidden = "******";
+
 [[noreturn]] void refuse_value(const std::string& key, const ConfigEntry& entry, const std::string& allowed);
 std::string trimmed(std::string_view text);
 // The parts between commas, without spaces around them; empty ones are left out.

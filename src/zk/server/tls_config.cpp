@@ -171,6 +171,13 @@ bool is_tls_key(std::string_view key) {
   return setters().contains(key) || is_of_ensembles(key) || key.starts_with("authProvider.");
 }
 
+std::string_view tls_key_in_its_case(std::string_view key) {
+  for (const auto& each : setters()) {
+    if (equal_ignoring_case(each.first, key)) return each.first;
+  }
+  return {};
+}
+
 base::tls::Options tls_options(const TlsConfig& config) {
   base::tls::Options options = config.options;
   if (!config.key_password_path.empty()) {

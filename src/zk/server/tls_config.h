@@ -33,6 +33,8 @@ struct TlsConfig {
 bool set_tls_key(TlsConfig& config, std::string_view key, std::string_view value);
 
 bool is_tls_key(std::string_view key);
+// The key that differs from this one in upper and lower case alone; empty if there is none.
+std::string_view tls_key_in_its_case(std::string_view key);
 
 // With the passwords that are in files; throws base::tls::TlsError.
 base::tls::Options tls_options(const TlsConfig& config);
