@@ -1,12 +1,16 @@
 #include "base/listen.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <net/if.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/v6_only.hpp>
 #include <vector>
+
+#include "base/process_limits.h"
 
 namespace base {
 
@@ -52,6 +56,26 @@ ip::address listen(tcp::acceptor& acceptor, const std::string& host, std::uint16
     if (error == boost::asio::error::address_in_use) break;
   }
   return {};
+}
+
+bool leave_reserve(tcp::socket& socket) {
+  const int reserved_begin = reserved_descriptors_begin();
+  if (socket.native_handle() < reserved_begin) return true;
+  error_code error;
+  const tcp protocol = socket.local_endpoint(error).protocol();
+  const int other = error ? -1 : ::fcntl(socket.native_handle(), F_DUPFD_CLOEXEC, 0);
+  if (other < 0) return false;
+  tcp::socket moved(socket.get_executor());
+  if (other < reserved_begin) moved.assign(protocol, other, error);
+  if (!moved.is_open()) {
+    ::close(other);
+    return false;
+  }
+  const int old = socket.release(error);  // not closed by Asio, whose epoll set would keep it: the other one is the same socket
+  if (error) return false;
+  ::close(old);
+  socket = std::move(moved);
+  return true;
 }
 
 tcp::endpoint unmapped(const tcp::endpoint& from) {

@@ -2,6 +2,9 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <limits>
+
 namespace base {
 
 void raise_open_files_limit() {
@@ -9,6 +12,15 @@ void raise_open_files_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int reserved_descriptors_begin() {
+  constexpr rlim_t kReservedMin = 16, kReservedMax = 128;
+  constexpr int kNone = std::numeric_limits<int>::max();
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > rlim_t{kNone}) return kNone;
+  const rlim_t reserved = std::clamp(limit.rlim_cur / 16, kReservedMin, kReservedMax);
+  return static_cast<int>(limit.rlim_cur - std::min(limit.rlim_cur, reserved));
 }
 
 }  // namespace base

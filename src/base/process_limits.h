@@ -8,4 +8,9 @@ namespace base {
 // process has many open. Leaves the limit as it is if it can't be raised.
 void raise_open_files_limit();
 
+// Connections leave the last descriptors to files: a log that can't open one is as lost as with a broken disk. The system gives
+// the lowest number that is free, so a descriptor from this number on says that nearly all are taken; connections have
+// those below. A 16th of the limit is kept, and 16 to 128 of them.
+int reserved_descriptors_begin();
+
 }  // namespace base

@@ -20,5 +20,21 @@ TEST(ProcessLimits, AsManyOpenFilesAsTheSystemAllows) {
   EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+TEST(ProcessLimits, SomeDescriptorsAreReserved) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const auto with_limit = [&](rlim_t count) {
+    rlimit limit = before;
+    limit.rlim_cur = count;
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return reserved_descriptors_begin();
+  };
+  EXPECT_EQ(with_limit(8), 0);
+  EXPECT_EQ(with_limit(64), 48);
+  EXPECT_EQ(with_limit(1024), 960);
+  EXPECT_EQ(with_limit(2048), 1920);
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 }  // namespace
 }  // namespace base

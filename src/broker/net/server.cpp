@@ -19,6 +19,7 @@
 
 #include "base/listen.h"
 #include "base/logging.h"
+#include "base/process_limits.h"
 #include "broker/net/event_loop.h"
 
 namespace broker::net {
@@ -30,6 +31,7 @@ using Moment = std::chrono::steady_clock::time_point;
 
 constexpr std::size_t kPoolBytesPerLoop = 4u << 20;
 constexpr int kAcceptsPerWakeUp = 64;
+constexpr std::chrono::milliseconds kAcceptPause(100);
 constexpr std::string_view kLogger = "kafka.network.SocketServer";
 
 struct Listener {
@@ -97,7 +99,9 @@ struct Server::Impl {
   base::Task<void> accept_loop(std::shared_ptr<Listener> listening);
   base::Task<void> accept_waiting(Listener& listener);
   base::Task<void> let_in(Listener& listener, EventLoop& loop, tcp::socket socket);
+  base::Task<void> wait_for_descriptors(Listener& listener, tcp::socket& socket);
   base::Task<void> wait_for_room(Listener& listener, Moment until);
+  void log_accept_failure(std::string_view reason);
   void accepted(Listener& listener, EventLoop& loop, tcp::socket socket);
   void set_socket_options(tcp::socket& socket) const;
   void wake_acceptors();
@@ -157,14 +161,11 @@ base::Task<void> Server::Impl::accept_loop(std::shared_ptr<Listener> listening) 
     co_await listener.acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || !listener.acceptor.is_open()) co_return;
     if (error) {  // above all no more file descriptors: those in use will be given back
-      if (!std::exchange(accept_failure_logged, true)) {
-        base::log_error(kLogger, "Error while accepting connection: {}", error.message());
-      }
-      listener.pause.expires_after(std::chrono::milliseconds(100));
+      log_accept_failure(error.message());
+      listener.pause.expires_after(kAcceptPause);
       co_await listener.pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    accept_failure_logged = false;
     co_await let_in(listener, loop, std::move(socket));
     co_await accept_waiting(listener);
   }
@@ -185,6 +186,7 @@ base::Task<void> Server::Impl::accept_waiting(Listener& listener) {
 
 // One that comes faster than max.connection.creation.rate is held for a while, and all behind it, as by Kafka.
 base::Task<void> Server::Impl::let_in(Listener& listener, EventLoop& loop, tcp::socket socket) {
+  co_await wait_for_descriptors(listener, socket);
   const Moment now = std::chrono::steady_clock::now();
   const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
   const std::int64_t wait_ms = limits.wait_ms(listener.options.name, now_ms);
@@ -199,6 +201,28 @@ base::Task<void> Server::Impl::let_in(Listener& listener, EventLoop& loop, tcp::
   const tcp protocol = socket.local_endpoint(error).protocol();
   tcp::socket moved(another.context(), protocol, socket.release());
   accepted(listener, another, std::move(moved));
+}
+
+// One that would cost files their descriptors waits, and all behind it.
+base::Task<void> Server::Impl::wait_for_descriptors(Listener& listener, tcp::socket& socket) {
+  if (socket.native_handle() < base::reserved_descriptors_begin()) {
+    accept_failure_logged = false;
+    co_return;
+  }
+  while (listener.acceptor.is_open() && !base::leave_reserve(socket)) {
+    log_accept_failure("too few descriptors are left");
+    ++acceptors_waiting;
+    boost::system::error_code ignored;
+    listener.pause.expires_after(kAcceptPause);
+    co_await listener.pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    --acceptors_waiting;
+  }
+}
+
+// Once, until one comes without any.
+void Server::Impl::log_accept_failure(std::string_view reason) {
+  if (std::exchange(accept_failure_logged, true)) return;
+  base::log_error(kLogger, "Error while accepting connection: {}", reason);
 }
 
 base::Task<void> Server::Impl::wait_for_room(Listener& listener, Moment until) {

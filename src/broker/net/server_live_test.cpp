@@ -1,6 +1,9 @@
 // Limits and threads of a running server.
 #include <gtest/gtest.h>
 
+#include <boost/asio/read.hpp>
+
+#include "base/testing/few_descriptors.h"
 #include "broker/net/testing/server_fixture.h"
 
 namespace broker::net {
@@ -26,6 +29,30 @@ TEST_F(ServerTest, RaisingMaxConnectionsLetsInWhoWaits) {
   more.connections_max = 3;
   server->set_limits(more);
   EXPECT_TRUE(third.receive()) << "the first limit is forgotten";
+}
+
+// Without descriptors no log could be read or written.
+TEST_F(ServerTest, ConnectionsLeaveDescriptorsToFiles) {
+  start(2);
+  asio::io_context context;
+  std::vector<tcp::socket> clients;
+  const base::Bytes request = Client::framed(base::Bytes{kEcho});
+  constexpr int kClients = 15;
+  const base::testing::FewDescriptors few(20);  // for both ends
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back(context).connect(tcp::endpoint(asio::ip::address_v4::loopback(), port));
+    asio::write(clients.back(), asio::buffer(request));
+  }
+  eventually([&] { return server->connection_count() > 0; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // all would be let in by now
+  EXPECT_LE(server->connection_count(), 20 - kClients);
+  EXPECT_GE(base::testing::FewDescriptors::left(), 12);
+  clients.erase(clients.begin(), clients.begin() + 10);
+  for (tcp::socket& each : clients) {  // those who had to wait are let in
+    base::Bytes answer(request.size());
+    EXPECT_EQ(asio::read(each, asio::buffer(answer)), request.size());
+  }
+  eventually([&] { return server->connection_count() == 5; });
 }
 
 class LoweredLimit : public ServerTest {

@@ -1,7 +1,10 @@
 #include "zk/server/listener.h"
 
+#include <utility>
+
 #include "base/listen.h"
 #include "base/logging.h"
+#include "base/process_limits.h"
 #include "zk/server/config.h"
 
 namespace zk::server {
@@ -33,16 +36,27 @@ Listener::Listener(boost::asio::io_context& io, const ListenerOptions& options, 
 void Listener::accept() {
   acceptor_.async_accept(from_, [this](const boost::system::error_code& error, tcp::socket socket) {
     if (closed_) return;
-    if (!error) {
-      on_socket_(std::move(socket), base::unmapped(from_));
-      if (!closed_) accept();
-      return;
-    }
-    base::log_warn(kLogger, "Cannot accept a connection: {}", error.message());
-    retry_timer_.expires_after(std::chrono::milliseconds(100));  // out of descriptors, most likely
-    retry_timer_.async_wait([this](const boost::system::error_code& cancelled) {
-      if (!cancelled && !closed_) accept();
-    });
+    if (error) return pause(error.message(), [this] { accept(); });  // out of descriptors, most likely
+    if (socket.native_handle() < base::reserved_descriptors_begin()) failure_logged_ = false;
+    take(std::move(socket));
+  });
+}
+
+// One that would cost files their descriptors waits, and all behind it.
+void Listener::take(tcp::socket socket) {
+  if (!base::leave_reserve(socket)) {
+    auto waiting = std::make_shared<tcp::socket>(std::move(socket));
+    return pause("too few descriptors are left", [this, waiting] { take(std::move(*waiting)); });
+  }
+  on_socket_(std::move(socket), base::unmapped(from_));
+  if (!closed_) accept();
+}
+
+void Listener::pause(const std::string& reason, std::function<void()> then) {
+  if (!std::exchange(failure_logged_, true)) base::log_warn(kLogger, "Cannot accept a connection: {}", reason);
+  retry_timer_.expires_after(std::chrono::milliseconds(100));
+  retry_timer_.async_wait([this, then = std::move(then)](const boost::system::error_code& cancelled) {
+    if (!cancelled && !closed_) then();
   });
 }
 

@@ -30,12 +30,15 @@ class Listener {
 
  private:
   void accept();
+  void take(boost::asio::ip::tcp::socket socket);
+  void pause(const std::string& reason, std::function<void()> then);
 
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer retry_timer_;
   boost::asio::ip::tcp::endpoint from_;  // of the connection being accepted
   OnSocket on_socket_;
   std::uint16_t port_ = 0;
+  bool failure_logged_ = false;  // since one came without any
   bool closed_ = false;
 };
 
