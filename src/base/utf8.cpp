@@ -1,7 +1,11 @@
 #include "base/utf8.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
+
+#include "base/crc.h"
 
 namespace base {
 
@@ -27,6 +31,15 @@ std::string as_utf8(std::string_view text) {
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return result;
+}
+
+std::string shortened(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return std::string(text);
+  const std::string end = fmt::format("~{:08x}", crc32c(as_bytes(text)));
+  const std::size_t room = bytes_max - end.size();
+  std::size_t kept = room;
+  while (room - kept < 3 && (static_cast<std::uint8_t>(text[kept]) & 0xc0) == 0x80) --kept;
+  return std::string(text.substr(0, kept)) + end;
 }
 
 }  // namespace base

@@ -18,6 +18,16 @@ TEST(Utf8, Characters) {
   }
 }
 
+TEST(Utf8, LongNamesAreShortened) {
+  EXPECT_EQ(shortened("1234567890123456", 16), "1234567890123456");
+  EXPECT_EQ(shortened("12345678901234567", 16).substr(0, 8), "1234567~");
+  EXPECT_EQ(shortened("12345678901234567", 16).size(), 16u);
+  EXPECT_NE(shortened("12345678901234567", 16), shortened("12345678901234568", 16));
+  const std::string cut = shortened("123456\xe2\x82\xac" "8901234567", 16);
+  EXPECT_EQ(cut.substr(0, 7), "123456~") << "not within a character";
+  EXPECT_EQ(shortened(std::string(20, '\x80'), 16).size(), 13u) << "what is no character goes back by three bytes at most";
+}
+
 TEST(Utf8, WhatIsNoneIsReplacedByteByByte) {
   EXPECT_EQ(as_utf8(""), "");
   EXPECT_EQ(as_utf8("gr\xc3\xbcn"), "gr\xc3\xbcn");

@@ -49,7 +49,7 @@ struct HttpResponse {
   std::shared_ptr<HttpUpload> upload = nullptr;    // no response yet: this takes the request's body first
 };
 
-// What makes a response, on the server's thread.
+// What makes a response, on the server's thread; called once at most, so that it may give away what it holds.
 using MakeResponse = std::function<HttpResponse()>;
 // May be called once, from any thread, also after stop().
 using HttpRespond = std::function<void(MakeResponse)>;

@@ -171,7 +171,7 @@ HttpRespond HttpSession::respond_once(bool may_upload) {
   return [weak = weak_from_this(), may_upload](MakeResponse make) {
     auto held = weak.lock();
     if (!held) return;
-    asio::post(held->socket_.get_executor(), [weak, may_upload, make = std::move(make)] {
+    asio::post(held->socket_.get_executor(), [weak, may_upload, make = std::move(make)]() mutable {
       auto self = weak.lock();
       if (self && !self->closed_ && !self->shared_->stopping) self->on_response(make(), may_upload);
     });

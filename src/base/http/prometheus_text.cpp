@@ -22,7 +22,7 @@ std::string number(double value) {
 // Prometheus takes nothing of a text that isn't UTF-8 as a whole, and some of its names come from clients.
 std::string escaped_label(std::string_view text) {
   std::string result;
-  for (const char c : as_utf8(text)) {
+  for (const char c : as_utf8(shortened(text, kLabelBytesMax))) {
     if (c == '\\' || c == '"') result += '\\';
     if (c == '\n') {
       result += "\\n";

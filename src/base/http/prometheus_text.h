@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -13,7 +14,11 @@ namespace base::http {
 // Of the HTTP response.
 inline constexpr const char* kPrometheusContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-// The value of a label in UTF-8, with the characters escaped that the format asks for.
+// Names of clients stand in each of their samples. Kafka's topics have up to 249 characters.
+inline constexpr std::size_t kLabelBytesMax = 255;
+
+// The value of a label in UTF-8, with the characters escaped that the format asks for. A long one is cut
+// (base::shortened()).
 std::string escaped_label(std::string_view text);
 
 // The text {name="value",name="value"} of a sample's labels; nothing without any.
@@ -50,6 +55,7 @@ class PrometheusText {
     sample(Labels(), value);
   }
   void add_process_metrics();
+  std::size_t size() const { return text_.size(); }  // bytes
   std::string take() { return std::move(text_); }
 
  private:

@@ -28,6 +28,13 @@ TEST(PrometheusText, LabelsAreUtf8) {
   EXPECT_EQ(Labels({{"group", "gr\xc3\xbc\xc3\x9f" "e\n\"\\"}}).text(), "{group=\"gr\xc3\xbc\xc3\x9f" "e\\n\\\"\\\\\"}");
 }
 
+TEST(PrometheusText, LongLabelsAreCut) {
+  const std::string topic(249, 't'), group(32'000, 'g');
+  EXPECT_EQ(escaped_label(topic), topic);
+  EXPECT_EQ(escaped_label(group).size(), kLabelBytesMax);
+  EXPECT_NE(escaped_label(group), escaped_label(group + "g"));
+}
+
 TEST(PrometheusText, Numbers) {
   PrometheusText text;
   text.single("a", "gauge", "a", std::numeric_limits<double>::infinity());

@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 
 #include "broker/api/testing/data_path.h"
+#include "broker/metrics/group_samples.h"
 #include "broker/metrics/metrics_endpoint.h"
 
 namespace broker::metrics {
@@ -183,6 +184,39 @@ TEST_F(BrokerMetricsTest, LagOfGroups) {
   EXPECT_EQ(value("kafka_coordinator_group_groupmetadatamanager_numgroups"), "4");
   EXPECT_EQ(value("kafka_coordinator_group_groupmetadatamanager_numgroupsempty"), "4");
   EXPECT_EQ(value("kafka_coordinator_group_groupmetadatamanager_numoffsets"), "4");
+}
+
+// Clients choose them, and each stands in the samples of all partitions of a topic.
+TEST_F(BrokerMetricsTest, LongGroupIdsAreCut) {
+  broker.add_topic("t", 50);
+  const std::string before = text();
+  const std::string id(30'000, 'g');
+  commit(id, "t", 7, 3);
+  const std::string after = text();
+  EXPECT_THAT(after, HasSubstr("\nkafka_consumergroup_members{consumergroup=\"ggg"));
+  EXPECT_LT(after.size() - before.size(), 100'000u);
+}
+
+TEST_F(BrokerMetricsTest, TooManyGroupsAreLeftOut) {
+  broker.add_topic("t", 50);
+  const ClusterView view(broker.metadata, broker.manager);
+  std::vector<group::GroupProgress> groups;
+  for (int i = 0; i < 1000; ++i) {
+    group::GroupProgress& group = groups.emplace_back();
+    group.group_id = "group " + std::to_string(i);
+    group.offsets = {{{"t", 0}, 1}};
+  }
+  groups[3].offsets.clear();
+  groups[3].group_id = "none";
+  LagTimes times;
+  base::http::PrometheusText text;
+  add_groups(text, view, groups, times, 0, 100'000);
+  EXPECT_GT(text.size(), 30'000u);
+  EXPECT_LT(text.size(), 100'000u);
+  const std::string all = text.take();
+  EXPECT_THAT(all, HasSubstr("\nkafka_consumergroup_current_offset{consumergroup=\"group 1\",topic=\"t\",partition=\"49\"} -1\n"));
+  EXPECT_THAT(all, HasSubstr("\nmilena_consumergroups_left_out 9"));
+  EXPECT_THAT(all, Not(HasSubstr("group 999")));
 }
 
 TEST_F(BrokerMetricsTest, WithoutAClockThatAgrees) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace broker::metrics {
 
@@ -17,7 +18,6 @@ constexpr std::int64_t kNoOffset = -1;  // committed for no partition that is sh
 struct PartitionProgress {
   PartitionProgress() {}
   const PartitionView* partition = nullptr;
-  Labels labels;
   std::int64_t offset = kNoOffset;
   Value lag;                      // nothing if it isn't led here; -1 without an offset
   std::optional<double> seconds;  // of lag
@@ -30,10 +30,9 @@ struct TopicProgress {
   std::vector<PartitionProgress> partitions;  // all of the topic
 };
 
-PartitionProgress progress_in(const PartitionView& partition, const Labels& labels, std::int64_t offset) {
+PartitionProgress progress_in(const PartitionView& partition, std::int64_t offset) {
   PartitionProgress progress;
   progress.partition = &partition;
-  progress.labels = labels.with("partition", std::to_string(partition.number));
   progress.offset = offset;
   if (!partition.led) return progress;
   progress.lag = offset == kNoOffset ? -1 : partition.offsets.high_watermark - offset;
@@ -54,13 +53,23 @@ std::vector<TopicProgress> progress_of(const ClusterView& view, const group::Gro
       for (const PartitionView& partition : topic->partitions) {
         while (next != end && next->first.partition < partition.number) ++next;
         const bool committed = next != end && next->first.partition == partition.number;
-        progress.partitions.push_back(
-            progress_in(partition, progress.labels, committed ? next->second : kNoOffset));
+        progress.partitions.push_back(progress_in(partition, committed ? next->second : kNoOffset));
       }
     }
     at = end;
   }
   return topics;
+}
+
+// About what its samples take.
+std::size_t text_bytes_of(const Labels& group, const std::vector<TopicProgress>& topics) {
+  constexpr std::size_t kBesideLabels = 80;  // name, partition, value
+  std::size_t bytes = group.text().size() + kBesideLabels;
+  for (const TopicProgress& topic : topics) {
+    const std::size_t samples = 3 * topic.partitions.size() + 2;
+    bytes += samples * (topic.labels.text().size() + kBesideLabels);
+  }
+  return bytes;
 }
 
 // Fills in the seconds of those that lag.
@@ -91,7 +100,9 @@ void add_progress(PrometheusText& text, const std::vector<TopicProgress>& topics
   text.family(name, "gauge", help);
   for (const TopicProgress& topic : topics) {
     for (const PartitionProgress& each : topic.partitions) {
-      if (const auto value = value_of(each)) text.sample(each.labels, *value);
+      if (const auto value = value_of(each)) {
+        text.sample(topic.labels.with("partition", std::to_string(each.partition->number)), *value);
+      }
     }
   }
 }
@@ -141,16 +152,25 @@ void add_cluster(PrometheusText& text, const ClusterView& view) {
 }
 
 void add_groups(PrometheusText& text, const ClusterView& view, const std::vector<group::GroupProgress>& groups,
-                LagTimes& times, std::int64_t now_ms) {
+                LagTimes& times, std::int64_t now_ms, std::size_t bytes_max) {
   std::vector<TopicProgress> topics;
+  std::vector<std::pair<Labels, std::size_t>> members;
   for (const group::GroupProgress& group : groups) {
-    for (TopicProgress& topic : progress_of(view, group)) topics.push_back(std::move(topic));
+    Labels labels({{"consumergroup", group.group_id}});
+    std::vector<TopicProgress> more = progress_of(view, group);
+    const std::size_t bytes = text_bytes_of(labels, more);
+    if (bytes > bytes_max) continue;
+    bytes_max -= bytes;
+    members.emplace_back(std::move(labels), group.members);
+    for (TopicProgress& topic : more) topics.push_back(std::move(topic));
   }
   ask_for_times(topics, times, now_ms);
 
   text.family("kafka_consumergroup_members", "gauge", "Members of the group");
-  for (const group::GroupProgress& each : groups) {
-    text.sample(Labels({{"consumergroup", each.group_id}}), each.members);
+  for (const auto& [labels, count] : members) text.sample(labels, count);
+  if (members.size() < groups.size()) {
+    text.single("milena_consumergroups_left_out", "gauge", "Groups without samples, as there are too many",
+                groups.size() - members.size());
   }
   using Progress = const PartitionProgress&;
   add_progress(text, topics, "kafka_consumergroup_current_offset", "Committed offset; -1: none",

@@ -27,7 +27,7 @@ base::http::HttpServerOptions options_of(std::string host, std::uint16_t port) {
 }
 
 void answer(const HttpRespond& respond, HttpResponse response) {
-  respond([response = std::move(response)] { return response; });
+  respond([response = std::move(response)]() mutable { return std::move(response); });
 }
 
 }  // namespace

@@ -189,7 +189,7 @@ void AdminServer::on_metrics_request(const HttpRequest& request, const HttpRespo
   }
   server_.run([respond](server::Coordinator& coordinator) {
     HttpResponse response{200, base::http::kPrometheusContentType, prometheus_text(coordinator)};
-    respond([response = std::move(response)] { return response; });
+    respond([response = std::move(response)]() mutable { return std::move(response); });
   });
 }
 
