@@ -84,9 +84,13 @@ void TransactionCoordinator::Impl::resigned(std::int32_t partition) {
 
 void TransactionCoordinator::Impl::drop_entries(std::int32_t partition) {
   std::vector<EntryPtr> dropped;
+  std::vector<Completion> completions;  // to be destroyed without the lock
   {
     std::lock_guard lock(mutex_);
-    std::erase_if(put_off_, [partition](const Completion& one) { return one.entry->partition == partition; });
+    const auto other = [partition](const Completion& one) { return one.entry->partition != partition; };
+    const auto first = std::partition(put_off_.begin(), put_off_.end(), other);
+    completions.assign(std::make_move_iterator(first), std::make_move_iterator(put_off_.end()));
+    put_off_.erase(first, put_off_.end());
     for (auto it = entries_.begin(); it != entries_.end();) {
       if (it->second->partition == partition) {
         dropped.push_back(std::move(it->second));
@@ -204,10 +208,15 @@ base::Task<void> TransactionCoordinator::Impl::abort(EntryPtr entry) {
   }
 }
 
-void TransactionCoordinator::Impl::abort_timed_out(std::vector<base::Task<void>>& jobs) {
+void TransactionCoordinator::Impl::check_all(std::vector<base::Task<void>>& jobs) {
   for (const EntryPtr& entry : all_entries()) {
-    std::lock_guard lock(entry->mutex);
-    if (entry->transaction.timed_out(now_ms())) jobs.push_back(abort(entry));
+    std::optional<Completion> left_over;
+    {
+      std::lock_guard lock(entry->mutex);
+      if (entry->transaction.timed_out(now_ms())) jobs.push_back(abort(entry));
+      if (entry->transaction.left_over()) left_over = begin_completion(entry);
+    }
+    if (left_over) jobs.push_back(complete(std::move(*left_over)));
   }
 }
 
@@ -258,7 +267,7 @@ base::Task<void> TransactionCoordinator::Impl::run_due_work() {
     check_expiration = now >= next_expiration_check_;
     if (check_expiration) next_expiration_check_ = now + limits_.expiration_check_interval_ms;
   }
-  if (check_timeouts) abort_timed_out(jobs);
+  if (check_timeouts) check_all(jobs);
   if (check_expiration) forget_expired();
   for (base::Task<void>& job : jobs) {
     if (own_thread_) {  // one that waits long holds up no other

@@ -211,13 +211,18 @@ base::Task<ProducerResult> TransactionCoordinator::Impl::finish_end(EntryPtr ent
   if (step.answer.error != ErrorCode::none || step.done_before) co_return step.answer;
   step.answer.error = co_await commit(entry, std::move(step.pending));
   if (step.answer.error != ErrorCode::none) co_return step.answer;
-  Completion completion;
-  {
-    std::lock_guard lock(entry->mutex);
-    if (entry->transaction.dead()) co_return step.answer;  // who loads it next sees the decision in the log
-    completion = begin_completion(entry);
+  try {
+    Completion completion;
+    {
+      std::lock_guard lock(entry->mutex);
+      // Who loads it next sees the decision in the log; or the check of all has come before.
+      if (entry->transaction.dead() || entry->transaction.in_transition()) co_return step.answer;
+      completion = begin_completion(entry);
+    }
+    co_await complete(std::move(completion));
+  } catch (const std::exception& failure) {  // it is decided all the same, and the next check completes it
+    base::log_error(kLogger, "Completing the transaction of transactional id {} failed: {}", entry->id, failure.what());
   }
-  co_await complete(std::move(completion));
   co_return step.answer;
 }
 
@@ -232,6 +237,7 @@ Completion TransactionCoordinator::Impl::begin_completion(const EntryPtr& entry)
   completion.remaining.assign(image.partitions.begin(), image.partitions.end());
   entry->transaction.begin(completion.marker.committed ? TransactionState::complete_commit
                                                        : TransactionState::complete_abort);
+  completion.claim = Claim(entry);  // last, as what throws before would destroy it in the lock
   return completion;
 }
 
@@ -248,7 +254,11 @@ base::Task<void> TransactionCoordinator::Impl::complete(Completion completion) {
   // The last two: it is another coordinator's by now.
   const bool done = error == ErrorCode::none || error == ErrorCode::not_coordinator ||
                     error == ErrorCode::transaction_coordinator_fenced;
-  if (!done) put_off(std::move(completion));
+  if (done) {
+    completion.claim.done();
+  } else {
+    put_off(std::move(completion));
+  }
 }
 
 // An error if some remain.

@@ -39,9 +39,32 @@ struct PendingTransition {
   bool fences = false;
 };
 
+// Who completes a decided transaction. If that gets lost, as where memory can't be had, the transaction is nobody's again,
+// and the next check of all finds it. Not to be destroyed in the entry's lock.
+class Claim {
+ public:
+  Claim() = default;
+  explicit Claim(EntryPtr entry) noexcept : entry_(std::move(entry)) {}
+  Claim(Claim&&) noexcept = default;
+  Claim& operator=(Claim&& other) noexcept {
+    entry_.swap(other.entry_);
+    return *this;
+  }
+  ~Claim() {
+    if (!entry_) return;
+    std::lock_guard lock(entry_->mutex);
+    if (!entry_->transaction.dead()) entry_->transaction.abandon();
+  }
+  void done() { entry_.reset(); }
+
+ private:
+  EntryPtr entry_;
+};
+
 // A transaction whose outcome is decided and whose markers aren't all written, or whose end isn't.
 struct Completion {
   EntryPtr entry;
+  Claim claim;
   TransactionMarker marker;
   std::vector<TopicPartition> remaining;
   std::int64_t due_ms = 0;  // monotonic; of the next attempt
@@ -119,7 +142,8 @@ class TransactionCoordinator::Impl {
   void put_off(Completion completion);
   std::vector<Completion> take_due_completions();
 
-  void abort_timed_out(std::vector<base::Task<void>>& jobs);
+  // Aborts those that take too long, and completes those that are decided and nobody's.
+  void check_all(std::vector<base::Task<void>>& jobs);
   base::Task<void> abort(EntryPtr entry);
   void forget_expired();
   bool append_tombstone(const Entry& entry);

@@ -264,6 +264,8 @@ bool Transaction::timed_out(std::int64_t now_ms) const {
          base::saturating_add(image_.start_ms, image_.timeout_ms) < now_ms && can_fence();
 }
 
+bool Transaction::left_over() const { return is_prepared(image_.state) && !in_transition(); }
+
 bool Transaction::expired(std::int64_t now_ms, std::int64_t expiration_ms) const {
   const bool idle = image_.state == TransactionState::empty || is_complete(image_.state);
   return idle && !in_transition() && image_.last_update_ms <= now_ms - expiration_ms;

@@ -66,6 +66,7 @@ class Transaction {
   TransactionImage fenced() const;
 
   bool timed_out(std::int64_t now_ms) const;
+  bool left_over() const;  // its end is decided, and nobody is completing it
   bool expired(std::int64_t now_ms, std::int64_t expiration_ms) const;
 
   void begin(TransactionState next) { pending_ = next; }

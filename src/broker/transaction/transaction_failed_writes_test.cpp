@@ -28,6 +28,21 @@ class ThrowingLog final : public ForwardingLog {
   int throws_at = 0;  // the n-th append from now on
 };
 
+class ThrowingClock final : public base::Clock {
+ public:
+  explicit ThrowingClock(const base::Clock& to) : to_(to) {}
+  std::int64_t wall_ms() const override { return to_.wall_ms(); }
+  std::int64_t monotonic_ms() const override {
+    if (std::exchange(throws_next, false)) throw std::bad_alloc();
+    return to_.monotonic_ms();
+  }
+
+  mutable bool throws_next = false;
+
+ private:
+  const base::Clock& to_;
+};
+
 class ProducerIds final : public ProducerIdSource {
  public:
   base::Task<protocol::Result<std::int64_t>> next() override { co_return protocol::Result<std::int64_t>(last_++); }
@@ -76,10 +91,11 @@ class TransactionFailedWrites : public ::testing::Test {
 
   Simulation world;
   ThrowingLog log{world.log};
+  ThrowingClock clock{world.clock};
   ProducerIds producer_ids;
   ThrowingMarkers markers;
   TransactionLimits limits;
-  TransactionCoordinator transactions{Environment{log, world.clock, producer_ids, markers}, limits,
+  TransactionCoordinator transactions{Environment{log, clock, producer_ids, markers}, limits,
                                       TransactionCoordinator::Threads::none};
 };
 
@@ -111,6 +127,20 @@ TEST_F(TransactionFailedWrites, WhatIsDecidedIsCompletedLater) {
     pass(100);
     EXPECT_EQ(describe("t").image.state, TransactionState::complete_commit);
   }
+}
+
+// Not even putting it off comes off.
+TEST_F(TransactionFailedWrites, WhatIsDecidedAndLostIsFoundByTheCheck) {
+  const ProducerIdentity me = init("t");
+  EXPECT_EQ(add(me), ErrorCode::none);
+  markers.throws_next = true;
+  clock.throws_next = true;
+  EXPECT_EQ(commit(me), ErrorCode::none) << "it is decided";
+  EXPECT_EQ(describe("t").image.state, TransactionState::prepare_commit);
+  EXPECT_EQ(add(me), ErrorCode::concurrent_transactions);
+  pass(limits.abort_check_interval_ms);
+  EXPECT_EQ(describe("t").image.state, TransactionState::complete_commit);
+  EXPECT_EQ(add(me), ErrorCode::none);
 }
 
 TEST_F(TransactionFailedWrites, ATombstoneThatIsNotWrittenHoldsUpNothingElse) {
