@@ -158,7 +158,7 @@ Outcome check_broker(const ConfigView& view, const ConfigChange& change, const S
     return refusal(ErrorCode::invalid_request, error.what());
   }
   try {
-    config::refuse_secrets(altered);
+    config::refuse_secrets(view.broker, altered);
     return {};
   } catch (const ConfigError& error) {
     return refusal(ErrorCode::invalid_config, with_resource("BROKER", change.name, error.what()));

@@ -264,8 +264,19 @@ TEST(DynamicConfig, ListenersWithoutSupportedProtocolsAreRefused) {
 
 TEST(DynamicConfig, WhatCannotChangeWhileRunningIsRefused) {
   EXPECT_NE(error_of({{"metric.reporters", "org.example.Reporter"}}, false), "ok");
-  EXPECT_THROW(refuse_secrets({{"listener.name.external.ssl.keystore.password", "x"}}), ConfigError);
-  EXPECT_NO_THROW(refuse_secrets({{"num.io.threads", "4"}}));
+  const StringMap secret{{"listener.name.external.ssl.keystore.password", "x"}};
+  const auto refusal = [&](const std::string& line) -> std::string {
+    try {
+      refuse_secrets(*BrokerConfig::create(base::Properties::parse("zookeeper.connect=z\n" + line)), secret);
+      return "accepted";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  };
+  EXPECT_EQ(refusal(""), "Password encoder secret not configured");
+  EXPECT_EQ(refusal("password.encoder.secret=s"),
+            "Passwords aren't taken as dynamic configs: put listener.name.external.ssl.keystore.password into server.properties");
+  EXPECT_NO_THROW(refuse_secrets(*BrokerConfig::create(base::Properties::parse("zookeeper.connect=z\n")), {{"num.io.threads", "4"}}));
 }
 
 }  // namespace

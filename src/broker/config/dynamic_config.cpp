@@ -178,12 +178,12 @@ std::shared_ptr<const BrokerConfig> with_stored(const BrokerConfig& current, Str
   }
 }
 
-void refuse_secrets(const StringMap& proposed) {
+void refuse_secrets(const BrokerConfig& current, const StringMap& proposed) {
   for (const auto& [name, value] : proposed) {
     const ConfigKey* key = resolve_broker_key(name);
-    if (key != nullptr && key->type == ConfigType::password) {
-      throw ConfigError("Password encoder secret not configured", name);
-    }
+    if (key == nullptr || key->type != ConfigType::password) continue;
+    if (current.file().find("password.encoder.secret") == nullptr) throw ConfigError("Password encoder secret not configured", name);
+    throw ConfigError(fmt::format("Passwords aren't taken as dynamic configs: put {} into server.properties", name), name);
   }
 }
 

@@ -23,8 +23,8 @@ void drop_undynamic(StringMap& stored, bool cluster_wide);
 std::shared_ptr<const BrokerConfig> with_stored(const BrokerConfig& current, StringMap dynamic_default,
                                                 StringMap dynamic_broker);
 
-// Secrets would have to be stored encrypted, which needs a secret that this broker has no support for; throws
-// ConfigError. Apart from the above since Kafka answers it with another error code.
-void refuse_secrets(const StringMap& proposed);
+// Secrets would have to be stored encrypted by password.encoder.secret, which this broker has no support for; throws ConfigError,
+// with Kafka's words where Kafka would refuse it, too. Apart from the above since Kafka answers it with another error code.
+void refuse_secrets(const BrokerConfig& current, const StringMap& proposed);
 
 }  // namespace broker::config
