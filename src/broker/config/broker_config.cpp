@@ -212,7 +212,8 @@ void BrokerConfig::resolve_listeners() {
 std::vector<std::string> BrokerConfig::unknown_keys() const {
   std::vector<std::string> unknown;
   for (const auto& [name, entry] : file_.entries()) {
-    if (find_broker_key(name) != nullptr || name.starts_with("listener.name.") || belongs_to_config_providers(name)) continue;
+    const bool of_listener = !without_listener(name).empty() && resolve_broker_key(name) != nullptr;
+    if (find_broker_key(name) != nullptr || of_listener || belongs_to_config_providers(name)) continue;
     unknown.push_back(name);
   }
   return unknown;

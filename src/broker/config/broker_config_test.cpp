@@ -418,8 +418,11 @@ TEST_F(ConfigFile, MissingFileAndMissingKey) {
 
 TEST_F(ConfigFile, UnknownKeysAreKeptAside) {
   const auto config = load_broker_config(
-      write("zookeeper.connect=z\nmy.own.key=1\nlistener.name.foo.ssl.keystore.location=/x\nnum.partitions=3\n"), {});
-  EXPECT_EQ(config->unknown_keys(), std::vector<std::string>{"my.own.key"});
+      write("zookeeper.connect=z\nmy.own.key=1\nlistener.name.foo.ssl.keystore.location=/x\nnum.partitions=3\n"
+            "listener.name.foo.plain.sasl.jaas.config=j\nlistener.name.foo.max.conections=5\nlistener.name.foo=1\n"),
+      {});
+  EXPECT_EQ(config->unknown_keys(),
+            (std::vector<std::string>{"listener.name.foo", "listener.name.foo.max.conections", "my.own.key"}));
   EXPECT_EQ(config->get_int("num.partitions"), 3);
 }
 
