@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "base/tls_hello.h"
 
 namespace broker::net {
 namespace {
@@ -187,7 +188,8 @@ void Connection::serve_frames_in_a_row(const std::shared_ptr<Buffer>& buffer, st
     const std::uint8_t* start = buffer->data.get() + begin;
     auto size = base::load_big_endian<std::int32_t>(start);
     if (size <= 0 || size > loop_.request_bytes_max) {
-      refuse(fmt::format("invalid receive (size = {}, allowed are 1 to {})", size, loop_.request_bytes_max));
+      refuse(fmt::format("invalid receive (size = {}, allowed are 1 to {}){}", size, loop_.request_bytes_max,
+                         base::is_tls_hello(static_cast<std::uint32_t>(size)) ? ": it speaks TLS, which this listener doesn't" : ""));
       break;
     }
     std::size_t whole = frame_bytes(*buffer, begin);

@@ -121,6 +121,17 @@ TEST_F(ServerTest, BadLengthsCloseThatConnectionOnly) {
   EXPECT_EQ(good.receive()->size(), 1000u);
 }
 
+TEST_F(ServerTest, ATlsClientIsNamedAsOne) {
+  start();
+  Client bad(port);
+  ::testing::internal::CaptureStdout();
+  bad.send_raw(base::Bytes{0x16, 0x03, 0x01, 0x02, 0x01});
+  EXPECT_TRUE(bad.closed_by_peer());
+  const std::string log = ::testing::internal::GetCapturedStdout();
+  EXPECT_NE(log.find("invalid receive (size = 369295618, allowed are 1 to "), std::string::npos) << log;
+  EXPECT_NE(log.find("): it speaks TLS, which this listener doesn't"), std::string::npos) << log;
+}
+
 TEST_F(ServerTest, RefusedThrownAndLast) {
   start();
   for (std::uint8_t command : {kRefuse, kThrow}) {

@@ -12,6 +12,7 @@
 
 #include "base/listen.h"
 #include "base/logging.h"
+#include "base/tls_hello.h"
 #include "zk/server/four_letter.h"
 
 namespace zk::server {
@@ -141,8 +142,12 @@ std::size_t Connection::take_frames(base::ByteView bytes) {
     if (first_bytes_ && take_word(rest)) return bytes.size();
     auto length = base::load_big_endian<std::int32_t>(rest.data());
     if (length < 0 || static_cast<std::size_t>(length) > shared_.coordinator.config().frame_bytes_max) {
-      base::log_warn(kLogger, "Closing {}: a frame of {} bytes, allowed are {} (jute.maxbuffer)", address,
-                     length, shared_.coordinator.config().frame_bytes_max);
+      if (!tls_ && base::is_tls_hello(base::load_big_endian<std::uint32_t>(rest.data()))) {
+        base::log_warn(kLogger, "Closing {}: it speaks TLS, which this port doesn't: that is what secureClientPort is for", address);
+      } else {
+        base::log_warn(kLogger, "Closing {}: a frame of {} bytes, allowed are {} (jute.maxbuffer)", address, length,
+                       shared_.coordinator.config().frame_bytes_max);
+      }
       close_now();
       return bytes.size();
     }

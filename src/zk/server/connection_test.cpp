@@ -80,6 +80,7 @@ TEST(ConnectionWithoutRoom, IsClosedWithAWarning) {
 }
 
 class HalfClosed : public testing::ServerFixture {};
+class WrongPort : public testing::ServerFixture {};
 class ManyClients : public testing::ServerFixture {};
 
 // As from ZooKeeper 3.9.4, asked 40 times each.
@@ -105,6 +106,16 @@ TEST_F(HalfClosed, RequestsAreDone) {
   EXPECT_FALSE(leaving->is_broken());
   auto other = client();
   EXPECT_EQ(other->create("/e").error, static_cast<std::int32_t>(tree::Error::node_exists));
+}
+
+TEST_F(WrongPort, ATlsClientIsNamedAsOne) {
+  start();
+  testing::TestSocket socket(server_->port());
+  ::testing::internal::CaptureStdout();
+  socket.send_text("\x16\x03\x01\x02\x01\x01\x01\x01");
+  socket.read_all();
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(),
+              HasSubstr("it speaks TLS, which this port doesn't: that is what secureClientPort is for"));
 }
 
 TEST_F(ManyClients, AllAreServed) {
