@@ -51,10 +51,6 @@ constexpr std::size_t kShortSlicesBytesMax = 64u << 10;  // of one response
 // piece. The client asks for the rest.
 constexpr std::size_t kConvertedBytesMax = 1u << 20;
 
-// As in Kafka, partitions that don't exist don't keep others from being waited for. Not without bound, since it is the client
-// who thinks them up.
-constexpr std::size_t kUnknownMax = 1000;
-
 struct Limits {
   std::int64_t max_bytes = 0;
   std::int64_t min_bytes = 0;
@@ -178,11 +174,12 @@ bool read_what_is_resident(const FetchPlan& plan, const Limits& limits, std::vec
   }
 }
 
-// Whether there is anything to wait for.
+// Whether there is anything to wait for. As in Kafka, partitions that don't exist don't keep others from being waited for; not
+// without bound, since it is the client who thinks them up.
 bool may_wait(const std::vector<Reading>& readings) {
   const auto unknown =
       static_cast<std::size_t>(std::ranges::count_if(readings, [](const Reading& each) { return each.unknown; }));
-  return unknown < readings.size() && unknown <= kUnknownMax;
+  return unknown < readings.size() && unknown <= FetchSessions::kUnknownMax;
 }
 
 // Returns when more than the missing bytes may have come, or something else has happened, or the time is up.

@@ -34,6 +34,18 @@ FetchTarget target_of(const FetchRequest::FetchTopic& topic, const FetchRequest:
   return target;
 }
 
+// About what an entry takes: a node in each container, and the topic's name in both.
+std::size_t bytes_of(const FetchTarget& target) {
+  constexpr std::size_t kNodesBytes = 240;
+  return kNodesBytes + 2 * target.topic.size();
+}
+
+std::size_t count_unknown(const std::vector<FetchResponse::PartitionData>& answers) {
+  return static_cast<std::size_t>(std::ranges::count_if(answers, [](const auto& each) {
+    return each.error_code == ErrorCode::unknown_topic_or_partition || each.error_code == ErrorCode::unknown_topic_id;
+  }));
+}
+
 void add_or_update(FetchSession& session, FetchTarget target) {
   FetchSession::Key key = FetchSession::key_of(target);
   auto found = session.by_key.find(key);
@@ -41,6 +53,7 @@ void add_or_update(FetchSession& session, FetchTarget target) {
     found->second->target = std::move(target);
     return;
   }
+  session.bytes += bytes_of(target);
   FetchSession::Entry& entry = session.order.emplace_back();
   entry.target = std::move(target);
   session.by_key.emplace(std::move(key), std::prev(session.order.end()));
@@ -68,6 +81,7 @@ void forget(FetchSession& session, const FetchRequest& request) {
     for (std::int32_t partition : topic.partitions) {
       auto found = session.by_key.find({topic.topic, topic.topic_id, partition});
       if (found == session.by_key.end()) continue;
+      session.bytes -= bytes_of(found->second->target);
       session.order.erase(found->second);
       session.by_key.erase(found);
     }
@@ -129,7 +143,7 @@ FetchPlan FetchSessions::plan_incremental(std::int16_t version, const FetchReque
     plan.session->last_used_ms = now_ms;
   }
   bool empty = false;
-  std::size_t size = 0;
+  std::size_t size = 0, bytes = 0;
   {
     FetchSession& session = *plan.session;
     std::lock_guard lock(session.mutex);
@@ -147,6 +161,7 @@ FetchPlan FetchSessions::plan_incremental(std::int16_t version, const FetchReque
     forget(session, request);
     empty = session.order.empty();
     size = session.order.size();
+    bytes = session.bytes;
     if (!empty) {
       session.epoch = next_epoch(session.epoch);
       plan.expected_epoch = session.epoch;
@@ -159,16 +174,29 @@ FetchPlan FetchSessions::plan_incremental(std::int16_t version, const FetchReque
     plan.session = nullptr;
     return plan;
   }
-  std::lock_guard lock(mutex_);
-  plan.session->size_seen = size;
+  bool goes_on = false;
+  {
+    std::lock_guard lock(mutex_);
+    goes_on = has_grown(*plan.session, size, bytes, now_ms);
+  }
+  if (!goes_on) {
+    plan = FetchPlan();
+    plan.error = ErrorCode::fetch_session_id_not_found;
+  }
   return plan;
 }
 
 void FetchSessions::finish(const FetchPlan& plan, const std::vector<FetchResponse::PartitionData>& answers,
                            std::int64_t now_ms, FetchResponse& response, std::vector<bool>& included) {
   included.assign(answers.size(), true);
+  const bool known = count_unknown(answers) <= kUnknownMax;
   if (!plan.session) {
-    response.session_id = plan.may_create ? create(plan, answers, now_ms) : 0;
+    response.session_id = plan.may_create && known ? create(plan, answers, now_ms) : 0;
+    return;
+  }
+  if (!known) {  // all that there is to tell, and that the session has ended
+    remove(plan.session->id);
+    response.session_id = 0;
     return;
   }
   FetchSession& session = *plan.session;
@@ -190,6 +218,8 @@ void FetchSessions::finish(const FetchPlan& plan, const std::vector<FetchRespons
 std::int32_t FetchSessions::create(const FetchPlan& plan, const std::vector<FetchResponse::PartitionData>& answers,
                                    std::int64_t now_ms) {
   auto session = std::make_shared<FetchSession>();
+  for (const FetchTarget& target : plan.targets) session->bytes += bytes_of(target);
+  if (session->bytes > bytes_max_) return 0;
   for (std::size_t i = 0; i < answers.size(); ++i) {
     FetchSession::Key key = FetchSession::key_of(plan.targets[i]);
     if (session->by_key.contains(key)) continue;
@@ -203,39 +233,73 @@ std::int32_t FetchSessions::create(const FetchPlan& plan, const std::vector<Fetc
   session->created_ms = now_ms;
   session->last_used_ms = now_ms;
   session->size_seen = session->order.size();
+  session->bytes_seen = session->bytes;
   std::lock_guard lock(mutex_);
-  if (!make_room(session->size_seen, now_ms)) return 0;
+  if (!make_room(*session, now_ms)) return 0;
   do session->id = random_id();
   while (sessions_.contains(session->id));
   sessions_.emplace(session->id, session);
+  bytes_ += session->bytes_seen;
   return session->id;
 }
 
 // A full table gives up the session that was unused for longest, if that is long enough; else a smaller one that has
 // had its time.
-bool FetchSessions::make_room(std::size_t partitions, std::int64_t now_ms) {
-  if (sessions_.size() < slots_max_) return true;
+bool FetchSessions::make_room(const FetchSession& session, std::int64_t now_ms) {
+  if (!make_room_for_bytes(session.bytes_seen, now_ms)) return false;
+  if (sessions_.size() < slots_max_ || evict_unused(now_ms)) return true;
+  auto smallest = sessions_.end();
+  for (auto each = sessions_.begin(); each != sessions_.end(); ++each) {
+    if (now_ms - each->second->created_ms <= kEvictionMs || each->second->size_seen >= session.size_seen) continue;
+    if (smallest == sessions_.end() || each->second->size_seen < smallest->second->size_seen) smallest = each;
+  }
+  if (smallest == sessions_.end()) return false;
+  erase(smallest);
+  return true;
+}
+
+// Only unused ones go for it: else one large session would cost many small ones.
+bool FetchSessions::make_room_for_bytes(std::size_t bytes, std::int64_t now_ms) {
+  while (bytes_ + bytes > bytes_max_) {
+    if (!evict_unused(now_ms)) return false;
+  }
+  return true;
+}
+
+bool FetchSessions::evict_unused(std::int64_t now_ms) {
   if (sessions_.empty()) return false;
   auto oldest = std::min_element(sessions_.begin(), sessions_.end(), [](const auto& a, const auto& b) {
     return a.second->last_used_ms < b.second->last_used_ms;
   });
-  if (now_ms - oldest->second->last_used_ms > kEvictionMs) {
-    sessions_.erase(oldest);
-    return true;
-  }
-  auto smallest = sessions_.end();
-  for (auto each = sessions_.begin(); each != sessions_.end(); ++each) {
-    if (now_ms - each->second->created_ms <= kEvictionMs || each->second->size_seen >= partitions) continue;
-    if (smallest == sessions_.end() || each->second->size_seen < smallest->second->size_seen) smallest = each;
-  }
-  if (smallest == sessions_.end()) return false;
-  sessions_.erase(smallest);
+  if (now_ms - oldest->second->last_used_ms <= kEvictionMs) return false;
+  erase(oldest);
   return true;
+}
+
+// Or has shrunk. False: there is no room for it, and it has ended.
+bool FetchSessions::has_grown(FetchSession& session, std::size_t size, std::size_t bytes, std::int64_t now_ms) {
+  auto found = sessions_.find(session.id);
+  if (found == sessions_.end() || found->second.get() != &session) return true;  // it has made place for another
+  const bool grows = bytes > session.bytes_seen;
+  if (grows && !make_room_for_bytes(bytes - session.bytes_seen, now_ms)) {
+    erase(found);
+    return false;
+  }
+  bytes_ = bytes_ - session.bytes_seen + bytes;
+  session.size_seen = size;
+  session.bytes_seen = bytes;
+  return true;
+}
+
+void FetchSessions::erase(Table::iterator session) {
+  bytes_ -= session->second->bytes_seen;
+  sessions_.erase(session);
 }
 
 void FetchSessions::remove(std::int32_t id) {
   std::lock_guard lock(mutex_);
-  sessions_.erase(id);
+  auto found = sessions_.find(id);
+  if (found != sessions_.end()) erase(found);
 }
 
 std::size_t FetchSessions::size() const {

@@ -4,6 +4,10 @@
 //
 // A fetch makes a plan, reads what the plan says, and has finish() decide which answers go out. Two fetches of one
 // session at the same time aren't allowed: the epoch tells, and the later one is refused.
+//
+// It is the client who says which partitions there are, known here or not, and sessions stay when the request has gone. So
+// there is none with more than kUnknownMax that don't exist, and all together take bytes_max at most: what doesn't fit gets
+// no session, as in Kafka where all slots are taken, and a session that outgrows it ends.
 #pragma once
 
 #include <cstdint>
@@ -47,9 +51,12 @@ struct FetchPlan {
 
 class FetchSessions {
  public:
+  static constexpr std::size_t kUnknownMax = 1000;
+  static constexpr std::size_t kBytesMax = 256u << 20;  // about a million partitions
   static constexpr std::int64_t kEvictionMs = 120'000;  // a session unused for so long makes place for another
 
-  explicit FetchSessions(std::size_t slots_max) : slots_max_(slots_max) {}
+  explicit FetchSessions(std::size_t slots_max, std::size_t bytes_max = kBytesMax)
+      : slots_max_(slots_max), bytes_max_(bytes_max) {}
 
   FetchPlan plan(std::int16_t version, const protocol::FetchRequest& request, std::int64_t now_ms);
   // `answers` belong to plan.targets, in order. Sets the response's error and session id, and the flag of each answer
@@ -59,15 +66,24 @@ class FetchSessions {
   std::size_t size() const;
 
  private:
+  using Table = std::unordered_map<std::int32_t, std::shared_ptr<FetchSession>>;
+
   FetchPlan plan_incremental(std::int16_t version, const protocol::FetchRequest& request, std::int64_t now_ms);
   std::int32_t create(const FetchPlan& plan, const std::vector<protocol::FetchResponse::PartitionData>& answers,
                       std::int64_t now_ms);
-  bool make_room(std::size_t partitions, std::int64_t now_ms);  // mutex_ is held
   void remove(std::int32_t id);
+  // With mutex_ held.
+  bool make_room(const FetchSession& session, std::int64_t now_ms);
+  bool make_room_for_bytes(std::size_t bytes, std::int64_t now_ms);
+  bool evict_unused(std::int64_t now_ms);
+  bool has_grown(FetchSession& session, std::size_t size, std::size_t bytes, std::int64_t now_ms);
+  void erase(Table::iterator session);
 
   const std::size_t slots_max_;
+  const std::size_t bytes_max_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::int32_t, std::shared_ptr<FetchSession>> sessions_;
+  Table sessions_;
+  std::size_t bytes_ = 0;  // of all in the table, as seen
 };
 
 // A client's partitions and what it was told of them last. Private to FetchSessions.
@@ -82,9 +98,10 @@ class FetchSession {
 
   static Key key_of(const FetchTarget& target) { return {target.topic, target.topic_id, target.partition}; }
 
-  std::mutex mutex;        // guards order, by_key and epoch
+  std::mutex mutex;        // guards order, by_key, bytes and epoch
   std::list<Entry> order;  // those with the newest data last, so that all get their turn within max_bytes
   std::map<Key, std::list<Entry>::iterator> by_key;
+  std::size_t bytes = 0;  // what its entries take, about
   std::int32_t epoch = 1;
 
   // Constant, or guarded by the table's lock.
@@ -93,6 +110,7 @@ class FetchSession {
   std::int64_t created_ms = 0;
   std::int64_t last_used_ms = 0;
   std::size_t size_seen = 0;
+  std::size_t bytes_seen = 0;
 };
 
 }  // namespace broker::api
