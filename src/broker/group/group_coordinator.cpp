@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/utf8.h"
 #include "base/uuid.h"
 #include "broker/coordinator/utf16.h"
 #include "broker/group/coordinator_impl.h"
@@ -10,10 +11,13 @@
 namespace broker::group {
 namespace {
 
-// "client-1-" or "instance-", and a UUID in its usual form.
+constexpr std::size_t kClientBytesMax = 255;  // of a member id
+
+// "client-1-" or "instance-", and a UUID in its usual form. Anybody may be told any number of ids, which are kept until their
+// time is up: of a long name there is a part only.
 std::string make_member_id(const JoinRequest& request) {
   const std::string hex = base::to_hex(base::Uuid::random().bytes);
-  std::string id = request.group_instance_id.value_or(request.client_id);
+  std::string id = base::shortened(request.group_instance_id.value_or(request.client_id), kClientBytesMax);
   for (const auto& [from, count] : {std::pair{0U, 8U}, {8U, 4U}, {12U, 4U}, {16U, 4U}, {20U, 12U}}) {
     id += "-" + hex.substr(from, count);
   }

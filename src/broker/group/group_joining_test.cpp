@@ -167,5 +167,20 @@ TEST_F(GroupJoining, NothingIsLeftOverForTheNextTenure) {
   EXPECT_EQ(world.run(groups.describe(names[0])).state, "Stable");
 }
 
+// Those that don't come back with their ids are remembered for as long as they like.
+TEST_F(GroupJoining, OfALongClientIdAMemberIdHasAPart) {
+  JoinRequest request;
+  request.group_id = names[0];
+  request.client_id = std::string(32'000, 'c');
+  request.needs_known_member_id = true;
+  request.protocol_type = "consumer";
+  request.protocols = {{"range", {}}};
+  request.session_timeout_ms = request.rebalance_timeout_ms = 10'000;
+  const JoinResult told = world.run(groups.join(std::move(request)));
+  EXPECT_EQ(told.error, ErrorCode::member_id_required);
+  EXPECT_EQ(told.member_id.substr(0, 100), std::string(100, 'c'));
+  EXPECT_EQ(told.member_id.size(), 255u + 37u);
+}
+
 }  // namespace
 }  // namespace broker::group
