@@ -63,7 +63,7 @@ TEST(Decode, ArraysOfEmptyElementsDoNotEatTheMemory) {
     bytes.push_back(0);
   }
   MetadataRequest request;
-  EXPECT_EQ(decode(request, 9, bytes).error, "topics: arrays of too many small elements");
+  EXPECT_EQ(decode(request, 9, bytes).error, "topics: arrays of too many elements");
   // Real ones pass: as many topics with the shortest names that so many can have.
   request = MetadataRequest();
   for (int topic = 0; topic < 100'000; ++topic) {
@@ -71,6 +71,14 @@ TEST(Decode, ArraysOfEmptyElementsDoNotEatTheMemory) {
   }
   const base::Bytes real = encode(request, 9).to_bytes();
   EXPECT_EQ(decoded<MetadataRequest>(real, 9).topics->size(), 100'000u);
+}
+
+TEST(Decode, ArraysOfAFrameOfTheLargestSizeDoNotEatTheMemoryEither) {
+  // A fetch without topics that forgets ten million partitions.
+  base::Bytes bytes = hex("ffffffff000001f400000001000000010000000000000000000000000000000001000161" "00989680");
+  bytes.resize(bytes.size() + 40'000'000, 0);
+  FetchRequest request;
+  EXPECT_EQ(decode(request, 7, bytes).error, "forgotten_topics_data[0].partitions: arrays of too many elements");
 }
 
 TEST(Decode, LengthsBelowZeroAreNullOrRefused) {

@@ -17,7 +17,7 @@ class Decoder {
       : reader_(bytes),
         version_(version),
         flexible_(flexible),
-        array_bytes_left_(kArrayBytesFree + kArrayBytesPerByte * bytes.size()) {}
+        array_bytes_left_(std::min(kArrayBytesFree + kArrayBytesPerByte * bytes.size(), kArrayBytesMax)) {}
 
   template <class Struct>
   void read_struct(Struct& message) {
@@ -46,6 +46,9 @@ class Decoder {
   // millions of empty elements would otherwise become gigabytes.
   static constexpr std::size_t kArrayBytesPerByte = 24;
   static constexpr std::size_t kArrayBytesFree = 65536;
+  // And at all, as nothing else accounts for that memory, and what serves a request takes a few times as much: that of some
+  // 400,000 partitions, more than there are in a cluster.
+  static constexpr std::size_t kArrayBytesMax = 32u << 20;
   static constexpr std::int32_t kStringLengthMax = 32767;
 
   // Looks for the field with one tag.
@@ -169,7 +172,7 @@ class Decoder {
     if (count * sizeof(T) > kUncheckedBytesMax && count > reader_.left() / element_bytes_min<T>()) {
       return reader_.fail("more elements than bytes left");
     }
-    if (count * sizeof(T) > array_bytes_left_) return reader_.fail("arrays of too many small elements");
+    if (count * sizeof(T) > array_bytes_left_) return reader_.fail("arrays of too many elements");
     array_bytes_left_ -= count * sizeof(T);
     std::vector<T>(count).swap(value);
     for (std::size_t index = 0; index < count; ++index) {
