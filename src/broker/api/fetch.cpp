@@ -182,21 +182,42 @@ bool may_wait(const std::vector<Reading>& readings) {
   return unknown < readings.size() && unknown <= FetchSessions::kUnknownMax;
 }
 
+// Takes the waiter away again from the partitions that got it, however the wait ends: nobody else does.
+class Registration {
+ public:
+  Registration(const std::vector<Reading>& readings, std::shared_ptr<partition::FetchWaiter> waiter)
+      : readings_(readings), waiter_(std::move(waiter)) {}
+  ~Registration() {
+    for (std::size_t i = 0; i < registered_; ++i) {
+      if (readings_[i].partition) readings_[i].partition->remove_waiter(waiter_);
+    }
+  }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+  // False: one of them has something new since it was read.
+  bool add_to_all() {
+    for (; registered_ < readings_.size(); ++registered_) {
+      const Reading& each = readings_[registered_];
+      if (each.partition && !each.partition->add_waiter(waiter_, each.outcome.data.high_watermark)) return false;
+    }
+    return true;
+  }
+
+ private:
+  const std::vector<Reading>& readings_;
+  const std::shared_ptr<partition::FetchWaiter> waiter_;
+  std::size_t registered_ = 0;  // of the readings
+};
+
 // Returns when more than the missing bytes may have come, or something else has happened, or the time is up.
 base::Task<void> wait_for_more(ParkedFetch& parked, std::vector<Reading>& readings, std::int64_t missing_bytes,
                                std::int64_t timeout_ms) {
   auto waiter = std::make_shared<partition::FetchWaiter>(missing_bytes);
   std::function<void()> wake = [waiter] { waiter->wake(); };
   const ParkedFetch::Place place(parked, std::move(wake));
-  std::size_t registered = 0;
-  for (; registered < readings.size(); ++registered) {
-    const Reading& each = readings[registered];
-    if (each.partition && !each.partition->add_waiter(waiter, each.outcome.data.high_watermark)) break;
-  }
-  if (registered == readings.size()) co_await partition::wait_for_data(waiter, timeout_ms);
-  for (std::size_t i = 0; i < registered; ++i) {
-    if (readings[i].partition) readings[i].partition->remove_waiter(waiter);
-  }
+  Registration registration(readings, waiter);
+  if (registration.add_to_all()) co_await partition::wait_for_data(waiter, timeout_ms);
 }
 
 PartitionAnswer answer_of(const FetchTarget& target, Reading& reading) {
