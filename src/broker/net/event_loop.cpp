@@ -58,10 +58,21 @@ void EventLoop::add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo inf
 
 void EventLoop::on_loop_add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
                             std::function<void()> removed) {
-  auto connection = std::make_shared<Connection>(state_, make_plain_transport(std::move(socket)), std::move(info));
+  const std::string listener = info.listener;
+  std::shared_ptr<Connection> connection;
+  try {
+    connection = std::make_shared<Connection>(state_, make_plain_transport(std::move(socket)), std::move(info));
+    connections_[connection.get()].connection = connection;
+  } catch (const std::exception& error) {
+    base::log_error("kafka.network.Processor", "A new connection from {} is lost: {}", address, error.what());
+    limits_.remove(listener, address);
+    if (removed) removed();
+    return;
+  }
+  Entry& entry = connections_[connection.get()];
+  entry.address = std::move(address);
+  entry.removed = std::move(removed);
   connection->still_since_ms = connection->frame_watched_since_ms = now_ms();
-  Entry entry{connection, std::move(address), std::move(removed)};
-  connections_.emplace(connection.get(), std::move(entry));
   connection->start([this](Connection& closed) { remove(closed); });
   if (finishing_) connection->finish();
 }

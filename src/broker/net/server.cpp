@@ -1,6 +1,7 @@
 #include "broker/net/server.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -15,6 +16,7 @@
 #include <map>
 #include <mutex>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "base/listen.h"
@@ -103,6 +105,8 @@ struct Server::Impl {
   base::Task<void> wait_for_room(Listener& listener, Moment until);
   void log_accept_failure(std::string_view reason);
   void accepted(Listener& listener, EventLoop& loop, tcp::socket socket);
+  void hand_over(Listener& listener, EventLoop& loop, tcp::socket socket, const tcp::endpoint& peer,
+                 const std::string& address);
   void set_socket_options(tcp::socket& socket) const;
   void wake_acceptors();
 
@@ -153,33 +157,36 @@ bool Server::Impl::take_turn(const EventLoop& loop) {
 // Runs on the first loop. At max.connections it waits for one to go, and lets new ones queue in the kernel, as Kafka.
 base::Task<void> Server::Impl::accept_loop(std::shared_ptr<Listener> listening) {
   Listener& listener = *listening;
+  bool failed = false;
   while (listener.acceptor.is_open()) {
-    boost::system::error_code error;
-    co_await wait_for_room(listener, Moment());
-    EventLoop& loop = next();
-    tcp::socket socket(loop.context());
-    co_await listener.acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
-    if (error == asio::error::operation_aborted || !listener.acceptor.is_open()) co_return;
-    if (error) {  // above all no more file descriptors: those in use will be given back
-      log_accept_failure(error.message());
-      listener.pause.expires_after(kAcceptPause);
-      co_await listener.pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      continue;
+    try {
+      if (std::exchange(failed, false)) {
+        boost::system::error_code ignored;
+        listener.pause.expires_after(kAcceptPause);
+        co_await listener.pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      }
+      co_await wait_for_room(listener, Moment());
+      boost::system::error_code error;
+      co_await listener.acceptor.async_wait(tcp::acceptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
+      if (!error) co_await accept_waiting(listener);
+    } catch (const std::exception& error) {  // above all no more file descriptors: those in use will be given back
+      failed = true;
+      log_accept_failure(error.what());
     }
-    co_await let_in(listener, loop, std::move(socket));
-    co_await accept_waiting(listener);
   }
 }
 
-// What else has queued in the kernel meanwhile: a backlog of 50 (Kafka's default) overflows soon, and each overflow
-// costs a client a second. Bounded, so that a storm of connections leaves the loop to those that are there.
+// All that have queued in the kernel: a backlog of 50 (Kafka's default) overflows soon, and each overflow
+// costs a client a second. Bounded, so that a storm of connections leaves the loop to those that are there. Throws if one can't
+// be accepted. (So would Asio's asynchronous accept without memory, but past the one who waits for it.)
 base::Task<void> Server::Impl::accept_waiting(Listener& listener) {
   for (int i = 0; i < kAcceptsPerWakeUp && listener.acceptor.is_open() && !limits.full(listener.options.name); ++i) {
     EventLoop& loop = next();
     boost::system::error_code error;
     tcp::socket socket(loop.context());
     listener.acceptor.accept(socket, error);
-    if (error) co_return;  // there is none; what else it may be shows at the next wait
+    if (error == asio::error::would_block) co_return;
+    if (error) throw std::runtime_error(error.message());
     co_await let_in(listener, loop, std::move(socket));
   }
 }
@@ -199,7 +206,14 @@ base::Task<void> Server::Impl::let_in(Listener& listener, EventLoop& loop, tcp::
   EventLoop& another = next();  // there are fewer now
   boost::system::error_code error;
   const tcp protocol = socket.local_endpoint(error).protocol();
-  tcp::socket moved(another.context(), protocol, socket.release());
+  const int descriptor = error ? -1 : socket.release(error);
+  if (error) co_return;  // gone already
+  tcp::socket moved(another.context());
+  moved.assign(protocol, descriptor, error);
+  if (error) {
+    ::close(descriptor);
+    throw std::runtime_error(error.message());
+  }
   accepted(listener, another, std::move(moved));
 }
 
@@ -251,6 +265,16 @@ void Server::Impl::accepted(Listener& listener, EventLoop& loop, tcp::socket soc
                    address);
     return;
   }
+  try {
+    hand_over(listener, loop, std::move(socket), peer, address);
+  } catch (...) {
+    limits.remove(listener.options.name, address);
+    throw;
+  }
+}
+
+void Server::Impl::hand_over(Listener& listener, EventLoop& loop, tcp::socket socket, const tcp::endpoint& peer,
+                             const std::string& address) {
   set_socket_options(socket);
   api::ConnectionInfo info;
   bool bracket = address.find(':') != std::string::npos;
@@ -294,10 +318,16 @@ void Server::Impl::set_network_threads(int threads) {
   if (stopped) return;
   while (loops.size() < wanted) {
     add_loop();
-    if (started) loops.back()->start(static_cast<int>(loops.size() - 1));
+    try {
+      if (started) loops.back()->start(static_cast<int>(loops.size() - 1));
+    } catch (const std::system_error& error) {  // without a thread it must not get any connections
+      loops.pop_back();
+      base::log_error(kLogger, "There are {} network threads, not {}: {}", loops.size(), wanted, error.what());
+      break;
+    }
   }
   for (std::size_t i = wanted; i < active_loops; ++i) loops[i]->drop_connections();
-  active_loops = wanted;
+  active_loops = std::min(wanted, loops.size());
 }
 
 // Throws std::runtime_error if it can't be bound.

@@ -58,7 +58,7 @@ class Server {
   // address if it was open before; nothing if the server was stopped. Blocks for names to be resolved.
   std::optional<ListenerFailures> set_listeners(const std::vector<ListenerOptions>& wanted);
   std::vector<ListenerOptions> open_listeners() const;  // as asked for: a port may be 0
-  // num.network.threads. With fewer, the connections of the threads that go are closed once their requests are answered.
+  // num.network.threads, or as many as the system gives. With fewer, the connections of the threads that go are closed once their requests are answered.
   void set_network_threads(int threads);
 
  private:
