@@ -333,6 +333,13 @@ def test_stop_while_starting(context):
     broker.dispose()
 
 
+def test_a_coordinator_that_is_not_there(context):
+    coordinator = context.new_coordinator(start=False)
+    broker = context.new_broker({"zookeeper.connection.timeout.ms": 300}, start=False, coordinator=coordinator)
+    return refuses(context, broker, "FATAL", "Timed out waiting for connection to ZooKeeper",
+                   f"; the last try ended with 127.0.0.1:{coordinator.port}: Connection refused")
+
+
 @only("milena")
 def test_scripts_with_kafkas_names(context):
     """bin/*.sh as scripts and supervisors use them."""

@@ -23,11 +23,19 @@ constexpr const char* kServerLogger = "kafka.server.KafkaServer";
 constexpr const char* kSessionEnd = "expired";
 constexpr const char* kUncleanAllowed = "unclean elections are allowed";
 
+StartError timed_out(const ZooKeeperAccess& access) {
+  const std::string last = access.last_failure ? access.last_failure() : "";
+  return StartError(fmt::format("Timed out waiting for connection to ZooKeeper (zookeeper.connect, zookeeper.connection.timeout.ms){}{}",
+                                last.empty() ? "" : "; the last try ended with ", last));
+}
+
 }  // namespace
 
 ZooKeeperAccess zookeeper_access(boost::asio::any_io_executor executor, zk::client::SessionOptions options,
                                  std::int32_t connection_timeout_ms) {
+  options.last_failure = std::make_shared<zk::client::LastFailure>();
   ZooKeeperAccess access;
+  access.last_failure = [failure = options.last_failure] { return failure->get(); };
   access.connection_timeout_ms = connection_timeout_ms;
   access.registration_wait_ms = options.session_timeout_ms + options.session_timeout_ms / 2;
   access.prepare = [executor, options, connection_timeout_ms] {
@@ -135,11 +143,7 @@ base::Task<void> Controller::connect() {
   base::log_info("kafka.zookeeper.ZooKeeperClient", "Connecting to zookeeper");
   const bool prepared = co_await access_.prepare();
   if (closed_) throw ControlLost("the controller was closed");
-  if (!prepared) {
-    throw StartError(
-        "Timed out waiting for connection to ZooKeeper (zookeeper.connect, "
-        "zookeeper.connection.timeout.ms)");
-  }
+  if (!prepared) throw timed_out(access_);
   zk::client::SessionEvents events;
   events.watch = [this](const zk::client::WatchEvent& event) { on_watch(event); };
   const std::uint64_t number = ++session_number_;
@@ -154,11 +158,7 @@ base::Task<void> Controller::connect() {
   const bool connected = co_await session->wait_connected(access_.connection_timeout_ms);
   connecting_ = false;
   if (auth_failed_) throw StartError(zk::client::kAuthFailed);
-  if (!connected) {
-    throw StartError(
-        "Timed out waiting for connection to ZooKeeper (zookeeper.connect, "
-        "zookeeper.connection.timeout.ms)");
-  }
+  if (!connected) throw timed_out(access_);
 }
 
 // All in one go, parents first; on every start but the first each answers NODEEXISTS.

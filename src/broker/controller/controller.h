@@ -28,6 +28,7 @@ struct ZooKeeperAccess {
   // Makes the chroot; false if there is no connection in time.
   std::function<base::Task<bool>()> prepare;
   std::function<std::unique_ptr<zk::client::ZooKeeper>(zk::client::SessionEvents)> open;
+  std::function<std::string()> last_failure;  // why there is no connection, for a message; may be null
   std::int32_t connection_timeout_ms = 18000;  // zookeeper.connection.timeout.ms
   // A file in the (locked) data directory that keeps the id of the last session that this directory's broker was
   // registered by. After a crash it proves that a registration which is still there is a dead one of our own.

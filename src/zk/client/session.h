@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -17,6 +18,17 @@
 #include "zk/sasl/login.h"
 
 namespace zk::client {
+
+// Why there is no connection, for a message of the owner's: "host:port: reason" of the last try, empty while there is one. Thread-safe.
+class LastFailure {
+ public:
+  void set(std::string text);
+  std::string get() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::string text_;
+};
 
 struct SessionOptions {
   SessionOptions() {}
@@ -35,6 +47,7 @@ struct SessionOptions {
   std::shared_ptr<const sasl::ClientLogin> login;
   // The rules of a znode that a create makes without giving some; null: open to the world.
   std::function<std::vector<Acl>(const std::string& path)> acl_of;
+  std::shared_ptr<LastFailure> last_failure;  // told by the session; null: nobody asks
 };
 
 inline constexpr const char* kAuthFailed =

@@ -45,12 +45,11 @@ void Session::Impl::connect_next() {
   if (phase_ == Phase::over) return;
   phase_ = Phase::connecting;
   const std::uint64_t attempt = ++attempt_;
-  const Server& server = options_.connect.servers[next_server_ % options_.connect.servers.size()];
+  server_ = options_.connect.servers[next_server_ % options_.connect.servers.size()];
   ++next_server_;
-  host_ = server.host;
   const auto servers = static_cast<std::int32_t>(options_.connect.servers.size());
   arm_timer(milliseconds(std::max(options_.session_timeout_ms / servers, 100)));
-  resolver_.async_resolve(server.host, std::to_string(server.port),
+  resolver_.async_resolve(server_.host, std::to_string(server_.port),
                           [self = shared_from_this(), attempt](const error_code& error, auto addresses) {
                             self->resolved(attempt, error, addresses);
                           });
@@ -81,7 +80,7 @@ void Session::Impl::connected(std::uint64_t attempt, const error_code& error) {
   skipped_ = 0;
   out_.clear();
   wire::append_connect(out_, attach);
-  if (options_.tls) tls_ = std::make_unique<base::tls::Engine>(options_.tls, host_);
+  if (options_.tls) tls_ = std::make_unique<base::tls::Engine>(options_.tls, server_.host);
   flush();
   read();
 }
@@ -106,6 +105,8 @@ void Session::Impl::attached(const wire::Attach& answer) {
 
 void Session::Impl::open() {
   phase_ = Phase::attached;
+  told_.clear();
+  if (options_.last_failure) options_.last_failure->set("");
   arm_timer(timeout_ / 6);
   restore_watches();
   set_state(SessionState::connected);
@@ -116,13 +117,7 @@ void Session::Impl::open() {
 void Session::Impl::lose_connection(const std::string& reason) {
   if (phase_ == Phase::over) return;
   const bool was_attached = phase_ == Phase::attached;
-  if (was_attached) {
-    base::log_warn(kLogger, "Session 0x{:x} lost its connection: {}", session_id_.load(), reason);
-  } else if (phase_ == Phase::attaching && tls_) {
-    base::log_warn(kLogger, "No session over TLS with {}: {}", host_, reason);
-  } else {
-    base::log_debug(kLogger, "No connection: {}", reason);
-  }
+  tell_failure(reason);
   phase_ = Phase::idle;
   ++attempt_;
   error_code ignored;
@@ -430,7 +425,7 @@ std::optional<std::string> Session::Impl::unseal(base::ByteView sealed) {
     if (!alert.empty() && !write_busy_) socket_.write_some(boost::asio::buffer(alert), ignored);
     return tls_->failure().empty() ? "the server closed it" : "TLS: " + tls_->failure();
   }
-  if (!was_established && tls_->established()) base::log_debug(kLogger, "TLS with {} established", host_);
+  if (!was_established && tls_->established()) base::log_debug(kLogger, "TLS with {} established", server_.host);
   flush();
   return std::nullopt;
 }

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -82,6 +83,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   void fail_authentication(const std::string& reason);
 
   void lose_connection(const std::string& reason);
+  void tell_failure(const std::string& reason);  // session_failures.cpp
   void pause_and_connect();
   void finish(SessionState state);
 
@@ -116,7 +118,12 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   SessionState state_ = SessionState::disconnected;
   std::uint64_t attempt_ = 0;  // of connecting; handlers of an earlier one are ignored
   std::size_t next_server_ = 0;
-  std::string host_;  // of the server that it is connected or connecting to
+  Server server_;  // that it is connected or connecting to
+  struct Told {
+    std::string reason;
+    Clock::time_point at;
+  };
+  std::map<std::string, Told> told_;  // in the log of servers that couldn't be reached, by address; since the last connection
   Exchange exchange_;  // with sasl_thread_ while a token is made
   std::int32_t sasl_xid_ = 0;
   bool last_token_sent_ = false;  // only the server's last word is missing

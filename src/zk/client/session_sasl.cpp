@@ -16,12 +16,10 @@ constexpr const char* kLogger = "milena.zk.Session";
 
 void Session::Impl::start_sasl() {
   phase_ = Phase::authenticating;
-  const auto servers = options_.connect.servers.size();
-  const Server& server = options_.connect.servers[(next_server_ + servers - 1) % servers];
   boost::system::error_code ignored;
   const std::string address = socket_.remote_endpoint(ignored).address().to_string();
   last_token_sent_ = false;
-  make_token([login = options_.login, host = server.host, address](Exchange& exchange) {
+  make_token([login = options_.login, host = server_.host, address](Exchange& exchange) {
     exchange = login->start(host, address);
     return exchange->start();
   });

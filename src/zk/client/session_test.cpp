@@ -1,5 +1,6 @@
 #include "zk/client/session.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -28,6 +29,7 @@ class Client {
     options.connect.chroot = std::move(chroot);
     options.session_timeout_ms = timeout_ms;
     options.reconnect_pause_ms = reconnect_pause_ms;
+    options.last_failure = last_failure_;
     SessionEvents events;
     events.watch = [this](const WatchEvent& event) { note(std::to_string(static_cast<int>(event.type)) + event.path); };
     events.state = [this](SessionState state) {
@@ -55,6 +57,7 @@ class Client {
     return boost::asio::co_spawn(loop_, session_->execute_once(std::move(requests)), boost::asio::use_future);
   }
   Session& session() { return *session_; }
+  std::string last_failure() const { return last_failure_->get(); }
   boost::asio::io_context& loop() { return loop_; }
   void await_expired() { expired_.get_future().wait(); }
   std::vector<std::string> notes() {
@@ -73,6 +76,7 @@ class Client {
   std::mutex mutex_;
   std::vector<std::string> notes_;
   std::promise<void> expired_;
+  const std::shared_ptr<LastFailure> last_failure_ = std::make_shared<LastFailure>();
   std::unique_ptr<Session> session_;
   std::thread thread_;
 };
@@ -179,12 +183,14 @@ TEST(Session, ReattachSetsWatchesAgainAndRepeatsWhatWasNotAnswered) {
   server.receive_request();
   server.drop();
   EXPECT_EQ(once.get().front().error, Error::connection_loss);
+  EXPECT_EQ(client.last_failure(), "127.0.0.1:" + std::to_string(server.port()) + ": End of file");
 
   EXPECT_EQ(server.attach(),
             plain("00000000 0000000000000021 00002710 0000000000000005 00000010 01010101010101010101010101010101 00"));
   EXPECT_EQ(server.receive_request(), plain("fffffff8 00000065 0000000000000021 00000001 00000004 2f722f64 00000001 "
                                             "00000004 2f722f78 00000001 00000004 2f722f63"));
   EXPECT_EQ(server.receive_request(), plain("00000006 00000002 00000004 2f722f61 ffffffff"));
+  EXPECT_EQ(client.last_failure(), "");
   server.send("fffffff8 0000000000000021 00000000");
   server.send("00000006 0000000000000022 00000000");
   EXPECT_TRUE(unanswered.get().front().ok());
@@ -309,6 +315,32 @@ TEST(Session, ReconnectsAfterPausesThatDiffer) {
   }
   const auto [least, most] = std::minmax_element(pauses.begin(), pauses.end());
   EXPECT_GT(*most - *least, kSpread);
+}
+
+// ZooKeeper's client warns of each try, too, but of none twice in ten seconds here.
+TEST(Session, WhyAServerCannotBeReachedIsToldOncePerReason) {
+  boost::asio::io_context loop;
+  testing::tcp::acceptor deaf(loop);  // has a port and doesn't listen
+  deaf.open(testing::tcp::v4());
+  deaf.bind(testing::tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+  const std::uint16_t port = deaf.local_endpoint().port();
+  const std::string address = "127.0.0.1:" + std::to_string(port);
+  SessionOptions options;
+  options.connect.servers = {Server{"127.0.0.1", port}};
+  options.reconnect_pause_ms = 1;
+  options.last_failure = std::make_shared<LastFailure>();
+  ::testing::internal::CaptureStdout();
+  {
+    Session session(loop.get_executor(), options, SessionEvents());
+    auto connected = boost::asio::co_spawn(loop, session.wait_connected(200), boost::asio::use_future);
+    while (connected.wait_for(std::chrono::seconds(0)) != std::future_status::ready) loop.run_one();
+    EXPECT_FALSE(connected.get());
+  }
+  const std::string log = ::testing::internal::GetCapturedStdout();
+  const std::string line = "WARN No connection to " + address + ": Connection refused (milena.zk.Session)\n";
+  EXPECT_THAT(log, ::testing::HasSubstr(line));
+  EXPECT_EQ(log.find(line), log.rfind(line)) << log;
+  EXPECT_EQ(options.last_failure->get(), address + ": Connection refused");
 }
 
 TEST(Session, CloseEndsTheSession) {
