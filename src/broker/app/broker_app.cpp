@@ -124,6 +124,7 @@ void BrokerApp::Parts::make_controller() {
   const base::JavaOptions java_options = base::JavaOptions::from_environment();
   zk::client::SessionOptions session = session_options(*config, java_options);
   add_login(session, *config, java_options);
+  if (session.login) base::log_info(kLogger, "SASL with ZooKeeper by {}", session.login->mechanism());
   auto access = controller::zookeeper_access(executor, std::move(session),
                                              static_cast<std::int32_t>(config->zookeeper_connection_timeout_ms()));
   access.session_file = config->log_dirs().front() + "/.zookeeper-session";

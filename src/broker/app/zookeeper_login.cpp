@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "base/logging.h"
+#include "broker/app/zookeeper_tls.h"
 #include "broker/controller/znode_rules.h"
 
 namespace broker::app {
 namespace {
 
-constexpr const char* kLogger = "kafka.server.KafkaServer";
 constexpr const char* kEnabled = "zookeeper.sasl.client";
 constexpr const char* kSection = "zookeeper.sasl.clientconfig";
 
@@ -40,11 +39,6 @@ std::shared_ptr<const zk::sasl::ClientLogin> login_of(const base::JavaOptions& o
   }
 }
 
-// With TLS the certificate says who the broker is.
-bool has_client_certificate(const config::BrokerConfig& config) {
-  return config.get_bool("zookeeper.ssl.client.enable") && config.find_string("zookeeper.ssl.keystore.location");
-}
-
 }  // namespace
 
 void add_login(zk::client::SessionOptions& session, const config::BrokerConfig& config,
@@ -54,13 +48,12 @@ void add_login(zk::client::SessionOptions& session, const config::BrokerConfig& 
   } catch (const zk::sasl::LoginError& error) {
     throw config::ConfigError(error.what());
   }
-  if (session.login) base::log_info(kLogger, "SASL with ZooKeeper by {}", session.login->mechanism());
   if (!config.get_bool("zookeeper.set.acl")) return;
-  if (!session.login && !has_client_certificate(config)) {
+  if (!session.login && !has_zookeeper_certificate(config, options)) {
     throw config::ConfigError(
         fmt::format(
             "zookeeper.set.acl is true, but there is neither a TLS client certificate for ZooKeeper "
-            "(zookeeper.ssl.client.enable and zookeeper.ssl.keystore.location) nor the section Client in a JAAS "
+            "(zookeeper.ssl.client.enable and zookeeper.ssl.keystore.location, or ZooKeeper's system properties for them) nor the section Client in a JAAS "
             "file (-D{}=FILE in KAFKA_OPTS)",
             zk::sasl::kJaasOption),
         "zookeeper.set.acl");

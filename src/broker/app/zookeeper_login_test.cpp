@@ -180,6 +180,17 @@ TEST_F(ZooKeeperLogin, AServerWithoutALoginIsAFailureToo) {
   EXPECT_TRUE(client.auth_failed());
 }
 
+// Kafka's KafkaConfig.zkTlsClientAuthEnabled takes both from server.properties or from the system properties.
+TEST_F(ZooKeeperLogin, ACertificateByConfigOrBySystemPropertiesOwnsZnodes) {
+  EXPECT_EQ(error_of("zookeeper.set.acl=true\nzookeeper.ssl.client.enable=true\nzookeeper.ssl.keystore.location=/k\n"), "none");
+  options_.add("-Dzookeeper.client.secure=true");
+  EXPECT_THAT(error_of("zookeeper.set.acl=true\n"), HasSubstr("neither"));
+  EXPECT_EQ(error_of("zookeeper.set.acl=true\nzookeeper.ssl.keystore.location=/k\n"), "none");
+  options_.add("-Dzookeeper.ssl.keyStore.location=/k");
+  EXPECT_EQ(error_of("zookeeper.set.acl=true\n"), "none");
+  EXPECT_THAT(error_of("zookeeper.set.acl=true\nzookeeper.ssl.client.enable=false\n"), HasSubstr("neither"));
+}
+
 TEST_F(ZooKeeperLogin, FilesThatCannotBeUsed) {
   EXPECT_EQ(error_of(""), "none");
   EXPECT_THAT(error_of("zookeeper.set.acl=true\n"), HasSubstr("zookeeper.set.acl is true, but there is neither"));

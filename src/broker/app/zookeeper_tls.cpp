@@ -37,6 +37,10 @@ class Values {
   const base::JavaOptions& options_;
 };
 
+constexpr Key kEnabled = {"zookeeper.ssl.client.enable", "zookeeper.client.secure"};
+constexpr Key kKeyStore = {"zookeeper.ssl.keystore.location", "zookeeper.ssl.keyStore.location"};
+constexpr Key kTrustStore = {"zookeeper.ssl.truststore.location", "zookeeper.ssl.trustStore.location"};
+
 void refuse_checks_not_served(const Values& values) {
   for (const Key& key :
        {Key{"zookeeper.ssl.crl.enable", "zookeeper.ssl.crl"}, Key{"zookeeper.ssl.ocsp.enable", "zookeeper.ssl.ocsp"}}) {
@@ -54,17 +58,35 @@ bool verifies_host(const Values& values) {
   return values.text({"", "zookeeper.ssl.hostnameVerification"}) != "false";
 }
 
+// The key that names a store, if that can't be used; else the reason names the protocol or the cipher suite.
+const Key* key_at_fault(const base::tls::Options& options) {
+  const Key* key = &kKeyStore;
+  try {
+    if (!options.key_store.path.empty()) base::tls::load_key_store(options.key_store);
+    key = &kTrustStore;
+    if (!options.trust_store.path.empty()) base::tls::load_trust_store(options.trust_store);
+  } catch (const base::tls::TlsError&) {
+    return key;
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+bool has_zookeeper_certificate(const config::BrokerConfig& config, const base::JavaOptions& options) {
+  const Values values(config, options);
+  return values.is_true(kEnabled) && !values.text(kKeyStore).empty();
+}
 
 std::shared_ptr<const base::tls::Context> zookeeper_tls(const config::BrokerConfig& config,
                                                         const base::JavaOptions& java_options) {
   const Values values(config, java_options);
-  if (!values.is_true({"zookeeper.ssl.client.enable", "zookeeper.client.secure"})) return nullptr;
+  if (!values.is_true(kEnabled)) return nullptr;
   refuse_checks_not_served(values);
   base::tls::Options options;
-  options.key_store.path = values.text({"zookeeper.ssl.keystore.location", "zookeeper.ssl.keyStore.location"});
+  options.key_store.path = values.text(kKeyStore);
   options.key_store.password = values.text({"zookeeper.ssl.keystore.password", "zookeeper.ssl.keyStore.password"});
-  options.trust_store.path = values.text({"zookeeper.ssl.truststore.location", "zookeeper.ssl.trustStore.location"});
+  options.trust_store.path = values.text(kTrustStore);
   options.trust_store.password =
       values.text({"zookeeper.ssl.truststore.password", "zookeeper.ssl.trustStore.password"});
   options.protocols = values.list({"zookeeper.ssl.enabled.protocols", "zookeeper.ssl.enabledProtocols"});
@@ -77,7 +99,13 @@ std::shared_ptr<const base::tls::Context> zookeeper_tls(const config::BrokerConf
   try {
     return std::make_shared<base::tls::Context>(base::tls::Context::Role::client, options);
   } catch (const base::tls::TlsError& error) {
-    throw config::ConfigError(std::string("zookeeper.ssl: ") + error.what());
+    const Key* key = key_at_fault(options);
+    if (key == nullptr) throw config::ConfigError(std::string("zookeeper.ssl: ") + error.what());
+    if (config.file().find(key->kafka) == nullptr) {
+      throw config::ConfigError(std::string("-D") + key->zookeeper + ": " + error.what());
+    }
+    throw config::ConfigError(std::string(key->kafka) + ": " + error.what(), std::vector<std::string>{key->kafka},
+                              "a PEM, PKCS12 or JKS file with its password");
   }
 }
 

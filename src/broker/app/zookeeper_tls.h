@@ -11,6 +11,9 @@
 
 namespace broker::app {
 
+// With TLS the certificate says who the broker is: whether it speaks TLS and has a key store, as Kafka looks for one.
+bool has_zookeeper_certificate(const config::BrokerConfig& config, const base::JavaOptions& options);
+
 // Null if the coordinator is spoken to in plaintext. Throws config::ConfigError.
 std::shared_ptr<const base::tls::Context> zookeeper_tls(const config::BrokerConfig& config,
                                                         const base::JavaOptions& options);

@@ -165,10 +165,14 @@ TEST_F(ZooKeeperTls, NoSessionWith) {
 
 TEST_F(ZooKeeperTls, ConfigurationsThatAreRefused) {
   set("zookeeper.ssl.keystore.password", "wrong-secret");
+  EXPECT_THAT(refusal(), ::testing::StartsWith("zookeeper.ssl.keystore.location: "));
   EXPECT_THAT(refusal(), HasSubstr("client.p12"));
   EXPECT_THAT(refusal(), ::testing::Not(HasSubstr("wrong-secret")));
   set("zookeeper.ssl.keystore.password", "client-secret");
   EXPECT_EQ(refusal(), "accepted");
+  set("zookeeper.ssl.truststore.location", "/none.pem");
+  EXPECT_EQ(refusal(), "zookeeper.ssl.truststore.location: Cannot read /none.pem: No such file or directory");
+  set("zookeeper.ssl.truststore.location", directory_ / "trust.pem");
   set("zookeeper.ssl.cipher.suites", "TLS_NONE");
   EXPECT_THAT(refusal(), HasSubstr("TLS_NONE is unknown"));
   set("zookeeper.ssl.cipher.suites", "TLS_AES_128_GCM_SHA256");
