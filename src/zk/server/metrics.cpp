@@ -1,5 +1,7 @@
 #include "zk/server/metrics.h"
 
+#include "base/utf8.h"
+
 namespace zk::server {
 
 namespace {
@@ -132,6 +134,8 @@ template <class Map>
 typename Map::mapped_type* entry_of(Map& map, std::string_view path) {
   std::string_view name = top_namespace(path);
   if (name.empty()) return nullptr;
+  std::string cut;
+  if (name.size() > kNamespaceBytesMax) name = cut = base::shortened(name, kNamespaceBytesMax);
   auto entry = map.find(name);
   if (entry != map.end()) return &entry->second;
   if (map.size() >= kNamespacesMax) return nullptr;

@@ -66,7 +66,7 @@ struct Metrics {
   Summary sync_processor_queue_and_flush_time_ms;
   Summary sync_processor_queue_flush_time_ms;
   Summary propagation_latency;
-  // By the first element of a path; a bounded number of them.
+  // By the first element of a path; a bounded number of them, and cut to kNamespaceBytesMax.
   std::map<std::string, Summary, std::less<>> write_per_namespace, read_per_namespace;
   std::map<std::string, std::uint64_t, std::less<>> quota_exceeded_error_per_namespace;
 
@@ -75,6 +75,9 @@ struct Metrics {
   void count_quota_exceeded(std::string_view path);
   void turn_windows();
 };
+
+// A name may have a megabyte, and stands in several rows of each answer: more bytes of it are cut (base::shortened()).
+inline constexpr std::size_t kNamespaceBytesMax = 255;
 
 // The first element of a path; empty for the root.
 std::string_view top_namespace(std::string_view path);

@@ -75,5 +75,21 @@ TEST_F(MetricsTest, AreInTheListOfTheMonitor) {
   EXPECT_EQ(rows["outstanding_tls_handshake"], "3");
 }
 
+// Each stands in several rows of every answer.
+TEST(Metrics, LongNamespacesAreCut) {
+  Metrics metrics;
+  const std::string name = "/" + std::string(900'000, 'n');
+  metrics.count_write(name + "/a", 1);
+  metrics.count_write(name + "/b", 1);
+  metrics.count_write(name + "n", 1);
+  metrics.count_read(name, 1);
+  metrics.count_quota_exceeded(name);
+  ASSERT_EQ(metrics.write_per_namespace.size(), 2U) << "two that begin alike stay apart";
+  ASSERT_EQ(metrics.read_per_namespace.size(), 1U);
+  EXPECT_EQ(metrics.read_per_namespace.begin()->first.size(), kNamespaceBytesMax);
+  EXPECT_EQ(metrics.write_per_namespace[metrics.read_per_namespace.begin()->first].count(), 2U);
+  EXPECT_EQ(metrics.quota_exceeded_error_per_namespace.begin()->first.size(), kNamespaceBytesMax);
+}
+
 }  // namespace
 }  // namespace zk::server

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "base/process_metrics.h"
+#include "base/utf8.h"
 #include "zk/tree/quota.h"
 
 namespace zk::server {
@@ -112,7 +113,7 @@ std::map<std::string, QuotaUse> quota_use(const Coordinator& coordinator) {
   std::map<std::string, QuotaUse> result;
   const tree::Tree& tree = coordinator.state().tree();
   for (const std::string& path : tree.limited_paths()) {
-    QuotaUse& use = result[std::string(top_namespace(path))];
+    QuotaUse& use = result[base::shortened(top_namespace(path), kNamespaceBytesMax)];
     tree::QuotaLimits limits = tree.quota_limits(path).value_or(tree::QuotaLimits{});
     tree::QuotaStats stats = tree.quota_stats(path).value_or(tree::QuotaStats{-1, -1});
     use.count_limit += limits.count_hard > -1 ? limits.count_hard : limits.count;
