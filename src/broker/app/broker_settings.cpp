@@ -9,6 +9,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <charconv>
 
+#include "base/host_name.h"
 #include "base/listen.h"
 #include "base/logging.h"
 #include "broker/app/zookeeper_tls.h"
@@ -23,14 +24,7 @@ constexpr std::int32_t kFrameBytesMaxLeast = 1024;
 std::string own_host_name() {
   std::array<char, NI_MAXHOST> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(name.data(), nullptr, &hints, &found) != 0) return name.data();
-  std::array<char, NI_MAXHOST> full{};
-  const int failed = ::getnameinfo(found->ai_addr, found->ai_addrlen, full.data(), full.size(), nullptr, 0, NI_NAMEREQD);
-  ::freeaddrinfo(found);
-  return failed != 0 ? name.data() : full.data();
+  return base::canonical_host_name(name.data()).value_or(name.data());
 }
 
 // As ZooKeeper's client reads the option -Djute.maxbuffer of KAFKA_OPTS.

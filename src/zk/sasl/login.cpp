@@ -1,11 +1,9 @@
 #include "zk/sasl/login.h"
 
-#include <netdb.h>
-
-#include <array>
 #include <filesystem>
 #include <fstream>
 
+#include "base/host_name.h"
 #include "zk/sasl/digest_md5.h"
 
 namespace zk::sasl {
@@ -35,18 +33,6 @@ std::string key_table_of(const base::JaasModule& module) {
   std::string path = module.option("keyTab").value_or("");
   constexpr std::string_view kUrl = "file://";
   return path.starts_with(kUrl) ? path.substr(kUrl.size()) : path;
-}
-
-// The name that the address leads back to, as Java's getCanonicalHostName; else the one that was given.
-std::string canonical_host(const std::string& host, const std::string& address) {
-  addrinfo hints{};
-  hints.ai_flags = AI_NUMERICHOST;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(address.c_str(), nullptr, &hints, &found) != 0) return host;
-  std::array<char, NI_MAXHOST> name{};
-  int failed = ::getnameinfo(found->ai_addr, found->ai_addrlen, name.data(), name.size(), nullptr, 0, NI_NAMEREQD);
-  ::freeaddrinfo(found);
-  return failed != 0 ? host : std::string(name.data());
 }
 
 }  // namespace
@@ -131,7 +117,8 @@ std::unique_ptr<ClientExchange> ClientLogin::start(const std::string& host, cons
   if (!kerberos_) return std::make_unique<DigestClient>(kDigestService, kDigestServer, username_, password_);
   std::string service = options_.server_principal;
   if (service.empty()) {
-    service = options_.service + "/" + (options_.canonicalize_host ? canonical_host(host, address) : host);
+    service = options_.service + "/";
+    service += options_.canonicalize_host ? base::canonical_host_name(address).value_or(host) : host;
   }
   if (service.find('@') == std::string::npos) {
     auto own = KerberosName::parse(source_.principal);
