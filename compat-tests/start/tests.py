@@ -341,6 +341,15 @@ def test_a_coordinator_that_is_not_there(context):
 
 
 @only("milena")
+def test_a_coordinator_without_its_key_store(context):
+    path = context.work / "zoo.cfg"
+    path.write_text(f"dataDir={context.work}/zk\nsecureClientPort={free_port()}\nssl.keyStore.location=/none.p12\n")
+    out = context.run([context.binary, "coordinator", path], code=2).out
+    expect_in(f"FATAL {path}:3: ssl.keyStore.location: Cannot read /none.p12: No such file or directory "
+              "(org.apache.zookeeper.server.ZooKeeperServerMain)", out)
+
+
+@only("milena")
 def test_scripts_with_kafkas_names(context):
     """bin/*.sh as scripts and supervisors use them."""
     broker = context.new_broker(start=False)

@@ -20,14 +20,18 @@
 #include "broker/app/broker_settings.h"
 #include "broker/app/command_line.h"
 #include "broker/app/node.h"
+#include "broker/app/zookeeper_login.h"
 #include "broker/config/broker_config.h"
 #include "zk/server/exit_code.h"
 
 namespace broker::app {
 namespace {
 
-constexpr std::string_view kLogger = "kafka.Kafka$";
 constexpr int kFailed = 1;
+
+std::string_view logger_of(CommandKind kind) {
+  return kind == CommandKind::coordinator ? "org.apache.zookeeper.server.ZooKeeperServerMain" : "kafka.Kafka$";
+}
 
 void print(std::FILE* to, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), to);
@@ -60,7 +64,7 @@ class Failure {
 // The signals that end the process, which a thread of its own takes. Made before any other thread, so that all block them.
 class StopSignals {
  public:
-  explicit StopSignals(Failure& failure) : failure_(failure) {
+  StopSignals(Failure& failure, std::string_view logger) : failure_(failure), logger_(logger) {
     // A background job of a shell starts with SIGINT ignored, and an ignored signal can't be waited for.
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGPIPE, SIG_IGN);
@@ -100,13 +104,14 @@ class StopSignals {
     taken_.release();
   }
   // A start may take long, in a recovery for example. It leaves nothing that the next one doesn't find its way with.
-  [[noreturn]] static void halt() {
-    base::log_fatal(kLogger, "Halting: the start was not through when the signal to stop came");
+  [[noreturn]] void halt() const {
+    base::log_fatal(logger_, "Halting: the start was not through when the signal to stop came");
     base::flush_log();
     ::_exit(kFailed);
   }
 
   Failure& failure_;
+  const std::string_view logger_;
   std::atomic<bool> starting_ = true;
   sigset_t signals_;
   std::binary_semaphore taken_{0};
@@ -129,18 +134,25 @@ void print_first_steps(const config::BrokerConfig& config) {
                             address));
 }
 
+// Throws ConfigError of what only the parts would find, so that its place in the file is told.
+void check_broker_config(const config::BrokerConfig& config) {
+  const base::JavaOptions java_options = base::JavaOptions::from_environment();
+  zk::client::SessionOptions session = session_options(config, java_options);
+  add_login(session, config, java_options);
+  check_hosts(config);
+}
+
 class Process {
  public:
+  explicit Process(std::string_view logger) : logger_(logger) {}
+
   int run(const Command& command) {
     if (command.kind == CommandKind::coordinator || command.kind == CommandKind::start) {
       coordinator_ = make_coordinator_node(load_coordinator_config(command.coordinator_file), failure_.handler());
     }
     std::shared_ptr<const config::BrokerConfig> config;
     if (command.kind != CommandKind::coordinator) {
-      config = config::load_broker_config(command.server_file, command.overrides, [](const config::BrokerConfig& read) {
-        (void)connect_string(read);
-        check_hosts(read);
-      });
+      config = config::load_broker_config(command.server_file, command.overrides, check_broker_config);
     }
     if (coordinator_) start(*coordinator_);
     if (config) {
@@ -150,7 +162,7 @@ class Process {
     if (command.kind == CommandKind::start) print_first_steps(*config);
     signals_.wait();
     const std::optional<std::string> reason = failure_.reason();
-    if (reason) base::log_fatal(kLogger, "{}", *reason);
+    if (reason) base::log_fatal(logger_, "{}", *reason);
     stop_all();
     if (!reason) return 0;
     return command.kind == CommandKind::coordinator ? coordinator_->failure_exit_code() : kFailed;
@@ -169,8 +181,9 @@ class Process {
     started_.push_back(&node);
   }
 
+  const std::string_view logger_;
   Failure failure_;
-  StopSignals signals_{failure_};
+  StopSignals signals_{failure_, logger_};
   std::unique_ptr<CoordinatorNode> coordinator_;
   std::unique_ptr<Node> broker_;
   std::vector<Node*> started_;
@@ -185,7 +198,8 @@ void set_kerberos_config() {
 int run_nodes(const Command& command) {
   set_kerberos_config();
   base::raise_open_files_limit();
-  Process process;
+  const std::string_view logger = logger_of(command.kind);
+  Process process(logger);
   std::string problem;
   int code = kFailed;
   const bool alone = command.kind == CommandKind::coordinator;  // then ZooKeeper's exit codes are the right ones
@@ -200,11 +214,11 @@ int run_nodes(const Command& command) {
   } catch (const std::exception& error) {
     problem = fmt::format("The start failed: {}", error.what());
   }
-  base::log_fatal(kLogger, "{}", problem);
+  base::log_fatal(logger, "{}", problem);
   try {
     process.stop_all();
   } catch (const std::exception& error) {
-    base::log_error(kLogger, "The stop failed as well: {}", error.what());
+    base::log_error(logger, "The stop failed as well: {}", error.what());
   }
   return code;
 }

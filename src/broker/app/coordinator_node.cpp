@@ -59,6 +59,7 @@ zk::server::ZooKeeperServerConfig load_coordinator_config(const std::string& pat
     zk::server::add_java_options(properties, options);
     zk::server::ZooKeeperServerConfig config = zk::server::ZooKeeperServerConfig::from(properties, &base::real_file_system());
     config.security.load_login(options);
+    zk::server::check_tls_files(config.tls, properties);
     config.text = zk::server::without_secrets(base::as_text(base::read_file(base::real_file_system(), path)));
     for (const std::string& warning : config.warnings) base::log_warn(kLogger, "{}: {}", path, warning);
     return config;

@@ -137,6 +137,8 @@ struct ZooKeeperServerConfig {
 // or in the file alone, as -DskipACL or -Dzookeeper.tickTime.
 void add_java_options(base::Properties& file, const base::JavaOptions& options);
 
+// Reads the stores that the TLS ports need, so that what is wrong with one is told with its key and line. Throws ConfigError.
+void check_tls_files(const TlsConfig& config, const base::Properties& properties);
 // The file as it is, but for the values of passwords and of the super user's digest, also those of lines that are comments. Lines
 // are what they are for base::Properties, of which it throws the PropertiesError.
 std::string without_secrets(std::string_view file_text);

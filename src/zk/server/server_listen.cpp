@@ -16,10 +16,7 @@ using boost::asio::ip::tcp;
 void Server::Impl::prepare_tls() {
   if (!config_.tls.enabled()) return;
   tls_stamp_ = tls_files_stamp(config_.tls);
-  base::tls::Options options = tls_options(config_.tls);
-  if (options.key_store.path.empty()) {
-    throw ConfigError(0, "ssl.keyStore.location is missing: a port that speaks TLS needs a key and its certificate");
-  }
+  const base::tls::Options options = tls_options(config_.tls);
   if (options.trust_store.path.empty() && options.client_auth != base::tls::ClientAuth::none) {
     base::log_warn(kLogger,
                    "ssl.trustStore.location is missing: certificates of clients are checked against the system's "

@@ -367,9 +367,33 @@ TEST_F(ServerTls, NewStoresWithoutARestart) {
 
 TEST_F(ServerTls, StoresThatAreMissingOrWrong) {
   config_.tls.options.key_store.path.clear();
-  EXPECT_THROW(start(), ConfigError);
+  EXPECT_THROW(start(), base::tls::TlsError);
   config_.tls.options.key_store.path = directory_ / "none.pem";
   EXPECT_THROW(start(), base::tls::TlsError);
+}
+
+TEST_F(ServerTls, WhatIsWrongWithAStoreIsToldWithItsKeyAndLine) {
+  const auto refusal = [&](const std::string& lines) -> std::string {
+    const auto properties = base::Properties::parse("dataDir=/d\n" + lines);
+    try {
+      check_tls_files(ZooKeeperServerConfig::from(properties).tls, properties);
+      return "accepted";
+    } catch (const ConfigError& error) {
+      return std::to_string(error.line()) + ": " + error.what();
+    }
+  };
+  const std::string port = "secureClientPort=2182\n", keys = "ssl.keyStore.location=" + (directory_ / "server.pem") + "\n";
+  EXPECT_EQ(refusal("clientPort=2181\nssl.keyStore.location=/none\n"), "accepted") << "no port needs it";
+  EXPECT_EQ(refusal(port + keys + "ssl.trustStore.location=" + (directory_ / "trust.pem") + "\n"), "accepted");
+  EXPECT_EQ(refusal(port),
+            "2: ssl.keyStore.location is missing: a port that speaks TLS needs a key and its certificate");
+  EXPECT_EQ(refusal(port + "ssl.keyStore.location=/none.p12\n"),
+            "3: ssl.keyStore.location: Cannot read /none.p12: No such file or directory");
+  EXPECT_EQ(refusal(port + keys + "ssl.trustStore.location=/none.pem\n"),
+            "4: ssl.trustStore.location: Cannot read /none.pem: No such file or directory");
+  EXPECT_EQ(refusal(port + keys + "ssl.keyStore.passwordPath=/none\n"),
+            "4: ssl.keyStore.passwordPath: Cannot read /none: No such file or directory");
+  EXPECT_EQ(refusal(port + keys + "ssl.ciphersuites=TLS_NONE\n"), "4: TLS cipher suite TLS_NONE is unknown");
 }
 
 TEST(TlsConfig, Keys) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "zk/server/config.h"
 #include "zk/server/config_values.h"
 
 namespace zk::server {
@@ -200,6 +201,38 @@ base::tls::Options quorum_tls_options(const TlsConfig& config) {
     options.trust_store.password = base::tls::read_password(config.quorum_trust_password_path);
   }
   return options;
+}
+
+void check_tls_files(const TlsConfig& config, const base::Properties& properties) {
+  if (!config.enabled()) return;
+  const auto line_of = [&](const char* key) {
+    const ConfigEntry* entry = properties.find(key);
+    return entry == nullptr ? 0 : entry->line;  // of a system property none
+  };
+  const auto check = [&](const char* key, const std::string& path, const std::function<void()>& use) {
+    if (path.empty()) return;
+    try {
+      use();
+    } catch (const base::tls::TlsError& error) {
+      throw ConfigError(line_of(key), std::string(key) + ": " + error.what());
+    }
+  };
+  if (config.options.key_store.path.empty()) {
+    throw ConfigError(line_of(config.port ? "secureClientPort" : "client.portUnification"),
+                      "ssl.keyStore.location is missing: a port that speaks TLS needs a key and its certificate");
+  }
+  base::tls::Store keys = config.options.key_store, trust = config.options.trust_store;
+  check("ssl.keyStore.passwordPath", config.key_password_path,
+        [&] { keys.password = base::tls::read_password(config.key_password_path); });
+  check("ssl.trustStore.passwordPath", config.trust_password_path,
+        [&] { trust.password = base::tls::read_password(config.trust_password_path); });
+  check("ssl.keyStore.location", keys.path, [&] { base::tls::load_key_store(keys); });
+  check("ssl.trustStore.location", trust.path, [&] { base::tls::load_trust_store(trust); });
+  try {
+    const base::tls::Context context(base::tls::Context::Role::server, tls_options(config));
+  } catch (const base::tls::TlsError& error) {  // which names the protocol or the cipher suite
+    throw ConfigError(line_of(config.options.cipher_suites.empty() ? "ssl.enabledProtocols" : "ssl.ciphersuites"), error.what());
+  }
 }
 
 std::string tls_files_stamp(const TlsConfig& config) {
