@@ -1,6 +1,7 @@
 // Jute, ZooKeeper's serialization: big-endian, every string, buffer and vector with an int32 length, -1 for null.
 // Reader takes one record after another from a frame that it doesn't own; Writer appends to its own bytes. Both belong
 // to one thread. Bad input: read() returns false, error() says which field and why, and every later read fails too.
+// A null where the field can't say so reads as empty, and has_null() tells.
 // A length is checked against the bytes left before anything is allocated. The schemas are not recursive, so the depth
 // is bounded by them. Records come from the generated "zk/proto/records.h".
 #pragma once
@@ -31,6 +32,7 @@ class Reader {
   std::size_t left() const { return bytes_.size(); }
   base::ByteView rest() const { return bytes_; }
   const std::string& error() const { return error_; }  // empty: none
+  bool has_null() const { return has_null_; }
 
   // For the fields() of a record.
   template <class T>
@@ -80,6 +82,13 @@ class Reader {
     return text;
   }
 
+  void take(std::string& value) {
+    const std::int32_t length = take_length(1);
+    if (failed_) return;
+    has_null_ = has_null_ || length < 0;
+    value = length < 0 ? std::string_view() : take_text(length);
+  }
+
   void take(Nullable<std::string>& value) {
     const std::int32_t length = take_length(1);
     if (failed_) return;
@@ -98,10 +107,24 @@ class Reader {
   }
 
   template <class T>
+  void take(std::vector<T>& value) {
+    const std::int32_t count = take_length(kElementBytesMin);
+    if (failed_) return;
+    has_null_ = has_null_ || count < 0;
+    take_elements(value, count);
+  }
+
+  template <class T>
   void take(Nullable<std::vector<T>>& value) {
     const std::int32_t count = take_length(kElementBytesMin);
     if (failed_) return;
     value = count < 0 ? Nullable<std::vector<T>>::null() : Nullable<std::vector<T>>();
+    take_elements(value, count);
+  }
+
+  template <class T>
+  void take_elements(std::vector<T>& value, std::int32_t count) {
+    value.clear();
     if (count > 0) value.reserve(std::min(static_cast<std::size_t>(count), kReserveMax));
     for (std::int32_t index = 0; index < count && !failed_; ++index) take(value.emplace_back());
   }
@@ -112,6 +135,7 @@ class Reader {
 
   base::ByteView bytes_;
   bool failed_ = false;
+  bool has_null_ = false;
   std::string error_;
 };
 

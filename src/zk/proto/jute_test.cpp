@@ -198,5 +198,23 @@ TEST(Jute, BadLengthsNameTheField) {
   }
 }
 
+TEST(JuteReader, NullWhereTheFieldCannotSayItReadsAsEmptyAndIsTold) {
+  const base::Bytes bytes = Writer().write(Nullable<std::string>::null(), std::string("a"), std::int32_t{-1}).take();
+  Reader reader(bytes);
+  std::string text = "before";
+  ASSERT_TRUE(reader.read(text));
+  EXPECT_EQ(text, "");
+  EXPECT_TRUE(reader.has_null());
+  ASSERT_TRUE(reader.read(text));
+  EXPECT_EQ(text, "a");
+  std::vector<Id> list(2);
+  ASSERT_TRUE(reader.read(list));
+  EXPECT_TRUE(list.empty());
+
+  Reader whole(base::ByteView(bytes).subspan(4));
+  ASSERT_TRUE(whole.read(text));
+  EXPECT_FALSE(whole.has_null());
+}
+
 }  // namespace
 }  // namespace zk::proto

@@ -316,6 +316,9 @@ void Coordinator::on_durable(Synced synced) {
     base::log_warn(kLogger, "Writing and syncing the transaction log took {} ms, which holds up every write",
                    synced.took_ms);
   }
+  // Asked for once: the answers to all of them leave together.
+  durable_ms_ = clock_.monotonic_ms();
+  durable_wall_ms_ = clock_.wall_ms();
   for (std::uint64_t applied = 0; applied < synced.count; ++applied) {
     apply_next();
     end_waits_for_outstanding();
@@ -343,11 +346,10 @@ void Coordinator::apply_next() {
   ++stats_.metrics.outstanding_changes_removed;
   count_applied(item.txn);
   if (peer != nullptr && !peer->waiting.empty()) {
-    std::int64_t now_ms = clock_.monotonic_ms();
-    std::int64_t latency_ms = now_ms - peer->waiting.front().received_ms;
+    std::int64_t latency_ms = durable_ms_ - peer->waiting.front().received_ms;
     stats_.add_latency(latency_ms);
     stats_.metrics.updatelatency.add(latency_ms);
-    peer->note_response(op, item.txn.cxid, item.txn.zxid, now_ms, latency_ms);
+    peer->note_response(op, item.txn.cxid, item.txn.zxid, durable_ms_, latency_ms);
     large_bytes_ -= peer->waiting.front().large_bytes;
     const bool late = is_stale(peer, op, peer->waiting.front().received_ms, item.timeout_ms);
     if (late && applied.outcome.error == tree::Error::ok) ++stats_.metrics.stale_replies;
@@ -377,7 +379,7 @@ void Coordinator::note_quota(const tree::QuotaExceeded& exceeded) {
 }
 
 void Coordinator::count_applied(const tree::Txn& txn) {
-  stats_.metrics.propagation_latency.add(clock_.wall_ms() - txn.time_ms);
+  stats_.metrics.propagation_latency.add(durable_wall_ms_ - txn.time_ms);
   auto count = [this](const auto& body) {
     using Body = std::decay_t<decltype(body)>;
     if constexpr (std::is_same_v<Body, tree::CreateTxn> || std::is_same_v<Body, tree::SetDataTxn>) {

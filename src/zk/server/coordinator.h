@@ -212,6 +212,8 @@ class Coordinator final : private tree::EventSink {
   std::int64_t next_sweep_ms_ = 0;
   std::int64_t next_window_ms_ = 0;
   std::int64_t frame_ms_ = 0;           // when the frame or the tick that is being served came in
+  std::int64_t durable_ms_ = 0;         // when the batch that is being applied was on disk
+  std::int64_t durable_wall_ms_ = 0;
   std::int64_t connection_tokens_ = 0;  // as many as config says, less those taken
   std::int64_t tokens_filled_ms_ = 0;
   std::int64_t next_quota_warning_ms_ = 0;

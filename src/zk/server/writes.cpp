@@ -21,38 +21,49 @@ struct Body {
   template <class Record>
   bool read(Record& record) {
     if (!reader.read(record)) return false;
-    if constexpr (requires { record.acl; }) {
-      for (const proto::ACL& entry : record.acl) {
-        const std::string& scheme = entry.id.scheme;
-        bool needs_id = scheme == "world" || scheme == "digest" || scheme == "ip";
-        if (needs_id && entry.id.id.is_null()) has_null = true;
-      }
-    }
+    if constexpr (requires { record.acl; }) note_nulls(record.acl);
     return true;
+  }
+
+  // A list of entries: where nothing is null, as for most clients, right into the request's.
+  bool read_acl(tree::AclList& acl, bool& is_null) {
+    proto::Reader plain = reader;
+    if (plain.read(acl) && !plain.has_null()) {
+      reader = plain;
+      return true;
+    }
+    proto::Nullable<std::vector<proto::ACL>> entries;
+    if (!reader.read(entries)) return false;
+    note_nulls(entries);
+    is_null = entries.is_null();
+    acl = to_tree(entries);
+    return true;
+  }
+
+ private:
+  void note_nulls(const proto::Nullable<std::vector<proto::ACL>>& acl) {
+    for (const proto::ACL& entry : acl) {
+      const std::string& scheme = entry.id.scheme;
+      bool needs_id = scheme == "world" || scheme == "digest" || scheme == "ip";
+      if (needs_id && entry.id.id.is_null()) has_null = true;
+    }
   }
 };
 
+// The fields of proto::CreateRequest and CreateTTLRequest.
 bool read_create(Body& from, OpCode op, tree::CreateRequest& request) {
   request.type = op;
-  auto take = [&](auto& body) {
-    if (!from.read(body)) return false;
-    from.has_null = from.has_null || body.path.is_null();
-    // Within a multi ZooKeeper can't read a null list, but for that of createTTL, which it takes for an empty one.
-    from.has_null_acl = from.has_null_acl || (op != OpCode::create_ttl && body.acl.is_null());
-    request.path = std::move(body.path);
-    request.data = std::move(body.data);
-    request.acl = to_tree(body.acl);
-    request.flags = body.flags;
-    return true;
-  };
-  if (op == OpCode::create_ttl) {
-    proto::CreateTTLRequest body;
-    if (!take(body)) return false;
-    request.ttl_ms = body.ttl;
-    return true;
+  proto::Nullable<std::string> path;
+  bool no_acl = false;
+  if (!from.read(path) || !from.read(request.data) || !from.read_acl(request.acl, no_acl) || !from.read(request.flags)) {
+    return false;
   }
-  proto::CreateRequest body;
-  return take(body);
+  if (op == OpCode::create_ttl && !from.read(request.ttl_ms)) return false;
+  from.has_null = from.has_null || path.is_null();
+  // Within a multi ZooKeeper can't read a null list, but for that of createTTL, which it takes for an empty one.
+  from.has_null_acl = from.has_null_acl || (op != OpCode::create_ttl && no_acl);
+  request.path = std::move(path);
+  return true;
 }
 
 bool read_one(Body& from, tree::DeleteRequest& request) {
@@ -64,13 +75,12 @@ bool read_one(Body& from, tree::DeleteRequest& request) {
   return true;
 }
 
+// The fields of proto::SetDataRequest.
 bool read_one(Body& from, tree::SetDataRequest& request) {
-  proto::SetDataRequest body;
-  if (!from.read(body)) return false;
-  from.has_null_in_multi = from.has_null_in_multi || body.path.is_null();
-  request.path = std::move(body.path);
-  request.data = std::move(body.data);
-  request.version = body.version;
+  proto::Nullable<std::string> path;
+  if (!from.read(path) || !from.read(request.data) || !from.read(request.version)) return false;
+  from.has_null_in_multi = from.has_null_in_multi || path.is_null();
+  request.path = std::move(path);
   return true;
 }
 
