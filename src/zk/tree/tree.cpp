@@ -45,9 +45,10 @@ void Tree::delete_all() {
       continue;
     }
     Znode* following = node->next != nullptr ? node->next : node->parent;
-    delete node;
+    znodes_.destroy(node);
     node = following;
   }
+  znodes_.clear();
   table_.clear();
   root_ = nullptr;
 }
@@ -65,7 +66,7 @@ void Tree::clear() {
   digest_ = 0;
   data_bytes_ = 0;
   node_count_ = 1;
-  root_ = new Znode;
+  root_ = znodes_.make();
   root_->data = NodeContent("", "");
   root_->content_crc = content_crc("/", "");
   root_->snapshot_mark = snapshot_mark_;
@@ -194,7 +195,7 @@ void Tree::grow_table() {
 Znode* Tree::attach(Znode* parent, std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
                     const StatPersisted& stat, std::optional<std::uint32_t> crc) {
   if ((node_count_ + 1) * 4 > table_.size() * 3) grow_table();
-  auto* node = new Znode;
+  Znode* node = znodes_.make();
   node->parent = parent;
   node->name_hash = hash_of(parent, name_of(path));
   node->stat = stat;
@@ -237,7 +238,7 @@ void Tree::detach(Znode* node, std::string_view path) {
     hole = slot;
   }
   table_[hole] = ZnodeSlot();
-  delete node;
+  znodes_.destroy(node);
 }
 
 void Tree::set_content(Znode* node, std::string_view path, std::optional<std::string_view> data,

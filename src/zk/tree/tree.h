@@ -13,7 +13,7 @@
 #include "zk/tree/path.h"
 #include "zk/tree/quota.h"
 #include "zk/tree/txn.h"
-#include "zk/tree/znode.h"
+#include "zk/tree/znode_pool.h"
 
 namespace zk::tree {
 
@@ -103,6 +103,7 @@ class Tree {
   void hand_over(Znode* node);
   static Znode* next_in_order(const Znode* node);
 
+  ZnodePool znodes_;
   Znode* root_ = nullptr;
   std::vector<ZnodeSlot> table_;  // open addressing by (parent, name)
   std::size_t node_count_ = 0;
