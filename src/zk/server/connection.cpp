@@ -66,6 +66,29 @@ void Connection::on_ready(const ReadySockets::Ready& ready) {
     writing_ = false;
     flush();
   }
+  if (has_input_ && !closed_ && !closing_ && !stalled_) receive_for_round();
+}
+
+// Once: what else there is, and the end, is left to receive().
+void Connection::receive_for_round() {
+  std::uint8_t* room = shared_.round_buffer.room();
+  if (room == nullptr) return;
+  const ssize_t got = ::recv(socket_, room, RoundBuffer::kEachMax, MSG_DONTWAIT);
+  if (got <= 0) return;
+  const auto size = static_cast<std::size_t>(got);
+  // Less than there is room for is all there is, unless the end is behind it.
+  has_input_ = has_end_ || size == RoundBuffer::kEachMax;
+  received_ = base::ByteView(room, size);
+  shared_.round_buffer.use(size);
+}
+
+void Connection::on_all_ready() {
+  if (!received_.empty()) {
+    if (!closed_) take_bytes(received_);
+    received_ = {};
+    shared_.round_buffer.release();
+    if (!has_input_) shared_.after_work();
+  }
   if (has_input_) receive();
 }
 
@@ -80,7 +103,6 @@ void Connection::receive() {
       close_now();
       break;  // what came before is served
     }
-    // Less than there is room for is all there is, unless the end is behind it.
     has_input_ = got > 0 && (has_end_ || static_cast<std::size_t>(got) == buffer.size());
     if (got > 0) take_bytes(base::ByteView(buffer.data(), static_cast<std::size_t>(got)));
   }

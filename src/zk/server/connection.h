@@ -16,6 +16,29 @@
 
 namespace zk::server {
 
+// What the connections of one loop have received in one round of it, one behind the other: see ReadySockets::Owner.
+class RoundBuffer {
+ public:
+  static constexpr std::size_t kEachMax = 16 * 1024;
+
+  // Room for kEachMax bytes; null: there is none left.
+  std::uint8_t* room() { return kBytes - used_ >= kEachMax ? bytes_.get() + used_ : nullptr; }
+  void use(std::size_t bytes) {
+    used_ += bytes;
+    ++pieces_;
+  }
+  // A piece has been served; with the last one all room is free again.
+  void release() {
+    if (--pieces_ == 0) used_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kBytes = 256 * 1024;
+  std::unique_ptr<std::uint8_t[]> bytes_ = std::make_unique_for_overwrite<std::uint8_t[]>(kBytes);  // untouched, it takes none
+  std::size_t used_ = 0;
+  std::size_t pieces_ = 0;
+};
+
 // What the connections of one loop share.
 struct ConnectionShared {
   Coordinator& coordinator;
@@ -24,6 +47,7 @@ struct ConnectionShared {
   base::Bytes plain_buffer;                        // what the read buffer held, of a client with TLS
   std::function<void()> after_work;                // batches to the log, flushes
   std::function<void(tree::WatcherId)> on_closed;  // once, from within close
+  RoundBuffer round_buffer = {};
 };
 
 class Connection final : public Peer, private ReadySockets::Owner, public std::enable_shared_from_this<Connection> {
@@ -44,6 +68,8 @@ class Connection final : public Peer, private ReadySockets::Owner, public std::e
 
  private:
   void on_ready(const ReadySockets::Ready& ready) override;
+  void on_all_ready() override;
+  void receive_for_round();
   void receive();
   void receive_later();
   void take_bytes(base::ByteView bytes);
@@ -65,6 +91,7 @@ class Connection final : public Peer, private ReadySockets::Owner, public std::e
   std::size_t sealed_sent_ = 0;
   base::Bytes input_;  // the start of a frame that isn't whole, or frames that must wait
   std::size_t output_sent_ = 0;
+  base::ByteView received_;       // in this round, in the shared buffer
   bool has_input_ = false;        // there may be something to read
   bool has_end_ = false;          // and behind it the end
   bool is_read_later_ = false;    // receive() is posted

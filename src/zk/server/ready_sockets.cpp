@@ -50,6 +50,7 @@ void ReadySockets::serve() {
     ready.to_write = ready.is_over || (event.events & EPOLLOUT) != 0;
     static_cast<Owner*>(event.data.ptr)->on_ready(ready);
   }
+  for (int i = 0; i < count; ++i) static_cast<Owner*>(events[static_cast<std::size_t>(i)].data.ptr)->on_all_ready();
   is_serving_ = false;
 }
 

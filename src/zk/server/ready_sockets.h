@@ -24,6 +24,9 @@ class ReadySockets {
   class Owner {
    public:
     virtual void on_ready(const Ready& ready) = 0;
+    // After on_ready() of all owners of the round. What is received in the first pass and served in the second runs through the
+    // system's code and ours once each for all of them, not in turns that push each other out of the caches.
+    virtual void on_all_ready() {}
 
    protected:
     ~Owner() = default;
