@@ -11,6 +11,7 @@
 #include "base/http/http_session.h"
 #include "base/listen.h"
 #include "base/logging.h"
+#include "base/run_loop.h"
 
 namespace base::http {
 
@@ -61,7 +62,7 @@ void HttpServer::Core::start() {
   port = acceptor_.local_endpoint().port();
   base::log_info(kLogger, "Started {} on address {}, port {}", shared_.options.name, bound.to_string(), port);
   accept();
-  thread_ = std::thread([this] { io_.run(); });
+  thread_ = std::thread([this] { base::run_loop(io_, kLogger); });
 }
 
 void HttpServer::Core::accept() {

@@ -6,6 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <string>
 #include <vector>
 
 #include "base/process_limits.h"
@@ -17,7 +20,14 @@ class FewDescriptors {
   // So many, and those that are kept for files.
   explicit FewDescriptors(int left) {
     EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &before_), 0);
-    const int wanted = next() + left;
+    int highest = 0;
+    for (const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
+      highest = std::max(highest, std::stoi(each.path().filename()));
+    }
+    do {  // so that all that are left follow each other
+      fillers_.push_back(open_one());
+    } while (fillers_.back() < highest);
+    const int wanted = fillers_.back() + 1 + left;
     rlimit few = before_;
     few.rlim_cur = static_cast<rlim_t>(wanted);
     do {
@@ -25,7 +35,10 @@ class FewDescriptors {
       EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
     } while (reserved_descriptors_begin() < wanted);
   }
-  ~FewDescriptors() { EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before_), 0); }
+  ~FewDescriptors() {
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before_), 0);
+    for (const int one : fillers_) ::close(one);
+  }
   FewDescriptors(const FewDescriptors&) = delete;
   FewDescriptors& operator=(const FewDescriptors&) = delete;
 
@@ -39,12 +52,8 @@ class FewDescriptors {
 
  private:
   static int open_one() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
-  static int next() {
-    const int one = open_one();
-    ::close(one);
-    return one;
-  }
 
+  std::vector<int> fillers_;
   rlimit before_{};
 };
 

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "base/logging.h"
+#include "base/run_loop.h"
 #include "broker/app/broker_parts.h"
 #include "broker/app/broker_settings.h"
 #include "broker/app/zookeeper_login.h"
@@ -134,7 +135,7 @@ void BrokerApp::Parts::make_controller() {
   transaction_log.set_cluster(*controller);
   producer_ids.set_cluster(*controller);
   control_work.emplace(control_loop.get_executor());
-  control_thread = std::thread([this] { control_loop.run(); });
+  control_thread = std::thread([this] { base::run_loop(control_loop, kLogger); });
   pthread_setname_np(control_thread.native_handle(), "control");
 }
 

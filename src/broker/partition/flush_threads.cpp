@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/logging.h"
+
 namespace broker::partition {
 
 // Of one directory.
@@ -56,7 +58,11 @@ class FlushThreads::Pool {
       std::function<void()> work = std::move(waiting_.front());
       waiting_.pop_front();
       lock.unlock();
-      work();
+      try {
+        work();
+      } catch (const std::exception& error) {  // only that work is lost
+        base::log_error("kafka.log.LogManager", "Uncaught exception while flushing: {}", error.what());
+      }
       work = nullptr;  // with what it holds, outside of the lock
       lock.lock();
     }

@@ -4,6 +4,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "base/run_loop.h"
+
 namespace zk::client {
 namespace {
 
@@ -29,7 +31,7 @@ SessionEvents handed_over(const boost::asio::any_io_executor& owner, const std::
 SessionThread::SessionThread(boost::asio::any_io_executor owner, SessionOptions options, SessionEvents events)
     : work_(boost::asio::make_work_guard(loop_)), events_(std::make_shared<SessionEvents>(std::move(events))) {
   session_.emplace(loop_.get_executor(), std::move(options), handed_over(owner, events_));
-  thread_ = std::thread([this] { loop_.run(); });
+  thread_ = std::thread([this] { base::run_loop(loop_, "milena.zk.Session"); });
   pthread_setname_np(thread_.native_handle(), "zk-session");
 }
 

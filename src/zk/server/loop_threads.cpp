@@ -1,5 +1,7 @@
 #include "zk/server/loop_threads.h"
 
+#include <boost/asio/post.hpp>
+#include <exception>
 #include <utility>
 
 namespace zk::server {
@@ -11,8 +13,9 @@ thread_local bool lost_the_loop = false;
 
 }  // namespace
 
-LoopThreads::LoopThreads(boost::asio::io_context& io, std::chrono::milliseconds patience)
-    : io_(io), patience_(patience) {}
+LoopThreads::LoopThreads(boost::asio::io_context& io, std::chrono::milliseconds patience,
+                         std::function<void(const std::string& what)> on_thrown)
+    : io_(io), patience_(patience), on_thrown_(std::move(on_thrown)) {}
 
 LoopThreads::~LoopThreads() { join(); }
 
@@ -40,12 +43,22 @@ void LoopThreads::run(std::size_t self) {
 void LoopThreads::lead(std::unique_lock<std::mutex>& lock, std::size_t self) {
   lock.unlock();
   lost_the_loop = false;
-  while (!lost_the_loop && io_.run_one() > 0) {
+  while (!lost_the_loop && run_one()) {
   }
   lock.lock();
   if (leader_ != self) return;
   ended_ = true;
   changed_.notify_all();
+}
+
+// False: the loop has ended.
+bool LoopThreads::run_one() {
+  try {
+    return io_.run_one() > 0;
+  } catch (const std::exception& error) {  // it may have lost the loop, so not here
+    boost::asio::post(io_, [this, what = std::string(error.what())] { on_thrown_(what); });
+    return true;
+  }
 }
 
 void LoopThreads::watch(std::unique_lock<std::mutex>& lock, std::size_t self) {

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace zk::server {
@@ -17,7 +18,9 @@ namespace zk::server {
 class LoopThreads {
  public:
   // `io` must have been made for two threads at least. It outlives this object.
-  LoopThreads(boost::asio::io_context& io, std::chrono::milliseconds patience);
+  // What a handler throws ends that handler alone; `on_thrown` is called on the loop with its text.
+  LoopThreads(boost::asio::io_context& io, std::chrono::milliseconds patience,
+              std::function<void(const std::string& what)> on_thrown);
   ~LoopThreads();  // join()
 
   void start();
@@ -34,11 +37,13 @@ class LoopThreads {
   using Clock = std::chrono::steady_clock;
 
   void run(std::size_t self);
+  bool run_one();
   void lead(std::unique_lock<std::mutex>& lock, std::size_t self);
   void watch(std::unique_lock<std::mutex>& lock, std::size_t self);
 
   boost::asio::io_context& io_;
   const Clock::duration patience_;
+  const std::function<void(const std::string& what)> on_thrown_;
   std::array<std::thread, 2> threads_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -30,12 +30,27 @@ class LoopThreadsTest : public ::testing::Test {
 
   boost::asio::io_context io_{2};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{io_.get_executor()};
-  LoopThreads threads_{io_, 1ms};
+  std::vector<std::string> thrown_;  // the loop's
+  LoopThreads threads_{io_, 1ms, [this](const std::string& what) { thrown_.push_back(what); }};
 };
+
+TEST_F(LoopThreadsTest, WhatAHandlerThrowsIsTold) {
+  threads_.start();
+  post([] { throw std::runtime_error("one"); });
+  post([this] {
+    std::promise<void> other_leads;
+    boost::asio::post(io_, [&] { other_leads.set_value(); });
+    EXPECT_FALSE(threads_.block([&] { other_leads.get_future().wait(); }));
+    throw std::runtime_error("another, off the loop");
+  });
+  std::size_t told = 0;
+  while (told < 2) told = on_loop([this] { return thrown_.size(); });
+  EXPECT_EQ(on_loop([this] { return thrown_; }), (std::vector<std::string>{"one", "another, off the loop"}));
+}
 
 TEST_F(LoopThreadsTest, QuickWorkStaysOnItsThread) {
   boost::asio::io_context io(2);
-  LoopThreads threads(io, 1h);
+  LoopThreads threads(io, 1h, nullptr);
   std::vector<std::thread::id> seen;
   for (int i = 0; i < 100; ++i) {
     boost::asio::post(io, [&] {

@@ -62,7 +62,8 @@ Server::Impl::Impl(ZooKeeperServerConfig config, base::FileSystem& files)
       tick_timer_(io_),
       snapshot_timer_(io_),
       random_(static_cast<unsigned>(clock_.wall_ms())),
-      threads_(io_, kSyncPatience) {}
+      threads_(io_, kSyncPatience,
+               [this](const std::string& what) { fail("uncaught exception: " + what, ExitCode::unexpected_error); }) {}
 
 Server::Impl::~Impl() {
   stop();

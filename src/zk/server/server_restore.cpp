@@ -1,5 +1,6 @@
 // Snapshots that somebody asks for, and the state that one brings back: what ZooKeeper's AdminServer offers.
 #include <boost/asio/post.hpp>
+#include <system_error>
 
 #include "base/logging.h"
 #include "zk/server/server_impl.h"
@@ -25,7 +26,11 @@ void Server::Impl::maybe_take_asked_snapshot() {
   if (snapshot_thread_ || snapshot_askers_.empty() || restore_ || failed_) return;
   snapshot_waiters_.swap(snapshot_askers_);
   snapshot_is_asked_ = true;
-  start_snapshot();
+  try {
+    start_snapshot();
+  } catch (const std::system_error& error) {  // no thread can be had
+    finish_asked_snapshots(error.what());
+  }
 }
 
 void Server::Impl::finish_asked_snapshots(const std::string& failure) {

@@ -1,6 +1,7 @@
 // Snapshots while serving: the loop serialises a few hundred znodes at a time, a thread writes them. The tree hands
 // over znodes before they change, so the file is the state at one zxid, not a fuzzy one.
 #include <boost/asio/post.hpp>
+#include <system_error>
 
 #include "base/logging.h"
 #include "zk/server/server_impl.h"
@@ -10,7 +11,8 @@ namespace zk::server {
 namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Server";
-constexpr std::int64_t kHourMs = 60 * 60 * 1000;
+constexpr std::int64_t kMinuteMs = 60 * 1000;
+constexpr std::int64_t kHourMs = 60 * kMinuteMs;
 constexpr std::size_t kNodesPerStep = 256;
 constexpr std::size_t kPieceBytes = 256 * 1024;
 constexpr std::size_t kQueuedBytesMax = 8 * 1024 * 1024;
@@ -49,7 +51,11 @@ void Server::Impl::write_whole_snapshot() {
 void Server::Impl::maybe_start_snapshot() {
   if (snapshot_thread_ || failed_ || restore_) return;
   if (txns_since_snapshot_ < snapshot_limit_ && bytes_since_snapshot_ < config_.snapshot_every_bytes) return;
-  start_snapshot();
+  try {
+    start_snapshot();
+  } catch (const std::system_error& error) {  // no thread can be had: until then, the log holds everything
+    base::log_warn(kLogger, "The snapshot is put off until there are as many transactions again: {}", error.what());
+  }
 }
 
 void Server::Impl::start_snapshot() {
@@ -121,14 +127,20 @@ void Server::Impl::on_snapshot_done(const std::string& failure) {
 void Server::Impl::purge_when_due() {
   if (config_.purge_every_hours <= 0 || clock_.monotonic_ms() < next_purge_ms_ || purge_thread_.joinable()) return;
   next_purge_ms_ = clock_.monotonic_ms() + config_.purge_every_hours * kHourMs;
-  purge_thread_ = std::thread([this] {
+  const auto purge = [this] {
     try {
       data_dir_.purge(config_.snapshots_kept);
     } catch (const std::exception& error) {
       base::log_warn(kLogger, "Old snapshots and logs cannot be removed: {}", error.what());
     }
     boost::asio::post(io_, [this] { purge_thread_.join(); });
-  });
+  };
+  try {
+    purge_thread_ = std::thread(purge);
+  } catch (const std::system_error& error) {
+    base::log_warn(kLogger, "Old snapshots and logs are removed a minute later: {}", error.what());
+    next_purge_ms_ = clock_.monotonic_ms() + kMinuteMs;
+  }
 }
 
 }  // namespace zk::server

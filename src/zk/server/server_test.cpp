@@ -9,6 +9,7 @@
 #include <future>
 
 #include "base/faulty_file_system.h"
+#include "base/testing/no_threads.h"
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
 #include "zk/server/coordinator.h"
@@ -284,6 +285,30 @@ TEST_F(ServerTest, SnapshotsAreWrittenWhileServingAndHoldEverything) {
     snapshots += name.starts_with("snapshot.");
   }
   EXPECT_GT(snapshots, 3u);
+}
+
+TEST_F(ServerTest, WithoutAThreadSnapshotsArePutOff) {
+  config_.snapshot_every = 20;
+  start();
+  auto made = client();
+  const auto snapshots = [&] {
+    const auto names = base::real_file_system().list(directory_ / "version-2");
+    return std::count_if(names.begin(), names.end(), [](const auto& name) { return name.starts_with("snapshot."); });
+  };
+  const auto before = snapshots();
+  {
+    const base::testing::NoThreads none;
+    for (int i = 0; i < 50; ++i) ASSERT_EQ(made->create("/s" + std::to_string(i)).error, 0);
+    std::promise<std::string> failure;
+    server_->take_snapshot([&](const SnapshotResult& result) { failure.set_value(result.failure); });
+    EXPECT_NE(failure.get_future().get(), "");
+    EXPECT_EQ(snapshots(), before);
+  }
+  for (int i = 50; i < 100; ++i) ASSERT_EQ(made->create("/s" + std::to_string(i)).error, 0);
+  while (snapshots() == before) {
+  }
+  restart();
+  EXPECT_TRUE(client()->exists("/s99"));
 }
 
 TEST_F(ServerTest, FourLetterWords) {
