@@ -105,15 +105,20 @@ void GroupCoordinator::Impl::load(ToLoad one) {
     base::log_warn(kLogger, "Ignored {} records of __consumer_offsets-{} of unknown kinds",
                    loader.unknown_count(), partition);
   }
-  if (loaded) {
-    end_loading(one);
-    return;
+  if (loaded) return end_loading(one);
+  give_up_loading(one);
+}
+
+// The next request tries again.
+void GroupCoordinator::Impl::give_up_loading(ToLoad one) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!is_current(one)) return;
+    ended_while_loading_.erase(one.partition);
+    deleted_while_loading_.erase(one.partition);
+    partitions_.erase(one.partition);
   }
-  std::lock_guard lock(mutex_);
-  if (!is_current(one)) return;
-  ended_while_loading_.erase(partition);
-  deleted_while_loading_.erase(partition);
-  partitions_.erase(partition);  // the next request tries again
+  unload(one.partition);
 }
 
 void GroupCoordinator::Impl::install(ToLoad one, GroupLoader& loader) {
@@ -205,15 +210,21 @@ std::int64_t GroupCoordinator::Impl::milliseconds_to_wait() {
 }
 
 void GroupCoordinator::Impl::timer_loop() {
+  bool failed = false;
   while (true) {
-    {
-      std::unique_lock lock(mutex_);
-      if (stopping_) return;
-      const std::int64_t wait_ms = milliseconds_to_wait();
-      if (wait_ms > 0) changed_.wait_for(lock, std::chrono::milliseconds(wait_ms));
-      if (stopping_) return;
+    try {
+      {
+        std::unique_lock lock(mutex_);
+        if (stopping_) return;
+        const std::int64_t wait_ms = std::exchange(failed, false) ? kTimerWaitMaxMs : milliseconds_to_wait();
+        if (wait_ms > 0) changed_.wait_for(lock, std::chrono::milliseconds(wait_ms));
+        if (stopping_) return;
+      }
+      run_timeouts();
+    } catch (const std::exception& failure) {  // the loop goes on, after a pause: no member of any group would time out any more
+      failed = true;
+      base::log_error(kLogger, "Uncaught exception while looking at timeouts: {}", failure.what());
     }
-    run_timeouts();
   }
 }
 
@@ -227,7 +238,12 @@ void GroupCoordinator::Impl::load_loop() {
       one = to_load_.front();
       to_load_.pop_front();
     }
-    load(one);
+    try {
+      load(one);
+    } catch (const std::exception& failure) {
+      base::log_error(kLogger, "Error loading offsets from __consumer_offsets-{}: {}", one.partition, failure.what());
+      give_up_loading(one);
+    }
   }
 }
 

@@ -202,6 +202,7 @@ class GroupCoordinator::Impl {
   void install(ToLoad one, GroupLoader& loader);
   void unload(std::int32_t partition);
   void end_loading(ToLoad one);
+  void give_up_loading(ToLoad one);
   // Of the groups of one partition, or of all.
   void delete_offsets_of(const std::set<std::string>& topics, std::optional<std::int32_t> partition = std::nullopt);
   void settle_transaction(EndedTransaction ended, std::int32_t partition);

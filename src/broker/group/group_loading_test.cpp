@@ -5,6 +5,8 @@
 #include <boost/asio/io_context.hpp>
 #include <condition_variable>
 #include <mutex>
+#include <new>
+#include <set>
 #include <thread>
 
 #include "broker/coordinator/testing/forwarding_log.h"
@@ -51,6 +53,36 @@ class SlowLog final : public ForwardingLog {
   std::condition_variable changed_;
   int begun_ = 0;
   int released_ = 0;
+};
+
+// Fails when it is told to on all threads but the test's, as anything there may for want of memory.
+class FailingClock final : public base::Clock {
+ public:
+  std::int64_t wall_ms() const override { return system_.wall_ms(); }
+  std::int64_t monotonic_ms() const override {
+    std::lock_guard lock(mutex_);
+    if (!fails_ || std::this_thread::get_id() == tests_) return system_.monotonic_ms();
+    failed_.insert(std::this_thread::get_id());
+    changed_.notify_all();
+    throw std::bad_alloc();
+  }
+  void fail_until_threads_have(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return failed_.size() >= count; });
+    fails_ = false;
+  }
+  void fail() {
+    std::lock_guard lock(mutex_);
+    fails_ = true;
+  }
+
+ private:
+  base::SystemClock system_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  mutable std::set<std::thread::id> failed_;
+  const std::thread::id tests_ = std::this_thread::get_id();
+  bool fails_ = false;
 };
 
 class GroupLoading : public ::testing::Test {
@@ -106,7 +138,7 @@ class GroupLoading : public ::testing::Test {
   }
 
   boost::asio::io_context loop;
-  base::SystemClock clock;
+  FailingClock clock;
   metadata::MetadataCache metadata;
   MemoryLog log;
   SlowLog slow{log};
@@ -130,6 +162,15 @@ TEST_F(GroupLoading, ALoadOfAnEarlierTenureIsForgotten) {
   EXPECT_TRUE(groups->list().groups.empty());
   slow.release(1);
   EXPECT_EQ(offset_of("g"), "2");
+}
+
+TEST_F(GroupLoading, WhatIsThrownEndsNeitherThread) {
+  write("g", 1);
+  slow.release(2);
+  clock.fail();
+  elect(5);
+  clock.fail_until_threads_have(2);  // the one that loads, and the one that looks at timeouts
+  EXPECT_EQ(offset_of("g"), "1");
 }
 
 TEST_F(GroupLoading, ResignedWhileLoading) {
