@@ -133,8 +133,9 @@ Outcome check_topic(const ConfigView& view, std::string_view name, const StringM
 // What is stored for brokers that this one can't take, a secret or a listener with TLS: it stays for those that can, and is
 // nothing that a change has to fit to.
 StringMap of_other_brokers(const config::BrokerConfig& broker, const StringMap& stored, bool cluster_wide) {
-  const auto ours = cluster_wide ? config::with_stored(broker, stored, broker.dynamic_broker())
-                                 : config::with_stored(broker, broker.dynamic_default(), stored);
+  const auto asked = config::LeftOut::asked;
+  const auto ours = cluster_wide ? config::with_stored(broker, stored, broker.dynamic_broker(), asked)
+                                 : config::with_stored(broker, broker.dynamic_default(), stored, asked);
   const StringMap& used = cluster_wide ? ours->dynamic_default() : ours->dynamic_broker();
   StringMap others;
   for (const auto& entry : stored) {
@@ -213,7 +214,7 @@ ConfigPlan plan_broker_change(const ConfigView& view, const ConfigChange& change
   StringMap others;
   if (incremental) {
     plan.config = view.overrides(plan.type, plan.entity);
-    config::drop_undynamic(plan.config, cluster_wide);
+    config::drop_undynamic(plan.config, cluster_wide, config::LeftOut::asked);
     others = of_other_brokers(view.broker, plan.config, cluster_wide);
   }
   Outcome outcome = apply(plan.config, change.operations, config::resolve_broker_key);

@@ -130,7 +130,9 @@ TEST_F(ConfigResources, WhatIsStoredAlreadyStandsInNoChangesWay) {
                                 {"listeners", "PLAINTEXT://localhost:9092,SSL://localhost:9093"}};
   stored_ = not_for_us;
   stored_.insert({{"broker.id", "9"}, {"message.max.bytes", "x"}, {"ssl.keystore.location", "/x"}});
+  ::testing::internal::CaptureStdout();
   const ConfigPlan planned = broker({set("log.cleaner.threads", "2")});
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "") << "it was logged when it was read";
   expect(planned, ErrorCode::none, std::nullopt);
   StringMap expected = not_for_us;
   expected["log.cleaner.threads"] = "2";

@@ -54,13 +54,13 @@ void ConfigStore::set_topic_overrides(const std::string& topic, StringMap overri
 void ConfigStore::set_dynamic_default(StringMap configs) {
   std::lock_guard writing(writer_);
   const auto current = broker();
-  replace_broker(with_stored(*current, std::move(configs), current->dynamic_broker()));
+  replace_broker(with_stored(*current, std::move(configs), current->dynamic_broker(), LeftOut::logged));
 }
 
 void ConfigStore::set_dynamic_broker(StringMap configs) {
   std::lock_guard writing(writer_);
   const auto current = broker();
-  replace_broker(with_stored(*current, current->dynamic_default(), std::move(configs)));
+  replace_broker(with_stored(*current, current->dynamic_default(), std::move(configs), LeftOut::logged));
 }
 
 void ConfigStore::replace_broker(std::shared_ptr<const BrokerConfig> next) {

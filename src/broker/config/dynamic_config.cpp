@@ -135,8 +135,8 @@ void validate_dynamic_config(const BrokerConfig& current, const StringMap& propo
   check_live_change(current, *next);
 }
 
-void drop_undynamic(StringMap& stored, bool cluster_wide) {
-  std::erase_if(stored, [cluster_wide](const auto& entry) {
+void drop_undynamic(StringMap& stored, bool cluster_wide, LeftOut telling) {
+  std::erase_if(stored, [&](const auto& entry) {
     const auto& [name, value] = entry;
     std::string reason;
     if (is_read_only(name)) {
@@ -153,15 +153,17 @@ void drop_undynamic(StringMap& stored, bool cluster_wide) {
         reason = error.what();
       }
     }
-    base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", name, reason);
+    if (telling == LeftOut::logged) {
+      base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", name, reason);
+    }
     return true;
   });
 }
 
 std::shared_ptr<const BrokerConfig> with_stored(const BrokerConfig& current, StringMap dynamic_default,
-                                                StringMap dynamic_broker) {
-  drop_undynamic(dynamic_default, true);
-  drop_undynamic(dynamic_broker, false);
+                                                StringMap dynamic_broker, LeftOut telling) {
+  drop_undynamic(dynamic_default, true, telling);
+  drop_undynamic(dynamic_broker, false, telling);
   while (true) {
     try {
       return current.with_dynamic(dynamic_default, dynamic_broker);
@@ -170,10 +172,14 @@ std::shared_ptr<const BrokerConfig> with_stored(const BrokerConfig& current, Str
         return dynamic_broker.erase(key) + dynamic_default.erase(key) > 0;
       });
       if (dropped == error.keys().end()) {
-        base::log_error(kLogger, "Ignoring all stored dynamic broker configs: {}", error.what());
+        if (telling == LeftOut::logged) {
+          base::log_error(kLogger, "Ignoring all stored dynamic broker configs: {}", error.what());
+        }
         return current.with_dynamic({}, {});
       }
-      base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", *dropped, error.what());
+      if (telling == LeftOut::logged) {
+        base::log_error(kLogger, "Ignoring the stored dynamic broker config {}: {}", *dropped, error.what());
+      }
     }
   }
 }
