@@ -103,8 +103,11 @@ LogMover::Step LogMover::step(const storage::TopicPartition& name, std::uint64_t
   if (!copy) return Step::given_up;
   std::shared_ptr<Partition> partition = partitions_.find(name.topic, name.partition);
   if (!partition) return Step::waiting;
+  const std::int64_t end = partition->log()->log_end_offset();
   Step outcome = copy_piece(name, *partition->log(), *copy, bytes);
-  if (outcome == Step::copied && bytes <= kNearTheEnd) outcome = exchange(*partition, copy, bytes);
+  // A small piece may also be the last one of a segment. Where compaction has taken the last records, nothing more comes.
+  const bool near_the_end = bytes == 0 || (bytes <= kNearTheEnd && copy->log_end_offset() >= end);
+  if (outcome == Step::copied && near_the_end) outcome = exchange(*partition, copy, bytes);
   if (outcome != Step::damaged) return outcome;
   // The copy would only keep the log from being cleaned.
   base::log_error(kLogger, "{} stays in {}: it can't be read from offset {} on. Its copy in {} is removed; `milena log verify` tells more",

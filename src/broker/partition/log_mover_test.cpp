@@ -90,6 +90,25 @@ class LogMoverTest : public ::testing::Test {
   std::uint64_t bytes = 0;
 };
 
+// Each attempt to exchange it syncs the copy.
+TEST_F(LogMoverTest, ASmallSegmentIsNotTheEnd) {
+  for (int number = 0; number < 20; ++number) {
+    append(1);
+    manager.find("t", 0)->log()->roll();
+  }
+  append(1);
+  ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
+  int syncs = 0;
+  faulty.set_before_sync([&] { ++syncs; });
+  for (int number = 0; number < 20; ++number) {
+    EXPECT_EQ(step(), Step::copied);
+    EXPECT_GT(bytes, 0u);
+  }
+  EXPECT_EQ(syncs, 0);
+  EXPECT_EQ(step(), Step::done);
+  EXPECT_EQ(manager.find("t", 0)->log()->parent_directory(), away);
+}
+
 TEST_F(LogMoverTest, MovesWhileRecordsComeIn) {
   for (int number = 0; number < 3; ++number) append(1, 600'000);
   ASSERT_EQ(manager.move_to(kName, away, true), ErrorCode::none);
