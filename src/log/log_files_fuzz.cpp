@@ -51,6 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   files.open("/d/partition.metadata", base::OpenMode::create)->write_at(0, bytes);
   storage::PartitionFiles where{files, "/d"};
   attempt([&] { (void)storage::read_transaction_index(where, 0); });
+  attempt([&] { (void)storage::read_transaction_index_between(where, 0, 1000, 2000); });
   attempt([&] { (void)storage::read_partition_metadata(files, "/d"); });
   storage::truncate_transaction_index(where, 0, 1000);
   return 0;

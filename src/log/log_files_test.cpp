@@ -390,5 +390,33 @@ TEST_F(Indexes, AbortedTransactions) {
   EXPECT_FALSE(files_.exists("/d/00000000000000000000.txnindex"));
 }
 
+// As every read_committed fetch does, in the log's lock.
+TEST_F(Indexes, AFewOfManyAbortedTransactions) {
+  const auto between = [&](std::int64_t from, std::int64_t upper) {
+    std::string text;
+    const TransactionIndexPart part = read_transaction_index_between(where_, 0, from, upper);
+    for (const auto& entry : part.entries) text += std::to_string(entry.producer_id) + " ";
+    return text + (part.goes_on ? "…" : ".");
+  };
+  EXPECT_EQ(between(0, 10), "…");
+  for (std::int64_t i = 0; i < 5000; ++i) append_transaction_index(where_, 0, {i, 10 * i, 10 * i + 5, 10 * i + 6});
+  EXPECT_EQ(between(0, 26), "0 1 2 .");
+  EXPECT_EQ(between(25'015, 25'030), "2501 2502 2503 .");
+  EXPECT_EQ(between(25'016, 25'030), "2502 2503 .");
+  EXPECT_EQ(between(49'990, 60'000), "4999 …");
+  EXPECT_EQ(between(60'000, 70'000), "…");
+  std::size_t all = 0;
+  for (std::int64_t from = 0; from < 50'000; from += 333) {
+    const auto part = read_transaction_index_between(where_, 0, from, 100'000);
+    ASSERT_EQ(part.entries.front().producer_id, (from + 4) / 10);
+    all = std::max(all, part.entries.size());
+  }
+  EXPECT_EQ(all, 5000u);
+  const base::Bytes no_version = {0xff};
+  files_.open("/d/00000000000000000000.txnindex", base::OpenMode::read_write)->write_at(34 * 100, no_version);
+  EXPECT_THROW((void)read_transaction_index(where_, 0), CorruptFile);
+  EXPECT_EQ(between(25'015, 25'030), "2501 2502 2503 .") << "not all of the file is read";
+}
+
 }  // namespace
 }  // namespace storage

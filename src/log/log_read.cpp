@@ -128,12 +128,11 @@ std::vector<AbortedTransaction> Log::aborted_between(std::int64_t from, std::int
   }
   for (; at != segments_.end(); ++at) {
     if (!at->second->has_transaction_index()) continue;
-    for (const TransactionIndexEntry& entry : read_transaction_index(where_, at->first)) {
-      if (entry.last_offset >= from && entry.first_offset < upper) {
-        aborted.push_back({entry.producer_id, entry.first_offset});
-      }
-      if (entry.last_stable_offset >= upper) return aborted;
+    const TransactionIndexPart part = read_transaction_index_between(where_, at->first, from, upper);
+    for (const TransactionIndexEntry& entry : part.entries) {
+      if (entry.first_offset < upper) aborted.push_back({entry.producer_id, entry.first_offset});
     }
+    if (!part.goes_on) break;
   }
   return aborted;
 }

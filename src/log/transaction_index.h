@@ -19,8 +19,16 @@ struct TransactionIndexEntry {
 
 void append_transaction_index(const PartitionFiles& where, std::int64_t base_offset,
                               const TransactionIndexEntry& entry);
-// Empty if there is no file. Throws CorruptFile if it isn't a sound index of this segment.
+// All of it; empty if there is no file. Throws CorruptFile if it isn't a sound index of this segment.
 std::vector<TransactionIndexEntry> read_transaction_index(const PartitionFiles& where, std::int64_t base_offset);
+// Those from the first one whose marker is at or beyond `from` up to the first whose last stable offset is `upper` or higher, the
+// rest being of no concern to a reader of [from, upper). Reads little more than these, and checks no more.
+struct TransactionIndexPart {
+  std::vector<TransactionIndexEntry> entries;
+  bool goes_on = true;  // in the next segment's index; false if `upper` was reached
+};
+TransactionIndexPart read_transaction_index_between(const PartitionFiles& where, std::int64_t base_offset, std::int64_t from,
+                                                    std::int64_t upper);
 // Entries whose marker is at or beyond `offset` go.
 void truncate_transaction_index(const PartitionFiles& where, std::int64_t base_offset, std::int64_t offset);
 
