@@ -18,6 +18,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -218,6 +219,7 @@ class Log {
   void load();
   FilesFound sort_files();
   void finish_swaps(FilesFound& found);
+  bool keep_what_can_be_read(FilesFound& found, std::int64_t begin, const std::set<std::int64_t>& damaged);
   void remove_orphaned_indexes(const FilesFound& found);
   // All answer the base of a segment that must be split first.
   std::optional<std::int64_t> load_segments(const FilesFound& found);

@@ -96,12 +96,15 @@ Log::FilesFound Log::sort_files() {
   return found;
 }
 
-// An announced cleaning or split is finished: its sources go, its output takes their place.
+// An announced cleaning or split is finished: its sources go, its output takes their place. If that can't be read to its end, it
+// doesn't tell what it stands for. Then the sources stay if they are all there still, which the first one tells, as it goes first;
+// else what can be read of the output takes their place, which loses what Kafka loses that recovers it.
 void Log::finish_swaps(FilesFound& found) {
   if (found.swaps.empty()) return;
   std::int64_t begin = std::numeric_limits<std::int64_t>::max();
   std::int64_t end = std::numeric_limits<std::int64_t>::min();
   std::set<std::int64_t> bases;  // an empty one takes the place of its namesake too
+  std::set<std::int64_t> damaged;
   std::vector<std::string> in_order;
   for (const std::string& name : found.swaps) {
     if (!ends_with(name, std::string(kLogSuffix) + std::string(kSwapSuffix))) {
@@ -116,10 +119,13 @@ void Log::finish_swaps(FilesFound& found) {
     BatchScanner scanner(*file, 0, file->size(), BatchScanner::What::headers);
     std::int64_t next = parsed->offset;
     while (auto batch = scanner.next()) next = batch->header.next_offset();
+    if (scanner.ended() != ScanEnd::end) damaged.insert(parsed->offset);
     begin = std::min(begin, parsed->offset);
     end = std::max(end, next);
     bases.insert(parsed->offset);
   }
+  if (!damaged.empty() && !keep_what_can_be_read(found, begin, damaged)) return;
+  std::erase_if(in_order, [&](const std::string& name) { return !found.swaps.contains(name); });
   std::erase_if(found.numbered, [&](const auto& numbered) {
     if ((numbered.first < begin || numbered.first >= end) && !bases.contains(numbered.first)) return false;
     files_.remove(where_.path(numbered.second));
@@ -131,6 +137,24 @@ void Log::finish_swaps(FilesFound& found) {
     if (auto parsed = parse_file_name(plain)) found.numbered.emplace_back(parsed->offset, plain);
   }
   files_.sync_directory(where_.directory);
+}
+
+// False if the sources stay, and there is no output any more. A segment that comes without an index is recovered.
+bool Log::keep_what_can_be_read(FilesFound& found, std::int64_t begin, const std::set<std::int64_t>& damaged) {
+  const bool sources_are_there = std::ranges::any_of(found.numbered, [begin](const auto& numbered) {
+    return numbered.first == begin && ends_with(numbered.second, kLogSuffix);
+  });
+  base::log_error(kLogger, "[LogLoader partition={}, dir={}] The cleaned segment {} can't be read to its end, {}",
+                  topic_partition_.to_string(), log_directory_->path(), *damaged.begin(),
+                  sources_are_there ? "keeping those that it was made from" : "recovering it");
+  std::erase_if(found.swaps, [&](const std::string& name) {
+    const auto parsed = parse_file_name(name);
+    const bool is_index = name.find(kIndexSuffix) != std::string::npos;
+    const bool goes = sources_are_there || (is_index && parsed && damaged.contains(parsed->offset));
+    if (goes) files_.remove(where_.path(name));
+    return goes;
+  });
+  return !sources_are_there;
 }
 
 std::optional<std::int64_t> Log::load_segments(const FilesFound& found) {

@@ -250,6 +250,43 @@ TEST_F(LogRecoveryTest, AnAnnouncedSwapReplacesAllThatItCovers) {
   EXPECT_EQ(all_values(), before);
 }
 
+// Cut short or not a batch: where it ends isn't known then. The segments that it was made from are all there while the first is.
+TEST_F(LogRecoveryTest, AnAnnouncedSwapThatIsDamagedLeavesItsSources) {
+  config_.segment_bytes = 200;
+  open();
+  fill(8);
+  const std::vector<std::string> before = all_values();
+  for (const std::uint8_t filler : {std::uint8_t{0}, std::uint8_t{0xff}}) {
+    log().close();
+    log_.reset();
+    base::Bytes merged = base::read_file(files_, kFirstLog);
+    merged.insert(merged.end(), 100, filler);
+    write(std::string(kFirstLog) + ".swap", merged);
+    write("/data/t-0/00000000000000000000.index.swap", {});
+    open({.clean_shutdown = true});
+    EXPECT_EQ(all_values(), before);
+    for (const std::string& name : names()) EXPECT_FALSE(name.ends_with(".swap")) << name;
+  }
+}
+
+TEST_F(LogRecoveryTest, ADamagedSwapIsRecoveredWhereASourceIsGone) {
+  config_.segment_bytes = 200;
+  open();
+  fill(8);
+  const std::vector<std::string> before = all_values();
+  log().close();
+  log_.reset();
+  base::Bytes merged = base::read_file(files_, kFirstLog);
+  const std::size_t good = merged.size();
+  merged.insert(merged.end(), 100, 0xff);
+  files_.remove(kFirstLog);
+  write(std::string(kFirstLog) + ".swap", merged);
+  write("/data/t-0/00000000000000000000.index.swap", {});
+  open({.clean_shutdown = true});
+  EXPECT_EQ(files_.info(kFirstLog).size, good);
+  EXPECT_EQ(all_values(), before) << "what lies behind what can be read stays";
+}
+
 TEST_F(LogRecoveryTest, LoneIndexesAndDeletedSnapshotsGo) {
   open();
   fill(2);
