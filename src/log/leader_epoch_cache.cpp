@@ -81,6 +81,17 @@ void LeaderEpochCache::flush(bool sync) {
   if (changed_ && !only_start_moved_) write(sync);
 }
 
+void LeaderEpochCache::flush_what_is_new() {
+  if (written_.empty()) flush(false);
+}
+
+bool LeaderEpochCache::has_unwritten(std::int64_t log_end_offset) const {
+  if (!changed_ || only_start_moved_) return false;
+  const auto last = std::find_if(entries_.rbegin(), entries_.rend(),
+                                 [&](const EpochEntry& entry) { return entry.start_offset < log_end_offset; });
+  return last != entries_.rend() && std::find(written_.begin(), written_.end(), *last) == written_.end();
+}
+
 void LeaderEpochCache::flush_with_start() {
   if (changed_) write(false);
 }
@@ -93,12 +104,26 @@ void LeaderEpochCache::write(bool sync) {
   } else {
     replace_file(files_, path, base::as_bytes(text), written_.empty() ? NewBytes::unsynced : NewBytes::synced);
   }
+  on_written();
+  if (sync) synced_ = writes_;
+}
+
+void LeaderEpochCache::on_written() {
   written_ = entries_;
   changed_ = false;
   only_start_moved_ = false;
   file_exists_ = true;
   ++writes_;
-  if (sync) synced_ = writes_;
+}
+
+void LeaderEpochCache::replace_file_by(const NextFile& next) {
+  const std::string path = directory_ + "/" + std::string(kNextLeaderEpochFile);
+  if (next.writes != writes_ || next.entries != entries_) {
+    files_.remove(path);
+    return;
+  }
+  files_.rename(path, directory_ + "/" + kLeaderEpochFile);
+  on_written();
 }
 
 std::optional<std::int32_t> LeaderEpochCache::latest_epoch() const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file_system.h"
@@ -14,13 +15,15 @@
 
 namespace storage {
 
+inline constexpr std::string_view kNextLeaderEpochFile = "leader-epoch-checkpoint.next.tmp";
+
 class LeaderEpochCache {
  public:
   // Reads the file; throws CorruptFile if it isn't one.
   LeaderEpochCache(base::FileSystem& files, const std::string& directory);
 
   // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Not written by itself: an
-  // epoch matters once records have it, so flush() comes before their bytes. Any load drops an epoch that began at the
+  // epoch matters once records have it, and a flush before the recovery point passes them. Any load drops an epoch that began at the
   // log's end, Kafka's too; a thousand idle partitions that get their leader back have nothing to write.
   void assign(std::int32_t epoch, std::int64_t start_offset);
   // The entries that start at `end_offset` or later go. With what recovery found, before anybody asks.
@@ -35,6 +38,18 @@ class LeaderEpochCache {
   // log's start, and who loads it truncates it there. They go with the next epoch, or flush_with_start().
   void flush(bool sync = true);
   void flush_with_start();  // at a clean stop: whatever changed, unsynced as above
+  // flush(false), if it syncs nothing because there is nothing in the file yet. Else it is left to replace_file(): whoever appends
+  // doesn't wait for the disk. A crash before that loses nothing: a recovery finds the epoch in the batches.
+  void flush_what_is_new();
+  bool has_unwritten(std::int64_t log_end_offset) const;  // an epoch that has records and isn't in the file
+  // The file is replaced by one that was written and synced with the log's mutex released: what to put into the file of
+  // kNextLeaderEpochFile, and then, with the mutex, renames it, unless the entries or the file have changed meanwhile.
+  struct NextFile {
+    std::vector<EpochEntry> entries;
+    std::uint64_t writes = 0;
+  };
+  NextFile next_file() const { return {entries_, writes_}; }
+  void replace_file_by(const NextFile& next);
   bool file_exists() const { return file_exists_; }
   // The number of the last write if it hasn't been synced: sync the file and its directory, then call on_synced with
   // it.
@@ -52,6 +67,7 @@ class LeaderEpochCache {
   [[gnu::cold]] void begin(std::int32_t epoch, std::int64_t start_offset);
   void note_change();
   void write(bool sync);
+  void on_written();
 
   base::FileSystem& files_;
   std::string directory_;

@@ -235,8 +235,33 @@ void Log::roll() {
   });
 }
 
-Log::PlannedFlush Log::plan_flush(bool with_active, PlanFiles files) {
+// In flush_mutex_, so that no other one is at it and the directory keeps its name.
+void Log::write_epochs() {
+  LeaderEpochCache::NextFile next;
+  std::string path;
+  {
+    std::lock_guard lock(mutex_);
+    if (!usable() || !epochs_.has_unwritten(log_end_offset_)) return;
+    next = epochs_.next_file();
+    path = where_.path(std::string(kNextLeaderEpochFile));
+  }
+  const std::string text = encode_epoch_checkpoint(next.entries);
+  const std::unique_ptr<base::File> file = files_.open(path, base::OpenMode::create);
+  file->truncate(0);
+  file->write_at(0, base::as_bytes(text));
+  file->sync();
   std::lock_guard lock(mutex_);
+  epochs_.replace_file_by(next);
+}
+
+// In flush_mutex_. An epoch is in the file before the recovery point passes where it began.
+Log::PlannedFlush Log::plan_flush(bool with_active, PlanFiles files) {
+  std::unique_lock lock(mutex_);
+  while (usable() && epochs_.has_unwritten(log_end_offset_)) {
+    lock.unlock();
+    write_epochs();
+    lock.lock();
+  }
   require_usable();
   PlannedFlush plan;
   plan.active_base = active().base_offset();
@@ -322,7 +347,8 @@ bool Log::flush_is_due() const {
 
 bool Log::has_closed_segments_to_flush() const {
   std::lock_guard lock(mutex_);
-  return usable() && !(names_synced_ && recovery_point_ >= active().base_offset() && !unsynced_since_roll_);
+  return usable() && (!names_synced_ || recovery_point_ < active().base_offset() || unsynced_since_roll_.has_value() ||
+                      epochs_.has_unwritten(log_end_offset_));
 }
 
 void Log::flush_closed_segments() {
@@ -330,7 +356,10 @@ void Log::flush_closed_segments() {
 }
 
 Log::PlannedFlush Log::plan_flush_of_closed_segments() {
-  return watching_for_failure([&] { return plan_flush(false, PlanFiles::none); });
+  return watching_for_failure([&] {
+    std::lock_guard one_at_a_time(flush_mutex_);
+    return plan_flush(false, PlanFiles::none);
+  });
 }
 
 bool Log::needs_flush(std::int64_t now_ms) const {
@@ -373,6 +402,7 @@ bool Log::has_something_to_close() const {
 std::optional<Log::PlannedFlush> Log::plan_close() {
   return watching_for_failure([&]() -> std::optional<PlannedFlush> {
     if (!finish_for_close()) return std::nullopt;
+    std::lock_guard one_at_a_time(flush_mutex_);
     return plan_flush(true, PlanFiles::none);
   });
 }

@@ -114,7 +114,7 @@ class Log {
   std::int64_t update_high_watermark(std::int64_t offset);
 
   // What a leader does before its first append: (epoch, log end offset) becomes the latest epoch. A new log gets its
-  // file at once, as in Kafka; else it is written before the epoch's first record.
+  // file at once, as in Kafka; else it is written behind the epoch's first record, at the next flush_closed_segments().
   protocol::ErrorCode start_leader_epoch(std::int32_t leader_epoch);
   std::optional<std::int32_t> latest_epoch() const;
   EpochEndOffset epoch_end_offset(std::int32_t leader_epoch) const;
@@ -181,7 +181,7 @@ class Log {
     std::string directory;
     std::vector<std::shared_ptr<base::File>> files;
   };
-  bool has_closed_segments_to_flush() const;
+  bool has_closed_segments_to_flush() const;  // or a leader epoch that isn't in its file yet
   PlannedFlush plan_flush_of_closed_segments();
   void finish_flush(const PlannedFlush& plan);
   // Likewise for close(): nothing if there is nothing to sync, and the log is closed then.
@@ -273,6 +273,7 @@ class Log {
   // Calls it without the lock.
   void flush_segments(bool with_active);
   enum class PlanFiles { none, listed };
+  void write_epochs();
   PlannedFlush plan_flush(bool with_active, PlanFiles files);
   bool finish_for_close();
   template <class Work>

@@ -1,5 +1,4 @@
-// Appending. The order of effects: checks (the long ones before the lock is taken), producer and sequence, roll, leader
-// epoch file, bytes to the .log, indexes, log end, producer state. A flush that flush.messages wants is up to the caller.
+// Appending. The order of effects: checks (the long ones before the lock is taken), producer and sequence, roll, bytes to the .log, indexes, log end, producer state. A flush that flush.messages wants is up to the caller.
 #include <algorithm>
 
 #include "base/logging.h"
@@ -165,7 +164,7 @@ void Log::append_to_segment(const SegmentAppend& append, std::int64_t now_ms) {
     roll_locked(std::max(from, log_end_offset_), now_ms);
   }
   modified_ = true;
-  epochs_.flush(false);
+  epochs_.flush_what_is_new();
   once_written([&] {
     active().append(append, *config_);
     log_end_offset_ = append.last_offset + 1;

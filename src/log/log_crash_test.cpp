@@ -106,8 +106,9 @@ TEST_F(LogCrashTest, ANewPartitionIsDurableAfterItsFirstFlush) {
   }
 }
 
-// A new log has the file at once; later a leader that appends nothing writes nothing, and any start drops its epoch.
-TEST_F(LogCrashTest, ALeaderEpochIsWrittenBeforeItsFirstRecord) {
+// A new log has the file at once; later a leader that appends nothing writes nothing, and any start drops its epoch. Where the
+// file is still to be written, a recovery finds the epoch in the records.
+TEST_F(LogCrashTest, ALeaderEpochIsWrittenBeforeTheRecoveryPointPassesItsFirstRecord) {
   const auto file = [&] {
     base::Bytes bytes = base::read_file(files_, "/data/t-0/leader-epoch-checkpoint");
     return std::string(base::as_text(bytes));
@@ -127,12 +128,25 @@ TEST_F(LogCrashTest, ALeaderEpochIsWrittenBeforeItsFirstRecord) {
   EXPECT_EQ(log().latest_epoch(), 1);
   log().start_leader_epoch(5);
   append_bytes(make_batch({"b"}), 5);
+  EXPECT_EQ(file(), "0\n1\n1 0\n");
+  EXPECT_TRUE(log().has_closed_segments_to_flush()) << "this does it, within a second";
+  reopen_after(base::UnsyncedBytes::kept, 1);
   EXPECT_EQ(file(), "0\n2\n1 0\n5 1\n");
+  EXPECT_EQ(log().epoch_end_offset(1).end_offset, 1);
+  log().start_leader_epoch(6);
+  append_bytes(make_batch({"c"}), 6);
+  log().flush_closed_segments();
+  EXPECT_EQ(file(), "0\n3\n1 0\n5 1\n6 2\n");
+  EXPECT_FALSE(log().has_closed_segments_to_flush());
   for (auto unsynced : {base::UnsyncedBytes::kept, base::UnsyncedBytes::lost}) {
+    const std::int32_t epoch = *log().latest_epoch() + 1;
+    log().start_leader_epoch(epoch);
+    append_bytes(make_batch({"d"}), epoch);
     log().flush();
-    reopen_after(unsynced, 2);
-    EXPECT_EQ(log().latest_epoch(), 5);
+    reopen_after(unsynced, log().recovery_point());
+    EXPECT_EQ(log().latest_epoch(), epoch);
     EXPECT_EQ(log().epoch_end_offset(1).end_offset, 1);
+    EXPECT_EQ(log().epoch_end_offset(5).end_offset, 2);
   }
 }
 

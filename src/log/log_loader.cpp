@@ -67,7 +67,7 @@ Log::FilesFound Log::sort_files() {
   std::vector<std::string> cleaned;
   for (const std::string& name : files_.list(where_.directory)) {
     auto parsed = parse_file_name(name);
-    if (ends_with(name, kDeletedSuffix) || (parsed && ends_with(name, ".tmp"))) {
+    if (ends_with(name, kDeletedSuffix) || name == kNextLeaderEpochFile || (parsed && ends_with(name, ".tmp"))) {
       files_.remove(where_.path(name));
     } else if (ends_with(name, kCleanedSuffix)) {
       cleaned.push_back(name);
