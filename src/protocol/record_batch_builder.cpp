@@ -7,11 +7,11 @@
 namespace protocol {
 namespace {
 
-void append_bytes(base::Bytes& to, base::ByteView bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); }
+std::uint8_t* write_bytes(std::uint8_t* at, base::ByteView bytes) { return std::copy(bytes.begin(), bytes.end(), at); }
 
-void append_nullable(base::Bytes& to, const std::optional<base::ByteView>& bytes) {
-  append_varint(to, bytes ? static_cast<std::int32_t>(bytes->size()) : -1);
-  if (bytes) append_bytes(to, *bytes);
+std::uint8_t* write_nullable(std::uint8_t* at, const std::optional<base::ByteView>& bytes) {
+  if (!bytes) return write_varlong(at, -1);
+  return write_bytes(write_varlong(at, static_cast<std::int64_t>(bytes->size())), *bytes);
 }
 
 std::size_t size_of_nullable(const std::optional<base::ByteView>& bytes) {
@@ -21,10 +21,13 @@ std::size_t size_of_nullable(const std::optional<base::ByteView>& bytes) {
 }  // namespace
 
 void RecordBatchBuilder::append_at(std::int32_t offset_delta, const NewRecord& record) {
-  base::Bytes headers;
+  std::size_t size = 0;
+  for (const RecordHeader& one : record.headers) size += size_of_nullable(base::as_bytes(one.name)) + size_of_nullable(one.value);
+  base::Bytes headers(size);
+  std::uint8_t* at = headers.data();
   for (const RecordHeader& one : record.headers) {
-    append_nullable(headers, base::as_bytes(one.name));
-    append_nullable(headers, one.value);
+    at = write_nullable(at, base::as_bytes(one.name));
+    at = write_nullable(at, one.value);
   }
   append_raw(offset_delta, record.timestamp, record.key, record.value, static_cast<std::int32_t>(record.headers.size()),
              headers);
@@ -45,14 +48,18 @@ void RecordBatchBuilder::append_raw(std::int32_t offset_delta, std::int64_t time
   const std::size_t length = 1 + size_of_varlong(timestamp_delta) + size_of_varlong(offset_delta) +
                              size_of_nullable(key) + size_of_nullable(value) + size_of_varlong(header_count) +
                              headers.size();
-  append_varint(records_, static_cast<std::int32_t>(length));
-  records_.push_back(0);
-  append_varlong(records_, timestamp_delta);
-  append_varint(records_, offset_delta);
-  append_nullable(records_, key);
-  append_nullable(records_, value);
-  append_varint(records_, header_count);
-  append_bytes(records_, headers);
+  const std::size_t from = std::max(batch_.size(), kBatchHeaderSize);
+  const std::size_t end = from + size_of_varlong(static_cast<std::int64_t>(length)) + length;
+  if (record_count_ == 0) batch_.reserve(end);  // else the header's place would be an allocation of its own
+  batch_.resize(end);
+  std::uint8_t* at = write_varlong(batch_.data() + from, static_cast<std::int64_t>(length));
+  *at++ = 0;
+  at = write_varlong(at, timestamp_delta);
+  at = write_varlong(at, offset_delta);
+  at = write_nullable(at, key);
+  at = write_nullable(at, value);
+  at = write_varlong(at, header_count);
+  write_bytes(at, headers);
   if (timestamp > max_timestamp_) {
     max_timestamp_ = timestamp;
     offset_delta_of_max_timestamp_ = offset_delta;
@@ -63,19 +70,20 @@ void RecordBatchBuilder::append_raw(std::int32_t offset_delta, std::int64_t time
 }
 
 base::Bytes RecordBatchBuilder::build(base::Codec codec, std::optional<int> level) {
-  if (codec != base::Codec::none) records_ = base::compress(codec, records_, level);
+  batch_.resize(std::max(batch_.size(), kBatchHeaderSize));
+  if (codec != base::Codec::none) {
+    const base::Bytes records = base::compress(codec, base::ByteView(batch_).subspan(kBatchHeaderSize), level);
+    batch_.resize(kBatchHeaderSize + records.size());
+    write_bytes(batch_.data() + kBatchHeaderSize, records);
+  }
   header.magic = 2;
   header.record_count = record_count_;
-  header.length = static_cast<std::int32_t>(kBatchHeaderSize - kBatchOverhead + records_.size());
+  header.length = static_cast<std::int32_t>(batch_.size() - kBatchOverhead);
   header.attributes = static_cast<std::int16_t>((header.attributes & ~kAttributeCodecMask) | static_cast<int>(codec));
   if (header.timestamp_type() != TimestampType::log_append_time) header.max_timestamp = max_timestamp_;
-  base::Bytes batch(kBatchHeaderSize);
-  batch.reserve(kBatchHeaderSize + records_.size());
-  write_batch_header(batch, header);
-  append_bytes(batch, records_);
-  renew_crc(batch);
-  header.crc = read_batch_header(batch)->crc;
-  return batch;
+  write_batch_header(batch_, header);
+  renew_crc(batch_);
+  return std::move(batch_);
 }
 
 base::Bytes build_control_batch(std::int64_t producer_id, std::int16_t producer_epoch, ControlType type,

@@ -23,6 +23,8 @@ class RecordBatchBuilder {
   // first record the delete horizon, with its bit.
   BatchHeader header;
 
+  // What the records will take, if it is known: one allocation then.
+  void reserve(std::size_t records_bytes) { batch_.reserve(kBatchHeaderSize + records_bytes); }
   void append(const NewRecord& record) { append_at(next_offset_delta_, record); }
   // With a gap in front, as compaction leaves them.
   void append_at(std::int32_t offset_delta, const NewRecord& record);
@@ -33,9 +35,8 @@ class RecordBatchBuilder {
   std::int32_t record_count() const { return record_count_; }
   std::int64_t max_timestamp() const { return max_timestamp_; }
   std::int32_t offset_delta_of_max_timestamp() const { return offset_delta_of_max_timestamp_; }
-  std::size_t records_bytes() const { return records_.size(); }  // before compression
 
-  // The finished batch, crc included. With log_append_time the header's own max_timestamp is kept, otherwise it is
+  // The finished batch, crc included; once. With log_append_time the header's own max_timestamp is kept, otherwise it is
   // the largest of the records.
   base::Bytes build(base::Codec codec = base::Codec::none, std::optional<int> level = std::nullopt);
 
@@ -43,7 +44,7 @@ class RecordBatchBuilder {
   void append_raw(std::int32_t offset_delta, std::int64_t timestamp, const std::optional<base::ByteView>& key,
                   const std::optional<base::ByteView>& value, std::int32_t header_count, base::ByteView headers);
 
-  base::Bytes records_;
+  base::Bytes batch_;  // room for the header, then the records
   std::int32_t next_offset_delta_ = 0;
   std::int32_t record_count_ = 0;
   std::int64_t max_timestamp_ = -1;

@@ -54,6 +54,14 @@ inline void append_varlong(base::Bytes& to, std::int64_t value) {
 }
 inline void append_varint(base::Bytes& to, std::int32_t value) { append_varlong(to, value); }  // the same bytes
 
+// Where there is room for size_of_varlong(value) bytes; what is behind them.
+inline std::uint8_t* write_varlong(std::uint8_t* at, std::int64_t value) {
+  auto raw = (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+  for (; raw >= 0x80; raw >>= 7) *at++ = static_cast<std::uint8_t>(raw | 0x80);
+  *at++ = static_cast<std::uint8_t>(raw);
+  return at;
+}
+
 inline std::size_t size_of_varlong(std::int64_t value) {
   auto raw = (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
   std::size_t size = 1;

@@ -7,6 +7,17 @@
 #include "protocol/record_batch_builder.h"
 
 namespace broker::coordinator {
+namespace {
+
+constexpr std::size_t kRecordOverheadMax = 32;  // lengths, deltas, attributes
+
+std::size_t bytes_of(const std::vector<KeyAndValue>& records) {
+  std::size_t bytes = 0;
+  for (const KeyAndValue& one : records) bytes += kRecordOverheadMax + one.key.size() + (one.value ? one.value->size() : 0);
+  return bytes;
+}
+
+}  // namespace
 
 base::Bytes build_batch(const std::vector<KeyAndValue>& records, std::int64_t timestamp, const BatchSender& sender) {
   protocol::RecordBatchBuilder builder;
@@ -14,6 +25,7 @@ base::Bytes build_batch(const std::vector<KeyAndValue>& records, std::int64_t ti
   builder.header.producer_id = sender.producer_id;
   builder.header.producer_epoch = sender.producer_epoch;
   if (sender.transactional) builder.header.attributes |= protocol::kAttributeTransactional;
+  builder.reserve(bytes_of(records));
   for (const KeyAndValue& one : records) {
     protocol::NewRecord record;
     record.key = one.key;

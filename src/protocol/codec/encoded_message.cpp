@@ -5,6 +5,7 @@
 namespace protocol {
 
 base::Bytes EncodedMessage::to_bytes() const {
+  if (!has_slices()) return {buffer_.get(), buffer_.get() + buffer_bytes_};
   base::Bytes bytes;
   bytes.reserve(size());
   const auto append = [&](base::ByteView part) { bytes.insert(bytes.end(), part.begin(), part.end()); };
