@@ -1,5 +1,6 @@
 #include "broker/api/partition_marker_writer.h"
 
+#include <optional>
 #include <utility>
 
 #include "protocol/record_batch_builder.h"
@@ -13,7 +14,7 @@ namespace {
 // A marker that is appended, and where its outcome belongs.
 struct Appended {
   std::size_t at = 0;
-  base::OneShot<ErrorCode> committed;
+  std::optional<base::OneShot<ErrorCode>> committed;  // nothing: it is committed
 };
 
 }  // namespace
@@ -49,10 +50,14 @@ base::Task<std::vector<ErrorCode>> PartitionMarkerWriter::write(transaction::Tra
     base::Bytes bytes = batch;  // offsets are written into it
     const storage::AppendResult result = partition->append(bytes, options);
     errors[i] = result.error;
-    if (result.ok()) appended.push_back({i, partition->committed(result.last_offset + 1)});
+    if (!result.ok()) continue;
+    Appended& one = appended.emplace_back();
+    one.at = i;
+    // A wait costs a turn of the event loop, also for what is there.
+    if (partition->log()->high_watermark() <= result.last_offset) one.committed = partition->committed(result.last_offset + 1);
   }
   for (const Appended& one : appended) {
-    errors[one.at] = co_await one.committed.wait();
+    if (one.committed) errors[one.at] = co_await one.committed->wait();
     const transaction::TopicPartition& partition = partitions[one.at];
     if (errors[one.at] == ErrorCode::none && partition.topic == metadata::kOffsetsTopic) {
       groups_.transaction_ended(marker.producer.id, partition.partition, marker.committed);

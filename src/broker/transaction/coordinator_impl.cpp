@@ -34,16 +34,22 @@ ErrorCode error_of_write(ErrorCode error) {
 }  // namespace
 
 base::Task<TransactionCoordinator::Impl::Place> TransactionCoordinator::Impl::locate(std::string transactional_id) {
-  Place place;
-  std::int32_t count = partition_count_;
-  if (count == 0) count = co_await partition_count(false);
-  if (count == 0) {
-    place.error = ErrorCode::not_coordinator;
-    co_return place;
+  std::optional<Place> place = locate_now(transactional_id);
+  if (!place) {
+    const std::int32_t count = co_await partition_count(false);
+    if (count > 0) place = locate_now(transactional_id);
   }
-  place.partition = coordinator::partition_of(transactional_id, count);
-  place.error = check_partition(place.partition);
-  co_return place;
+  if (!place) place.emplace().error = ErrorCode::not_coordinator;
+  co_return *place;
+}
+
+std::optional<TransactionCoordinator::Impl::Place> TransactionCoordinator::Impl::locate_now(std::string_view transactional_id) {
+  std::optional<Place> place;
+  const std::int32_t count = partition_count_;
+  if (count == 0) return place;
+  place.emplace().partition = coordinator::partition_of(transactional_id, count);
+  place->error = check_partition(place->partition);
+  return place;
 }
 
 base::Task<std::int32_t> TransactionCoordinator::Impl::partition_count(bool create) {
@@ -81,11 +87,12 @@ base::Task<protocol::Result<EntryPtr>> TransactionCoordinator::Impl::find(std::s
                                                                            ErrorCode missing) {
   protocol::Result<EntryPtr> result = ErrorCode::invalid_request;
   if (transactional_id.empty()) co_return result;
-  const Place place = co_await locate(transactional_id);
-  result = place.error;
-  if (place.error != ErrorCode::none) co_return result;
+  std::optional<Place> place = locate_now(transactional_id);
+  if (!place) place = co_await locate(transactional_id);
+  result = place->error;
+  if (place->error != ErrorCode::none) co_return result;
   std::lock_guard lock(mutex_);
-  const auto epoch = coordinator_epoch(place.partition);  // it may have moved meanwhile
+  const auto epoch = coordinator_epoch(place->partition);  // it may have moved meanwhile
   result = epoch ? missing : epoch.error();
   auto found = entries_.find(transactional_id);
   if (epoch && found != entries_.end()) result = found->second;
@@ -165,8 +172,13 @@ base::Task<ErrorCode> TransactionCoordinator::Impl::committed(EntryPtr entry, co
   co_return error;
 }
 
+bool TransactionCoordinator::Impl::is_committed(const Entry& entry, const coordinator::JoinedAppends::Ticket& record) const {
+  return record.outcome && *record.outcome && environment_.log.is_committed(entry.partition, **record.outcome);
+}
+
 base::Task<ErrorCode> TransactionCoordinator::Impl::commit(EntryPtr entry, PendingTransition pending) {
-  const ErrorCode error = co_await committed(entry, std::move(pending.record));
+  ErrorCode error = ErrorCode::none;
+  if (!is_committed(*entry, pending.record)) error = co_await committed(entry, std::move(pending.record));
   std::lock_guard lock(entry->mutex);
   if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
   if (error == ErrorCode::none) {
@@ -302,7 +314,8 @@ base::Task<ErrorCode> TransactionCoordinator::Impl::store_completed(EntryPtr ent
     if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
     pending = append(*entry, entry->transaction.completed(now_ms()));
   }
-  const ErrorCode error = co_await committed(entry, std::move(pending.record));
+  ErrorCode error = ErrorCode::none;
+  if (!is_committed(*entry, pending.record)) error = co_await committed(entry, std::move(pending.record));
   std::lock_guard lock(entry->mutex);
   if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
   // Otherwise the transition stays begun, and is tried again.

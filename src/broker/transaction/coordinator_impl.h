@@ -86,6 +86,8 @@ class TransactionCoordinator::Impl {
     std::int32_t partition = -1;
   };
   base::Task<Place> locate(std::string transactional_id);
+  // The same without waiting. Nothing, while it isn't known how many partitions there are.
+  std::optional<Place> locate_now(std::string_view transactional_id);
   // How many the topic has, which counts from the first time that it is there: as in Kafka, ids stay where they are if it grows.
   base::Task<std::int32_t> partition_count(bool create);
   // The entry, or why it can't be had; `missing` if the id isn't known.
@@ -138,6 +140,8 @@ class TransactionCoordinator::Impl {
   base::Task<ErrorCode> write_markers(Completion& completion);
   coordinator::JoinedAppends::Ticket add_record(const Entry& entry, const TransactionImage& next);
   base::Task<ErrorCode> committed(EntryPtr entry, coordinator::JoinedAppends::Ticket record);
+  // Mostly the append is all that it takes. Then nothing has to be awaited, which costs more than to ask.
+  bool is_committed(const Entry& entry, const coordinator::JoinedAppends::Ticket& record) const;
   base::Task<ErrorCode> store_completed(EntryPtr entry);
   void put_off(Completion completion);
   std::vector<Completion> take_due_completions();
