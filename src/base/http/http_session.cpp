@@ -38,6 +38,7 @@ HttpSession::HttpSession(std::shared_ptr<Shared> shared, tcp::socket socket, con
 void HttpSession::start() {
   error_code ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);  // Asio would wait for room with the last words to a client that reads nothing
   detected_ = options().tls == nullptr;
   arm_timer();
   wait_for_more();

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
+#include "base/http/http_server.h"
 #include "base/testing/temp_dir.h"
 #include "base/tls/testing/certificates.h"
 #include "zk/admin/admin_server.h"
@@ -96,6 +99,48 @@ TEST_F(HttpsTest, TlsAlone) {
   socket.send_text("GET /commands/ruok HTTP/1.1\r\nHost: a\r\n\r\nGET /commands/isro HTTP/1.1\r\nHost: a\r\n"
                    "Connection: close\r\n\r\n");
   EXPECT_THAT(socket.read_all(), HasSubstr("\"read_only\" : false"));
+}
+
+// The largest answer that the two sockets hold leaves no room for TLS's last words behind it.
+TEST_F(HttpsTest, WhoReadsNoAnswerHoldsUpNobody) {
+  base::http::HttpServerOptions options;
+  options.name = "test";
+  options.address = "127.0.0.1";
+  options.plain_too = true;
+  options.connections_max = 1;
+  base::tls::Options tls;
+  tls.key_store.path = directory_ / "server.pem";
+  tls.client_auth = base::tls::ClientAuth::none;
+  options.tls = std::make_shared<Context>(Context::Role::server, tls);
+  base::http::HttpServer server(options, [](const base::http::HttpRequest& request, base::http::HttpRespond respond) {
+    respond([size = std::stoul(request.target.substr(1))] {
+      base::http::HttpResponse response;
+      response.body.assign(size, 'x');
+      return response;
+    });
+  });
+  server.start();
+  // Whether all of it has left, so that its connection was closed and there is room for another one.
+  const auto fits = [&](std::size_t size) {
+    TestSocket deaf(server.port(), as());
+    EXPECT_TRUE(deaf.handshake());
+    deaf.send_text("GET /" + std::to_string(size) + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    for (int i = 0; i < 20; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      if (!ask(server.port(), "/1", nullptr).empty()) return true;
+    }
+    deaf.reset();
+    while (ask(server.port(), "/1", nullptr).empty()) {
+    }
+    return false;
+  };
+  std::size_t small = 1 << 10;
+  std::size_t large = 16 << 20;
+  while (large - small > 1) {
+    const std::size_t middle = small + (large - small) / 2;
+    (fits(middle) ? small : large) = middle;
+  }
+  server.stop();
 }
 
 TEST_F(HttpsTest, OnePortForBoth) {

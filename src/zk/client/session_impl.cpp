@@ -70,6 +70,7 @@ void Session::Impl::connected(std::uint64_t attempt, const error_code& error) {
   if (error) return lose_connection(error.message());
   error_code ignored;
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);  // Asio would wait for room with the last words to a server that reads nothing
   phase_ = Phase::attaching;
   wire::Attach attach;
   attach.last_zxid = last_zxid_;
