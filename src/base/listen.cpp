@@ -58,8 +58,7 @@ ip::address listen(tcp::acceptor& acceptor, const std::string& host, std::uint16
   return {};
 }
 
-bool leave_reserve(tcp::socket& socket) {
-  const int reserved_begin = reserved_descriptors_begin();
+bool leave_reserve(tcp::socket& socket, int reserved_begin) {
   if (socket.native_handle() < reserved_begin) return true;
   error_code error;
   const tcp protocol = socket.local_endpoint(error).protocol();

@@ -16,9 +16,9 @@ boost::asio::ip::address listen(boost::asio::ip::tcp::acceptor& acceptor, const 
 void listen_at(boost::asio::ip::tcp::acceptor& acceptor, const boost::asio::ip::tcp::endpoint& endpoint, bool v6_only,
                int backlog, boost::system::error_code& error);
 
-// A socket whose number is of the reserve (process_limits.h) gets another number if there is one now; its operations must have
-// ended. Whether it is out of the reserve.
-bool leave_reserve(boost::asio::ip::tcp::socket& socket);
+// A socket whose number is of the reserve (process_limits.h), which begins there, gets another number if there is one now; its
+// operations must have ended. Whether it is out of the reserve.
+bool leave_reserve(boost::asio::ip::tcp::socket& socket, int reserved_begin);
 
 // A client that came by IPv4 to a socket for both has its IPv4 address.
 boost::asio::ip::tcp::endpoint unmapped(const boost::asio::ip::tcp::endpoint& from);

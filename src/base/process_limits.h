@@ -12,5 +12,8 @@ void raise_open_files_limit();
 // the lowest number that is free, so a descriptor from this number on says that nearly all are taken; connections have
 // those below. A 16th of the limit is kept, and 16 to 128 of them.
 int reserved_descriptors_begin();
+// Half of those are kept for files alone: up to this number they are also for who connects to a coordinator, without which a broker
+// loses its session, and which it may have in its own process.
+int descriptors_of_files_begin();
 
 }  // namespace base

@@ -223,7 +223,7 @@ base::Task<void> Server::Impl::wait_for_descriptors(Listener& listener, tcp::soc
     accept_failure_logged = false;
     co_return;
   }
-  while (listener.acceptor.is_open() && !base::leave_reserve(socket)) {
+  while (listener.acceptor.is_open() && !base::leave_reserve(socket, base::reserved_descriptors_begin())) {
     log_accept_failure("too few descriptors are left");
     ++acceptors_waiting;
     boost::system::error_code ignored;

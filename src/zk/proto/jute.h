@@ -153,6 +153,9 @@ class Writer {
     return *this;
   }
 
+  // What another writer has made.
+  void append(base::ByteView written) { bytes_.insert(bytes_.end(), written.begin(), written.end()); }
+
   const base::Bytes& bytes() const { return bytes_; }
   base::Bytes take() { return std::move(bytes_); }
 

@@ -37,14 +37,14 @@ void Listener::accept() {
   acceptor_.async_accept(from_, [this](const boost::system::error_code& error, tcp::socket socket) {
     if (closed_) return;
     if (error) return pause(error.message(), [this] { accept(); });  // out of descriptors, most likely
-    if (socket.native_handle() < base::reserved_descriptors_begin()) failure_logged_ = false;
+    if (socket.native_handle() < base::descriptors_of_files_begin()) failure_logged_ = false;
     take(std::move(socket));
   });
 }
 
 // One that would cost files their descriptors waits, and all behind it.
 void Listener::take(tcp::socket socket) {
-  if (!base::leave_reserve(socket)) {
+  if (!base::leave_reserve(socket, base::descriptors_of_files_begin())) {
     auto waiting = std::make_shared<tcp::socket>(std::move(socket));
     return pause("too few descriptors are left", [this, waiting] { take(std::move(*waiting)); });
   }

@@ -254,9 +254,7 @@ void Coordinator::serve_multi_read(Peer& peer, std::int32_t xid, proto::Reader& 
   end.done = true;
   end.err = -1;
   results.write(end);
-  send(peer, xid, state_.last_zxid(), Error::ok, [&](proto::Writer& writer) {
-    for (std::uint8_t byte : results.bytes()) writer.write(byte);
-  });
+  send(peer, xid, state_.last_zxid(), Error::ok, [&](proto::Writer& writer) { writer.append(results.bytes()); });
 }
 
 }  // namespace zk::server

@@ -32,7 +32,7 @@ class ReadySockets {
     ~Owner() = default;
   };
 
-  // `after_round` is called in the loop once all that were ready have been served, as the last thing there: it may lose the
+  // `after_round` is called in the loop once those that were ready, kServedAtOnce at most, have been served, as the last thing there: it may lose the
   // loop (LoopThreads). Throws boost::system::system_error.
   explicit ReadySockets(boost::asio::io_context& io, std::function<void()> after_round = nullptr);
   ReadySockets(const ReadySockets&) = delete;

@@ -40,7 +40,6 @@ class Proposals {
   void applied(const Txn& txn);
 
   // A closing session writes nothing more.
-  void mark_closing(std::int64_t session_id) { closing_.insert(session_id); }
   bool is_closing(std::int64_t session_id) const { return closing_.contains(session_id); }
   // The last decision's write that goes beyond a quota, refused or not; with enforce_quota only.
   std::optional<QuotaExceeded> take_quota_exceeded() { return std::exchange(quota_exceeded_, std::nullopt); }
@@ -70,7 +69,8 @@ class Proposals {
     std::size_t operator()(std::string_view path) const { return std::hash<std::string_view>{}(path); }
   };
   using Records = std::unordered_map<std::string, Record, PathHash, std::equal_to<>>;
-  // A znode as all that was decided leaves it: where it is outstanding, or else in the tree. Until the next change.
+  // A znode as all that was decided leaves it: where it is outstanding, or else in the tree. Until the znode itself is
+  // changed or forgotten: changes of others move neither records nor znodes.
   struct Found {
     Records::value_type* outstanding = nullptr;  // also of one that won't be there
     const Znode* node = nullptr;
@@ -100,9 +100,9 @@ class Proposals {
   using Decided = std::variant<T, Error>;
 
   Found find(std::string_view path);
-  // What was found at this path as an outstanding record, to be changed in place; settle() must follow.
   Records::value_type& add(std::string_view path);
   void forget(const Records::value_type& record);
+  // What was found at this path as an outstanding record, to be changed in place; settle() must follow.
   Records::value_type& change(std::string_view path, const Found& found, std::int64_t zxid);
   void settle(Records::value_type& changed);
   void fill(Record& record, const Znode& node) const;
