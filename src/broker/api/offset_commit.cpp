@@ -21,40 +21,37 @@ using protocol::OffsetCommitResponse;
 
 constexpr std::int16_t kFirstVersionWithTopicIds = 10;
 
-// Where in the response the outcome of a commit belongs.
-struct Place {
-  std::size_t topic = 0;
-  std::size_t partition = 0;
-};
-
-group::OffsetCommit to_commit(const std::string& topic, const OffsetCommitRequest::OffsetCommitRequestPartition& one,
+group::OffsetCommit to_commit(const std::string& topic, OffsetCommitRequest::OffsetCommitRequestPartition& one,
                               std::int64_t retention_ms, std::int64_t now_ms) {
   group::OffsetCommit commit;
   commit.partition.topic = topic;
   commit.partition.partition = one.partition_index;
   commit.value.offset = one.committed_offset;
   commit.value.leader_epoch = one.committed_leader_epoch;
-  commit.value.metadata = one.committed_metadata.value_or("");
+  if (one.committed_metadata) commit.value.metadata = std::move(*one.committed_metadata);
   commit.value.commit_timestamp = one.commit_timestamp;
   if (retention_ms != -1) commit.value.expire_timestamp = base::saturating_add(now_ms, retention_ms);
   return commit;
 }
 
-// Fills the response with what can be told at once, and the rest into `commits`.
-void sort_out(const RequestContext& context, const OffsetCommitRequest& request, OffsetCommitResponse& response,
-              std::vector<group::OffsetCommit>& commits, std::vector<Place>& places) {
+// Fills the response with what can be told at once, and the rest into `commits`. Takes names and metadata out of the request.
+void sort_out(const RequestContext& context, OffsetCommitRequest& request, OffsetCommitResponse& response,
+              std::vector<group::OffsetCommit>& commits) {
   const auto cluster = context.services.metadata.get();
   const bool by_id = context.api_version >= kFirstVersionWithTopicIds;
   std::size_t count = 0;
   for (const auto& topic : request.topics) count += topic.partitions.size();
   commits.reserve(count);
-  places.reserve(count);
-  for (const auto& topic : request.topics) {
+  response.topics.reserve(request.topics.size());
+  const std::int64_t retention_ms = request.retention_time_ms;
+  const std::int64_t now_ms = retention_ms == -1 ? 0 : context.services.clock.wall_ms();
+  for (auto& topic : request.topics) {
     const metadata::Topic* known = by_id ? cluster->topic(topic.topic_id) : cluster->topic(topic.name);
     auto& answer = response.topics.emplace_back();
-    answer.name = topic.name;
+    answer.name = std::move(topic.name);
     answer.topic_id = topic.topic_id;
-    for (const auto& partition : topic.partitions) {
+    answer.partitions.reserve(topic.partitions.size());
+    for (auto& partition : topic.partitions) {
       auto& one = answer.partitions.emplace_back();
       one.partition_index = partition.partition_index;
       if (!known) {
@@ -62,12 +59,26 @@ void sort_out(const RequestContext& context, const OffsetCommitRequest& request,
       } else if (!known->partitions.contains(partition.partition_index)) {
         one.error_code = ErrorCode::unknown_topic_or_partition;
       } else {
-        commits.push_back(
-            to_commit(known->name, partition, request.retention_time_ms, context.services.clock.wall_ms()));
-        places.push_back({response.topics.size() - 1, answer.partitions.size() - 1});
+        commits.push_back(to_commit(known->name, partition, retention_ms, now_ms));
       }
     }
   }
+}
+
+// In their order, those that were passed on: all that have no error yet.
+void fill(OffsetCommitResponse& response, const std::vector<ErrorCode>& outcomes) {
+  auto outcome = outcomes.begin();
+  for (auto& topic : response.topics) {
+    for (auto& partition : topic.partitions) {
+      if (partition.error_code == ErrorCode::none) partition.error_code = *outcome++;
+    }
+  }
+}
+
+base::Task<OffsetCommitResponse> fill_later(OffsetCommitResponse response, base::Task<std::vector<ErrorCode>> outcomes) {
+  const std::vector<ErrorCode> codes = co_await std::move(outcomes);
+  fill(response, codes);
+  co_return response;
 }
 
 }  // namespace
@@ -75,19 +86,19 @@ void sort_out(const RequestContext& context, const OffsetCommitRequest& request,
 Answer<OffsetCommitResponse> handle(RequestContext& context, OffsetCommitRequest request) {
   OffsetCommitResponse response;
   group::CommitRequest commit;
-  std::vector<Place> places;
-  sort_out(context, request, response, commit.commits, places);
-  if (commit.commits.empty()) co_return response;
+  sort_out(context, request, response, commit.commits);
+  if (commit.commits.empty()) return response;
   commit.group_id = std::move(request.group_id);
   commit.who.member_id = std::move(request.member_id);
   commit.who.group_instance_id = std::move(request.group_instance_id);
   commit.generation = request.generation_id_or_member_epoch;
   commit.version = context.api_version;
-  const std::vector<ErrorCode> outcomes = co_await context.services.groups.commit_offsets(std::move(commit));
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    response.topics[places[i].topic].partitions[places[i].partition].error_code = outcomes[i];
+  group::CommitAnswer outcomes = context.services.groups.begin_commit(std::move(commit));
+  if (auto* const later = std::get_if<base::Task<std::vector<ErrorCode>>>(&outcomes)) {
+    return fill_later(std::move(response), std::move(*later));
   }
-  co_return response;
+  fill(response, std::get<std::vector<ErrorCode>>(outcomes));
+  return response;
 }
 
 }  // namespace broker::api

@@ -78,20 +78,25 @@ void GroupCoordinator::Impl::Wakeups::wake() {
 }
 
 base::Task<GroupCoordinator::Impl::Place> GroupCoordinator::Impl::locate(std::string group_id, bool may_be_empty) {
-  Place place;
+  std::optional<Place> place = locate_now(group_id, may_be_empty);
+  if (!place) {
+    const std::int32_t count = co_await partition_count(false);
+    if (count > 0) place = locate_now(group_id, may_be_empty);
+  }
+  if (!place) place.emplace().error = ErrorCode::not_coordinator;
+  co_return *place;
+}
+
+std::optional<GroupCoordinator::Impl::Place> GroupCoordinator::Impl::locate_now(std::string_view group_id, bool may_be_empty) {
+  std::optional<Place> place;
+  const std::int32_t count = partition_count_;
   if (group_id.empty() && !may_be_empty) {
-    place.error = ErrorCode::invalid_group_id;
-    co_return place;
+    place.emplace().error = ErrorCode::invalid_group_id;
+  } else if (count > 0) {
+    place.emplace().partition = partition_of(group_id, count);
+    place->error = check_partition(place->partition);
   }
-  std::int32_t count = partition_count_;
-  if (count == 0) count = co_await partition_count(false);
-  if (count == 0) {
-    place.error = ErrorCode::not_coordinator;
-    co_return place;
-  }
-  place.partition = partition_of(group_id, count);
-  place.error = check_partition(place.partition);
-  co_return place;
+  return place;
 }
 
 base::Task<std::int32_t> GroupCoordinator::Impl::partition_count(bool create) {

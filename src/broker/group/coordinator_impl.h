@@ -66,6 +66,19 @@ struct EndedTransaction {
   bool committed = false;
 };
 
+// Commits that are in the log or on their way to it, and not yet known to be committed.
+struct PendingCommit {
+  GroupPtr group;
+  std::optional<CommittingProducer> producer;
+  std::vector<ErrorCode> answers;  // one for each that was asked for; refused ones have their error already
+  std::vector<OffsetCommit> commits;
+  std::int64_t end_offset = 0;   // once it is appended
+  JoinedAppends::Ticket ticket;  // of plain commits
+  bool settled = false;          // they were committed at once
+
+  std::int64_t first_offset() const { return end_offset - static_cast<std::int64_t>(commits.size()); }
+};
+
 class GroupCoordinator::Impl {
  public:
   Impl(CoordinatorLog& log, const base::Clock& clock, const metadata::MetadataCache& metadata, GroupLimits limits,
@@ -85,6 +98,8 @@ class GroupCoordinator::Impl {
     std::int32_t partition = -1;
   };
   base::Task<Place> locate(std::string group_id, bool may_be_empty);
+  // The same without waiting. Nothing, while it isn't known how many partitions there are.
+  std::optional<Place> locate_now(std::string_view group_id, bool may_be_empty);
   // How many the topic has, which counts from the first time that it is there: as in Kafka, ids stay where they are if it grows.
   base::Task<std::int32_t> partition_count(bool create);
 
@@ -125,6 +140,9 @@ class GroupCoordinator::Impl {
     wakeups.wake();
   }
   base::Task<void> finish(GroupPtr group, std::vector<PendingStore> pending);
+
+  // offset_commits.cpp
+  CommitAnswer commit(CommitRequest&& request, const Place& place);
 
   // In the group's lock, after a sign of life of this member: cheaper than run().
   void keep_alive(Group& group, const std::string& member_id) {
@@ -184,6 +202,12 @@ class GroupCoordinator::Impl {
     std::int32_t partition = 0;
     std::uint64_t tenure = 0;
   };
+
+  ErrorCode take_commits(CommitRequest& request, PendingCommit& pending);
+  // In the group's lock: takes what it needs out of the request.
+  ErrorCode append_commits(CommitRequest& request, Time time, PendingCommit& pending);
+  ErrorCode append_transactional(const std::vector<KeyAndValue>& records, Time time, PendingCommit& pending);
+  base::Task<std::vector<ErrorCode>> finish_commit(PendingCommit pending);
 
   void settle(Group& group, Effects& effects, std::vector<PendingStore>& pending, Wakeups& wakeups);
   JoinedAppends::Ticket add_record(const Group& group, const StoreGroup& store);

@@ -4,7 +4,6 @@
 
 #include "base/utf8.h"
 #include "base/uuid.h"
-#include "broker/coordinator/utf16.h"
 #include "broker/group/coordinator_impl.h"
 #include "broker/metadata/cluster_metadata.h"
 
@@ -24,110 +23,7 @@ std::string make_member_id(const JoinRequest& request) {
   return id;
 }
 
-ErrorCode error_of_commit(ErrorCode error) {
-  switch (error) {
-    case ErrorCode::unknown_topic_or_partition:
-    case ErrorCode::not_enough_replicas:
-    case ErrorCode::not_enough_replicas_after_append:
-      return ErrorCode::coordinator_not_available;
-    case ErrorCode::not_leader_or_follower:
-    case ErrorCode::kafka_storage_error:
-      return ErrorCode::not_coordinator;
-    case ErrorCode::message_too_large:
-    case ErrorCode::record_list_too_large:
-    case ErrorCode::invalid_fetch_size:
-      return ErrorCode::invalid_commit_offset_size;
-    default:
-      return error;
-  }
-}
-
-// Kafka counts as Java does, whatever the config's name says.
-bool is_too_long(const std::string& metadata, std::int32_t max) {
-  if (std::cmp_less_equal(metadata.size(), max)) return false;
-  std::size_t units = 0;
-  coordinator::for_each_utf16_unit(metadata, [&units](std::uint16_t) { ++units; });
-  return std::cmp_greater(units, max);
-}
-
 std::string_view or_empty(const std::optional<std::string>& text) { return text ? std::string_view(*text) : ""; }
-
-// Commits that are in the log or on their way to it, and not yet known to be committed.
-struct PendingCommit {
-  std::vector<OffsetCommit> commits;
-  std::vector<std::size_t> places;  // where in the answer each belongs
-  std::int64_t end_offset = 0;      // once it is appended
-  JoinedAppends::Ticket ticket;     // of plain commits
-  bool settled = false;             // they were committed at once
-
-  std::int64_t first_offset() const { return end_offset - static_cast<std::int64_t>(commits.size()); }
-};
-
-// In the group's lock: which commits are taken, and their records.
-ErrorCode append_commits(JoinedAppends& appends, const CoordinatorLog& log, Group& group, CommitRequest& request, const GroupLimits& limits, Time now,
-                         std::vector<ErrorCode>& answers, PendingCommit& pending) {
-  std::vector<KeyAndValue> records;
-  records.reserve(request.commits.size());
-  pending.commits.reserve(request.commits.size());
-  pending.places.reserve(request.commits.size());
-  OffsetRecord record;
-  record.group_id = request.group_id;
-  for (std::size_t i = 0; i < request.commits.size(); ++i) {
-    OffsetCommit& one = request.commits[i];
-    if (is_too_long(one.value.metadata, limits.offset_metadata_bytes_max)) {
-      answers[i] = ErrorCode::offset_metadata_too_large;
-      continue;
-    }
-    if (one.value.commit_timestamp < 0) one.value.commit_timestamp = now.wall_ms;
-    record.partition = one.partition;
-    record.value = one.value;
-    records.push_back(to_record(record));
-    pending.commits.push_back(std::move(one));
-    pending.places.push_back(i);
-  }
-  if (records.empty()) return ErrorCode::none;
-  if (!request.producer) {
-    pending.ticket = appends.add(group.partition, std::move(records), now.wall_ms);
-    const auto& at_once = pending.ticket.outcome;
-    if (at_once && !*at_once) return error_of_commit(at_once->error());
-    if (at_once && log.is_committed(group.partition, **at_once)) {
-      pending.settled = true;
-      pending.end_offset = **at_once;
-      const std::int64_t first_offset = pending.first_offset();
-      group.offsets.commit_at_once(std::move(pending.commits), first_offset);
-      return ErrorCode::none;
-    }
-    group.offsets.begin(pending.commits);
-    return ErrorCode::none;
-  }
-  coordinator::BatchSender sender;
-  sender.base_sequence = kOffsetCommitSequence;
-  sender.producer_id = request.producer->producer_id;
-  sender.producer_epoch = request.producer->producer_epoch;
-  sender.transactional = true;
-  const auto end =
-      appends.append(group.partition, build_batch(records, now.wall_ms, sender), request.producer->verification_guard);
-  if (!end) return error_of_commit(end.error());
-  pending.end_offset = *end;
-  std::int64_t log_offset = pending.first_offset();
-  for (const OffsetCommit& one : pending.commits) {
-    group.offsets.replay_transactional(sender.producer_id, one.partition, one.value, log_offset++);
-  }
-  return ErrorCode::none;
-}
-
-void settle_commits(Group& group, const std::optional<CommittingProducer>& producer, const PendingCommit& pending,
-                    ErrorCode outcome) {
-  std::lock_guard lock(group.mutex);
-  if (producer) {
-    if (outcome == ErrorCode::none) return;  // the transaction's marker decides
-    group.offsets.abandon_transactional(producer->producer_id, pending.commits, pending.first_offset());
-  } else if (outcome == ErrorCode::none) {
-    group.offsets.commit(pending.commits, pending.first_offset());
-  } else {
-    group.offsets.abandon(pending.commits);
-  }
-}
 
 }  // namespace
 
@@ -249,55 +145,6 @@ base::Task<LeaveResult> GroupCoordinator::leave(std::string group_id, std::vecto
   const ErrorCode outcome = co_await impl_->await_committed(*group, *end);
   if (outcome != ErrorCode::none) result = LeaveResult{outcome, {}};
   co_return result;
-}
-
-base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitRequest request) {
-  Impl& impl = *impl_;
-  std::vector<ErrorCode> answers(request.commits.size(), ErrorCode::none);
-  const Impl::Place place = co_await impl.locate(request.group_id, !request.producer);
-  // Offsets without a group: who doesn't use group membership may commit all the same.
-  const bool may_create = request.generation < 0 || request.producer;
-  const auto found = may_create ? impl.find_or_create(request.group_id, place) : impl.find(request.group_id, place);
-  ErrorCode error = found.error();
-  GroupPtr group;
-  if (found) group = *found;
-  if (found && !group) error = ErrorCode::illegal_generation;
-  PendingCommit pending;
-  if (error == ErrorCode::none) {
-    std::lock_guard lock(group->mutex);
-    const Time now = impl.now();
-    const bool dead = group->members.state() == GroupState::dead;
-    if (group->consumers && !dead) {
-      error = impl.check_consumer_commit(*group, request);
-    } else if (request.producer) {
-      error = group->members.check_transactional_commit(request.who, request.generation);
-    } else {
-      error = group->members.check_commit(request.who, request.generation, now);
-      impl.keep_alive(*group, request.who.member_id);
-    }
-    if (request.producer) impl.open_transaction(*group, request.producer->producer_id);
-    if (error == ErrorCode::none) {
-      error = append_commits(impl.appends(), impl.log(), *group, request, impl.limits(), now, answers, pending);
-    }
-    if (request.producer) impl.close_unused_transaction(*group, request.producer->producer_id);
-  }
-  if (error != ErrorCode::none) {
-    for (ErrorCode& answer : answers) {
-      if (answer == ErrorCode::none) answer = error;
-    }
-    co_return answers;
-  }
-  if (pending.settled || pending.commits.empty()) co_return answers;
-  ErrorCode outcome = ErrorCode::none;
-  if (!request.producer) {
-    const auto end = co_await impl.appends().appended(std::move(pending.ticket));
-    if (end) pending.end_offset = *end;
-    if (!end) outcome = end.error();
-  }
-  if (outcome == ErrorCode::none) outcome = co_await impl.log().await_committed(group->partition, pending.end_offset);
-  settle_commits(*group, request.producer, pending, outcome);
-  for (const std::size_t at : pending.places) answers[at] = error_of_commit(outcome);
-  co_return answers;
 }
 
 base::Task<CommitVerification> GroupCoordinator::start_verification(std::string group_id, std::int64_t producer_id,

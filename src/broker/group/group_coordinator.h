@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/clock.h"
@@ -47,6 +48,9 @@ struct CommitRequest {
   std::vector<OffsetCommit> commits;  // commit_timestamp -1: now
   std::optional<CommittingProducer> producer;
 };
+
+// What is there at once, as mostly, or the coroutine that will give it.
+using CommitAnswer = std::variant<std::vector<ErrorCode>, base::Task<std::vector<ErrorCode>>>;
 
 // What a transaction must know of before it may commit offsets of a group.
 struct CommitVerification {
@@ -116,7 +120,10 @@ class GroupCoordinator {
   base::Task<SyncResult> sync(SyncRequest request);
   base::Task<ErrorCode> heartbeat(std::string group_id, MemberIdentity who, std::int32_t generation);
   base::Task<LeaveResult> leave(std::string group_id, std::vector<MemberIdentity> members);
-  base::Task<std::vector<ErrorCode>> commit_offsets(CommitRequest request);  // one code for each commit
+  // One code for each commit. begin_commit() decides before it returns, and is called on an event loop, where the coroutine that it
+  // may answer is awaited next.
+  base::Task<std::vector<ErrorCode>> commit_offsets(CommitRequest request);
+  CommitAnswer begin_commit(CommitRequest request);
   base::Task<CommitVerification> start_verification(std::string group_id, std::int64_t producer_id,
                                                   std::int16_t producer_epoch);
   void cancel_verification(const CommitVerification& verification, std::int64_t producer_id);

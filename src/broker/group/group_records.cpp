@@ -6,7 +6,6 @@
 #include "protocol/codec/codec.h"
 #include "protocol/record_batch_builder.h"
 #include "protocol/records/group_metadata.h"
-#include "protocol/records/offset_commit.h"
 
 namespace broker::group {
 namespace {
@@ -80,23 +79,29 @@ StoredRecord read_group_record(const protocol::Record& record) {
   return UnknownRecord{"a key of type " + std::to_string(version)};
 }
 
-KeyAndValue to_record(const OffsetRecord& record) {
-  protocol::OffsetCommitKey key;
-  key.group = record.group_id;
-  key.topic = record.partition.topic;
-  key.partition = record.partition.partition;
-  KeyAndValue out;
-  out.key = protocol::encode_with_version(key, kOffsetKeyVersion);
-  if (!record.value) return out;
-  protocol::OffsetCommitValue value;
-  value.offset = record.value->offset;
-  value.leader_epoch = record.value->leader_epoch;
-  value.metadata = record.value->metadata;
-  value.commit_timestamp = record.value->commit_timestamp;
-  value.expire_timestamp = record.value->expire_timestamp.value_or(-1);
+KeyAndValue CommitRecords::record(const TopicPartition& partition, const CommittedOffset& committed) {
+  KeyAndValue out = tombstone(partition);
+  value_.offset = committed.offset;
+  value_.leader_epoch = committed.leader_epoch;
+  value_.metadata = committed.metadata;
+  value_.commit_timestamp = committed.commit_timestamp;
+  value_.expire_timestamp = committed.expire_timestamp.value_or(-1);
   out.value = protocol::encode_with_version(
-      value, record.value->expire_timestamp ? kOffsetValueVersionWithExpiry : kOffsetValueVersion);
+      value_, committed.expire_timestamp ? kOffsetValueVersionWithExpiry : kOffsetValueVersion);
   return out;
+}
+
+KeyAndValue CommitRecords::tombstone(const TopicPartition& partition) {
+  key_.topic = partition.topic;
+  key_.partition = partition.partition;
+  KeyAndValue out;
+  out.key = protocol::encode_with_version(key_, kOffsetKeyVersion);
+  return out;
+}
+
+KeyAndValue to_record(const OffsetRecord& record) {
+  CommitRecords records(record.group_id);
+  return record.value ? records.record(record.partition, *record.value) : records.tombstone(record.partition);
 }
 
 KeyAndValue to_record(const GroupRecord& record) {

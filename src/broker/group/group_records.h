@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "broker/group/consumer_group_records.h"
 #include "broker/group/group_types.h"
 #include "protocol/record.h"
+#include "protocol/records/offset_commit.h"
 
 namespace broker::group {
 
@@ -34,6 +36,18 @@ struct UnknownRecord {  // of a newer kind of group, or damaged: skipped with a 
 };
 using StoredRecord = std::variant<UnknownRecord, OffsetRecord, GroupRecord, StoredConsumerRecord>;
 StoredRecord read_group_record(const protocol::Record& record);
+
+// Those of one group's commits, one after the other: what they have in common is made once.
+class CommitRecords {
+ public:
+  explicit CommitRecords(std::string group_id) { key_.group = std::move(group_id); }
+  KeyAndValue record(const TopicPartition& partition, const CommittedOffset& committed);
+  KeyAndValue tombstone(const TopicPartition& partition);
+
+ private:
+  protocol::OffsetCommitKey key_;
+  protocol::OffsetCommitValue value_;
+};
 
 KeyAndValue to_record(const OffsetRecord& record);
 KeyAndValue to_record(const GroupRecord& record);

@@ -1,0 +1,111 @@
+// How commits of offsets are answered: by codes that are there, or by a coroutine that waits for them.
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "broker/coordinator/testing/simulation.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/metadata/cluster_metadata.h"
+
+namespace broker::group {
+namespace {
+
+using Codes = std::vector<ErrorCode>;
+using Waiting = base::Task<Codes>;
+
+class OffsetCommits : public ::testing::Test {
+ protected:
+  ~OffsetCommits() override {
+    groups.stop();
+    world.poll();
+  }
+  // Of three partitions, of which the second has too much metadata.
+  static CommitRequest commit_of(std::int64_t offset) {
+    CommitRequest request;
+    request.group_id = "g";
+    for (std::int32_t partition = 0; partition < 3; ++partition) {
+      OffsetCommit& one = request.commits.emplace_back();
+      one.partition = {"t", partition};
+      one.value.offset = offset + partition;
+      one.value.commit_timestamp = -1;
+      if (partition == 1) one.value.metadata = std::string(5000, 'm');
+    }
+    return request;
+  }
+  static Codes codes_with(ErrorCode of_those_taken) {
+    return {of_those_taken, ErrorCode::offset_metadata_too_large, of_those_taken};
+  }
+  void know_the_partitions() { (void)world.run(groups.describe("g")); }
+  // Until `records are committed`.
+  std::optional<Codes>& wait_for(CommitAnswer answer) {
+    waited_for.reset();
+    world.start(std::get<Waiting>(std::move(answer)), [this](Codes codes) { waited_for = std::move(codes); });
+    EXPECT_FALSE(waited_for);
+    return waited_for;
+  }
+  std::vector<std::int64_t> committed() {
+    std::vector<std::int64_t> offsets;
+    for (const FetchedOffset& one : world.run(groups.fetch_offsets("g", std::nullopt, false)).offsets) {
+      offsets.push_back(one.value.offset);
+    }
+    return offsets;
+  }
+
+  coordinator::testing::Simulation world;
+  metadata::MetadataCache metadata;
+  GroupCoordinator groups{world.log, world.clock, metadata, GroupLimits(), GroupCoordinator::Threads::none};
+  std::optional<Codes> waited_for;
+};
+
+TEST_F(OffsetCommits, TheFirstAsksHowManyPartitionsThereAre) {
+  CommitAnswer answer = groups.begin_commit(commit_of(10));
+  ASSERT_TRUE(std::holds_alternative<Waiting>(answer));
+  EXPECT_EQ(world.run(std::get<Waiting>(std::move(answer))), codes_with(ErrorCode::none));
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
+}
+
+TEST_F(OffsetCommits, WhatTheAppendCommitsIsAnsweredAtOnce) {
+  know_the_partitions();
+  CommitAnswer answer = groups.begin_commit(commit_of(10));
+  ASSERT_TRUE(std::holds_alternative<Codes>(answer));
+  EXPECT_EQ(std::get<Codes>(answer), codes_with(ErrorCode::none));
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
+  world.log.append_error = ErrorCode::not_leader_or_follower;
+  answer = groups.begin_commit(commit_of(20));
+  EXPECT_EQ(std::get<Codes>(answer), codes_with(ErrorCode::not_coordinator));
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
+}
+
+TEST_F(OffsetCommits, OthersWaitAndEndWithTheOutcome) {
+  know_the_partitions();
+  world.log.commits_by_itself = false;
+  const std::optional<Codes>& codes = wait_for(groups.begin_commit(commit_of(10)));
+  world.log.commit_all();
+  world.poll();
+  EXPECT_EQ(codes, codes_with(ErrorCode::none));
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
+  wait_for(groups.begin_commit(commit_of(20)));
+  world.log.commit_all(ErrorCode::not_enough_replicas);
+  world.poll();
+  EXPECT_EQ(codes, codes_with(ErrorCode::coordinator_not_available));
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
+}
+
+TEST_F(OffsetCommits, OfATransactionWaitForNothingButItsMarkerDecides) {
+  know_the_partitions();
+  CommitRequest request = commit_of(10);
+  request.producer.emplace().producer_id = 7;
+  CommitAnswer answer = groups.begin_commit(request);
+  ASSERT_TRUE(std::holds_alternative<Codes>(answer));
+  EXPECT_EQ(std::get<Codes>(answer), codes_with(ErrorCode::none));
+  EXPECT_TRUE(committed().empty());
+  groups.transaction_ended(7, *world.run(groups.partition_for("g")), true);
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
+}
+
+}  // namespace
+}  // namespace broker::group
