@@ -27,7 +27,7 @@ ninja -C "build/$preset" "${targets[@]}"
 
 findings=$PWD/build/$preset/findings
 mkdir -p "$findings"
-fuzz_one() {  # SOURCE; two at a time, so what one has to say comes in one piece
+fuzz_one() {  # SOURCE; one for each processor at a time, so what one has to say comes in one piece
   local source=$1 folder target name corpus log inputs
   folder=$(dirname "$source")
   target=$(basename "$source" .cpp)

@@ -165,6 +165,7 @@ void Log::append_to_segment(const SegmentAppend& append, std::int64_t now_ms) {
   }
   modified_ = true;
   epochs_.flush_what_is_new();
+  active().prepare_append();
   once_written([&] {
     active().append(append, *config_);
     log_end_offset_ = append.last_offset + 1;

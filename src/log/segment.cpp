@@ -83,11 +83,15 @@ bool Segment::must_roll(const SegmentAppend& append, const LogConfig& config, st
   return offset_index_.is_full(config.segment_index_bytes) || time_index_.is_full(config.segment_index_bytes);
 }
 
-void Segment::append(const SegmentAppend& append, const LogConfig& config) {
-  std::uint64_t position = size_;
+void Segment::prepare_append() {
   if (!file_) open_file();
-  load_max_timestamp();  // what may fail comes before the write, as far as possible
+  load_max_timestamp();
   recent_.reserve(kRecentMax);
+}
+
+void Segment::append(const SegmentAppend& append, const LogConfig& config) {
+  prepare_append();
+  const std::uint64_t position = size_;
   file_->write_at(position, append.bytes);
   size_ += append.bytes.size();
   if (append.batches.empty()) {

@@ -51,6 +51,8 @@ class Segment {
 
   // Whether the log must roll before this append goes in.
   bool must_roll(const SegmentAppend& append, const LogConfig& config, std::int64_t now_ms);
+  // What may fail for want of memory before anything is written; append() does it too.
+  void prepare_append();
   void append(const SegmentAppend& append, const LogConfig& config);
 
   // The first batch whose last offset is >= `offset`. What lies behind bytes that are no batch isn't found; on demand

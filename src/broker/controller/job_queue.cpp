@@ -20,7 +20,12 @@ void JobQueue::post(Job job, Moment drop_at) {
     self->jobs_.push_back(Waiting{std::move(job), drop_at});
     if (self->running_) return self->drop_in_time();
     self->running_ = true;
-    boost::asio::co_spawn(self->executor_, self->run(), boost::asio::detached);
+    try {
+      boost::asio::co_spawn(self->executor_, self->run(), boost::asio::detached);
+    } catch (...) {  // no memory for it: the next job starts it
+      self->running_ = false;
+      throw;
+    }
   });
 }
 
@@ -49,7 +54,12 @@ void JobQueue::stop_waiting() {
 }
 
 base::Task<void> JobQueue::run() {
-  const std::shared_ptr<JobQueue> self = shared_from_this();
+  // Also when it ends in the middle: Asio lets go of a coroutine that it has no memory to go on with.
+  struct Running {
+    std::shared_ptr<JobQueue> queue;
+    ~Running() { queue->running_ = false; }
+  };
+  const Running running{shared_from_this()};
   while (!jobs_.empty()) {
     // The coroutine lives in the lambda's captures: the job must outlast it.
     const Job job = std::move(jobs_.front().job);
@@ -61,7 +71,6 @@ base::Task<void> JobQueue::run() {
       base::log_error("kafka.controller.ControllerEventManager", "A controller event failed: {}", failure.what());
     }
   }
-  running_ = false;
 }
 
 }  // namespace broker::controller

@@ -238,11 +238,23 @@ void GroupCoordinator::Impl::load_loop() {
       one = to_load_.front();
       to_load_.pop_front();
     }
+    bool given_up = true;
     try {
       load(one);
+      given_up = false;
     } catch (const std::exception& failure) {
-      base::log_error(kLogger, "Error loading offsets from __consumer_offsets-{}: {}", one.partition, failure.what());
-      give_up_loading(one);
+      try {
+        base::log_error(kLogger, "Error loading offsets from __consumer_offsets-{}: {}", one.partition, failure.what());
+      } catch (const std::exception&) {  // no memory for the line either
+      }
+    }
+    while (given_up) {
+      try {
+        give_up_loading(one);
+        given_up = false;
+      } catch (const std::exception&) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      }
     }
   }
 }

@@ -246,8 +246,9 @@ std::size_t Connection::paid_bytes() const {
   return pending_->granted.overdraft ? pending_->capacity : pending_->granted.bytes;
 }
 
-std::size_t Connection::bytes_held_in_frame() const {
-  return waiting_for_budget_ ? 0 : std::max(paid_bytes(), granted_.bytes);
+std::size_t Connection::unfilled_frame_bytes() const {
+  const std::size_t filled = frame_charged_ ? pending_end_ - pending_begin_ : 0;
+  return std::max(paid_bytes(), filled) - filled;
 }
 
 bool Connection::peer_has_gone() const {

@@ -56,8 +56,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const api::ConnectionInfo& info() const { return info_; }
   bool idle() const { return outbox_.open_slots() == 0; }
-  // Bytes of the budget that it holds for a frame that isn't complete, while it is up to the peer to send more.
-  std::size_t bytes_held_in_frame() const;
+  // Holds memory of the budget for a frame that isn't complete, while it is up to the peer to send more.
+  bool holds_memory_for_frame() const { return !waiting_for_budget_ && (paid_bytes() > 0 || granted_.is_there()); }
+  // As much of it as the peer hasn't sent yet.
+  std::size_t unfilled_frame_bytes() const;
   // While it waits for memory: it isn't read from then, which would tell.
   bool peer_has_gone() const;
   // Changes whenever bytes move in either direction.
@@ -71,6 +73,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // And for its look at large frames that come slowly: progress() at the beginning of the time that it looks at.
   std::uint64_t frame_progress = 0;
   std::int64_t frame_watched_since_ms = 0;
+  std::int64_t frame_bytes_to_fill = 0;
 
  private:
   enum class ReadStatus { progress, again, end };

@@ -148,26 +148,29 @@ void EventLoop::schedule_sweep() {
   sweep_timer_.expires_after(std::chrono::milliseconds(every_ms));
   sweep_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
+    schedule_sweep();  // first: what ends one sweep must not end all
     sweep();
-    schedule_sweep();
   });
 }
 
 // A large frame that comes too slowly while its memory is reserved, so that few clients of little bandwidth could have it all.
 bool EventLoop::holds_memory_in_vain(Connection& connection, std::int64_t now_ms) const {
-  const auto held_bytes = static_cast<std::int64_t>(connection.bytes_held_in_frame());
-  if (held_bytes == 0) {
+  const auto begin_to_watch = [&] {
     connection.frame_watched_since_ms = now_ms;
     connection.frame_progress = connection.progress();
+    connection.frame_bytes_to_fill = static_cast<std::int64_t>(connection.unfilled_frame_bytes());
+  };
+  if (!connection.holds_memory_for_frame()) {
+    begin_to_watch();
     return false;
   }
   const std::int64_t watched_ms = now_ms - connection.frame_watched_since_ms;
   if (watched_ms < options_.stalled_frame_ms) return false;
   const auto bytes = static_cast<std::int64_t>(connection.progress() - connection.frame_progress);
-  connection.frame_watched_since_ms = now_ms;
-  connection.frame_progress = connection.progress();
   const std::int64_t bytes_min = options_.frame_bytes_per_second_min * watched_ms / 1000;
-  return bytes < std::max(bytes_min, held_bytes * watched_ms / options_.stalled_frame_ms);
+  const bool too_slow = bytes < std::max(bytes_min, connection.frame_bytes_to_fill);
+  begin_to_watch();
+  return too_slow;
 }
 
 // Closes who was idle for too long: nothing moved and no request waits but a fetch for data, or its responses aren't taken.

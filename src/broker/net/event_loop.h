@@ -20,7 +20,7 @@ namespace broker::net {
 struct EventLoopOptions {
   std::int64_t connection_idle_ms = 600'000;
   std::int64_t stalled_frame_ms = 30'000;
-  // Of a large frame over that time, while others wait for memory; more if that doesn't fill what it holds of it in that time.
+  // Of a large frame over that time, while others wait for memory; more if that doesn't fill in that time what it held and hadn't filled.
   std::int64_t frame_bytes_per_second_min = 64 << 10;
 };
 

@@ -227,8 +227,8 @@ base::Task<ProducerResult> TransactionCoordinator::Impl::finish_end(EntryPtr ent
     Completion completion;
     {
       std::lock_guard lock(entry->mutex);
-      // Who loads it next sees the decision in the log; or the check of all has come before.
-      if (entry->transaction.dead() || entry->transaction.in_transition()) co_return step.answer;
+      // Who loads it next sees the decision in the log; or the check of all has come before, and may be through.
+      if (entry->transaction.dead() || !entry->transaction.left_over()) co_return step.answer;
       completion = begin_completion(entry);
     }
     co_await complete(std::move(completion));

@@ -33,11 +33,19 @@ void TransactionLoader::add_batch(base::ByteView batch) {
       ++unknown_count_;
       if (std::get<UnknownRecord>(stored).of_an_id) pass_over_damage();
     } else if (transaction->image) {
-      transactions_[transaction->transactional_id] = Loaded{std::move(*transaction->image), damage_count_};
+      keep(transaction->transactional_id, std::move(*transaction->image));
     } else {
       transactions_.erase(transaction->transactional_id);
     }
   }
+}
+
+// What follows the damage was decided without what was lost in it: the epochs of the same producer id are as doubtful as before.
+void TransactionLoader::keep(const std::string& transactional_id, TransactionImage image) {
+  const auto [found, is_new] = transactions_.try_emplace(transactional_id);
+  Loaded& loaded = found->second;
+  if (is_new || loaded.image.producer_id != image.producer_id) loaded.damage_before = damage_count_;
+  loaded.image = std::move(image);
 }
 
 }  // namespace broker::transaction

@@ -30,6 +30,7 @@ class TransactionLoader {
 
  private:
   void add_batch(base::ByteView batch);
+  void keep(const std::string& transactional_id, TransactionImage image);
 
   std::map<std::string, Loaded> transactions_;
   std::size_t record_count_ = 0;

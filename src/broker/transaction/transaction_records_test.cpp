@@ -115,6 +115,10 @@ TEST(TransactionRecords, ARecordThatCannotBeReadMakesWhatIsKnownOutdated) {
   loader.add(coordinator::build_batch({damaged}, 1));
   EXPECT_TRUE(loader.may_be_outdated(loader.transactions().at("t")));
   EXPECT_EQ(loader.unknown_count(), 1u);
+  // What comes behind it was decided without it, unless it gives another producer id.
+  loader.add(coordinator::build_batch({to_record(written)}, 1));
+  EXPECT_TRUE(loader.may_be_outdated(loader.transactions().at("t")));
+  written.image->producer_id = 8;
   loader.add(coordinator::build_batch({to_record(written)}, 1));
   EXPECT_FALSE(loader.may_be_outdated(loader.transactions().at("t")));
 }

@@ -81,6 +81,20 @@ TEST(Decode, ArraysOfAFrameOfTheLargestSizeDoNotEatTheMemoryEither) {
   EXPECT_EQ(decode(request, 7, bytes).error, "forgotten_topics_data[0].partitions: arrays of too many elements");
 }
 
+TEST(Decode, TaggedFieldsThatNobodyKnowsDoNotEatTheMemory) {
+  // Two million of them, of two bytes each.
+  base::Bytes bytes = hex("0261" "0261");
+  for (std::uint32_t left = 2'000'000; left > 0; left >>= 7) {
+    bytes.push_back(static_cast<std::uint8_t>((left & 0x7f) | (left > 0x7f ? 0x80 : 0)));
+  }
+  for (int tag = 0; tag < 2'000'000; ++tag) {
+    bytes.push_back(5);
+    bytes.push_back(0);
+  }
+  ApiVersionsRequest request;
+  EXPECT_EQ(decode(request, 3, bytes).error, "tagged fields: too many that are unknown");
+}
+
 TEST(Decode, LengthsBelowZeroAreNullOrRefused) {
   EXPECT_EQ(error_of<ApiVersionsRequest>("00", 3), "client_software_name: null, but it must not be");
   EXPECT_EQ(error_of<MetadataRequest>("ffffffff", 0), "topics: null, but it must not be");

@@ -76,8 +76,10 @@ class Decoder {
       if (reader_.failed()) break;
       if constexpr (Struct::kHasTags) {
         Decoder inner(bytes, version_, flexible_);
+        inner.array_bytes_left_ = array_bytes_left_;
         TagVisitor visitor{inner, tag};
         Struct::tagged_fields(message, visitor);
+        array_bytes_left_ = inner.array_bytes_left_;
         if (inner.failed()) {
           reader_.fail(inner.reader_.reason());
           path_ = inner.path_;
@@ -85,6 +87,11 @@ class Decoder {
         }
         if (visitor.found) continue;
       }
+      if (array_bytes_left_ < sizeof(UnknownTag)) {
+        reader_.fail("too many that are unknown");
+        break;
+      }
+      array_bytes_left_ -= sizeof(UnknownTag);
       message.unknown_tags.add(tag, bytes);
     }
     if (reader_.failed()) add_to_path("tagged fields");
