@@ -162,9 +162,10 @@ TEST_F(LogConfigTest, CleanupPolicy) {
   protocol::NewRecord record;
   record.value = base::as_bytes("no key");
   builder.append(record);
-  EXPECT_EQ(append_bytes(builder.build()).error, ErrorCode::invalid_record);
+  const base::Bytes batch = builder.build();
+  EXPECT_EQ(append_bytes(batch).error, ErrorCode::invalid_record);
   alter([](LogConfig& config) { config.cleanup_compact = false; });
-  EXPECT_TRUE(append_bytes(builder.build()).ok());
+  EXPECT_TRUE(append_bytes(batch).ok());
 }
 
 TEST_F(LogConfigTest, FileDeleteDelayMs) {
