@@ -89,7 +89,11 @@ bool LeaderEpochCache::has_unwritten(std::int64_t log_end_offset) const {
   if (!changed_ || only_start_moved_) return false;
   const auto last = std::find_if(entries_.rbegin(), entries_.rend(),
                                  [&](const EpochEntry& entry) { return entry.start_offset < log_end_offset; });
-  return last != entries_.rend() && std::find(written_.begin(), written_.end(), *last) == written_.end();
+  if (last == entries_.rend()) return false;
+  // Only truncate_from_start() makes an epoch start later, which the file need not say.
+  return std::ranges::none_of(written_, [&](const EpochEntry& entry) {
+    return entry.epoch == last->epoch && entry.start_offset <= last->start_offset;
+  });
 }
 
 void LeaderEpochCache::flush_with_start() {

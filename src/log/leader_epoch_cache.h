@@ -38,8 +38,8 @@ class LeaderEpochCache {
   // log's start, and who loads it truncates it there. They go with the next epoch, or flush_with_start().
   void flush(bool sync = true);
   void flush_with_start();  // at a clean stop: whatever changed, unsynced as above
-  // flush(false), if it syncs nothing because there is nothing in the file yet. Else it is left to replace_file(): whoever appends
-  // doesn't wait for the disk. A crash before that loses nothing: a recovery finds the epoch in the batches.
+  // flush(false), if it syncs nothing because there is nothing in the file yet. Else it is left to replace_file_by(): whoever
+  // appends doesn't wait for the disk. After a crash before that a recovery finds the epoch where the first of its batches is.
   void flush_what_is_new();
   bool has_unwritten(std::int64_t log_end_offset) const;  // an epoch that has records and isn't in the file
   // The file is replaced by one that was written and synced with the log's mutex released: what to put into the file of

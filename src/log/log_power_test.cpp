@@ -124,14 +124,21 @@ TEST_F(LogPowerTest, AnEpochThatBeginsKeepsTheOlderOnes) {
   }
   manager_->flush_closed_segments();
   manager_->checkpoint_recovery_points();
-  append(history_[3], 3);
-  log_->flush_closed_segments();
+  std::int32_t epoch = 3;
   for (auto bytes : {UnsyncedBytes::lost, UnsyncedBytes::zeroed, UnsyncedBytes::torn}) {
+    append(history_[3], epoch++);
+    bool is_renamed = false;
+    faulty_.set_before_change([&](std::string_view operation, const std::string& path) {
+      is_renamed = operation == "sync" && path.ends_with("/leader-epoch-checkpoint");
+      if (is_renamed) throw std::system_error(std::make_error_code(std::errc::io_error));
+    });
+    EXPECT_THROW(log_->flush_closed_segments(), std::system_error);
+    EXPECT_TRUE(is_renamed);
+    faulty_.set_before_change(nullptr);
     crash_and_start(bytes, UnsyncedNames::kept);
     EXPECT_EQ(log_->epoch_end_offset(0).end_offset, 1);
     EXPECT_EQ(log_->epoch_end_offset(1).end_offset, 2);
     EXPECT_EQ(log_->epoch_end_offset(2).end_offset, 3);
-    append(history_[3], 4);
   }
 }
 

@@ -120,8 +120,8 @@ class GroupCoordinator {
   base::Task<SyncResult> sync(SyncRequest request);
   base::Task<ErrorCode> heartbeat(std::string group_id, MemberIdentity who, std::int32_t generation);
   base::Task<LeaveResult> leave(std::string group_id, std::vector<MemberIdentity> members);
-  // One code for each commit. begin_commit() decides before it returns, and is called on an event loop, where the coroutine that it
-  // may answer is awaited next.
+  // One code for each commit. begin_commit() decides before it returns, but for what comes before the number of partitions is known;
+  // it is called on an event loop, where the coroutine that it may answer is awaited next.
   base::Task<std::vector<ErrorCode>> commit_offsets(CommitRequest request);
   CommitAnswer begin_commit(CommitRequest request);
   base::Task<CommitVerification> start_verification(std::string group_id, std::int64_t producer_id,

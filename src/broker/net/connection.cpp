@@ -247,8 +247,10 @@ std::size_t Connection::paid_bytes() const {
 }
 
 std::size_t Connection::unfilled_frame_bytes() const {
-  const std::size_t filled = frame_charged_ ? pending_end_ - pending_begin_ : 0;
-  return std::max(paid_bytes(), filled) - filled;
+  if (!frame_charged_) return 0;
+  const std::size_t paid = std::min(paid_bytes(), frame_bytes(*pending_, pending_begin_));  // the buffer may be larger
+  const std::size_t filled = pending_end_ - pending_begin_;
+  return std::max(paid, filled) - filled;
 }
 
 bool Connection::peer_has_gone() const {

@@ -140,6 +140,7 @@ TEST_F(HttpsTest, WhoReadsNoAnswerHoldsUpNobody) {
     const std::size_t middle = small + (large - small) / 2;
     (fits(middle) ? small : large) = middle;
   }
+  EXPECT_TRUE(fits(1 << 10));
   server.stop();
 }
 
