@@ -155,7 +155,8 @@ class CacheCases {
         CuratorFramework other = recipes.client();
         BlockingQueue<String> states = new LinkedBlockingQueue<>();
         client.getConnectionStateListenable().addListener((from, state) -> {
-            if (state != ConnectionState.SUSPENDED) states.add(state.toString());
+            // Curator may tell of the first connection after it has let us go on.
+            if (state == ConnectionState.LOST || state == ConnectionState.RECONNECTED) states.add(state.toString());
         });
         client.create().withMode(CreateMode.EPHEMERAL).forPath("/passing");
         long before = client.getZookeeperClient().getZooKeeper().getSessionId();
