@@ -52,6 +52,8 @@ TEST_F(ListenerTest, ConnectionsLeaveDescriptorsToFiles) {
 }
 
 TEST_F(ListenerTest, ThatNoneCanBeAcceptedIsToldOnce) {
+  // When UBSan first sees a class of objects it asks the system for a pipe.
+  EXPECT_NE(boost::system::error_code(EMFILE, boost::system::system_category()).message(), "");
   ::testing::internal::CaptureStdout();
   for (int i = 0; i < 2; ++i) connect();
   {
