@@ -340,6 +340,20 @@ TEST(Controller, StoredQuotasAreSaidNotToHold) {
   EXPECT_THAT(::testing::internal::GetCapturedStdout(), ::testing::HasSubstr("/config/ips/127.0.0.1"));
 }
 
+// With zookeeper.set.acl of Kafka, /config/users is for its owner alone.
+TEST(Controller, QuotasThatItMayNotReadAreNoHindrance) {
+  FakeZooKeeper server;
+  for (const char* path : {"/config", "/config/users"}) server.apply(zk::client::create(path, std::nullopt));
+  server.before = [](const Request& request) -> std::optional<Error> {
+    const bool lists = request.op == zk::client::OpCode::get_children || request.op == zk::client::OpCode::get_children2;
+    return lists && request.path == "/config/users" ? std::optional(Error::no_auth) : std::nullopt;
+  };
+  Node node(server);
+  node.start();
+  EXPECT_NE(server.data("/controller"), "<none>");
+  EXPECT_EQ(node.fatal, "");
+}
+
 // What the session answers for what it sends once at most, and not at all.
 TEST(Controller, ConfigsThatZooKeeperDoesNotTakeAreRefused) {
   FakeZooKeeper server;
