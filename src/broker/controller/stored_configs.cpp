@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <set>
 
@@ -17,6 +18,7 @@ using zk::client::Request;
 using zk::client::Response;
 
 constexpr const char* kLogger = "kafka.common.ZkNodeChangeNotificationListener";
+constexpr std::array<const char*, 3> kFoldersWithoutEffect = {"users", "clients", "ips"};  // quotas, SCRAM credentials
 constexpr std::int64_t kChangeLifeMs = 15 * 60 * 1000;
 
 const char* folder_of(ConfigEntityType type) {
@@ -60,18 +62,21 @@ base::Task<void> StoredConfigs::load() {
 
 // Somebody who comes from Kafka must not believe that they hold. What we may not read, as others' secrets, isn't told of.
 base::Task<void> StoredConfigs::say_what_does_not_act() {
-  for (const std::string folder : {"users", "clients", "ips"}) {
-    std::vector<Request> list;
-    list.push_back(zk::client::get_children("/config/" + folder));
-    const std::vector<Response> listed = co_await context_.read_allowed(std::move(list));
-    const Response& names = listed.front();
-    std::vector<Request> requests;
-    for (const std::string& name : names.children) requests.push_back(zk::client::get_data(znodes::config_path(folder, name)));
-    const std::vector<Response> responses = co_await context_.read_allowed(std::move(requests));
-    for (std::size_t i = 0; i < responses.size(); ++i) {
-      if (znodes::decode_config(responses[i].data.value_or("")).value_or(StringMap()).empty()) continue;
-      say_that_it_does_not_act(folder + "/" + names.children[i]);
+  std::vector<Request> lists;
+  for (const char* folder : kFoldersWithoutEffect) lists.push_back(zk::client::get_children("/config/" + std::string(folder)));
+  const std::vector<Response> listed = co_await context_.read_allowed(std::move(lists));
+  std::vector<std::string> entities;
+  std::vector<Request> requests;
+  for (std::size_t i = 0; i < listed.size(); ++i) {
+    for (const std::string& name : listed[i].children) {
+      entities.push_back(std::string(kFoldersWithoutEffect[i]) + "/" + name);
+      requests.push_back(zk::client::get_data(znodes::config_path(kFoldersWithoutEffect[i], name)));
     }
+  }
+  const std::vector<Response> found = co_await context_.read_allowed(std::move(requests));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto config = znodes::decode_config(found[i].data.value_or(""));
+    if (config && !config->empty()) say_that_it_does_not_act(entities[i]);
   }
 }
 
@@ -160,7 +165,7 @@ base::Task<void> StoredConfigs::follow_changes() {
     }
     const std::string folder = entity->substr(0, slash);
     std::string name = entity->substr(slash + 1);
-    if (folder == "users" || folder == "clients" || folder == "ips") say_that_it_does_not_act(folder + "/" + name);
+    if (std::ranges::count(kFoldersWithoutEffect, folder) > 0) say_that_it_does_not_act(*entity);
     if (folder != "topics" && folder != "brokers") continue;
     const ConfigEntityType type = entity_type(folder, name);
     co_await read_one(type, std::move(name));
