@@ -37,12 +37,15 @@ class Side:
             total += rss_bytes(broker.coordinator.child.pid)
         return total
 
-    def load_command(self, mode, topic, *more):
-        return [str(self.load_program), mode, self.broker.bootstrap, topic, *map(str, more)]
+    def load_command(self, mode, topic, *more, broker=None):
+        return [str(self.load_program), mode, (broker or self.broker).bootstrap, topic, *map(str, more)]
 
-    def load(self, mode, topic, *more):
-        """One command of bench_load; its answer as name -> number."""
-        done = subprocess.run(self.load_command(mode, topic, *more), capture_output=True, text=True, timeout=900, check=False)
+    def load(self, mode, topic, *more, broker=None, processor=None):
+        """One command of bench_load, on `processor` alone if one is given; its answer as name -> number."""
+        command = self.load_command(mode, topic, *more, broker=broker)
+        if processor is not None:
+            command = ["taskset", "-c", str(processor), *command]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"bench_load {mode} on {self.kind}: {done.stderr}")
         return {key: float(value) for key, value in (pair.split("=") for pair in done.stdout.split())}
