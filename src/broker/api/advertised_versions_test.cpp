@@ -85,7 +85,7 @@ TEST(AdvertisedVersions, AreThoseOfTheTable) {
   // What isn't served yet, so that it isn't advertised. Whoever serves one of these takes it out here.
   const std::set<std::string_view> later = {
       // between brokers: this one follows none and leads none
-      "LeaderAndIsr", "StopReplica", "UpdateMetadata", "AlterPartition", "Envelope", "AllocateProducerIds",
+      "LeaderAndIsr", "StopReplica", "UpdateMetadata", "AlterPartition", "Envelope",
       // delegation tokens, quotas, SCRAM
       "CreateDelegationToken",
       "RenewDelegationToken", "ExpireDelegationToken", "DescribeDelegationToken", "DescribeClientQuotas",

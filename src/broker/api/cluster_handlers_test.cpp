@@ -13,6 +13,7 @@
 #include "broker/config/config_store.h"
 #include "broker/controller/cluster.h"
 #include "broker/metadata/cluster_metadata.h"
+#include "protocol/messages/allocate_producer_ids.h"
 #include "protocol/messages/alter_partition_reassignments.h"
 #include "protocol/messages/create_partitions.h"
 #include "protocol/messages/create_topics.h"
@@ -33,7 +34,8 @@ using protocol::ErrorCode;
 class FakeCluster final : public controller::Cluster {
  public:
   base::Task<std::vector<controller::TopicCreated>> create_topics(std::vector<controller::NewTopic> topics,
-                                                                  bool validate_only) override {
+                                                                  bool validate_only, std::int32_t timeout_ms) override {
+    timeouts.push_back(timeout_ms);
     std::vector<controller::TopicCreated> answers;
     for (const auto& topic : topics) {
       calls.push_back((validate_only ? "validate " : "create ") + topic.name);
@@ -41,14 +43,18 @@ class FakeCluster final : public controller::Cluster {
       answer.topic_id = base::Uuid::random();
       answer.partitions = 2;
       answer.replication_factor = 1;
+      answer.error = create_error;
     }
     co_return answers;
   }
-  base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics) override {
+  base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics, std::int32_t timeout_ms) override {
+    timeouts.push_back(timeout_ms);
     for (const auto& topic : topics) calls.push_back("delete " + topic);
     co_return std::vector<Outcome>(topics.size());
   }
-  base::Task<std::vector<Outcome>> create_partitions(std::vector<controller::NewPartitions> topics, bool) override {
+  base::Task<std::vector<Outcome>> create_partitions(std::vector<controller::NewPartitions> topics, bool,
+                                                     std::int32_t timeout_ms) override {
+    timeouts.push_back(timeout_ms);
     for (const auto& topic : topics) calls.push_back("grow " + topic.topic);
     co_return std::vector<Outcome>(topics.size());
   }
@@ -66,7 +72,16 @@ class FakeCluster final : public controller::Cluster {
     protocol::Result<controller::ProducerIdBlock> none = ErrorCode::unknown_server_error;
     co_return none;
   }
-  base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions, bool) override {
+  base::Task<protocol::Result<controller::ProducerIdBlock>> allocate_producer_ids_for(std::int32_t broker_id,
+                                                                                      std::int64_t broker_epoch) override {
+    calls.push_back("ids for " + std::to_string(broker_id) + " of epoch " + std::to_string(broker_epoch));
+    protocol::Result<controller::ProducerIdBlock> answer = ErrorCode::stale_broker_epoch;
+    if (broker_epoch == 5) answer = controller::ProducerIdBlock{3000, 1000};
+    co_return answer;
+  }
+  base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions, bool,
+                                                              std::int32_t timeout_ms) override {
+    timeouts.push_back(timeout_ms);
     std::map<TopicPartition, Outcome> answers;
     for (const auto& each : partitions) answers[each].error = ErrorCode::election_not_needed;
     co_return answers;
@@ -75,6 +90,8 @@ class FakeCluster final : public controller::Cluster {
   std::int64_t broker_epoch() const override { return 1; }
 
   std::vector<std::string> calls;
+  std::vector<std::int32_t> timeouts;
+  ErrorCode create_error = ErrorCode::none;
   ErrorCode auto_create_error = ErrorCode::none;
 };
 
@@ -276,6 +293,49 @@ TEST_F(ClusterHandlers, CreateTopics) {
   request.validate_only = true;
   EXPECT_EQ(ask<protocol::CreateTopicsResponse>(request, 4).topics[1].num_partitions, -1);
   EXPECT_EQ(cluster_.calls.back(), "validate new");
+}
+
+TEST_F(ClusterHandlers, WhatClientsGiveChangesInTime) {
+  protocol::CreateTopicsRequest creation;
+  creation.topics.emplace_back().name = "new";
+  creation.timeout_ms = 1;
+  cluster_.create_error = ErrorCode::request_timed_out;
+  const auto late = ask<protocol::CreateTopicsResponse>(creation, 7).topics.at(0);
+  EXPECT_EQ(late.error_code, ErrorCode::request_timed_out);
+  EXPECT_EQ(late.error_message, std::nullopt);
+  EXPECT_FALSE(late.topic_id.is_zero()) << "it is there, or will be";
+  EXPECT_EQ(late.num_partitions, -1);
+  EXPECT_EQ(late.replication_factor, -1);
+  cluster_.create_error = ErrorCode::topic_already_exists;
+  EXPECT_TRUE(ask<protocol::CreateTopicsResponse>(creation, 7).topics.at(0).topic_id.is_zero());
+  protocol::DeleteTopicsRequest deletion;
+  deletion.topics.emplace_back().name = "ok0";
+  deletion.timeout_ms = 2;
+  ask<protocol::DeleteTopicsResponse>(deletion, 6);
+  protocol::CreatePartitionsRequest growth;
+  growth.topics.emplace_back().name = "ok0";
+  growth.timeout_ms = 3;
+  ask<protocol::CreatePartitionsResponse>(growth, 3);
+  protocol::ElectLeadersRequest election;
+  election.topic_partitions = std::nullopt;
+  election.timeout_ms = 4;
+  ask<protocol::ElectLeadersResponse>(election, 2);
+  EXPECT_EQ(cluster_.timeouts, (std::vector<std::int32_t>{1, 1, 2, 3, 4}));
+}
+
+TEST_F(ClusterHandlers, ProducerIdsForABroker) {
+  protocol::AllocateProducerIdsRequest request;
+  request.broker_id = 2;
+  request.broker_epoch = 5;
+  const auto block = ask<protocol::AllocateProducerIdsResponse>(request, 0);
+  EXPECT_EQ(block.error_code, ErrorCode::none);
+  EXPECT_EQ(block.producer_id_start, 3000);
+  EXPECT_EQ(block.producer_id_len, 1000);
+  request.broker_epoch = 4;
+  const auto refused = ask<protocol::AllocateProducerIdsResponse>(request, 0);
+  EXPECT_EQ(refused.error_code, ErrorCode::stale_broker_epoch);
+  EXPECT_EQ(refused.producer_id_len, 0);
+  EXPECT_EQ(cluster_.calls, (std::vector<std::string>{"ids for 2 of epoch 5", "ids for 2 of epoch 4"}));
 }
 
 TEST_F(ClusterHandlers, DeleteTopics) {

@@ -39,7 +39,7 @@ Answer<CreatePartitionsResponse> handle(RequestContext& context, CreatePartition
   if (wanted.empty()) co_return response;
   const std::vector<controller::NewPartitions> asked = wanted;
   std::vector<controller::Outcome> outcomes =
-      co_await context.services.cluster.create_partitions(std::move(wanted), request.validate_only);
+      co_await context.services.cluster.create_partitions(std::move(wanted), request.validate_only, request.timeout_ms);
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     auto& answer = response.results.emplace_back();
     answer.name = asked[i].topic;

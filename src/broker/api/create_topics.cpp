@@ -101,13 +101,15 @@ Answer<CreateTopicsResponse> handle(RequestContext& context, CreateTopicsRequest
   const std::vector<controller::NewTopic> sent = topics;
   if (sent.empty()) co_return response;
   const std::vector<controller::TopicCreated> created =
-      co_await context.services.cluster.create_topics(std::move(topics), request.validate_only);
+      co_await context.services.cluster.create_topics(std::move(topics), request.validate_only, request.timeout_ms);
   for (std::size_t n = 0; n < created.size(); ++n) {
     TopicAnswer& answer = response.topics[positions[n]];
     answer.error_code = created[n].error;
     answer.error_message = created[n].message;
+    // What wasn't there in time has its id, but no details, as in Kafka.
+    const bool begun = created[n].error == ErrorCode::none || created[n].error == ErrorCode::request_timed_out;
+    if (begun) answer.topic_id = created[n].topic_id;
     if (created[n].error != ErrorCode::none) continue;
-    answer.topic_id = created[n].topic_id;
     if (context.api_version >= kDetailsFrom) add_details(context, created[n], sent[n].configs, answer);
   }
   co_return response;

@@ -74,7 +74,8 @@ Answer<DeleteTopicsResponse> handle(RequestContext& context, DeleteTopicsRequest
     positions.push_back(i);
   }
   if (names.empty()) co_return response;
-  const std::vector<controller::Outcome> outcomes = co_await context.services.cluster.delete_topics(std::move(names));
+  const std::vector<controller::Outcome> outcomes =
+      co_await context.services.cluster.delete_topics(std::move(names), request.timeout_ms);
   for (std::size_t n = 0; n < outcomes.size(); ++n) {
     response.responses[positions[n]].error_code = outcomes[n].error;
     response.responses[positions[n]].error_message = outcomes[n].message;

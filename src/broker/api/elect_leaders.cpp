@@ -48,7 +48,7 @@ Answer<ElectLeadersResponse> handle(RequestContext& context, ElectLeadersRequest
     for (const TopicPartition& each : partitions) outcomes[each].error = ErrorCode::unknown_server_error;
   } else {
     const bool unclean = request.election_type == kUnclean;
-    outcomes = co_await context.services.cluster.elect_leaders(std::move(partitions), unclean);
+    outcomes = co_await context.services.cluster.elect_leaders(std::move(partitions), unclean, request.timeout_ms);
   }
   for (auto& [which, outcome] : outcomes) {
     if (!request.topic_partitions && outcome.error == ErrorCode::election_not_needed) continue;

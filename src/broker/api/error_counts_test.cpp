@@ -14,6 +14,7 @@
 #include "protocol/codec/codec.h"
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
+#include "protocol/messages/allocate_producer_ids.h"
 #include "protocol/messages/alter_configs.h"
 #include "protocol/messages/alter_partition_reassignments.h"
 #include "protocol/messages/alter_replica_log_dirs.h"
@@ -155,6 +156,7 @@ std::map<std::string, Count> counters() {
   COUNTS(DescribeProducers);
   COUNTS(DescribeTransactions);
   COUNTS(ListTransactions);
+  COUNTS(AllocateProducerIds);
   COUNTS(ConsumerGroupHeartbeat);
   COUNTS(ConsumerGroupDescribe);
   COUNTS(DescribeTopicPartitions);

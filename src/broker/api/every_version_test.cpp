@@ -5,6 +5,7 @@
 #include "broker/api/testing/every_version.h"
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
+#include "protocol/messages/allocate_producer_ids.h"
 #include "protocol/messages/alter_configs.h"
 #include "protocol/messages/alter_partition_reassignments.h"
 #include "protocol/messages/alter_replica_log_dirs.h"
@@ -382,6 +383,8 @@ bool EverySuccess::cluster(ApiKey key, std::int16_t version) {
     ControlledShutdownRequest request;
     request.broker_id = TestBroker::kBrokerId;
     good<ControlledShutdownResponse>(request, version);
+  } else if (key == ApiKey::allocate_producer_ids) {
+    EXPECT_EQ(good<AllocateProducerIdsResponse>(AllocateProducerIdsRequest(), version).producer_id_len, 3);
   } else if (key == ApiKey::describe_cluster) {
     EXPECT_EQ(good<DescribeClusterResponse>(DescribeClusterRequest(), version).brokers.size(), 1u);
   } else if (key == ApiKey::describe_log_dirs) {

@@ -7,6 +7,7 @@
 #include "broker/api/serve.h"
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
+#include "protocol/messages/allocate_producer_ids.h"
 #include "protocol/messages/alter_configs.h"
 #include "protocol/messages/alter_partition_reassignments.h"
 #include "protocol/messages/alter_replica_log_dirs.h"
@@ -112,6 +113,7 @@ constexpr std::array kServed = {
     SERVES(DescribeProducers, 0, 0),
     SERVES(DescribeTransactions, 0, 0),
     SERVES(ListTransactions, 0, 2),
+    SERVES(AllocateProducerIds, 0, 0),
     SERVES(ConsumerGroupHeartbeat, 0, 1),
     SERVES(ConsumerGroupDescribe, 0, 1),
     SERVES(DescribeTopicPartitions, 0, 0),

@@ -68,9 +68,13 @@ class Cluster {
  public:
   virtual ~Cluster() = default;
 
-  virtual base::Task<std::vector<TopicCreated>> create_topics(std::vector<NewTopic> topics, bool validate_only) = 0;
-  virtual base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics) = 0;
-  virtual base::Task<std::vector<Outcome>> create_partitions(std::vector<NewPartitions> topics, bool validate_only) = 0;
+  // `timeout_ms`, as in Kafka: the time from when the change is written, that is, can't be taken back, to when clients see it. What
+  // takes longer is answered with REQUEST_TIMED_OUT, and so is all that was begun if it isn't above zero. The change goes on.
+  virtual base::Task<std::vector<TopicCreated>> create_topics(std::vector<NewTopic> topics, bool validate_only,
+                                                              std::int32_t timeout_ms) = 0;
+  virtual base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics, std::int32_t timeout_ms) = 0;
+  virtual base::Task<std::vector<Outcome>> create_partitions(std::vector<NewPartitions> topics, bool validate_only,
+                                                             std::int32_t timeout_ms) = 0;
   // Creates __consumer_offsets or __transaction_state with their own configs if missing.
   virtual base::Task<Outcome> ensure_internal_topic(std::string name) = 0;
   // Topic auto-creation by Metadata (auto.create.topics.enable).
@@ -84,9 +88,11 @@ class Cluster {
   // Ids that nobody else gets. Also of a broker that isn't the controller. COORDINATOR_LOAD_IN_PROGRESS: not now, which clients of all
   // versions try again; UNKNOWN_SERVER_ERROR: none are left, or what is stored can't be read.
   virtual base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids() = 0;
+  // The same for a broker that asks the controller for them, which this one must be, and is registered with that epoch.
+  virtual base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids_for(std::int32_t broker_id, std::int64_t broker_epoch) = 0;
   // Preferred (unclean false) or unclean leader election; ELECTION_NOT_NEEDED where nothing changes.
   virtual base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions,
-                                                                      bool unclean) = 0;
+                                                                      bool unclean, std::int32_t timeout_ms) = 0;
 
   // The stored overrides of an entity as last seen (empty if none). From memory; doesn't wait.
   virtual StringMap config_overrides(ConfigEntityType type, std::string_view name) const = 0;

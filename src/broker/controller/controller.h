@@ -63,15 +63,18 @@ class Controller final : public Cluster {
   // Ends the session, so that others see at once that this broker is gone. Requests fail from now on.
   base::Task<void> close();
 
-  base::Task<std::vector<TopicCreated>> create_topics(std::vector<NewTopic> topics, bool validate_only) override;
-  base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics) override;
-  base::Task<std::vector<Outcome>> create_partitions(std::vector<NewPartitions> topics, bool validate_only) override;
+  base::Task<std::vector<TopicCreated>> create_topics(std::vector<NewTopic> topics, bool validate_only,
+                                                      std::int32_t timeout_ms) override;
+  base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics, std::int32_t timeout_ms) override;
+  base::Task<std::vector<Outcome>> create_partitions(std::vector<NewPartitions> topics, bool validate_only,
+                                                     std::int32_t timeout_ms) override;
   base::Task<Outcome> ensure_internal_topic(std::string name) override;
   base::Task<Outcome> auto_create_topic(std::string name) override;
   base::Task<Outcome> change_config(ConfigEntityType type, std::string name, ConfigEdit edit) override;
   base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids() override;
+  base::Task<protocol::Result<ProducerIdBlock>> allocate_producer_ids_for(std::int32_t broker_id, std::int64_t broker_epoch) override;
   base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions,
-                                                              bool unclean) override;
+                                                              bool unclean, std::int32_t timeout_ms) override;
   StringMap config_overrides(ConfigEntityType type, std::string_view name) const override;
   std::int64_t broker_epoch() const override { return broker_epoch_; }
 
@@ -100,11 +103,17 @@ class Controller final : public Cluster {
   static base::Task<void> pause(boost::asio::any_io_executor executor, std::int32_t duration_ms);
   void schedule(const std::string& path);
   void lose_control(const std::string& reason);
+  // What is said to a request whose time is over, of what it has begun: on its own thread, with what clients see by then.
+  template <class T>
+  using Late = std::function<T(T so_far, const metadata::ClusterMetadata& seen)>;
   // Runs a change under this broker as controller; `otherwise` if it isn't, or loses that on the way.
   template <class T>
-  base::Task<T> as_controller(std::function<base::Task<T>()> job, T otherwise);
+  base::Task<T> as_controller(std::function<base::Task<T>(Begun<T>)> job, T otherwise, std::int32_t timeout_ms, Late<T> late);
+  template <class T>
+  base::Task<T> run_as_controller(std::function<base::Task<T>(Begun<T>)> job, Begun<T> begun, T otherwise);
   base::Task<Outcome> create_unless_there(NewTopic topic);
-  base::Task<protocol::Result<ProducerIdBlock>> take_producer_ids();
+  base::Task<protocol::Result<ProducerIdBlock>> take_producer_ids_now(std::int32_t broker_id);
+  base::Task<protocol::Result<ProducerIdBlock>> take_producer_ids(std::int32_t broker_id);
 
   std::shared_ptr<JobQueue> queue_;
   ZooKeeperAccess access_;

@@ -1,6 +1,12 @@
 // What request handlers ask, each as a job of the control thread.
 #include <fmt/format.h>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <chrono>
+#include <memory>
+
 #include "base/logging.h"
 #include "broker/controller/controller.h"
 
@@ -24,6 +30,17 @@ std::vector<T> not_controller(std::size_t count) {
   return answers;
 }
 
+void time_out(Outcome& answer) {
+  if (answer.error == ErrorCode::none) answer.error = ErrorCode::request_timed_out;
+}
+
+// New topics, partitions and leaders are all seen at once, right before the answer in time.
+template <class T>
+std::vector<T> all_late(std::vector<T> answers, const metadata::ClusterMetadata&) {
+  for (T& answer : answers) time_out(answer);
+  return answers;
+}
+
 }  // namespace
 
 void Controller::log_directory_failed() {
@@ -38,55 +55,91 @@ void Controller::log_directory_failed() {
 }
 
 template <class T>
-base::Task<T> Controller::as_controller(std::function<base::Task<T>()> job, T otherwise) {
-  std::function<base::Task<T>()> guarded = [this, job = std::move(job), otherwise]() -> base::Task<T> {
-    if (!context_.active) co_return otherwise;
-    std::optional<T> answer;
-    std::string reason;
-    try {
-      answer = co_await job();
-    } catch (const ReadRefused& refused) {
-      reason = refused.what();
-      read_refused_ = true;
-    } catch (const ControlLost& lost) {
-      reason = lost.what();
-    }
-    if (answer) co_return std::move(*answer);
-    lose_control(reason);
-    co_return otherwise;
-  };
-  co_return co_await ask<T>(queue_, std::move(guarded), otherwise);
+base::Task<T> Controller::run_as_controller(std::function<base::Task<T>(Begun<T>)> job, Begun<T> begun, T otherwise) {
+  if (!context_.active) co_return otherwise;
+  std::optional<T> answer;
+  std::string reason;
+  try {
+    answer = co_await job(std::move(begun));
+  } catch (const ReadRefused& refused) {
+    reason = refused.what();
+    read_refused_ = true;
+  } catch (const ControlLost& lost) {
+    reason = lost.what();
+  }
+  if (answer) co_return std::move(*answer);
+  lose_control(reason);
+  co_return otherwise;
 }
 
-base::Task<std::vector<TopicCreated>> Controller::create_topics(std::vector<NewTopic> topics, bool validate_only) {
+template <class T>
+base::Task<T> Controller::as_controller(std::function<base::Task<T>(Begun<T>)> job, T otherwise, std::int32_t timeout_ms,
+                                        Late<T> late) {
+  const base::OneShot<T> answer;
+  const boost::asio::any_io_executor executor = co_await boost::asio::this_coro::executor;
+  // On the caller's loop, as the control thread may be at work on a disk when the time is over. Ends with this coroutine.
+  const auto timer = std::make_shared<boost::asio::steady_timer>(executor);
+  Begun<T> begun = [answer, late = std::move(late), timeout_ms, executor, &cache = context_.cache,
+                    waiting = std::weak_ptr(timer)](T so_far) {
+    if (timeout_ms <= 0) {
+      answer.set(late(std::move(so_far), *cache.get()));
+      return;
+    }
+    boost::asio::post(executor, [answer, late, timeout_ms, &cache, waiting, so_far = std::move(so_far)]() mutable {
+      const auto armed = waiting.lock();
+      if (!armed) return;
+      armed->expires_after(std::chrono::milliseconds(timeout_ms));
+      armed->async_wait([answer, late, &cache, so_far = std::move(so_far)](const boost::system::error_code& cancelled) {
+        if (!cancelled) answer.set(late(so_far, *cache.get()));
+      });
+    });
+  };
+  std::function<base::Task<T>()> guarded = [this, job = std::move(job), begun = std::move(begun), otherwise] {
+    return run_as_controller<T>(job, begun, otherwise);
+  };
+  co_return co_await ask<T>(queue_, std::move(guarded), otherwise, Asker::request, answer);
+}
+
+base::Task<std::vector<TopicCreated>> Controller::create_topics(std::vector<NewTopic> topics, bool validate_only,
+                                                                std::int32_t timeout_ms) {
   using Answers = std::vector<TopicCreated>;
   Answers otherwise = not_controller<TopicCreated>(topics.size());
-  std::function<base::Task<Answers>()> job = [this, topics = std::move(topics), validate_only] {
-    return topics_.create(topics, validate_only);
+  std::function<base::Task<Answers>(Begun<Answers>)> job = [this, topics = std::move(topics), validate_only](Begun<Answers> begun) {
+    return topics_.create(topics, validate_only, std::move(begun));
   };
-  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise));
+  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, all_late<TopicCreated>);
 }
 
-base::Task<std::vector<Outcome>> Controller::delete_topics(std::vector<std::string> topics) {
+base::Task<std::vector<Outcome>> Controller::delete_topics(std::vector<std::string> topics, std::int32_t timeout_ms) {
   using Answers = std::vector<Outcome>;
   Answers otherwise = not_controller<Outcome>(topics.size());
-  std::function<base::Task<Answers>()> job = [this, topics = std::move(topics)] { return topics_.remove(topics); };
-  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise));
+  // Clients see no topic any more whose logs are still being deleted.
+  Late<Answers> late = [topics](Answers answers, const metadata::ClusterMetadata& seen) {
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      if (seen.topic(topics[i]) != nullptr) time_out(answers[i]);
+    }
+    return answers;
+  };
+  std::function<base::Task<Answers>(Begun<Answers>)> job = [this, topics = std::move(topics)](Begun<Answers> begun) {
+    return topics_.remove(topics, std::move(begun));
+  };
+  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, std::move(late));
 }
 
-base::Task<std::vector<Outcome>> Controller::create_partitions(std::vector<NewPartitions> topics, bool validate_only) {
+base::Task<std::vector<Outcome>> Controller::create_partitions(std::vector<NewPartitions> topics, bool validate_only,
+                                                               std::int32_t timeout_ms) {
   using Answers = std::vector<Outcome>;
   Answers otherwise = not_controller<Outcome>(topics.size());
-  std::function<base::Task<Answers>()> job = [this, topics = std::move(topics), validate_only] {
-    return topics_.grow(topics, validate_only);
+  std::function<base::Task<Answers>(Begun<Answers>)> job = [this, topics = std::move(topics), validate_only](Begun<Answers> begun) {
+    return topics_.grow(topics, validate_only, std::move(begun));
   };
-  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise));
+  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, all_late<Outcome>);
 }
 
 base::Task<Outcome> Controller::create_unless_there(NewTopic topic) {
   std::vector<NewTopic> topics;
   topics.push_back(std::move(topic));
-  std::vector<TopicCreated> answers = co_await create_topics(std::move(topics), false);
+  std::vector<TopicCreated> answers = co_await create_topics(std::move(topics), false, INT32_MAX);
   Outcome outcome = std::move(answers.front());
   if (outcome.error == ErrorCode::topic_already_exists) outcome = Outcome();
   co_return outcome;
@@ -132,25 +185,46 @@ base::Task<protocol::Result<ProducerIdBlock>> Controller::allocate_producer_ids(
   // Controller or not: the version of the block's znode decides, as for Kafka's brokers of an inter.broker.protocol.version before
   // 3.0. Later ones ask the controller, which does the same, and as long as it doesn't they answer their clients with this error.
   Answer not_now = ErrorCode::coordinator_load_in_progress;
-  std::function<base::Task<Answer>()> job = [this, not_now]() -> base::Task<Answer> {
-    try {
-      co_return co_await take_producer_ids();
-    } catch (const ControlLost& failure) {
-      base::log_warn(kProducerIdLogger, "No producer ids from ZooKeeper now: {}", failure.what());
-    }
-    co_return not_now;
+  std::function<base::Task<Answer>()> job = [this] { return take_producer_ids_now(context_.self.id); };
+  co_return co_await ask<Answer>(queue_, std::move(job), not_now);
+}
+
+base::Task<protocol::Result<ProducerIdBlock>> Controller::allocate_producer_ids_for(std::int32_t broker_id,
+                                                                                    std::int64_t broker_epoch) {
+  using Answer = protocol::Result<ProducerIdBlock>;
+  Answer not_now = ErrorCode::coordinator_load_in_progress;
+  std::function<base::Task<Answer>()> job = [this, broker_id, broker_epoch]() -> base::Task<Answer> {
+    Answer refused = ErrorCode::not_controller;
+    if (!context_.active) co_return refused;
+    const auto broker = context_.state.brokers.find(broker_id);
+    refused = ErrorCode::broker_id_not_registered;
+    if (broker == context_.state.brokers.end()) co_return refused;
+    refused = ErrorCode::stale_broker_epoch;
+    if (broker->second.epoch != broker_epoch) co_return refused;
+    co_return co_await take_producer_ids_now(broker_id);
   };
   co_return co_await ask<Answer>(queue_, std::move(job), not_now);
 }
 
-base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids() {
+base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids_now(std::int32_t broker_id) {
+  using Answer = protocol::Result<ProducerIdBlock>;
+  try {
+    co_return co_await take_producer_ids(broker_id);
+  } catch (const ControlLost& failure) {
+    base::log_warn(kProducerIdLogger, "No producer ids from ZooKeeper now: {}", failure.what());
+  }
+  Answer not_now = ErrorCode::coordinator_load_in_progress;
+  co_return not_now;
+}
+
+base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids(std::int32_t broker_id) {
   using Answer = protocol::Result<ProducerIdBlock>;
   const std::string path(znodes::kProducerIdBlock);
   for (;;) {
     Request read = zk::client::get_data(path);
     const Response present = co_await context_.execute(std::move(read));
     znodes::ProducerIds next;
-    next.broker = context_.self.id;
+    next.broker = broker_id;
     if (present.ok() && present.data && !present.data->empty()) {
       const auto last = znodes::decode_producer_ids(*present.data);
       if (!last || last->last > INT64_MAX - kProducerIdBlockSize) {
@@ -179,15 +253,19 @@ base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids() {
 }
 
 base::Task<std::map<TopicPartition, Outcome>> Controller::elect_leaders(std::vector<TopicPartition> partitions,
-                                                                        bool unclean) {
+                                                                        bool unclean, std::int32_t timeout_ms) {
   using Answers = std::map<TopicPartition, Outcome>;
   Answers otherwise;
   for (const TopicPartition& each : partitions) otherwise[each].error = ErrorCode::not_controller;
   const Election kind = unclean ? Election::unclean : Election::preferred;
-  std::function<base::Task<Answers>()> job = [this, partitions = std::move(partitions), kind] {
-    return topics_.elect_leaders(partitions, kind);
+  std::function<base::Task<Answers>(Begun<Answers>)> job = [this, partitions = std::move(partitions), kind](Begun<Answers> begun) {
+    return topics_.elect_leaders(partitions, kind, std::move(begun));
   };
-  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise));
+  Late<Answers> late = [](Answers answers, const metadata::ClusterMetadata&) {
+    for (auto& [which, answer] : answers) time_out(answer);
+    return answers;
+  };
+  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, std::move(late));
 }
 
 StringMap Controller::config_overrides(ConfigEntityType type, std::string_view name) const {

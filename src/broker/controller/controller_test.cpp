@@ -101,7 +101,7 @@ TEST(Controller, PartitionsOnAFailedDiskHaveNoLeader) {
     node.controller->log_directory_failed();
     node.settle();
     std::vector<TopicPartition> asked = {{"t", 1}};
-    EXPECT_EQ(node.run(node.controller->elect_leaders(asked, true)).at(asked[0]).error,
+    EXPECT_EQ(node.run(node.controller->elect_leaders(asked, true, INT32_MAX)).at(asked[0]).error,
               ErrorCode::eligible_leaders_not_available);
     EXPECT_EQ(server.nodes()["/brokers/topics/t/partitions/1/state"].stat.version, 1);
     node.run(node.controller->close());
@@ -227,16 +227,16 @@ TEST(Controller, DeletesAndGrows) {
   more.topic = "t";
   more.count = 3;
   const std::vector<NewPartitions> request = {more};
-  EXPECT_EQ(node.run(node.controller->create_partitions(request, true)).front().error, ErrorCode::none);
+  EXPECT_EQ(node.run(node.controller->create_partitions(request, true, INT32_MAX)).front().error, ErrorCode::none);
   EXPECT_TRUE(node.sink.take().empty());
-  EXPECT_EQ(node.run(node.controller->create_partitions(request, false)).front().error, ErrorCode::none);
+  EXPECT_EQ(node.run(node.controller->create_partitions(request, false, INT32_MAX)).front().error, ErrorCode::none);
   EXPECT_EQ(node.sink.take(), (Log{"new t-1 epoch 0/0", "new t-2 epoch 0/0"}));
   EXPECT_EQ(node.topic("t")->partitions.size(), 3U);
-  EXPECT_EQ(node.run(node.controller->create_partitions(request, false)).front().message,
+  EXPECT_EQ(node.run(node.controller->create_partitions(request, false, INT32_MAX)).front().message,
             "Topic already has 3 partitions.");
 
   const std::vector<std::string> names = {"nope", "t"};
-  const std::vector<Outcome> outcomes = node.run(node.controller->delete_topics(names));
+  const std::vector<Outcome> outcomes = node.run(node.controller->delete_topics(names, INT32_MAX));
   EXPECT_EQ(outcomes[0].error, ErrorCode::unknown_topic_or_partition);
   EXPECT_EQ(outcomes[1].error, ErrorCode::none);
   EXPECT_EQ(node.sink.take(), (Log{"delete t-0", "delete t-1", "delete t-2"}));
@@ -474,7 +474,7 @@ TEST(Controller, Elections) {
   node.start();
   node.create("t", 1);
   const std::vector<TopicPartition> asked = {{"t", 0}, {"t", 9}, {"x", 0}};
-  const auto answers = node.run(node.controller->elect_leaders(asked, false));
+  const auto answers = node.run(node.controller->elect_leaders(asked, false, INT32_MAX));
   EXPECT_EQ(answers.at(asked[0]).error, ErrorCode::election_not_needed);
   EXPECT_EQ(answers.at(asked[0]).message, "Leader election not needed for topic partition.");
   EXPECT_EQ(answers.at(asked[1]).error, ErrorCode::unknown_topic_or_partition);

@@ -55,10 +55,10 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
 enum class Asker { request, start };
 
 // Runs `job` in the queue and resumes the caller on its own executor with the result; with `otherwise` if the queue is
-// closed before the job is done, if a request's waits for too long or if it throws.
+// closed before the job is done, if a request's waits for too long or if it throws. What `answer` is set to before that is the result.
 template <class T>
-base::Task<T> ask(std::shared_ptr<JobQueue> queue, std::function<base::Task<T>()> job, T otherwise, Asker asker = Asker::request) {
-  base::OneShot<T> answer;
+base::Task<T> ask(std::shared_ptr<JobQueue> queue, std::function<base::Task<T>()> job, T otherwise, Asker asker = Asker::request,
+                  base::OneShot<T> answer = base::OneShot<T>()) {
   // Answers in its destructor, so that a dropped job is answered too.
   struct Promise {
     base::OneShot<T> shot;

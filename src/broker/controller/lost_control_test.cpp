@@ -239,7 +239,7 @@ TEST_F(ForbiddenTopics, AreDeletedAnotherDay) {
   forbidden = "/brokers/topics/secret";
   const auto remove = [&] {
     std::vector<std::string> names = {"secret"};
-    return node.run(node.controller->delete_topics(std::move(names)));
+    return node.run(node.controller->delete_topics(std::move(names), INT32_MAX));
   };
   EXPECT_EQ(remove().front().error, ErrorCode::none);
   EXPECT_EQ(node.topic("secret"), nullptr);
@@ -275,6 +275,29 @@ TEST(LostControl, RemovesNoControllerButItself) {
   EXPECT_FALSE(once);
   EXPECT_EQ(node.cache.get()->controller_id, 7);
   EXPECT_EQ(other.create("u", 1).error, ErrorCode::none);
+}
+
+// As Kafka's brokers from inter.broker.protocol.version 3.0 on ask for them (AllocateProducerIds).
+TEST(LostControl, ProducerIdsForOtherBrokersAreTheControllers) {
+  FakeZooKeeper server;
+  Node node(server);
+  node.start();
+  Node other(server, 7);
+  other.start(node.opened_as);
+  node.settle();
+  const std::int64_t epoch = other.controller->broker_epoch();
+  const auto ask = [](Node& one, std::int32_t broker_id, std::int64_t broker_epoch) {
+    return one.run(one.controller->allocate_producer_ids_for(broker_id, broker_epoch));
+  };
+  EXPECT_EQ(ask(node, 7, epoch)->first, 0);
+  EXPECT_EQ(ask(node, 7, epoch)->first, 1000);
+  EXPECT_EQ(server.data("/latest_producer_id_block"),
+            R"({"version":1,"broker":7,"block_start":"1000","block_end":"1999"})");
+  EXPECT_EQ(ask(node, 7, epoch + 1).error(), ErrorCode::stale_broker_epoch);
+  EXPECT_EQ(ask(node, 8, epoch).error(), ErrorCode::broker_id_not_registered);
+  EXPECT_EQ(ask(other, 7, epoch).error(), ErrorCode::not_controller);
+  server.apply(zk::client::set_data("/latest_producer_id_block", "{}"));
+  EXPECT_EQ(ask(node, 7, epoch).error(), ErrorCode::unknown_server_error);
 }
 
 // Else a producer would get none from a broker that isn't the controller, or isn't for a while. What a client is told must be

@@ -47,7 +47,8 @@ TopicRulesView TopicManager::rules_view() const {
 
 // ---- creation
 
-base::Task<std::vector<TopicCreated>> TopicManager::create(std::vector<NewTopic> topics, bool validate_only) {
+base::Task<std::vector<TopicCreated>> TopicManager::create(std::vector<NewTopic> topics, bool validate_only,
+                                                           Begun<std::vector<TopicCreated>> begun) {
   TopicRulesView view = rules_view();
   // Those of the same request that are as good as made.
   std::vector<std::string_view> before;
@@ -68,7 +69,7 @@ base::Task<std::vector<TopicCreated>> TopicManager::create(std::vector<NewTopic>
     before.push_back(topic.name);
   }
   if (!validate_only) {
-    co_return co_await write_topics(std::move(topics), std::move(plans));
+    co_return co_await write_topics(std::move(topics), std::move(plans), std::move(begun));
   }
   std::vector<TopicCreated> answers(topics.size());
   for (std::size_t i = 0; i < topics.size(); ++i) {
@@ -82,7 +83,8 @@ base::Task<std::vector<TopicCreated>> TopicManager::create(std::vector<NewTopic>
 }
 
 base::Task<std::vector<TopicCreated>> TopicManager::write_topics(std::vector<NewTopic> topics,
-                                                                 std::vector<TopicPlan> plans) {
+                                                                 std::vector<TopicPlan> plans,
+                                                                 Begun<std::vector<TopicCreated>> begun) {
   std::vector<TopicCreated> answers(topics.size());
   std::vector<Request> requests;
   std::vector<std::size_t> asked;
@@ -114,6 +116,7 @@ base::Task<std::vector<TopicCreated>> TopicManager::write_topics(std::vector<New
     context_.state.adopt(topics[i].name, to_znode(answers[i].topic_id, plans[i].assignment));
     for (const auto& [number, replicas] : plans[i].assignment) partitions.push_back({topics[i].name, number});
   }
+  if (begun && !partitions.empty()) begun(answers);
   co_await settle(partitions);
   if (!partitions.empty()) context_.publish();
   // A partition without a live replica has no leader in time; Kafka waits for one until the request times out.
@@ -158,7 +161,8 @@ base::Task<Outcome> TopicManager::overwrite_stale_config(NewTopic topic, std::st
 
 // ---- growth
 
-base::Task<std::vector<Outcome>> TopicManager::grow(std::vector<NewPartitions> topics, bool validate_only) {
+base::Task<std::vector<Outcome>> TopicManager::grow(std::vector<NewPartitions> topics, bool validate_only,
+                                                    Begun<std::vector<Outcome>> begun) {
   std::vector<Outcome> answers(topics.size());
   std::vector<Request> requests;
   std::vector<std::size_t> asked;
@@ -208,6 +212,7 @@ base::Task<std::vector<Outcome>> TopicManager::grow(std::vector<NewPartitions> t
     }
     known->shown.reset();
   }
+  if (begun && !added.empty()) begun(answers);
   co_await settle(added);
   context_.publish();
   co_return answers;
@@ -215,7 +220,7 @@ base::Task<std::vector<Outcome>> TopicManager::grow(std::vector<NewPartitions> t
 
 // ---- deletion
 
-base::Task<std::vector<Outcome>> TopicManager::remove(std::vector<std::string> topics) {
+base::Task<std::vector<Outcome>> TopicManager::remove(std::vector<std::string> topics, Begun<std::vector<Outcome>> begun) {
   std::vector<Outcome> answers(topics.size());
   std::vector<Request> requests;
   std::vector<std::size_t> asked;
@@ -236,6 +241,7 @@ base::Task<std::vector<Outcome>> TopicManager::remove(std::vector<std::string> t
       answers[asked[r]].error = ErrorCode::unknown_server_error;
     }
   }
+  if (begun && !doomed.empty()) begun(answers);
   co_await complete_deletions(std::move(doomed));
   co_return answers;
 }
@@ -331,7 +337,8 @@ base::Task<bool> TopicManager::delete_tree(std::string path) {
 // ---- elections
 
 base::Task<std::map<TopicPartition, Outcome>> TopicManager::elect_leaders(std::vector<TopicPartition> partitions,
-                                                                          Election kind) {
+                                                                          Election kind,
+                                                                          Begun<std::map<TopicPartition, Outcome>> begun) {
   std::map<TopicPartition, Outcome> answers;
   std::vector<Change> changes;
   std::vector<TopicPartition> changed;
@@ -359,6 +366,7 @@ base::Task<std::map<TopicPartition, Outcome>> TopicManager::elect_leaders(std::v
   }
   if (changes.empty()) co_return answers;
   co_await write_states(std::move(changes));
+  if (begun) begun(answers);
   const std::set<TopicPartition> none;
   std::vector<TopicPartition> failed = lead(changed, none);
   if (!failed.empty()) co_await elect_others(std::move(failed));
@@ -377,7 +385,7 @@ base::Task<void> TopicManager::preferred_election_requested() {
     } else {
       base::log_error(kLogger, "{} can't be read", znodes::kPreferredElection);
     }
-    co_await elect_leaders(std::move(partitions), Election::preferred);
+    co_await elect_leaders(std::move(partitions), Election::preferred, nullptr);
     co_await clear_preferred_election();
   }
   Request watch = zk::client::exists(std::string(znodes::kPreferredElection), true);

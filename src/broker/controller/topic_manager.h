@@ -3,6 +3,7 @@
 // end a job with ControlLost; whoever runs the jobs starts over with load().
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -13,6 +14,11 @@
 #include "broker/controller/stored_configs.h"
 
 namespace broker::controller {
+
+// Is told of the answers as they will be, once what was asked for is written: it can't be taken back from here on, but isn't to be
+// seen yet. At most once, and not where nothing was written. May be empty.
+template <class T>
+using Begun = std::function<void(T so_far)>;
 
 class TopicManager {
  public:
@@ -32,10 +38,13 @@ class TopicManager {
   bool unclean_allowed(const std::string& topic) const;
 
   // ---- requests; the order of the answers is that of the questions
-  base::Task<std::vector<TopicCreated>> create(std::vector<NewTopic> topics, bool validate_only);
-  base::Task<std::vector<Outcome>> remove(std::vector<std::string> topics);
-  base::Task<std::vector<Outcome>> grow(std::vector<NewPartitions> topics, bool validate_only);
-  base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions, Election kind);
+  base::Task<std::vector<TopicCreated>> create(std::vector<NewTopic> topics, bool validate_only,
+                                               Begun<std::vector<TopicCreated>> begun);
+  base::Task<std::vector<Outcome>> remove(std::vector<std::string> topics, Begun<std::vector<Outcome>> begun);
+  base::Task<std::vector<Outcome>> grow(std::vector<NewPartitions> topics, bool validate_only,
+                                        Begun<std::vector<Outcome>> begun);
+  base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions, Election kind,
+                                                              Begun<std::map<TopicPartition, Outcome>> begun);
 
  private:
   struct Change {
@@ -68,7 +77,8 @@ class TopicManager {
   base::Task<void> remove_log_dir_events(std::vector<std::string> names);
   base::Task<void> clear_preferred_election();
 
-  base::Task<std::vector<TopicCreated>> write_topics(std::vector<NewTopic> topics, std::vector<TopicPlan> plans);
+  base::Task<std::vector<TopicCreated>> write_topics(std::vector<NewTopic> topics, std::vector<TopicPlan> plans,
+                                                     Begun<std::vector<TopicCreated>> begun);
   base::Task<Outcome> overwrite_stale_config(NewTopic topic, std::string assignment);
   base::Task<void> complete_deletions(std::vector<std::string> names);
   base::Task<bool> delete_tree(std::string path);  // whether all of it could be seen

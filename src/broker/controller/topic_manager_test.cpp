@@ -30,12 +30,12 @@ std::vector<Outcome> grow(Node& node, std::string name, std::int32_t count, bool
   NewPartitions more;
   more.topic = std::move(name);
   more.count = count;
-  return node.run(node.controller->create_partitions({more}, validate_only));
+  return node.run(node.controller->create_partitions({more}, validate_only, INT32_MAX));
 }
 
 std::vector<Outcome> remove(Node& node, std::string name) {
   std::vector<std::string> names = {std::move(name)};
-  return node.run(node.controller->delete_topics(names));
+  return node.run(node.controller->delete_topics(names, INT32_MAX));
 }
 
 // kafka-topics --zookeeper --alter of Kafka 2.7 and earlier writes the assignment without the id. Kafka 3.9.2's controller
@@ -126,10 +126,10 @@ TEST(TopicManager, TopicsOfOneRequestMustNotCollide) {
   node.start();
   const std::vector<NewTopic> asked = {topic_of("a.b", 1), topic_of("a_b", 1), topic_of("a_c", 1)};
   // Nothing is made, so that nothing collides; Kafka says the same.
-  for (const TopicCreated& each : node.run(node.controller->create_topics(asked, true))) {
+  for (const TopicCreated& each : node.run(node.controller->create_topics(asked, true, INT32_MAX))) {
     EXPECT_EQ(each.error, ErrorCode::none);
   }
-  const std::vector<TopicCreated> made = node.run(node.controller->create_topics(asked, false));
+  const std::vector<TopicCreated> made = node.run(node.controller->create_topics(asked, false, INT32_MAX));
   EXPECT_EQ(made[0].error, ErrorCode::none);
   EXPECT_EQ(made[1].error, ErrorCode::invalid_topic_exception);
   EXPECT_EQ(made[1].message, "Topic 'a_b' collides with existing topics: a.b");
@@ -144,7 +144,7 @@ TEST(TopicManager, PartitionsOfOneRequestAreBounded) {
   node.start();
   node.create("t", 1);
   const std::vector<NewTopic> asked = {topic_of("a", 6000), topic_of("b", 4001), topic_of("c", 4000), topic_of("d", 1)};
-  const std::vector<TopicCreated> made = node.run(node.controller->create_topics(asked, true));
+  const std::vector<TopicCreated> made = node.run(node.controller->create_topics(asked, true, INT32_MAX));
   EXPECT_EQ(made[0].error, ErrorCode::none);
   EXPECT_EQ(made[1].error, ErrorCode::invalid_partitions);
   EXPECT_EQ(made[1].message,

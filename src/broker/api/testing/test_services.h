@@ -34,14 +34,14 @@ class FakeCluster : public controller::Cluster {
  public:
   using Outcomes = std::vector<controller::Outcome>;
   base::Task<std::vector<controller::TopicCreated>> create_topics(std::vector<controller::NewTopic> topics,
-                                                                  bool) override {
+                                                                  bool, std::int32_t) override {
     co_return std::vector<controller::TopicCreated>(topics.size());
   }
-  base::Task<Outcomes> delete_topics(std::vector<std::string> topics) override {
+  base::Task<Outcomes> delete_topics(std::vector<std::string> topics, std::int32_t) override {
     if (deletion) co_await deletion->wait();
     co_return Outcomes(topics.size());
   }
-  base::Task<Outcomes> create_partitions(std::vector<controller::NewPartitions> topics, bool) override {
+  base::Task<Outcomes> create_partitions(std::vector<controller::NewPartitions> topics, bool, std::int32_t) override {
     co_return Outcomes(topics.size());
   }
   base::Task<controller::Outcome> ensure_internal_topic(std::string) override { co_return controller::Outcome(); }
@@ -60,8 +60,11 @@ class FakeCluster : public controller::Cluster {
     block.size = 3;
     co_return protocol::Result<controller::ProducerIdBlock>(block);
   }
+  base::Task<protocol::Result<controller::ProducerIdBlock>> allocate_producer_ids_for(std::int32_t, std::int64_t) override {
+    return allocate_producer_ids();
+  }
   base::Task<std::map<controller::TopicPartition, controller::Outcome>> elect_leaders(
-      std::vector<controller::TopicPartition> partitions, bool) override {
+      std::vector<controller::TopicPartition> partitions, bool, std::int32_t) override {
     std::map<controller::TopicPartition, controller::Outcome> answers;
     for (const auto& each : partitions) answers[each];
     co_return answers;

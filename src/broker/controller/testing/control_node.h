@@ -73,7 +73,7 @@ struct Node {
     topic.configs = std::move(topic_configs);
     std::vector<NewTopic> topics;
     topics.push_back(std::move(topic));
-    return run(controller->create_topics(std::move(topics), validate)).front();
+    return run(controller->create_topics(std::move(topics), validate, INT32_MAX)).front();
   }
   const metadata::Topic* topic(std::string_view name) {
     shown = cache.get();
