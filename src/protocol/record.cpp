@@ -158,6 +158,26 @@ bool RecordReader::next(Record& record) {
   return true;
 }
 
+bool RecordReader::next_from(std::int64_t offset, Record& record) {
+  if (header_.magic < 2) {
+    while (next_legacy(record)) {
+      if (record.offset >= offset) return true;
+    }
+    return false;
+  }
+  for (; remaining_ > 0; --remaining_) {
+    Cursor cursor(rest_);
+    const std::int32_t length = cursor.varint();
+    if (length < 0) throw InvalidRecord("Found invalid record structure");
+    Cursor inside(cursor.take(static_cast<std::size_t>(length)));
+    inside.take(1);
+    inside.varlong();
+    if (wrapping_add(header_.base_offset, inside.varint()) >= offset) return next(record);
+    rest_ = cursor.rest();
+  }
+  return false;
+}
+
 // Wrapped entries of magic 0 have absolute offsets. Those of magic 1 count from 0, and the wrapper's offset is the last
 // one's, so the last one must be known before the first can be told.
 void RecordReader::open_legacy(base::ByteView batch, std::size_t unpacked_bytes_max) {

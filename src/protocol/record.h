@@ -63,6 +63,9 @@ class RecordReader {
   const BatchHeader& header() const { return header_; }
   // False at the end. Throws InvalidRecord, also if bytes are left over behind the last record.
   bool next(Record& record);
+  // The next one with that offset or a later one. Of those in front nothing is looked at but where they end and which
+  // offset they have, so that is for batches that were read as a whole before.
+  bool next_from(std::int64_t offset, Record& record);
 
   static constexpr std::size_t kUnpackedBytesMax = std::size_t{256} << 20;
 

@@ -31,13 +31,27 @@ void append_bytes(base::Bytes& out, base::ByteView bytes) { out.insert(out.end()
 
 }  // namespace
 
-void BatchFilter::read_records(base::ByteView batch, const BatchHeader& header, FilteredBatch& result) {
+// All its records were read when the map was made, and what is newer than each is known.
+bool BatchFilter::is_mapped(const BatchHeader& header, const FilterRules& rules) const {
+  return header.magic >= 2 && !header.is_control() && header.last_offset() <= rules.mapped_to &&
+         newest_.covers(header.base_offset, header.last_offset());
+}
+
+// Those that may stay. The others, if they are known, aren't looked at.
+void BatchFilter::read_records(base::ByteView batch, const BatchHeader& header, const FilterRules& rules,
+                               FilteredBatch& result) {
   records_.clear();
   hashes_.clear();
   reader_.emplace(batch, unpacked_);
+  const bool mapped = is_mapped(header, rules);
   std::int64_t last_offset = -1;
   Record record;
-  while (reader_->next(record)) {
+  auto next = [&] {
+    if (!mapped) return reader_->next(record);
+    const auto from = newest_.next(std::max(header.base_offset, last_offset + 1), header.last_offset());
+    return from && reader_->next_from(*from, record);
+  };
+  while (next()) {
     if (record.offset <= last_offset || record.offset > header.last_offset()) {
       throw protocol::InvalidRecord("Record with offset " + std::to_string(record.offset) + " out of order in a batch");
     }
@@ -46,7 +60,7 @@ void BatchFilter::read_records(base::ByteView batch, const BatchHeader& header, 
     hashes_.push_back(record.key && !header.is_control() ? hasher_(*record.key) : KeyHash{});
     map_.prefetch(hashes_.back());
   }
-  result.records_read = static_cast<std::int32_t>(records_.size());
+  result.records_read = mapped ? header.record_count : static_cast<std::int32_t>(records_.size());
 }
 
 bool BatchFilter::stays(const Record& record, std::size_t index, const BatchHeader& header, const FilterRules& rules,
@@ -66,21 +80,19 @@ FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& heade
                                   const FilterRules& rules, base::Bytes& out) {
   FilteredBatch result;
   const bool horizon_passed = header.has_delete_horizon() && header.base_timestamp <= rules.now_ms;
-  const bool drop_records = header.is_control() ? fate.transaction_is_gone && horizon_passed : fate.aborted;
+  const bool superseded = is_mapped(header, rules) && !newest_.next(header.base_offset, header.last_offset());
+  const bool drop_records =
+      header.is_control() ? fate.transaction_is_gone && horizon_passed : fate.aborted || superseded;
   const std::size_t out_before = out.size();
-  bool changed = drop_records;
   bool has_tombstone = false;
   records_.clear();
   if (drop_records) {
     result.records_read = std::max(header.record_count, 0);
   } else {
-    read_records(batch, header, result);
+    read_records(batch, header, rules, result);
     std::size_t kept = 0;
     for (std::size_t i = 0; i < records_.size(); ++i) {
-      if (!header.is_control() && !stays(records_[i], i, header, rules, result)) {
-        changed = true;
-        continue;
-      }
+      if (!header.is_control() && !stays(records_[i], i, header, rules, result)) continue;
       has_tombstone = has_tombstone || !records_[i].value;
       if (kept != i) records_[kept] = records_[i];
       ++kept;
@@ -96,7 +108,7 @@ FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& heade
     const bool horizon_exists = rules.delete_retention_ms <= std::numeric_limits<std::int64_t>::max() - rules.now_ms;
     const bool begin_horizon = header.magic >= 2 && !header.has_delete_horizon() && horizon_exists &&
                                (has_tombstone || (header.is_control() && fate.transaction_is_gone));
-    if (!changed && !begin_horizon) {
+    if (result.records_kept == result.records_read && !begin_horizon) {
       append_bytes(out, batch);
     } else if (header.magic < 2) {
       rebuild_legacy(header, result, out);

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "log/cleaner/key_hash.h"
+#include "log/cleaner/newest_offsets.h"
 #include "log/cleaner/offset_map.h"
 #include "protocol/record.h"
 #include "protocol/record_batch.h"
@@ -43,14 +44,18 @@ struct FilteredBatch {
 
 class BatchFilter {
  public:
-  BatchFilter(const OffsetMap& map, const KeyHasher& hasher) : map_(map), hasher_(hasher) {}
+  // `newest` only saves looking at what can't stay: one that knows nothing is right, too.
+  BatchFilter(const OffsetMap& map, const KeyHasher& hasher, const NewestOffsets& newest)
+      : map_(map), hasher_(hasher), newest_(newest) {}
 
   // Appends what is left of the batch (a whole one, of any magic) to `out`.
   FilteredBatch filter(base::ByteView batch, const protocol::BatchHeader& header, const BatchFate& fate,
                        const FilterRules& rules, base::Bytes& out);
 
  private:
-  void read_records(base::ByteView batch, const protocol::BatchHeader& header, FilteredBatch& result);
+  bool is_mapped(const protocol::BatchHeader& header, const FilterRules& rules) const;
+  void read_records(base::ByteView batch, const protocol::BatchHeader& header, const FilterRules& rules,
+                    FilteredBatch& result);
   bool stays(const protocol::Record& record, std::size_t index, const protocol::BatchHeader& header,
              const FilterRules& rules, FilteredBatch& result) const;
   void rebuild(const protocol::BatchHeader& header, std::int64_t delete_horizon_ms, FilteredBatch& result,
@@ -60,6 +65,7 @@ class BatchFilter {
 
   const OffsetMap& map_;
   const KeyHasher& hasher_;
+  const NewestOffsets& newest_;
   base::Bytes unpacked_;  // what the records of a compressed batch point into
   std::optional<protocol::RecordReader> reader_;
   std::vector<protocol::Record> records_;

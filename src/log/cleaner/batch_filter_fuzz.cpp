@@ -29,7 +29,8 @@ base::Bytes clean(base::MutableByteView rest, storage::OffsetMap& map, const sto
                   std::int64_t now_ms, Kept& kept) {
   base::Bytes out;
   storage::CleanedTransactions transactions({{1, 0, 50, 60}, {2, 10, 40, 40}});
-  storage::BatchFilter filter(map, hasher);
+  const storage::NewestOffsets newest(0, 0);
+  storage::BatchFilter filter(map, hasher, newest);
   try {
     while (true) {
       const protocol::NextBatch next = protocol::next_batch(rest);

@@ -17,6 +17,9 @@ using protocol::BatchHeader;
 constexpr std::uint64_t kWriteBackBytes = 8u << 20;
 // How often a throttled cleaning looks whether it is still wanted.
 constexpr std::int64_t kPauseMsMax = 100;
+// The newest offsets get this part of what the map gets, and of its memory: a bit an offset, where that takes 24 bytes a
+// key.
+constexpr std::size_t kNewestShare = 16;
 
 }  // namespace
 
@@ -178,13 +181,20 @@ bool Compactor::map_batch(base::ByteView batch, const BatchHeader& header, std::
   protocol::Record record;
   while (reader.next(record)) {
     ++stats.map_records_read;
-    if (!record.key || record.offset < first_dirty) continue;
+    if (record.offset < first_dirty) continue;
+    if (header.magic >= 2 && (record.offset < header.base_offset || record.offset > header.last_offset())) {
+      mapping.newest.give_up();
+    }
+    mapping.newest.add(record.offset);
+    if (!record.key) continue;  // it goes, and is counted, when it is copied
     hashes_.push_back(mapping.hasher(*record.key));
     offsets_.push_back(record.offset);
     mapping.offsets.prefetch(hashes_.back());
   }
   for (std::size_t i = 0; i < hashes_.size(); ++i) {
-    if (!mapping.offsets.put(hashes_[i], offsets_[i])) return false;
+    std::int64_t replaced = -1;
+    if (!mapping.offsets.put(hashes_[i], offsets_[i], replaced)) return false;
+    mapping.newest.drop(replaced);
     mapping.last_offset = offsets_[i];
   }
   mapping.last_offset = header.last_offset();
@@ -201,6 +211,8 @@ void Compactor::map_segment(CleaningSession& session, const CleaningSource& sour
     } else if (!transactions.on_data(header)) {
       mapping.full = !map_batch(batch.bytes, header, first_dirty, mapping, stats);
       return !mapping.full;
+    } else {
+      mapping.newest.add_all(header.base_offset, header.last_offset());  // nothing in it was looked at
     }
     if (header.last_offset() >= first_dirty) mapping.last_offset = header.last_offset();
     return true;
@@ -210,7 +222,10 @@ void Compactor::map_segment(CleaningSession& session, const CleaningSource& sour
 Compactor::Mapping Compactor::map_dirty_part(CleaningSession& session, const std::vector<CleaningSource>& sources,
                                              const Cleanable& cleanable, CleanerStats& stats) {
   const std::int64_t end = cleanable.first_uncleanable_offset;
-  Mapping mapping{OffsetMap(options_.map_bytes_max, options_.map_load_factor), {}, cleanable.first_dirty_offset - 1};
+  Mapping mapping{OffsetMap(options_.map_bytes_max, options_.map_load_factor),
+                  NewestOffsets(cleanable.first_dirty_offset, options_.map_bytes_max / kNewestShare),
+                  {},
+                  cleanable.first_dirty_offset - 1};
   CleanedTransactions transactions(session.aborted_transactions(cleanable.first_dirty_offset, end));
   for (std::size_t i = 0; i < sources.size() && !mapping.full; ++i) {
     const std::int64_t next_base = i + 1 < sources.size() ? sources[i + 1].base_offset : end;
@@ -304,7 +319,7 @@ std::int64_t Compactor::clean(CleaningSession& session, const Cleanable& cleanab
               cleanable.first_uncleanable_offset,
               config,
               stats,
-              BatchFilter(mapping.offsets, mapping.hasher),
+              BatchFilter(mapping.offsets, mapping.hasher, mapping.newest),
               {}};
     for (const SourceGroup& group :
          group_sources(sources, config.segment_bytes, config.segment_index_bytes, cleanable.first_uncleanable_offset)) {

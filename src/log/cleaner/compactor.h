@@ -61,6 +61,7 @@ class Compactor {
  private:
   struct Mapping {
     OffsetMap offsets;
+    NewestOffsets newest;
     KeyHasher hasher;
     std::int64_t last_offset = -1;  // up to which the log is mapped
     bool full = false;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace storage {
 
@@ -25,23 +26,24 @@ void OffsetMap::set_slot_count(std::size_t count) {
   size_before_growth_ = std::clamp<std::size_t>(loaded, 1, home_count_);
 }
 
-bool OffsetMap::put(const KeyHash& key, std::int64_t offset) {
+bool OffsetMap::put(const KeyHash& key, std::int64_t offset, std::int64_t& replaced) {
+  replaced = -1;
   if (size_ >= size_max_) return false;
   if (size_ >= size_before_growth_ && !grow()) return false;
-  while (!put_here(key, offset)) {
+  while (!put_here(key, offset, replaced)) {
     if (!grow()) return false;
   }
   return true;
 }
 
 // Homes grow with the hashes, so all of the table is in the order of the hashes, with gaps.
-bool OffsetMap::put_here(const KeyHash& key, std::int64_t offset) {
+bool OffsetMap::put_here(const KeyHash& key, std::int64_t offset, std::int64_t& replaced) {
   std::size_t at = home(key);
   while (at < slot_count_ && slots_[at].offset_and_one != 0 && slots_[at].key < key) ++at;
   if (at == slot_count_) return false;
   if (slots_[at].offset_and_one != 0) {
     if (slots_[at].key == key) {
-      slots_[at].offset_and_one = offset + 1;
+      replaced = std::exchange(slots_[at].offset_and_one, offset + 1) - 1;
       return true;
     }
     std::size_t empty = at + 1;

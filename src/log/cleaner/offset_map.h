@@ -20,9 +20,13 @@ class OffsetMap {
   // `load_factor` of the slots may be used (log.cleaner.io.buffer.load.factor). At least one always may.
   OffsetMap(std::size_t memory_bytes_max, double load_factor);
 
-  // The key's offset becomes this one. False if the map is full, which it is for keys that it has too; nothing changes
-  // then.
-  bool put(const KeyHash& key, std::int64_t offset);
+  // The key's offset becomes this one; `replaced` is the one before, -1 if there was none. False if the map is full, which
+  // it is for keys that it has too; nothing changes then.
+  bool put(const KeyHash& key, std::int64_t offset, std::int64_t& replaced);
+  bool put(const KeyHash& key, std::int64_t offset) {
+    std::int64_t replaced = -1;
+    return put(key, offset, replaced);
+  }
   std::int64_t get(const KeyHash& key) const;  // -1: not there
   void prefetch(const KeyHash& key) const { __builtin_prefetch(&slots_[home(key)]); }
 
@@ -50,7 +54,7 @@ class OffsetMap {
   // Twice the slots, or as many as there may be. False if there are, or the system has no more memory.
   bool grow();
   // False, and unchanged, if the slots end.
-  bool put_here(const KeyHash& key, std::int64_t offset);
+  bool put_here(const KeyHash& key, std::int64_t offset, std::int64_t& replaced);
 
   const std::size_t slot_count_max_;
   const double load_factor_;
