@@ -354,4 +354,5 @@ class History:
         """Offsets by time, of logs that nothing but DeleteRecords shortens."""
         partition = self.partitions[self.random.choice(["plain-0", "plain-1", "recompress-0"])]
         times = [self.random.randrange(T0 - 5, self.clock + 30) for _ in range(3)]
-        yield ("do", ["lookup", partition.name, *times], None)
+        gone_until = max((record[1] for record in partition.records if record[0] < partition.start), default=T0 - 6)
+        yield ("search", ["lookup", partition.name, *times], [time <= gone_until for time in times])

@@ -38,6 +38,8 @@ class Play:
         self.context.say(f"step {step!r}"[:300])
         if step[0] == "do":
             self.do(step[1], step[2])
+        elif step[0] == "search":
+            self.search(step[1], step[2])
         elif step[0] == "restart":
             self.counts[step[1]] += 1
             for name, end in self.sides.restart(step[1], self.starts(), step[2]).items():
@@ -52,13 +54,27 @@ class Play:
         return f"side {side} ({self.sides.brokers[int(side)].kind})"
 
     def do(self, words, wanted):
-        self.counts[words[0]] += 1
-        answers = self.client.each(*words)
+        answers = self.ask(words)
         for side, answer in answers.items():
-            if answer.startswith("error ") or (wanted is not None and answer != wanted):
+            if wanted is not None and answer != wanted:
                 raise views.Difference(f"{self.who(side)} says {answer!r} instead of {wanted!r}")
         if len(set(answers.values())) != 1:
             raise views.Difference(f"the sides say {answers}")
+
+    def search(self, words, may_be_gone):
+        """Where a segment that DeleteRecords has emptied isn't removed yet, a search for a time in it finds nothing."""
+        answers = self.ask(words)
+        for found, gone in zip(zip(*(answer.split(",") for answer in answers.values()), strict=True), may_be_gone, strict=True):
+            if len(set(found) - ({"-1:-1"} if gone else set())) > 1:
+                raise views.Difference(f"the sides say {answers}")
+
+    def ask(self, words):
+        self.counts[words[0]] += 1
+        answers = self.client.each(*words)
+        for side, answer in answers.items():
+            if answer.startswith("error "):
+                raise views.Difference(f"{self.who(side)} says {answer!r}")
+        return answers
 
     def starts(self):
         return {name: one.start for name, one in self.history.partitions.items()}
