@@ -278,11 +278,14 @@ def audit_lines(server, side):
 def test_audit_log(context):
     """audit.enable: the same lines for the same requests."""
     compared = operations = 0
+    settings = {"audit.enable": "true"}
     for seed in SEEDS:
-        pair = Pair(context, {"audit.enable": "true"})
-        failure = play(pair.lockstep, stream.steps(seed, OPERATIONS))
+        pair = Pair(context, settings)
+        steps = stream.steps(seed, OPERATIONS)
+        failure = play(pair.lockstep, steps)
         if failure:
-            raise Failure(f"seed {seed}, step {failure[0]}: {failure[1]}")
+            pair.stop(kill=True)
+            report(context, seed, steps, failure, settings)
         sides, servers = pair.lockstep.sides, list(pair.servers)
         pair.stop()
         theirs, ours = (audit_lines(server, side) for server, side in zip(servers, sides))

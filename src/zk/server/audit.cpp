@@ -66,11 +66,18 @@ const std::string& own_user() {
 
 std::string session_text(std::int64_t session_id) { return fmt::format("0x{:x}", static_cast<std::uint64_t>(session_id)); }
 
+// Without the hash behind the user's name. What isn't of that form is there too: attempts that fail are audited.
+std::string shown_id(const tree::Identity& identity) {
+  const std::size_t colon = identity.id.find(':');
+  if (identity.scheme != "digest" || colon == std::string::npos) return identity.id;
+  const std::size_t end = std::min(identity.id.find(':', colon + 1), identity.id.size());
+  return identity.id.substr(0, colon) + ":x" + identity.id.substr(end);
+}
+
 std::string acl_text(const tree::AclList& acl) {
   std::string text;
   for (const tree::AclEntry& entry : acl) {
-    const bool is_digest = entry.identity.scheme == "digest";
-    text += entry.identity.scheme + ":" + (is_digest ? user_of(entry.identity) + ":x" : entry.identity.id) + ":";
+    text += entry.identity.scheme + ":" + shown_id(entry.identity) + ":";
     for (const auto& [permission, letter] : {std::pair{tree::kCreate, 'c'}, {tree::kDelete, 'd'}, {tree::kRead, 'r'},
                                              {tree::kWrite, 'w'}, {tree::kAdmin, 'a'}}) {
       if ((entry.permissions & permission) != 0) text += letter;
@@ -153,8 +160,10 @@ std::unique_ptr<AuditedRequest> audited(const Peer& peer, const tree::WriteReque
     result = audited_multi(peer);
     for (const tree::SubRequest& part : multi->requests) {
       const auto* in_it = std::get_if<tree::CreateRequest>(&part);
-      if (in_it == nullptr || in_it->type == tree::OpCode::create_ttl) continue;
-      result->modes.push_back({in_it->path, mode_name(in_it->flags)});
+      if (in_it == nullptr) continue;
+      const std::string mode = mode_name(in_it->flags);
+      if (mode.empty()) return nullptr;
+      if (in_it->type != tree::OpCode::create_ttl) result->modes.push_back({in_it->path, mode});
     }
   }
   return result;

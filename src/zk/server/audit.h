@@ -25,7 +25,7 @@ struct AuditedRequest {
   std::vector<Mode> modes;  // of creates within a multi, those of createTTL aside
 };
 
-// Null for what is in no line: sessions, checks, creates whose flags name no mode.
+// Null for what is in no line: sessions, checks, creates whose flags name no mode, and a multi with one of these.
 std::unique_ptr<AuditedRequest> audited(const Peer& peer, const tree::WriteRequest& request);
 // A multi that can't be read.
 std::unique_ptr<AuditedRequest> audited_multi(const Peer& peer);

@@ -86,6 +86,12 @@ TEST_F(Audit, ListsWithoutTheHashesInThem) {
               ElementsAre(kWho + "operation=setAcl\tznode=/a\tacl=world:anyone:crdigest:bob:x:cdrwa\tresult=success"));
 }
 
+TEST_F(Audit, ListsThatAreRefused) {
+  const tree::AclList acl = {{1, {"digest", "plain"}}, {2, {"digest", "a:b::"}}, {4, {"digest", ":"}}, {8, {"digest", ""}}};
+  EXPECT_THAT(lines(tree::SetAclRequest{"/a", acl, -1}, tree::ErrorTxn{tree::Error::invalid_acl}),
+              ElementsAre(kWho + "operation=setAcl\tznode=/a\tacl=digest:plain:rdigest:a:x:::wdigest::x:cdigest::d\tresult=failure"));
+}
+
 TEST_F(Audit, PartsOfAMulti) {
   tree::MultiRequest request;
   request.requests = {create("/m", 1), create("/s", 2), create("/t", 5, OpCode::create_ttl), tree::SetDataRequest{"/m", "x", -1},
@@ -101,6 +107,8 @@ TEST_F(Audit, PartsOfAMulti) {
   multi.txns = {tree::ErrorTxn{tree::Error::ok}, tree::ErrorTxn{tree::Error::no_node}};
   EXPECT_THAT(lines(request, multi), ElementsAre(kWho + "operation=multiOperation\tresult=failure"));
   EXPECT_THAT(lines(tree::MultiRequest{}, tree::MultiTxn{}), IsEmpty());
+  request.requests.push_back(create("/no-mode", 7, OpCode::create_ttl));
+  EXPECT_THAT(lines(request, multi), ElementsAre("not audited"));
 }
 
 TEST_F(Audit, APathIsNotAnotherLine) {

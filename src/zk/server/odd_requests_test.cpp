@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <utility>
 
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
@@ -109,6 +110,14 @@ TEST_F(OddRequestTest, FlagsThatNameNoModeMakeAMultiUnreadable) {
   plain.ttl = -1;
   EXPECT_EQ(ask_multi(OpCode::multi, OpCode::create_ttl, plain, 1), 0);
   EXPECT_TRUE(client_->exists("/plain"));
+}
+
+TEST_F(OddRequestTest, OfFlagsAndANullListTheFlagsCountFirst) {
+  for (const auto& [flags, zxids] : {std::pair{-1, 1}, {7, 1}, {0, 0}, {5, 0}, {6, 0}}) {
+    proto::CreateRequest creation = RawClient::creation("/no", flags);
+    creation.acl = decltype(creation.acl)::null();
+    EXPECT_EQ(ask_multi(OpCode::multi, OpCode::create_container, creation, zxids), -5) << flags;
+  }
 }
 
 TEST_F(OddRequestTest, MultiReadSetsNoWatch) {

@@ -17,6 +17,7 @@ struct Body {
   bool has_null = false;
   bool has_null_in_multi = false;
   bool has_null_acl = false;
+  bool is_audited = true;
 
   template <class Record>
   bool read(Record& record) {
@@ -87,6 +88,7 @@ bool read_one(Body& from, tree::SetDataRequest& request) {
 bool read_one(Body& from, tree::SetAclRequest& request) {
   proto::SetACLRequest body;
   if (!from.read(body)) return false;
+  from.is_audited = !body.acl.is_null();  // ZooKeeper fails to write its line
   request.path = std::move(body.path);
   request.acl = to_tree(body.acl);
   request.version = body.version;
@@ -114,8 +116,12 @@ bool read_into(Body& from, Any& any) {
 // unreadable, and a create with a time to live but without the flag for it is a plain one.
 bool read_create_part(Body& from, OpCode op, tree::CreateRequest& request) {
   constexpr std::int32_t kFlagsMaxWithoutTtl = 4;
+  constexpr std::int32_t kFlagsMax = 6;
   if (!read_create(from, op, request)) return false;
-  if (from.has_null_acl) return false;
+  if (from.has_null_acl) {
+    from.has_null_acl = request.flags >= 0 && request.flags <= kFlagsMax;  // ZooKeeper looks at the flags first
+    return false;
+  }
   bool plain = request.flags >= 0 && request.flags <= kFlagsMaxWithoutTtl;
   if (op != OpCode::create_ttl) return plain;
   if (plain) request.type = OpCode::create;
@@ -232,6 +238,7 @@ bool Coordinator::start_write(Peer& peer, std::int32_t xid, OpCode op, proto::Re
   bool whole = read_write(body, op, request);
   if (whole && !body.has_null) {
     propose(&peer, peer.session_id, xid, op, std::move(request));
+    if (!body.is_audited) in_flight_.back().audited = nullptr;
     return true;
   }
   bool takes_zxid = op == OpCode::multi ? !body.has_null_acl : body.has_null;
