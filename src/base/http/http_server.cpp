@@ -1,5 +1,7 @@
 #include "base/http/http_server.h"
 
+#include <pthread.h>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -63,6 +65,7 @@ void HttpServer::Core::start() {
   base::log_info(kLogger, "Started {} on address {}, port {}", shared_.options.name, bound.to_string(), port);
   accept();
   thread_ = std::thread([this] { base::run_loop(io_, kLogger); });
+  pthread_setname_np(thread_.native_handle(), "http");
 }
 
 void HttpServer::Core::accept() {

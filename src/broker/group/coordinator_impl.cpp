@@ -1,5 +1,7 @@
 #include "broker/group/coordinator_impl.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 
 #include "base/logging.h"
@@ -55,6 +57,8 @@ GroupCoordinator::Impl::Impl(CoordinatorLog& log, const base::Clock& clock, cons
   if (!own_threads_) return;
   timer_thread_ = std::thread([this] { timer_loop(); });
   load_thread_ = std::thread([this] { load_loop(); });
+  pthread_setname_np(timer_thread_.native_handle(), "group-timer");
+  pthread_setname_np(load_thread_.native_handle(), "group-loader");
 }
 
 void GroupCoordinator::Impl::stop() {

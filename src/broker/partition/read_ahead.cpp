@@ -1,10 +1,13 @@
 #include "broker/partition/read_ahead.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -21,6 +24,12 @@ constexpr std::size_t kThreads = 8;  // as Kafka's num.io.threads: disks are man
 boost::asio::thread_pool& readers() {
   static boost::asio::thread_pool pool(kThreads);
   return pool;
+}
+
+// For top and its like; Asio's pool has no names.
+void name_this_thread() {
+  static thread_local const int named = pthread_setname_np(pthread_self(), "cold-reads");
+  static_cast<void>(named);
 }
 
 // What runs on those threads or waits for one.
@@ -50,6 +59,13 @@ Running& running() {
   return all;
 }
 
+struct Begun {
+  Begun() { running().begin(); }
+  ~Begun() { running().end(); }
+  Begun(const Begun&) = delete;
+  Begun& operator=(const Begun&) = delete;
+};
+
 void read_through(const storage::FileSlice& slice) {
   std::vector<std::uint8_t> into(std::min<std::uint64_t>(slice.size, kChunkBytes));
   for (std::uint64_t done = 0; done < slice.size;) {
@@ -76,15 +92,16 @@ std::optional<base::Bytes> read_resident(const storage::FileSlice& slice) {
 
 base::Task<void> run_aside(std::function<void()> work) {
   base::OneShot<bool> done;
-  running().begin();
-  boost::asio::post(readers(), [work = std::move(work), done] {
+  // Goes last of what the job holds, also if there's no memory for the job or no thread.
+  auto begun = std::make_unique<Begun>();
+  boost::asio::post(readers(), [begun = std::move(begun), work = std::move(work), done] {
+    name_this_thread();
     try {
       work();
     } catch (const std::exception& e) {
       base::log_warn("kafka.server.ReplicaManager", "Reading for a fetch failed: {}", e.what());
     }
     done.set(true);
-    running().end();
   });
   co_await done.wait();
 }

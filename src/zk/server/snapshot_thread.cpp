@@ -1,10 +1,13 @@
 #include "zk/server/snapshot_thread.h"
 
+#include <pthread.h>
+
 namespace zk::server {
 
 SnapshotThread::SnapshotThread(base::FileSystem& files, std::string directory, SnapshotOptions options, Done done)
     : files_(files), directory_(std::move(directory)), options_(options), done_(std::move(done)) {
   thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "zk-snapshot");
 }
 
 SnapshotThread::~SnapshotThread() {
