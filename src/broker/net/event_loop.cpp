@@ -13,6 +13,8 @@
 namespace broker::net {
 namespace {
 
+constexpr std::chrono::milliseconds kRecoveryPause(100);
+
 std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
@@ -33,19 +35,41 @@ EventLoop::EventLoop(EventLoopOptions options, LoopState state, ConnectionLimits
 
 EventLoop::~EventLoop() { stop_and_join(); }
 
-void EventLoop::start(int number) {
+void EventLoop::start(int number, std::function<void()> recover) {
+  recover_ = std::move(recover);
   schedule_sweep();
   thread_ = std::thread([this, number] {
     pthread_setname_np(pthread_self(), ("network-" + std::to_string(number)).c_str());
-    for (;;) {
-      try {
-        context_.run();
-        return;
-      } catch (const std::exception& e) {  // connections catch their own; this is a bug that must not end the broker
-        base::log_error("kafka.network.Processor", "Uncaught exception on a network thread: {}", e.what());
-      }
-    }
+    run();
   });
+}
+
+void EventLoop::run() {
+  bool is_whole = true;
+  while (!context_.stopped()) {
+    try {
+      if (is_whole) {
+        context_.run();
+      } else {
+        context_.run_for(kRecoveryPause);  // a coroutine that Asio let go of ends in a handler of its own
+        is_whole = recover();
+      }
+    } catch (const std::exception& e) {  // connections catch their own; a bug, or no memory, which must not end the broker
+      is_whole = false;
+      base::log_error("kafka.network.Processor", "Uncaught exception on a network thread: {}", e.what());
+    }
+  }
+}
+
+// False: not yet.
+bool EventLoop::recover() {
+  try {
+    if (!sweep_is_due_) schedule_sweep();
+    if (recover_) recover_();
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 void EventLoop::add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
@@ -147,10 +171,12 @@ void EventLoop::schedule_sweep() {
       {std::clamp<std::int64_t>(every_ms, 10, 1000), std::max<std::int64_t>(options_.stalled_frame_ms / 4, 10)});
   sweep_timer_.expires_after(std::chrono::milliseconds(every_ms));
   sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+    sweep_is_due_ = false;
     if (error) return;
     schedule_sweep();  // first: what ends one sweep must not end all
     sweep();
   });
+  sweep_is_due_ = true;
 }
 
 // A large frame that comes too slowly while its memory is reserved, so that few clients of little bandwidth could have it all.

@@ -30,7 +30,9 @@ class EventLoop {
   ~EventLoop();
 
   boost::asio::io_context& context() { return context_; }
-  void start(int number);
+  // `recover` is called on the loop's thread a moment after something has thrown there: what it was done for may have lost its next
+  // operation, past all that could catch, because there was no memory for it. If it throws as well, it is called again after a pause.
+  void start(int number, std::function<void()> recover = nullptr);
   // From any thread; on the loop the connection starts. `removed` is called on the loop after it is closed.
   void add(boost::asio::ip::tcp::socket socket, api::ConnectionInfo info, std::string address,
            std::function<void()> removed);
@@ -56,6 +58,8 @@ class EventLoop {
                    std::function<void()> removed);
   void remove(Connection& connection);
   bool shed_one(bool also_busy);
+  void run();
+  bool recover();
   void schedule_sweep();
   void sweep();
   bool holds_memory_in_vain(Connection& connection, std::int64_t now_ms) const;
@@ -65,6 +69,8 @@ class EventLoop {
   ConnectionLimits& limits_;
   std::unordered_map<Connection*, Entry> connections_;
   std::function<void()> finished_;
+  std::function<void()> recover_;
+  bool sweep_is_due_ = false;
   bool finishing_ = false;
   boost::asio::io_context context_;  // after the state: what its handlers hold goes first
   RequestRunners runners_;           // after the context, on which its coroutines end

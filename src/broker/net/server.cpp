@@ -23,6 +23,7 @@
 #include "base/logging.h"
 #include "base/process_limits.h"
 #include "broker/net/event_loop.h"
+#include "broker/net/open_listener.h"
 
 namespace broker::net {
 namespace {
@@ -36,22 +37,22 @@ constexpr int kAcceptsPerWakeUp = 64;
 constexpr std::chrono::milliseconds kAcceptPause(100);
 constexpr std::string_view kLogger = "kafka.network.SocketServer";
 
-struct Listener {
-  Listener(ListenerOptions asked, Addresses candidates, tcp::acceptor open, asio::steady_timer timer)
-      : options(std::move(asked)),
-        addresses(std::move(candidates)),
-        acceptor(std::move(open)),
-        pause(std::move(timer)) {}
-  ListenerOptions options;
-  Addresses addresses;  // that it may be bound to
-  tcp::acceptor acceptor;
-  asio::steady_timer pause;
-};
-
 // A listener that is open, and where it may be bound again.
 struct Opened {
   ListenerOptions options;
   Addresses addresses;
+};
+
+// One more as long as this lives, however the coroutine that holds it ends.
+class Counted {
+ public:
+  explicit Counted(std::atomic<int>& count) : count_(count) { ++count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { --count_; }
+
+ private:
+  std::atomic<int>& count_;
 };
 
 const Opened* find(const std::vector<Opened>& all, std::string_view name) {
@@ -80,9 +81,13 @@ struct Server::Impl {
 
   void start() {
     std::lock_guard changing(change_mutex);
-    for (const auto& listener : listeners) asio::co_spawn(*accepting, accept_loop(listener), asio::detached);
+    for (const auto& listener : listeners) accept_on(listener);
     std::lock_guard lock(loops_mutex);
-    for (std::size_t i = 0; i < loops.size(); ++i) loops[i]->start(static_cast<int>(i));
+    for (std::size_t i = 0; i < loops.size(); ++i) {
+      std::function<void()> recover;
+      if (i == 0) recover = [this] { accept_on_all(); };
+      loops[i]->start(static_cast<int>(i), std::move(recover));
+    }
     started = true;
   }
 
@@ -98,7 +103,9 @@ struct Server::Impl {
   std::vector<Opened> opened() const;
   EventLoop& next();
   bool take_turn(const EventLoop& loop);
-  base::Task<void> accept_loop(std::shared_ptr<Listener> listening);
+  void accept_on(const std::shared_ptr<Listener>& listener);
+  void accept_on_all();
+  base::Task<void> accept_loop(Accepting accepts);
   base::Task<void> accept_waiting(Listener& listener);
   base::Task<void> let_in(Listener& listener, EventLoop& loop, tcp::socket socket);
   base::Task<void> wait_for_descriptors(Listener& listener, tcp::socket& socket);
@@ -154,9 +161,23 @@ bool Server::Impl::take_turn(const EventLoop& loop) {
   return false;
 }
 
+// Unless it is being done.
+void Server::Impl::accept_on(const std::shared_ptr<Listener>& listener) {
+  if (!listener->is_accepting.exchange(true)) asio::co_spawn(*accepting, accept_loop(Accepting(listener)), asio::detached);
+}
+
+void Server::Impl::accept_on_all() {
+  std::vector<std::shared_ptr<Listener>> all;
+  {
+    std::lock_guard lock(listeners_mutex);
+    all = listeners;
+  }
+  for (const auto& listener : all) accept_on(listener);
+}
+
 // Runs on the first loop. At max.connections it waits for one to go, and lets new ones queue in the kernel, as Kafka.
-base::Task<void> Server::Impl::accept_loop(std::shared_ptr<Listener> listening) {
-  Listener& listener = *listening;
+base::Task<void> Server::Impl::accept_loop(Accepting accepts) {
+  Listener& listener = accepts.listener();
   bool failed = false;
   while (listener.acceptor.is_open()) {
     try {
@@ -225,11 +246,10 @@ base::Task<void> Server::Impl::wait_for_descriptors(Listener& listener, tcp::soc
   }
   while (listener.acceptor.is_open() && !base::leave_reserve(socket, base::reserved_descriptors_begin())) {
     log_accept_failure("too few descriptors are left");
-    ++acceptors_waiting;
+    const Counted waiting(acceptors_waiting);
     boost::system::error_code ignored;
     listener.pause.expires_after(kAcceptPause);
     co_await listener.pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    --acceptors_waiting;
   }
 }
 
@@ -241,7 +261,7 @@ void Server::Impl::log_accept_failure(std::string_view reason) {
 
 base::Task<void> Server::Impl::wait_for_room(Listener& listener, Moment until) {
   while (listener.acceptor.is_open()) {
-    ++acceptors_waiting;  // before the look at the limits, so that nobody makes room unnoticed
+    const Counted waiting(acceptors_waiting);  // before the look at the limits, so that nobody makes room unnoticed
     const bool early = std::chrono::steady_clock::now() < until;
     const bool must_wait = early || limits.full(listener.options.name);
     if (must_wait) {
@@ -249,7 +269,6 @@ base::Task<void> Server::Impl::wait_for_room(Listener& listener, Moment until) {
       listener.pause.expires_at(early ? until : Moment::max());
       co_await listener.pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
-    --acceptors_waiting;
     if (!must_wait) co_return;
   }
 }
@@ -338,7 +357,7 @@ void Server::Impl::open(const ListenerOptions& listener, const Addresses& addres
       std::lock_guard lock(listeners_mutex);
       listeners.push_back(opened);
     }
-    if (started) asio::co_spawn(*accepting, accept_loop(opened), asio::detached);
+    if (started) accept_on(opened);
   }
 }
 
