@@ -40,6 +40,17 @@ TEST(Compression, Levels) {
   }
 }
 
+// States are used again: what they were used for before leaves no trace.
+TEST(Compression, TheSameBytesWhateverWasPackedBefore) {
+  const Bytes bytes = text_of(100'000);
+  for (const Codec codec : kPacking) {
+    const Bytes packed = compress(codec, bytes);
+    compress(codec, text_of(3'000'000), 9);
+    compress(codec, text_of(10), 1);
+    EXPECT_EQ(compress(codec, bytes), packed) << name_of(codec);
+  }
+}
+
 TEST(Compression, SmallReadsGiveTheSame) {
   const Bytes bytes = text_of(100000);
   for (const Codec codec : kPacking) {

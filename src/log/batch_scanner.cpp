@@ -1,6 +1,7 @@
 #include "log/batch_scanner.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 namespace storage {
@@ -30,8 +31,15 @@ base::ByteView BatchScanner::buffered(std::uint64_t position, std::size_t wanted
     std::size_t chunk = std::max(wanted, what_ == What::whole ? kWholeChunk : kHeaderChunk);
     chunk = static_cast<std::size_t>(std::min<std::uint64_t>(chunk, end_ - position));
     if (buffer_.size() < chunk) buffer_.resize(chunk);
+    // Of the batch that the last chunk cut in two the first part is there.
+    std::size_t kept = 0;
+    if (position >= buffer_position_ && position < buffer_position_ + buffer_size_) {
+      kept = static_cast<std::size_t>(buffer_position_ + buffer_size_ - position);
+      std::memmove(buffer_.data(), buffer_.data() + buffer_size_ - kept, kept);
+    }
     buffer_position_ = position;
-    buffer_size_ = file_.read_at(position, base::MutableByteView(buffer_).first(chunk));
+    buffer_size_ = kept;  // all that is sound, should the read fail
+    buffer_size_ += file_.read_at(position + kept, base::MutableByteView(buffer_).first(chunk).subspan(kept));
   }
   std::size_t skip = static_cast<std::size_t>(position - buffer_position_);
   return base::ByteView(buffer_).first(buffer_size_).subspan(skip);

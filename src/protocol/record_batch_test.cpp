@@ -55,6 +55,31 @@ TEST(RecordBatch, HeaderSurvivesWriting) {
   EXPECT_FALSE(read->is_control());
 }
 
+TEST(RecordBatch, RecordsBelowAnOffsetAreSkipped) {
+  for (const base::Codec codec : {base::Codec::none, base::Codec::lz4}) {
+    base::Bytes batch = batch_of(10, 200, codec);
+    set_base_offset(batch, 1000);
+    RecordReader reader(batch);
+    Record record;
+    ASSERT_TRUE(reader.next_from(1003, record));
+    EXPECT_EQ(record.offset, 1003);
+    EXPECT_EQ(base::as_text(*record.key), "key3");
+    ASSERT_TRUE(reader.next(record));
+    EXPECT_EQ(record.offset, 1004);
+    ASSERT_TRUE(reader.next_from(0, record));
+    EXPECT_EQ(record.offset, 1005);
+    ASSERT_TRUE(reader.next_from(1009, record));
+    EXPECT_EQ(record.offset, 1009);
+    EXPECT_FALSE(reader.next_from(1009, record));
+  }
+  base::Bytes cut = batch_of(3, 10, base::Codec::none);
+  cut[kBatchHeaderSize] = 200;  // the first record's length: more than there is
+  cut[kBatchHeaderSize + 1] = 1;
+  RecordReader reader(cut);
+  Record record;
+  EXPECT_THROW(reader.next_from(2, record), InvalidRecord);
+}
+
 TEST(RecordBatch, ChangesInPlaceKeepTheCrcTrue) {
   base::Bytes batch = batch_of(3, 10, base::Codec::none);
   const auto crc = read_batch_header(batch)->crc;
