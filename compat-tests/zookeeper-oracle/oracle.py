@@ -178,7 +178,7 @@ class Lockstep:
         answer = self.on_both(once, f"attach slot {slot} ({how})")
         if how in ("right", "wrong", "short") and all(old):  # the old connection goes first, whatever the password
             ends = iter(old)
-            self.on_both(lambda side: next(ends).read_end(), f"the old connection of slot {slot}")
+            self.on_both(lambda side: self.in_order(next(ends).read_end()), f"the old connection of slot {slot}")
         if answer[0] == "connected" and answer[3] == 0 and how == "right":
             self.forget(slot)  # the session is over
         return answer
@@ -203,17 +203,20 @@ class Lockstep:
         frames = self.on_both(lambda side: self.read(side.connections[slot], requests), f"slot {slot}: {short(requests)}")
         self.learn(requests, frames)
         if ends_connection(requests[-1], frames[-1]):
-            self.on_both(lambda side: side.connections[slot].read_end() if side.connection(slot) else [CLOSED],
+            self.on_both(lambda side: self.in_order(side.connections[slot].read_end()) if side.connection(slot) else [CLOSED],
                          f"slot {slot} after {short(requests)}")
             if requests[-1][0] == "closeSession":
                 self.forget(slot)
         return frames
 
     def read(self, connection, requests):
-        """A session's ephemerals go in the order of a hash table, so the events at that zxid are sorted."""
         frames = connection.read_replies()
         if requests[-1][0] == "closeSession" and frames[-1][0] == "reply":
             self.closings.add(frames[-1][2])
+        return self.in_order(frames)
+
+    def in_order(self, frames):
+        """A session's ephemerals go in the order of a hash table, so the events at that zxid are sorted."""
         ordered = []
         for zxid, run in itertools.groupby(frames, lambda frame: frame[1] if frame[0] == "event" else None):
             ordered += sorted(run) if zxid in self.closings else list(run)
