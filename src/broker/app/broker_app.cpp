@@ -163,17 +163,29 @@ void BrokerApp::Parts::agree_on_identity() {
 void BrokerApp::Parts::follow_config_changes() {
   configs.on_topic_change(
       [this](const std::string& topic, const config::TopicConfig&) { partitions.topic_settings_changed(topic); });
-  configs.on_broker_change([this](const config::BrokerConfig& before, const config::BrokerConfig& after) {
+  // Each by itself: one that can't, as without another thread, keeps none from following.
+  configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
     server->set_limits(connection_limits(after, host_limits_));
+  });
+  configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
     server->set_network_threads(after.get_int("num.network.threads"));
+  });
+  configs.on_broker_change([this](const config::BrokerConfig& before, const config::BrokerConfig& after) {
     const bool same = before.listeners() == after.listeners() &&
                       before.advertised_listeners() == after.advertised_listeners();
     // The first time, they may have changed since the server was made.
     if (!same || &before == &after) change_listeners(after);
+  });
+  configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
     logs.set_producer_id_expiration(after.get_int("producer.id.expiration.ms"));
-    cleaner.reconfigure(log_cleaner_config(after));
+  });
+  configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
     mover.set_bytes_per_second(log_mover_rate(after));
-    partitions.all_settings_changed();
+  });
+  configs.on_broker_change(
+      [this](const config::BrokerConfig&, const config::BrokerConfig&) { partitions.all_settings_changed(); });
+  configs.on_broker_change([this](const config::BrokerConfig&, const config::BrokerConfig& after) {
+    cleaner.reconfigure(log_cleaner_config(after));
   });
 }
 

@@ -1,14 +1,18 @@
 #include "broker/config/config_store.h"
 
+#include <exception>
+
 #include "base/logging.h"
 #include "broker/config/dynamic_config.h"
 
 namespace broker::config {
 namespace {
 
+constexpr const char* kLogger = "kafka.server.DynamicBrokerConfig";
+
 void warn_of_what_has_no_effect(const StringMap& before, const StringMap& now) {
   for (const UselessValue& each : new_values_without_effect(before, now)) {
-    base::log_warn("kafka.server.DynamicBrokerConfig", "{}={} is stored as a dynamic config and has no effect: {}.", each.name,
+    base::log_warn(kLogger, "{}={} is stored as a dynamic config and has no effect: {}.", each.name,
                    each.value, each.reason);
   }
 }
@@ -76,7 +80,13 @@ void ConfigStore::replace_broker(std::shared_ptr<const BrokerConfig> next) {
     without_overrides_ = std::move(without_overrides);
     topics_.swap(topics);
   }
-  for (const BrokerListener& listener : broker_listeners_) listener(*before, *next);
+  for (const BrokerListener& listener : broker_listeners_) {
+    try {
+      listener(*before, *next);
+    } catch (const std::exception& failure) {
+      base::log_error(kLogger, "A part of this broker doesn't follow a change of its configuration: {}", failure.what());
+    }
+  }
 }
 
 void ConfigStore::on_broker_change(BrokerListener listener) {

@@ -36,7 +36,8 @@ class ConfigStore {
   void set_dynamic_broker(StringMap configs);
 
   // Is called at once with what there is (as before and after), then at each change. The broker's values are the defaults
-  // of all topics: whoever applied a topic's config (to its logs, say) asks topic() again for every topic then.
+  // of all topics: whoever applied a topic's config (to its logs, say) asks topic() again for every topic then. What a listener throws at
+  // a change is logged, and the next one is called; at once it comes out here.
   void on_broker_change(BrokerListener listener);
   void on_topic_change(TopicListener listener);
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdexcept>
 #include <thread>
 
 #include "broker/config/dynamic_config.h"
@@ -51,6 +52,22 @@ TEST(ConfigStore, BrokerChangesReachTopics) {
   EXPECT_EQ(store.topic("a")->log().max_message_bytes, 70);
   EXPECT_EQ(store.topic("a")->log().retention_ms, 5);
   EXPECT_EQ(store.broker()->hot().message_max_bytes, 70);
+}
+
+// A part that needs a thread, say, and gets none.
+TEST(ConfigStore, WhoFailsToFollowAChangeKeepsNobodyFromIt) {
+  ConfigStore store(broker_of());
+  store.on_broker_change([](const BrokerConfig& before, const BrokerConfig& after) {
+    if (&before != &after) throw std::runtime_error("no more threads");
+  });
+  std::int32_t heard = 0;
+  store.on_broker_change([&](const BrokerConfig&, const BrokerConfig& after) { heard = after.hot().message_max_bytes; });
+  ::testing::internal::CaptureStdout();
+  store.set_dynamic_default({{"message.max.bytes", "70"}});
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(), ::testing::HasSubstr("no more threads"));
+  EXPECT_EQ(heard, 70);
+  EXPECT_THROW(store.on_broker_change([](const BrokerConfig&, const BrokerConfig&) { throw std::runtime_error("at once"); }),
+               std::runtime_error);
 }
 
 TEST(ConfigStore, ThisBrokerGoesOverTheCluster) {
