@@ -1,5 +1,5 @@
 """What the JMX exporter makes of Kafka's MBeans with its example for Kafka (kafka-2_0_0.yml), from what JmxTool prints: names in lower
-case, counters of meters as _total, gauges by their own name, percentiles of histograms as quantiles, the other keys as labels."""
+case, counters of meters as _total, gauges by their own name, shares as _percent, percentiles of histograms as quantiles, the other keys as labels."""
 import re
 
 LINE = re.compile(r"kafka\.([\w.]+):type=([\w-]+),name=([\w-]+)((?:,[\w-]+=[^,:]+)*):(\w+)\t(.*)")
@@ -15,7 +15,11 @@ def samples(text):
         domain, kind, name, keys, attribute, value = match.groups()
         labels = dict(part.split("=", 1) for part in keys.split(",") if part)
         stem = f"kafka_{domain.replace('.', '_')}_{kind}_"
-        if attribute == "Count":
+        if name.endswith("Percent"):
+            if attribute not in ("Value", "MeanRate"):
+                continue
+            stem += name.removesuffix("Percent") + "_percent"
+        elif attribute == "Count":
             stem += name.removesuffix("PerSec") + ("_total" if name.endswith("PerSec") else "_count")
         elif attribute == "Value":
             stem += name

@@ -256,6 +256,12 @@ void BrokerApp::Parts::serve_metrics() {
     }
     return counts;
   };
+  const auto session_events = [this] {
+    using zk::client::SessionState;
+    return metrics::SessionEvents{
+        controller->session_count(SessionState::connected), controller->session_count(SessionState::disconnected),
+        controller->session_count(SessionState::expired), controller->session_count(SessionState::auth_failed)};
+  };
   metrics::Sources sources{clock,
                            metadata,
                            partitions,
@@ -265,7 +271,9 @@ void BrokerApp::Parts::serve_metrics() {
                            [this] { return state.load(); },
                            [this] { return server->connection_count(); },
                            offline,
-                           uncleanable};
+                           uncleanable,
+                           [this] { return server->cpu_times(); },
+                           session_events};
   metrics_endpoint = std::make_unique<metrics::MetricsEndpoint>(
       config->get_string("milena.prometheus.host"), static_cast<std::uint16_t>(*port), std::move(sources));
   metrics_endpoint->start();

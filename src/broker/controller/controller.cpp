@@ -315,6 +315,7 @@ void Controller::step_down() {
 void Controller::on_watch(const zk::client::WatchEvent& event) { schedule(event.path); }
 
 void Controller::on_state(zk::client::SessionState state) {
+  ++session_counts_[static_cast<std::size_t>(state)];
   if (state == zk::client::SessionState::auth_failed) {
     auth_failed_ = true;
     if (connecting_) return;  // connect() tells

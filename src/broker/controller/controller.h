@@ -7,6 +7,7 @@
 // If another broker is the controller this one registers, says clearly that it can't serve under it yet, and waits.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <functional>
@@ -77,6 +78,8 @@ class Controller final : public Cluster {
                                                               bool unclean, std::int32_t timeout_ms) override;
   StringMap config_overrides(ConfigEntityType type, std::string_view name) const override;
   std::int64_t broker_epoch() const override { return broker_epoch_; }
+  // How often the session with ZooKeeper came into this state since the start. From any thread.
+  std::uint64_t session_count(zk::client::SessionState state) const { return session_counts_[static_cast<std::size_t>(state)]; }
 
  private:
   base::Task<void> connect();
@@ -122,6 +125,7 @@ class Controller final : public Cluster {
   TopicManager topics_;
   std::set<std::string> scheduled_;  // events that wait for their job
   std::atomic<std::int64_t> broker_epoch_{-1};
+  std::array<std::atomic<std::uint64_t>, 5> session_counts_{};  // by zk::client::SessionState
   std::int64_t stale_session_ = 0;  // the one that a crash of ours left behind
   std::uint64_t session_number_ = 0;  // of the newest session, whose end alone counts
   bool session_over_ = false;         // that one's

@@ -23,6 +23,8 @@ std::string BrokerMetrics::text() {
               sources_.offline_log_directories());
   text.family("kafka_log_logcleanermanager_uncleanable_partitions_count", "gauge", "Partitions whose cleaning failed");
   for (const auto& [directory, count] : sources_.uncleanable_partitions()) text.sample({{"logDirectory", directory}}, count);
+  add_idle(text, idle_share_.look(sources_.loop_times(), sources_.clock.monotonic_ms()));
+  add_session(text, sources_.session_events());
   request_samples_.add(text, sources_.requests, sources_.clock.monotonic_ms());
   add_traffic(text, view, sources_.partitions.traffic());
   add_replicas(text, view, sources_.partitions, sources_.broker_id);

@@ -11,6 +11,8 @@
 #include "broker/api/request_metrics.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_metadata.h"
+#include "broker/metrics/broker_samples.h"
+#include "broker/metrics/idle_share.h"
 #include "broker/metrics/lag_times.h"
 #include "broker/metrics/request_samples.h"
 #include "broker/partition/partition_manager.h"
@@ -31,6 +33,8 @@ struct Sources {
   std::function<std::int64_t()> connections;
   std::function<std::int64_t()> offline_log_directories;
   std::function<std::map<std::string, std::int64_t>()> uncleanable_partitions;  // how many, for each log directory
+  std::function<IdleShare::CpuTimes()> loop_times;                              // of the event loops
+  std::function<SessionEvents()> session_events;                    // of the session with ZooKeeper
 };
 
 class BrokerMetrics {
@@ -42,6 +46,7 @@ class BrokerMetrics {
   Sources sources_;
   RequestSamples request_samples_;
   LagTimes lag_times_;
+  IdleShare idle_share_;
 };
 
 }  // namespace broker::metrics

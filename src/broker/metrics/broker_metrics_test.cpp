@@ -32,7 +32,9 @@ class BrokerMetricsTest : public api::testing::DataPath {
                     [] { return BrokerState::running; },
                     [] { return std::int64_t{4}; },
                     [] { return std::int64_t{0}; },
-                    [] { return std::map<std::string, std::int64_t>{{"/a", 0}, {"/b", 2}}; }};
+                    [] { return std::map<std::string, std::int64_t>{{"/a", 0}, {"/b", 2}}; },
+                    [this] { return loop_times; },
+                    [] { return SessionEvents{3, 2, 1, 0}; }};
     return sources;
   }
   std::string text() { return metrics.text(); }
@@ -70,8 +72,31 @@ class BrokerMetricsTest : public api::testing::DataPath {
     return std::move(*result);
   }
 
+  IdleShare::CpuTimes loop_times;
   BrokerMetrics metrics{sources()};
 };
+
+TEST_F(BrokerMetricsTest, TheSessionWithZooKeeper) {
+  EXPECT_EQ(value("kafka_server_sessionexpirelistener_zookeepersyncconnects_total"), "3");
+  EXPECT_EQ(value("kafka_server_sessionexpirelistener_zookeeperdisconnects_total"), "2");
+  EXPECT_EQ(value("kafka_server_sessionexpirelistener_zookeeperexpires_total"), "1");
+  EXPECT_EQ(value("kafka_server_sessionexpirelistener_zookeeperauthfailures_total"), "0");
+}
+
+TEST_F(BrokerMetricsTest, IdleLoopsAreToldOfFromTheSecondScrapeOn) {
+  using std::chrono::milliseconds;
+  loop_times = {milliseconds(100), milliseconds(7)};
+  EXPECT_EQ(value("kafka_network_socketserver_networkprocessoravgidle_percent"), "none");
+  EXPECT_EQ(value("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent"), "none");
+
+  IdleShare share;
+  EXPECT_EQ(share.look({milliseconds(100), milliseconds(7)}, 5'000), std::nullopt);
+  EXPECT_EQ(share.look({milliseconds(100), milliseconds(1'007)}, 7'000), 0.75);
+  EXPECT_EQ(share.look({milliseconds(900), milliseconds(1'507)}, 7'999), 0.75) << "too soon";
+  EXPECT_EQ(share.look({milliseconds(2'100), milliseconds(3'007), milliseconds(9'000)}, 9'000), 0) << "one more: not known yet";
+  EXPECT_EQ(share.look({milliseconds(2'100), milliseconds(3'007), milliseconds(9'000)}, 19'000), 1);
+  EXPECT_EQ(share.look({}, 29'000), std::nullopt) << "none are there any more";
+}
 
 TEST_F(BrokerMetricsTest, CountsRequestsAndTraffic) {
   broker.add_topic("t", 2);

@@ -42,6 +42,23 @@ bool has(const std::vector<std::int32_t>& brokers, std::int32_t id) {
 
 }  // namespace
 
+void add_idle(PrometheusText& text, std::optional<double> share) {
+  if (!share) return;
+  const char* help = "Share of their time since the last scrape in which the threads for connections and their requests had nothing to do";
+  text.single("kafka_network_socketserver_networkprocessoravgidle_percent", "gauge", help, *share);
+  text.single("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent", "gauge", help, *share);
+}
+
+void add_session(PrometheusText& text, const SessionEvents& events) {
+  auto counter = [&text](const char* name, const char* help, std::uint64_t count) {
+    text.single("kafka_server_sessionexpirelistener_" + std::string(name) + "_total", "counter", help, count);
+  };
+  counter("zookeepersyncconnects", "Connections to ZooKeeper that were made", events.connects);
+  counter("zookeeperdisconnects", "Connections to ZooKeeper that were lost", events.disconnects);
+  counter("zookeeperexpires", "Sessions with ZooKeeper that ended", events.expires);
+  counter("zookeeperauthfailures", "Refusals of this broker's identity by ZooKeeper", events.auth_failures);
+}
+
 void add_traffic(PrometheusText& text, const ClusterView& view, const partition::TopicTraffic& all) {
   for (const TrafficFamily& family : kTraffic) {
     text.family("kafka_server_brokertopicmetrics_" + std::string(family.name) + "_total", "counter", family.help);

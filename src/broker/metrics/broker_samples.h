@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/http/prometheus_text.h"
@@ -11,6 +12,18 @@
 
 namespace broker::metrics {
 
+// What befell the session with ZooKeeper since the start.
+struct SessionEvents {
+  std::uint64_t connects = 0;
+  std::uint64_t disconnects = 0;
+  std::uint64_t expires = 0;
+  std::uint64_t auth_failures = 0;
+};
+
+// SocketServer and KafkaRequestHandlerPool: the loops are both here.
+void add_idle(base::http::PrometheusText& text, std::optional<double> share);
+// SessionExpireListener: of the session with ZooKeeper.
+void add_session(base::http::PrometheusText& text, const SessionEvents& events);
 // BrokerTopicMetrics: of all topics, and of each that has a partition here.
 void add_traffic(base::http::PrometheusText& text, const ClusterView& view, const partition::TopicTraffic& all);
 // ReplicaManager.

@@ -1,6 +1,7 @@
 #include "broker/net/event_loop.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -59,6 +60,13 @@ void EventLoop::run() {
       base::log_error("kafka.network.Processor", "Uncaught exception on a network thread: {}", e.what());
     }
   }
+}
+
+std::chrono::nanoseconds EventLoop::cpu_time() {
+  clockid_t clock{};
+  timespec spent{};
+  if (pthread_getcpuclockid(thread_.native_handle(), &clock) != 0 || clock_gettime(clock, &spent) != 0) return {};
+  return std::chrono::seconds(spent.tv_sec) + std::chrono::nanoseconds(spent.tv_nsec);
 }
 
 // False: not yet.

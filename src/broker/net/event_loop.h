@@ -4,6 +4,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,6 +45,8 @@ class EventLoop {
   // From any thread: while there are more connections than the limits allow, closes idle ones, those first that have been
   // quiet longest. If none is idle any more, the sweep closes others, one at a time.
   void shed();
+  // Of its thread, since that began; between start() and stop_and_join().
+  std::chrono::nanoseconds cpu_time();
   // Closes what is left and ends the thread.
   void stop_and_join();
 

@@ -477,6 +477,12 @@ std::uint16_t Server::port(const std::string& listener) const {
 void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
 std::int64_t Server::connection_count() const { return impl_->limits.count(); }
+std::vector<std::chrono::nanoseconds> Server::cpu_times() const {
+  std::lock_guard lock(impl_->loops_mutex);
+  std::vector<std::chrono::nanoseconds> times;
+  for (std::size_t i = 0; impl_->started && i < impl_->active_loops; ++i) times.push_back(impl_->loops[i]->cpu_time());
+  return times;
+}
 void Server::set_limits(ConnectionLimitOptions limits) { impl_->set_limits(std::move(limits)); }
 std::optional<ListenerFailures> Server::set_listeners(const std::vector<ListenerOptions>& wanted) {
   return impl_->set_listeners(wanted);

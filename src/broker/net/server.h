@@ -5,6 +5,7 @@
 // the handler uses may go; last the Server itself.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -51,6 +52,8 @@ class Server {
   void stop();
 
   std::int64_t connection_count() const;
+  // How long each of the threads that get new connections has been at work on a processor; empty before start() and after stop().
+  std::vector<std::chrono::nanoseconds> cpu_times() const;
   // Count at once: those that wait to be accepted are, and what is more than max.connections is closed, as by Kafka.
   void set_limits(ConnectionLimitOptions limits);
   // Opens those that aren't there, with another host or port too, and closes what isn't wanted any more; connections of a
