@@ -114,6 +114,9 @@ std::vector<LastOfProducer> CleaningSession::last_of_producers() const {
   return found;
 }
 
+// The names change with the log locked, since readers open transaction indexes by name: between the files and the picture of them, one of
+// read_committed would miss what was aborted in a source whose index has gone, or find that of the new segment for an old one. They are few,
+// and none waits for the disk: both syncs of the directory are outside.
 void CleaningSession::replace(const std::vector<std::int64_t>& sources) {
   Log& log = *log_;
   const std::int64_t base = sources.front();
