@@ -1,7 +1,12 @@
 // TLS on the ports of the AdminServer and of the metrics.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <future>
 #include <thread>
 
 #include "base/http/http_server.h"
@@ -23,6 +28,46 @@ using server::testing::TestSocket;
 constexpr const char* kProvider =
     "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n"
     "metricsProvider.httpHost=127.0.0.1\n";
+
+// The server's end of the one connection to its port.
+int served_socket(std::uint16_t port) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int each = std::stoi(entry.path().filename());
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(each, reinterpret_cast<sockaddr*>(&address), &size) != 0 || ntohs(address.sin_port) != port) continue;
+    size = sizeof address;
+    if (::getpeername(each, reinterpret_cast<sockaddr*>(&address), &size) == 0) return each;
+  }
+  return -1;
+}
+
+// Has nothing in it, but when it is read there is no room left in the socket for what comes behind it: TLS's last words.
+class FileThatFillsItsSocket final : public base::File {
+ public:
+  explicit FileThatFillsItsSocket(std::future<std::uint16_t> port) : port_(std::move(port)) {}
+  std::size_t read_at(std::uint64_t, base::MutableByteView) const override {
+    const int socket = served_socket(port_.get());
+    const base::Bytes bytes(1 << 16);
+    // What is on its way to the peer may still make room.
+    for (int still = 0; still < 20; ++still) {
+      while (::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) still = 0;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    full.set_value();
+    return 0;
+  }
+  void write_at(std::uint64_t, base::ByteView) override {}
+  void truncate(std::uint64_t) override {}
+  void allocate(std::uint64_t) override {}
+  std::uint64_t size() const override { return 1; }
+  void sync() override {}
+
+  mutable std::promise<void> full;
+
+ private:
+  mutable std::future<std::uint16_t> port_;
+};
 
 class HttpsTest : public ::testing::Test {
  protected:
@@ -101,46 +146,31 @@ TEST_F(HttpsTest, TlsAlone) {
   EXPECT_THAT(socket.read_all(), HasSubstr("\"read_only\" : false"));
 }
 
-// The largest answer that the two sockets hold leaves no room for TLS's last words behind it.
 TEST_F(HttpsTest, WhoReadsNoAnswerHoldsUpNobody) {
   base::http::HttpServerOptions options;
   options.name = "test";
   options.address = "127.0.0.1";
   options.plain_too = true;
-  options.connections_max = 1;
   base::tls::Options tls;
   tls.key_store.path = directory_ / "server.pem";
   tls.client_auth = base::tls::ClientAuth::none;
   options.tls = std::make_shared<Context>(Context::Role::server, tls);
-  base::http::HttpServer server(options, [](const base::http::HttpRequest& request, base::http::HttpRespond respond) {
-    respond([size = std::stoul(request.target.substr(1))] {
+  std::promise<std::uint16_t> port;
+  const auto filling = std::make_shared<FileThatFillsItsSocket>(port.get_future());
+  base::http::HttpServer server(options, [&](const base::http::HttpRequest& request, base::http::HttpRespond respond) {
+    respond([fills = request.target == "/fill", &filling] {
       base::http::HttpResponse response;
-      response.body.assign(size, 'x');
+      if (fills) response.file = filling;
       return response;
     });
   });
   server.start();
-  // Whether all of it has left, so that its connection was closed and there is room for another one.
-  const auto fits = [&](std::size_t size) {
-    TestSocket deaf(server.port(), as());
-    EXPECT_TRUE(deaf.handshake());
-    deaf.send_text("GET /" + std::to_string(size) + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    for (int i = 0; i < 20; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      if (!ask(server.port(), "/1", nullptr).empty()) return true;
-    }
-    deaf.reset();
-    while (ask(server.port(), "/1", nullptr).empty()) {
-    }
-    return false;
-  };
-  std::size_t small = 1 << 10;
-  std::size_t large = 16 << 20;
-  while (large - small > 1) {
-    const std::size_t middle = small + (large - small) / 2;
-    (fits(middle) ? small : large) = middle;
-  }
-  EXPECT_TRUE(fits(1 << 10));
+  port.set_value(server.port());
+  TestSocket deaf(server.port(), as());
+  ASSERT_TRUE(deaf.handshake());
+  deaf.send_text("GET /fill HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  filling->full.get_future().wait();
+  EXPECT_THAT(ask(server.port(), "/", nullptr), HasSubstr("200 OK"));
   server.stop();
 }
 
