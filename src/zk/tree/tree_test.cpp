@@ -1,0 +1,94 @@
+// The znodes by themselves: found, loaded and refused.
+#include "zk/tree/tree.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+
+namespace zk::tree {
+namespace {
+
+// More than the table's tags tell apart, with the same names below many parents.
+TEST(Tree, FindsEachOfManyAndNoneThatIsGone) {
+  constexpr int kParents = 40, kChildren = 2000;
+  Tree tree;
+  auto path = [](int parent, int child) { return "/p" + std::to_string(parent) + "/c" + std::to_string(child); };
+  CreateTxn create;
+  for (int parent = 0; parent < kParents; ++parent) {
+    create.path = "/p" + std::to_string(parent);
+    ASSERT_EQ(tree.create(create, 0, 1, 1), Error::ok);
+    for (int child = 0; child < kChildren; ++child) {
+      create.path = path(parent, child);
+      ASSERT_EQ(tree.create(create, 0, 1, 1), Error::ok);
+      ASSERT_EQ(tree.create(create, 0, 1, 1), Error::node_exists);
+    }
+  }
+  auto goes = [](int parent, int child) { return (parent * 7 + child) % 3 == 0; };
+  for (int parent = 0; parent < kParents; ++parent) {
+    for (int child = 0; child < kChildren; ++child) {
+      if (!goes(parent, child)) continue;
+      ASSERT_EQ(tree.remove(path(parent, child), 2), Error::ok);
+    }
+  }
+  for (int parent = 0; parent < kParents; ++parent) {
+    for (int child = 0; child < kChildren; ++child) {
+      const Znode* node = tree.find(path(parent, child));
+      ASSERT_EQ(node == nullptr, goes(parent, child)) << path(parent, child);
+      ASSERT_EQ(node == nullptr ? path(parent, child) : tree.path_of(*node), path(parent, child));
+    }
+  }
+}
+
+// A client's path is checked before it gets here; one of a log isn't.
+TEST(Tree, RefusesPathsThatNoLookupWouldFind) {
+  Tree tree;
+  for (const char* path : {"", "x", "//x", "/x/", "//", "/zookeeper//x", "//zookeeper"}) {
+    CreateTxn txn;
+    txn.path = path;
+    EXPECT_NE(tree.create(txn, 0, 1, 1), Error::ok) << path;
+    EXPECT_NE(tree.remove(path, 2), Error::ok) << path;
+    EXPECT_TRUE(*path == '\0' || !tree.load(path, "d", AclCache::kOpenId, StatPersisted{})) << path;
+    EXPECT_EQ(tree.find("/x"), nullptr) << path;
+  }
+  EXPECT_NE(tree.find("/zookeeper"), nullptr);
+}
+
+TEST(Tree, LoadsParentsFirstOnly) {
+  Tree tree;
+  tree.clear();
+  auto load = [&](const char* path) { return tree.load(path, std::nullopt, AclCache::kOpenId, StatPersisted{}); };
+  EXPECT_TRUE(load(""));
+  EXPECT_TRUE(load("/a"));
+  EXPECT_TRUE(load("/a/b"));
+  EXPECT_TRUE(load("/a/c"));
+  EXPECT_TRUE(load("/a/b/c"));
+  EXPECT_TRUE(load("/a/d"));
+  EXPECT_TRUE(load("/e"));
+  EXPECT_FALSE(load("/a/d"));
+  EXPECT_FALSE(load("/f/g"));
+  EXPECT_FALSE(load("/f/h"));
+  EXPECT_FALSE(load("a"));
+  EXPECT_FALSE(load("/"));
+  EXPECT_EQ(tree.find("/a/b/c")->parent, tree.find("/a/b"));
+  EXPECT_EQ(tree.path_without_acl(), std::nullopt);
+  EXPECT_TRUE(tree.load("/x", std::nullopt, 17, StatPersisted{}));  // no such list
+  EXPECT_EQ(tree.path_without_acl(), "/x");
+  CreateTxn again;
+  again.path = "/x";
+  again.acl = {AclEntry{kRead, Identity{"ip", "::1"}}};
+  EXPECT_EQ(tree.create(again, 0, 1, 1), Error::node_exists);
+  EXPECT_EQ(*tree.acl_of(*tree.find("/x")), again.acl);
+  EXPECT_EQ(tree.path_without_acl(), std::nullopt);
+  // Nothing is open to all, here as where the znode isn't there.
+  again.acl.clear();
+  EXPECT_TRUE(tree.load("/y", std::nullopt, 17, StatPersisted{}));
+  for (const char* path : {"/y", "/z"}) {
+    again.path = path;
+    (void)tree.create(again, 0, 1, 1);
+    EXPECT_EQ(tree.find(path)->acl_id, AclCache::kOpenId) << path;
+  }
+}
+
+}  // namespace
+}  // namespace zk::tree
