@@ -1,6 +1,7 @@
 #include "broker/coordinator/joined_appends.h"
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/this_coro.hpp>
 #include <exception>
 #include <utility>
@@ -60,14 +61,15 @@ bool is_too_large(ErrorCode error) {
 }  // namespace
 
 struct JoinedAppends::Operation {
-  // Read without the lock by whoever took it out of its queue.
-  Queue* queue = nullptr;
+  // Read without the lock by whoever took it out of its turn.
+  Turn* turn = nullptr;
+  const void* subject = nullptr;
   BatchSender sender;
   std::vector<KeyAndValue> records;
   std::size_t bytes = 0;
   std::int64_t timestamp = 0;
-  std::thread::id loop;
-  bool ends_turn = false;  // whoever has its ticket sees to it that the queue is appended
+  bool ends_turn = false;  // whoever has its ticket sees to it that its turn is appended
+  bool at_once = false;    // by append_now()
 
   std::mutex mutex;  // the rest
   std::optional<Outcome> outcome;
@@ -99,16 +101,34 @@ struct JoinedAppends::Operation {
   }
 };
 
+// What one loop has added to a queue.
+struct JoinedAppends::Turn {
+  Turn(Queue& in, std::thread::id of) : queue(in), loop(of) {}
+  Queue& queue;
+  const std::thread::id loop;
+  std::mutex appending;  // held from taking operations out until they are in the log; before the queue's
+
+  // The rest in the queue's lock.
+  std::vector<OperationPtr> added;
+  const std::vector<OperationPtr>* taken = nullptr;  // not yet in the log
+  bool has_end = false;                              // somebody has a ticket that ends it
+  bool joins = false;                                // the last one had some to join
+  std::size_t count = 0;                             // of this turn's operations
+  std::uint32_t until_look = kLookEvery;
+
+  bool has(const void* subject) const {
+    const auto is_of = [subject](const OperationPtr& one) { return one->subject == subject; };
+    return std::ranges::any_of(added, is_of) || (taken != nullptr && std::ranges::any_of(*taken, is_of));
+  }
+};
+
 struct JoinedAppends::Queue {
   Queue(JoinedAppends& in, std::int32_t of) : appends(in), partition(of) {}
   JoinedAppends& appends;
   const std::int32_t partition;
-  std::mutex appending;  // held from taking operations out until they are in the log; before the next one
-  std::mutex mutex;      // the rest
-  std::vector<OperationPtr> added;
-  std::vector<std::thread::id> loops;  // will append at the end of their turn
-  bool joins = false;                  // the last turn had some to join
-  std::uint32_t until_look = kLookEvery;
+  std::atomic<int> appending = 0;  // how many do
+  std::mutex mutex;                // guards the rest; held for moments
+  std::vector<std::unique_ptr<Turn>> turns;  // one for each loop that has added
 };
 
 JoinedAppends::JoinedAppends(CoordinatorLog& log, const BatchSender& sender, std::size_t bytes_max, Joining joining)
@@ -126,41 +146,90 @@ JoinedAppends::Queue& JoinedAppends::queue_of(std::int32_t partition) {
   return *queue;
 }
 
-JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp,
-                                         const BatchSender& sender) {
-  Queue& queue = queue_of(partition);
-  std::unique_lock lock(queue.mutex);
-  const bool waits = queue.joins || !queue.added.empty() || joining_ == Joining::always || --queue.until_look == 0;
-  if (!waits) {
-    std::unique_lock appending(queue.appending, std::try_to_lock);
-    if (appending) {
-      lock.unlock();
-      return Ticket(log_.append(partition, build_batch(records, timestamp, sender), std::nullopt));
+// In the queue's lock.
+JoinedAppends::Turn& JoinedAppends::turn_of(Queue& queue, std::thread::id loop) {
+  for (const auto& turn : queue.turns) {
+    if (turn->loop == loop) return *turn;
+  }
+  return *queue.turns.emplace_back(std::make_unique<Turn>(queue, loop));
+}
+
+// In the queue's lock, of a turn that an operation is about to be added to.
+bool JoinedAppends::is_to_wait(const Queue& queue, Turn& turn) const {
+  const bool looks = --turn.until_look == 0;
+  if (looks) turn.until_look = kLookEvery;
+  return looks || turn.joins || turn.has_end || !turn.added.empty() || joining_ == Joining::always || queue.appending > 0;
+}
+
+// What other loops have added of the subject.
+void JoinedAppends::append_before(Queue& queue, const void* subject, std::thread::id loop) {
+  std::vector<Turn*> before;
+  {
+    std::lock_guard lock(queue.mutex);
+    for (const auto& turn : queue.turns) {
+      if (turn->loop != loop && turn->has(subject)) before.push_back(turn.get());
     }
   }
-  queue.until_look = kLookEvery;
+  for (Turn* turn : before) append_added(*turn, Resume::later);
+}
+
+JoinedAppends::OperationPtr JoinedAppends::operation_of(std::vector<KeyAndValue> records, std::int64_t timestamp,
+                                                        const BatchSender& sender) {
   auto operation = std::make_shared<Operation>();
-  operation->queue = &queue;
   operation->sender = sender;
   operation->timestamp = timestamp;
   for (const KeyAndValue& one : records) operation->bytes += one.key.size() + (one.value ? one.value->size() : 0);
   operation->records = std::move(records);
-  operation->loop = std::this_thread::get_id();
-  operation->ends_turn = std::ranges::find(queue.loops, operation->loop) == queue.loops.end();
-  queue.added.push_back(operation);
-  if (operation->ends_turn) queue.loops.push_back(operation->loop);  // the last that may throw: it has a ticket then
-  return Ticket(std::move(operation));
+  return operation;
+}
+
+// In the queue's lock.
+JoinedAppends::Ticket JoinedAppends::add_to(Turn& turn, const OperationPtr& operation) {
+  operation->turn = &turn;
+  operation->ends_turn = !turn.has_end;
+  turn.added.push_back(operation);  // the last that may throw: it has a ticket then
+  turn.has_end = true;
+  ++turn.count;
+  return Ticket(operation);
+}
+
+JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp,
+                                         const BatchSender& sender, const void* subject) {
+  Queue& queue = queue_of(partition);
+  const std::thread::id loop = std::this_thread::get_id();
+  append_before(queue, subject, loop);
+  {
+    std::lock_guard lock(queue.mutex);
+    Turn& turn = turn_of(queue, loop);
+    if (is_to_wait(queue, turn)) {
+      const OperationPtr operation = operation_of(std::move(records), timestamp, sender);
+      operation->subject = subject;
+      return add_to(turn, operation);
+    }
+  }
+  return Ticket(append_alone(queue, build_batch(records, timestamp, sender)));
+}
+
+JoinedAppends::Ticket JoinedAppends::line_up(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp) {
+  Queue& queue = queue_of(partition);
+  const OperationPtr operation = operation_of(std::move(records), timestamp, sender_);
+  std::lock_guard lock(queue.mutex);
+  Turn& turn = turn_of(queue, std::this_thread::get_id());
+  operation->at_once = !is_to_wait(queue, turn);
+  return add_to(turn, operation);
+}
+
+void JoinedAppends::append_now(Ticket& ticket) {
+  if (!ticket.operation || !ticket.operation->at_once) return;
+  end_turn(*ticket.operation->turn);
+  ticket.outcome = ticket.operation->outcome;  // set, and by nobody any more
+  ticket.operation = nullptr;
 }
 
 void JoinedAppends::give_up(const Operation& operation) noexcept {
   if (!operation.ends_turn) return;
-  Queue& queue = *operation.queue;
-  {
-    std::lock_guard lock(queue.mutex);
-    std::erase(queue.loops, operation.loop);
-  }
   try {
-    queue.appends.append_added(queue, Resume::later);
+    operation.turn->queue.appends.end_turn(*operation.turn);
   } catch (...) {  // all have their outcomes, and who drops a ticket has an error of its own
   }
 }
@@ -171,12 +240,14 @@ base::Task<JoinedAppends::Outcome> JoinedAppends::appended(Ticket ticket) {
   if (operation->ends_turn) {
     const auto executor = co_await asio::this_coro::executor;
     // Behind what the loop has found to do in this turn.
-    asio::post(executor, [this, queue = operation->queue, loop = operation->loop] {
+    asio::post(executor, [this, turn = operation->turn] {
       {
-        std::lock_guard lock(queue->mutex);
-        std::erase(queue->loops, loop);
+        std::lock_guard lock(turn->queue.mutex);
+        turn->has_end = false;
+        turn->joins = turn->count >= kWorthJoining;
+        turn->count = 0;
       }
-      append_added(*queue, Resume::here);
+      append_added(*turn, Resume::here);
     });
   }
   ticket.operation = nullptr;
@@ -188,7 +259,7 @@ base::Task<JoinedAppends::Outcome> JoinedAppends::appended(Ticket ticket) {
 
 JoinedAppends::Outcome JoinedAppends::append(std::int32_t partition, base::Bytes batch,
                                              std::optional<std::uint64_t> verification_guard) {
-  append_added(queue_of(partition), Resume::later);
+  append_added(queue_of(partition));
   return log_.append(partition, std::move(batch), verification_guard);
 }
 
@@ -198,34 +269,70 @@ void JoinedAppends::flush_all() {
     std::shared_lock lock(mutex_);
     for (const auto& [partition, queue] : queues_) queues.push_back(queue.get());
   }
-  for (Queue* queue : queues) append_added(*queue, Resume::later);
+  for (Queue* queue : queues) append_added(*queue);
 }
 
-void JoinedAppends::append_added(Queue& queue, Resume resume) {
+void JoinedAppends::append_added(Queue& queue) {
+  std::vector<Turn*> turns;
+  {
+    std::lock_guard lock(queue.mutex);
+    for (const auto& turn : queue.turns) {
+      if (!turn->added.empty() || turn->taken != nullptr) turns.push_back(turn.get());
+    }
+  }
+  for (Turn* turn : turns) append_added(*turn, Resume::later);
+}
+
+// One that joins nothing.
+void JoinedAppends::end_turn(Turn& turn) {
+  {
+    std::lock_guard lock(turn.queue.mutex);
+    turn.has_end = false;
+    turn.count = 0;
+  }
+  append_added(turn, Resume::later);
+}
+
+void JoinedAppends::append_added(Turn& turn, Resume resume) {
+  Queue& queue = turn.queue;
   std::vector<OperationPtr> operations;
   std::exception_ptr failure;
   {
-    std::lock_guard one_at_a_time(queue.appending);
+    std::lock_guard one_at_a_time(turn.appending);
     {
       std::lock_guard lock(queue.mutex);
-      operations.swap(queue.added);
+      operations.swap(turn.added);
+      if (operations.empty()) return;
+      turn.taken = &operations;
     }
+    ++queue.appending;
     try {
       append_together(queue.partition, operations);
     } catch (...) {  // a bug, or no memory: nobody shall wait for ever for it, and it is nobody's own who calls this
       failure = std::current_exception();
       for (const OperationPtr& one : operations) one->settle(ErrorCode::unknown_server_error);
     }
-    if (resume == Resume::here) {
-      std::lock_guard lock(queue.mutex);
-      queue.joins = operations.size() >= kWorthJoining;
-    }
+    --queue.appending;
+    std::lock_guard lock(queue.mutex);
+    turn.taken = nullptr;
   }
   wake_all(operations, resume);
   if (failure) {
     base::log_error(kLogger, "Appending {} operations to partition {} failed: {}", operations.size(), queue.partition,
                     message_of(failure));
   }
+}
+
+JoinedAppends::Outcome JoinedAppends::append_alone(Queue& queue, base::Bytes batch) {
+  struct Counted {
+    explicit Counted(std::atomic<int>& of) : count(of) { ++count; }
+    ~Counted() { --count; }
+    std::atomic<int>& count;
+  };
+  const Counted counted(queue.appending);
+  Outcome outcome = log_.append(queue.partition, std::move(batch), std::nullopt);
+  outcome.committed = outcome && log_.is_committed(queue.partition, *outcome);
+  return outcome;
 }
 
 void JoinedAppends::wake_all(const std::vector<OperationPtr>& operations, Resume resume) {
@@ -260,7 +367,7 @@ void JoinedAppends::append_joined(std::int32_t partition, const OperationPtr* fi
   }
   for (const OperationPtr* one = last; one-- != first;) {
     (*one)->settle(end);
-    if (end) end = *end - static_cast<std::int64_t>((*one)->records.size());
+    if (end) *end -= static_cast<std::int64_t>((*one)->records.size());
   }
 }
 
@@ -276,7 +383,9 @@ JoinedAppends::Outcome JoinedAppends::append_batch(std::int32_t partition, const
       builder.append(record);
     }
   }
-  return log_.append(partition, builder.build(), std::nullopt);
+  Outcome outcome = log_.append(partition, builder.build(), std::nullopt);
+  outcome.committed = outcome && log_.is_committed(partition, *outcome);
+  return outcome;
 }
 
 }  // namespace broker::coordinator

@@ -48,6 +48,9 @@ class JoinedAppendsTest : public ::testing::Test {
     sender.base_sequence = 0;
     return JoinedAppends(world.log, sender, bytes_max, JoinedAppends::Joining::always);
   }
+  static JoinedAppends::Ticket add(JoinedAppends& appends, std::vector<KeyAndValue> records, const void* subject = nullptr) {
+    return appends.add(kPartition, std::move(records), 1, BatchSender(), subject);
+  }
   // As an operation of its own: what it ended with, once it has.
   using Later = std::shared_ptr<std::optional<JoinedAppends::Outcome>>;
   Later operate(JoinedAppends& appends, std::vector<KeyAndValue> records) {
@@ -67,7 +70,8 @@ class JoinedAppendsTest : public ::testing::Test {
 
  private:
   static base::Task<void> run(JoinedAppends& appends, std::vector<KeyAndValue> records, Later later) {
-    JoinedAppends::Ticket ticket = appends.add(kPartition, std::move(records), 1);
+    JoinedAppends::Ticket ticket = appends.line_up(kPartition, std::move(records), 1);
+    appends.append_now(ticket);
     *later = co_await appends.appended(std::move(ticket));
   }
 };
@@ -93,12 +97,62 @@ TEST_F(JoinedAppendsTest, WhatComesInOneTurnIsOneBatch) {
 
 TEST_F(JoinedAppendsTest, OthersComeBehindWhatWasAdded) {
   auto appends = appends_of();
-  JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"a"}), 1);
+  JoinedAppends::Ticket ticket = add(appends, records_of({"a"}));
   const auto other = appends.append(kPartition, build_batch(records_of({"b"}), 2));
   EXPECT_EQ(other.value(), 2);
   EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(world.run(appends.appended(std::move(ticket))).value(), 1) << "it isn't appended again";
   EXPECT_EQ(batches().size(), 2u);
+}
+
+// What another loop does in the middle of a turn of this one.
+void on_another_loop(const std::function<void()>& act) { std::thread(act).join(); }
+
+TEST_F(JoinedAppendsTest, ALoopAppendsItsOwnAlone) {
+  auto appends = appends_of();
+  JoinedAppends::Ticket other;
+  on_another_loop([&] { other = appends.line_up(kPartition, records_of({"a"}), 1); });
+  const Later own = operate(appends, records_of({"b"}));
+  world.poll();
+  EXPECT_EQ(batches(), std::vector<std::string>{"b"});
+  EXPECT_EQ((*own)->value(), 1);
+  on_another_loop([&] { other = JoinedAppends::Ticket(); });
+  EXPECT_EQ(batches(), (std::vector<std::string>{"b", "a"}));
+}
+
+TEST_F(JoinedAppendsTest, OfOneSubjectAllLoopsAreInOrder) {
+  auto appends = appends_of();
+  const int subject = 1, other_subject = 2;
+  JoinedAppends::Ticket other;
+  on_another_loop([&] { other = add(appends, records_of({"a"}), &subject); });
+  JoinedAppends::Ticket unrelated = add(appends, records_of({"b"}), &other_subject);
+  EXPECT_TRUE(batches().empty());
+  JoinedAppends::Ticket own = add(appends, records_of({"c"}), &subject);
+  EXPECT_EQ(batches(), std::vector<std::string>{"a"});
+  unrelated = JoinedAppends::Ticket();
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b c"}));
+  on_another_loop([&] { other = add(appends, records_of({"d"})); });
+  EXPECT_EQ(appends.append(kPartition, build_batch(records_of({"e"}), 2)).value(), 5) << "behind all of them";
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b c", "d", "e"}));
+}
+
+TEST_F(JoinedAppendsTest, WhatIsLinedUpIsAppendedBehindTheLock) {
+  JoinedAppends appends(world.log, BatchSender());
+  JoinedAppends::Ticket ticket = appends.line_up(kPartition, records_of({"a"}), 1);
+  EXPECT_TRUE(batches().empty());
+  EXPECT_FALSE(ticket.outcome);
+  appends.append_now(ticket);
+  ASSERT_TRUE(ticket.outcome);
+  EXPECT_EQ(ticket.outcome->value(), 1);
+  EXPECT_EQ(ticket.outcome->committed, world.log.is_committed(kPartition, 1));
+
+  ticket = appends.line_up(kPartition, records_of({"b"}), 1);
+  EXPECT_EQ(appends.append(kPartition, build_batch(records_of({"c"}), 2)).value(), 3) << "others come behind it";
+  appends.append_now(ticket);
+  EXPECT_EQ(ticket.outcome->value(), 2);
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b", "c"}));
+  { const JoinedAppends::Ticket dropped = appends.line_up(kPartition, records_of({"d"}), 1); }
+  EXPECT_EQ(batches().back(), "d");
 }
 
 TEST_F(JoinedAppendsTest, TooMuchIsSplit) {
@@ -176,7 +230,7 @@ TEST_F(JoinedAppendsTest, WhereTheLogThrowsEverybodyHasAnOutcome) {
 TEST_F(JoinedAppendsTest, WhatThrewIsNotForWhoComesBehind) {
   CheckedLog throwing(world.log, refuse_c);
   JoinedAppends appends(throwing, BatchSender(), JoinedAppends::kBytesMax, JoinedAppends::Joining::always);
-  JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"c"}), 1);
+  JoinedAppends::Ticket ticket = add(appends, records_of({"c"}));
   EXPECT_EQ(appends.append(kPartition, build_batch(records_of({"d"}), 1)).value(), 1);
   EXPECT_EQ(world.run(appends.appended(std::move(ticket))).error(), ErrorCode::unknown_server_error);
 }
@@ -184,12 +238,12 @@ TEST_F(JoinedAppendsTest, WhatThrewIsNotForWhoComesBehind) {
 // As when its owner throws before it waits.
 TEST_F(JoinedAppendsTest, ADroppedTicketIsTheEndOfTheTurn) {
   auto appends = appends_of();
-  { const JoinedAppends::Ticket dropped = appends.add(kPartition, records_of({"a"}), 1); }
+  { const JoinedAppends::Ticket dropped = add(appends, records_of({"a"})); }
   EXPECT_EQ(batches(), std::vector<std::string>{"a"});
-  { const auto never_started = appends.appended(appends.add(kPartition, records_of({"b"}), 1)); }
+  { const auto never_started = appends.appended(add(appends, records_of({"b"}))); }
   EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b"}));
 
-  JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"c"}), 1);
+  JoinedAppends::Ticket ticket = add(appends, records_of({"c"}));
   const Later other = operate(appends, records_of({"d"}));
   world.poll();
   EXPECT_FALSE(*other) << "who has the ticket ends the turn";
@@ -226,7 +280,7 @@ TEST_F(JoinedAppendsTest, JoinsWhereThereIsSomethingToJoin) {
   EXPECT_EQ(turn(), 1u);
   EXPECT_EQ(turn(), 1u);
   const auto alone = [&] {
-    JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"a"}), 1);
+    JoinedAppends::Ticket ticket = add(appends, records_of({"a"}));
     const bool at_once = ticket.outcome.has_value();
     (void)world.run(appends.appended(std::move(ticket)));
     return at_once;
@@ -245,7 +299,8 @@ void operate_from_loops(JoinedAppends& appends, const std::function<std::vector<
       const auto operate_often = [&appends, &done](int times) -> base::Task<void> {
         std::int64_t before = 0;
         for (int i = 0; i < times; ++i) {
-          JoinedAppends::Ticket ticket = appends.add(kPartition, records_of({"a", "b"}), 1);
+          JoinedAppends::Ticket ticket = appends.line_up(kPartition, records_of({"a", "b"}), 1);
+          appends.append_now(ticket);
           const auto end = co_await appends.appended(std::move(ticket));
           EXPECT_GE(end.value(), before + 2) << "in the order in which one asks";
           before = end.value();
@@ -265,7 +320,7 @@ void operate_from_loops(JoinedAppends& appends, const std::function<std::vector<
   EXPECT_EQ(records, static_cast<std::size_t>(kLoops * (kOperations * 2 + 100)));
 }
 
-TEST_F(JoinedAppendsTest, LoopsJoinEachOthers) {
+TEST_F(JoinedAppendsTest, LoopsJoinTheirOwn) {
   auto appends = appends_of();
   operate_from_loops(appends, [&] { return batches(); });
 }

@@ -287,7 +287,7 @@ JoinedAppends::Ticket GroupCoordinator::Impl::add_record(const Group& group, con
     GroupRecord record;
     record.group_id = group.members.id();
     record.value = store.value;
-    return appends_.add(group.partition, {to_record(record)}, clock_.wall_ms(), coordinator::BatchSender());
+    return appends_.add(group.partition, {to_record(record)}, clock_.wall_ms(), coordinator::BatchSender(), &group);
   } catch (const std::exception& failure) {
     base::log_error(kLogger, "Appending the record of group {} failed: {}", group.members.id(), failure.what());
     return JoinedAppends::Ticket(ErrorCode::unknown_server_error);

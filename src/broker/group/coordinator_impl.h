@@ -73,8 +73,10 @@ struct PendingCommit {
   std::vector<ErrorCode> answers;  // one for each that was asked for; refused ones have their error already
   std::vector<OffsetCommit> commits;
   std::int64_t end_offset = 0;   // once it is appended
-  JoinedAppends::Ticket ticket;  // of plain commits
-  bool settled = false;          // they were committed at once
+  bool settled = false;          // nothing is left to wait for; of those of a transaction
+  // Of the others.
+  JoinedAppends::Ticket ticket;
+  GroupOffsets::OnTheirWay on_their_way;
 
   std::int64_t first_offset() const { return end_offset - static_cast<std::int64_t>(commits.size()); }
 };
@@ -203,10 +205,13 @@ class GroupCoordinator::Impl {
     std::uint64_t tenure = 0;
   };
 
-  ErrorCode take_commits(CommitRequest& request, PendingCommit& pending);
-  // In the group's lock: takes what it needs out of the request.
-  ErrorCode append_commits(CommitRequest& request, Time time, PendingCommit& pending);
-  ErrorCode append_transactional(const std::vector<KeyAndValue>& records, Time time, PendingCommit& pending);
+  std::vector<KeyAndValue> prepare_commits(CommitRequest& request, Time time, PendingCommit& pending) const;
+  ErrorCode take_commits(CommitRequest& request, std::vector<KeyAndValue> records, Time time, PendingCommit& pending);
+  // These two in the group's lock.
+  void line_up(std::vector<KeyAndValue> records, Time time, PendingCommit& pending);
+  void append_transactional(const std::vector<KeyAndValue>& records, Time time, PendingCommit& pending);
+  CommitAnswer answer_commit(PendingCommit pending);
+  CommitAnswer answer_transactional(PendingCommit pending);
   base::Task<std::vector<ErrorCode>> finish_commit(PendingCommit pending);
 
   void settle(Group& group, Effects& effects, std::vector<PendingStore>& pending, Wakeups& wakeups);

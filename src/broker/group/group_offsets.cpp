@@ -6,37 +6,52 @@
 
 namespace broker::group {
 
-void GroupOffsets::begin(const std::vector<OffsetCommit>& commits) {
-  for (const OffsetCommit& one : commits) ++pending_[one.partition];
+GroupOffsets::OnTheirWay GroupOffsets::begin(const std::vector<OffsetCommit>& commits) {
+  OnTheirWay begun;
+  begun.entries_.reserve(commits.size());
+  try {
+    for (const OffsetCommit& one : commits) begun.entries_.push_back(offsets_.try_emplace(one.partition).first);
+  } catch (...) {  // no memory; the last one may be there more than once
+    for (const auto& entry : begun.entries_) ++entry->second.on_their_way;
+    abandon(std::move(begun));
+    throw;
+  }
+  for (const auto& entry : begun.entries_) ++entry->second.on_their_way;
+  return begun;
 }
 
-void GroupOffsets::abandon(const std::vector<OffsetCommit>& commits) {
-  for (const OffsetCommit& one : commits) {
-    auto found = pending_.find(one.partition);
-    if (found == pending_.end() || --found->second > 0) continue;
-    pending_.erase(found);
-    removed_.erase(one.partition);
+void GroupOffsets::abandon(OnTheirWay begun) {
+  for (const auto& entry : begun.entries_) {
+    if (--entry->second.on_their_way > 0) continue;
+    if (!removed_.empty()) removed_.erase(entry->first);
+    drop_unused(entry);
   }
 }
 
-void GroupOffsets::commit(const std::vector<OffsetCommit>& commits, std::int64_t first_log_offset) {
-  for (const OffsetCommit& one : commits) {
+void GroupOffsets::commit(OnTheirWay begun, std::vector<OffsetCommit> commits, std::int64_t first_log_offset) {
+  auto entry = begun.entries_.begin();
+  for (OffsetCommit& one : commits) {
     const std::int64_t log_offset = first_log_offset++;
-    const auto removed = removed_.find(one.partition);
-    if (removed == removed_.end() || removed->second < log_offset) replay(one.partition, one.value, log_offset);
+    const auto removed = removed_.empty() ? removed_.end() : removed_.find(one.partition);
+    if (removed == removed_.end() || removed->second < log_offset) put((*entry)->second, std::move(one.value), log_offset);
+    ++entry;
   }
-  abandon(commits);
+  abandon(std::move(begun));
 }
 
-void GroupOffsets::commit_at_once(std::vector<OffsetCommit> commits, std::int64_t first_log_offset) {
-  for (OffsetCommit& one : commits) replay(one.partition, std::move(one.value), first_log_offset++);
+void GroupOffsets::drop_unused(Entries::iterator entry) {
+  if (!entry->second.committed && entry->second.on_their_way == 0) offsets_.erase(entry);
+}
+
+void GroupOffsets::put(Entry& entry, CommittedOffset value, std::int64_t log_offset) {
+  if (entry.committed && log_offset < entry.log_offset) return;
+  entry.value = std::move(value);
+  entry.log_offset = log_offset;
+  entry.committed = true;
 }
 
 void GroupOffsets::replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset) {
-  Entry& entry = offsets_[partition];
-  if (log_offset < entry.log_offset) return;
-  entry.value = std::move(value);
-  entry.log_offset = log_offset;
+  put(offsets_[partition], std::move(value), log_offset);
 }
 
 void GroupOffsets::replay_transactional(std::int64_t producer_id, const TopicPartition& partition,
@@ -67,22 +82,27 @@ void GroupOffsets::end_transaction(std::int64_t producer_id, bool committed) {
 }
 
 void GroupOffsets::remove(const TopicPartition& partition) {
-  offsets_.erase(partition);
+  if (const auto found = offsets_.find(partition); found != offsets_.end()) {
+    found->second.value = CommittedOffset();
+    found->second.committed = false;
+    drop_unused(found);
+  }
   for (auto& [producer_id, commits] : transactions_) commits.erase(partition);
   std::erase_if(transactions_, [](const auto& transaction) { return transaction.second.empty(); });
 }
 
 void GroupOffsets::removed_at(const TopicPartition& partition, std::int64_t log_offset) {
-  if (pending_.contains(partition)) removed_[partition] = log_offset;
+  const auto found = offsets_.find(partition);
+  if (found != offsets_.end() && found->second.on_their_way > 0) removed_[partition] = log_offset;
 }
 
 const CommittedOffset* GroupOffsets::find(const TopicPartition& partition) const {
   auto found = offsets_.find(partition);
-  return found == offsets_.end() ? nullptr : &found->second.value;
+  return found == offsets_.end() || !found->second.committed ? nullptr : &found->second.value;
 }
 
 bool GroupOffsets::is_unstable(const TopicPartition& partition) const {
-  if (pending_.contains(partition)) return true;
+  if (const auto found = offsets_.find(partition); found != offsets_.end() && found->second.on_their_way > 0) return true;
   for (const auto& [producer_id, commits] : transactions_) {
     if (commits.contains(partition)) return true;
   }
@@ -92,14 +112,15 @@ bool GroupOffsets::is_unstable(const TopicPartition& partition) const {
 std::vector<TopicPartition> GroupOffsets::all() const {
   std::vector<TopicPartition> partitions;
   partitions.reserve(offsets_.size());
-  for (const auto& [partition, entry] : offsets_) partitions.push_back(partition);
+  for (const auto& [partition, entry] : offsets_) {
+    if (entry.committed) partitions.push_back(partition);
+  }
   return partitions;
 }
 
 std::vector<TopicPartition> GroupOffsets::all_known() const {
   std::set<TopicPartition> known;
   for (const auto& [partition, entry] : offsets_) known.insert(partition);
-  for (const auto& [partition, count] : pending_) known.insert(partition);
   for (const auto& [producer_id, commits] : transactions_) {
     for (const auto& [partition, entry] : commits) known.insert(partition);
   }
@@ -109,7 +130,9 @@ std::vector<TopicPartition> GroupOffsets::all_known() const {
 std::vector<std::pair<TopicPartition, std::int64_t>> GroupOffsets::positions() const {
   std::vector<std::pair<TopicPartition, std::int64_t>> positions;
   positions.reserve(offsets_.size());
-  for (const auto& [partition, entry] : offsets_) positions.emplace_back(partition, entry.value.offset);
+  for (const auto& [partition, entry] : offsets_) {
+    if (entry.committed) positions.emplace_back(partition, entry.value.offset);
+  }
   return positions;
 }
 

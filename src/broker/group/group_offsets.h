@@ -21,13 +21,24 @@ struct OffsetCommit {
 };
 
 class GroupOffsets {
+  struct Entry {
+    CommittedOffset value;
+    std::int64_t log_offset = -1;
+    std::int32_t on_their_way = 0;  // commits that were begun
+    bool committed = false;         // else `value` is none
+  };
+  using Entries = std::map<TopicPartition, Entry>;
+
  public:
-  // Around the append of a batch of commits: begin, then commit with the offset of its first record, or abandon.
-  void begin(const std::vector<OffsetCommit>& commits);
-  void commit(const std::vector<OffsetCommit>& commits, std::int64_t first_log_offset);
-  void abandon(const std::vector<OffsetCommit>& commits);
-  // The same in one, where nothing else can come between.
-  void commit_at_once(std::vector<OffsetCommit> commits, std::int64_t first_log_offset);
+  // Where the commits of one batch will go, so that they are looked for once.
+  class OnTheirWay {
+    friend class GroupOffsets;
+    std::vector<Entries::iterator> entries_;
+  };
+  // Around the append of a batch of commits: begin, then commit with the offset of its first record, or abandon; once.
+  OnTheirWay begin(const std::vector<OffsetCommit>& commits);
+  void commit(OnTheirWay begun, std::vector<OffsetCommit> commits, std::int64_t first_log_offset);
+  void abandon(OnTheirWay begun);
 
   // From the log. An older record never replaces a newer one.
   void replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset);
@@ -50,7 +61,7 @@ class GroupOffsets {
   std::vector<TopicPartition> all_known() const;  // with those that are on their way
   std::vector<std::pair<TopicPartition, std::int64_t>> positions() const;  // all, with their offsets
   std::vector<TopicPartition> of_topics(const std::set<std::string>& topics) const;  // of all_known()
-  bool empty() const { return offsets_.empty() && pending_.empty() && transactions_.empty(); }
+  bool empty() const { return offsets_.empty() && transactions_.empty(); }
 
   // Kafka's rules: since the group became empty, or since the commit if it isn't used by members of this topic. Never while a
   // commit is on its way, and, as from Kafka 4.0 on, while one waits for the end of its transaction: it would go with the rest.
@@ -61,13 +72,11 @@ class GroupOffsets {
                                       std::int64_t now_wall_ms, std::int64_t retention_ms) const;
 
  private:
-  struct Entry {
-    CommittedOffset value;
-    std::int64_t log_offset = -1;
-  };
-  std::map<TopicPartition, Entry> offsets_;
-  std::map<TopicPartition, int> pending_;
-  std::map<TopicPartition, std::int64_t> removed_;  // of the pending ones
+  static void put(Entry& entry, CommittedOffset value, std::int64_t log_offset);
+  void drop_unused(Entries::iterator entry);
+
+  Entries offsets_;  // committed or on their way
+  std::map<TopicPartition, std::int64_t> removed_;  // of those that are on their way
   std::map<std::int64_t, std::map<TopicPartition, Entry>> transactions_;  // by producer id
 };
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <utility>
+#include <vector>
 
 namespace broker::group {
 namespace {
@@ -20,14 +22,14 @@ std::vector<OffsetCommit> commit_of(std::int64_t offset) {
 TEST(GroupOffsets, ATombstoneOvertakesACommitOnItsWay) {
   GroupOffsets offsets;
   offsets.replay(kPartition, commit_of(1)[0].value, 10);
-  offsets.begin(commit_of(2));
+  auto second = offsets.begin(commit_of(2));
   offsets.remove(kPartition);
   offsets.removed_at(kPartition, 12);
-  offsets.begin(commit_of(3));
-  offsets.commit(commit_of(2), 11);
+  auto third = offsets.begin(commit_of(3));
+  offsets.commit(std::move(second), commit_of(2), 11);
   EXPECT_EQ(offsets.find(kPartition), nullptr);
   EXPECT_TRUE(offsets.is_unstable(kPartition));
-  offsets.commit(commit_of(3), 13);
+  offsets.commit(std::move(third), commit_of(3), 13);
   ASSERT_NE(offsets.find(kPartition), nullptr);
   EXPECT_EQ(offsets.find(kPartition)->offset, 3);
   EXPECT_FALSE(offsets.is_unstable(kPartition));
@@ -36,18 +38,36 @@ TEST(GroupOffsets, ATombstoneOvertakesACommitOnItsWay) {
 TEST(GroupOffsets, ATombstoneIsForgottenWithTheLastCommitBeforeIt) {
   GroupOffsets offsets;
   offsets.removed_at(kPartition, 12);
-  offsets.begin(commit_of(2));
-  offsets.commit(commit_of(2), 11);
+  offsets.commit(offsets.begin(commit_of(2)), commit_of(2), 11);
   EXPECT_NE(offsets.find(kPartition), nullptr) << "nothing was on its way";
 }
 
-TEST(GroupOffsets, ACommitAtOnceOvertakesOneOnItsWay) {
+TEST(GroupOffsets, TheLogDecidesWhichCommitIsTheLast) {
   GroupOffsets offsets;
-  offsets.begin(commit_of(2));
-  offsets.commit_at_once(commit_of(3), 12);
+  auto second = offsets.begin(commit_of(2));
+  offsets.commit(offsets.begin(commit_of(3)), commit_of(3), 12);
   EXPECT_EQ(offsets.find(kPartition)->offset, 3);
   EXPECT_TRUE(offsets.is_unstable(kPartition)) << "who wants what is stable waits for the other one";
-  offsets.commit(commit_of(2), 11);
+  offsets.commit(std::move(second), commit_of(2), 11);
+  EXPECT_EQ(offsets.find(kPartition)->offset, 3);
+  EXPECT_FALSE(offsets.is_unstable(kPartition));
+}
+
+TEST(GroupOffsets, WhatIsOnItsWayIsKnownButNotCommitted) {
+  GroupOffsets offsets;
+  std::vector<OffsetCommit> twice = commit_of(2);
+  twice.push_back(commit_of(3)[0]);
+  auto begun = offsets.begin(twice);
+  EXPECT_EQ(offsets.find(kPartition), nullptr);
+  EXPECT_TRUE(offsets.all().empty());
+  EXPECT_TRUE(offsets.positions().empty());
+  EXPECT_EQ(offsets.all_known().size(), 1U);
+  EXPECT_TRUE(offsets.knows(kPartition));
+  EXPECT_FALSE(offsets.empty());
+  offsets.abandon(std::move(begun));
+  EXPECT_FALSE(offsets.knows(kPartition));
+  EXPECT_TRUE(offsets.empty());
+  offsets.commit(offsets.begin(twice), twice, 20);
   EXPECT_EQ(offsets.find(kPartition)->offset, 3);
   EXPECT_FALSE(offsets.is_unstable(kPartition));
 }
@@ -57,9 +77,9 @@ TEST(GroupOffsets, NothingExpiresThatIsOnItsWayOrInATransaction) {
   const auto nobody = [](const std::string&) { return false; };
   offsets.replay(kPartition, commit_of(1)[0].value, 10);
   EXPECT_EQ(offsets.expired(nobody, 1'000'000, 10).size(), 1U);
-  offsets.begin(commit_of(2));
+  auto begun = offsets.begin(commit_of(2));
   EXPECT_TRUE(offsets.expired(nobody, 1'000'000, 10).empty());
-  offsets.abandon(commit_of(2));
+  offsets.abandon(std::move(begun));
   offsets.replay_transactional(7, kPartition, commit_of(3)[0].value, 11);
   EXPECT_TRUE(offsets.expired(nobody, 1'000'000, 10).empty());
   offsets.end_transaction(7, false);

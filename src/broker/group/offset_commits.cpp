@@ -1,5 +1,6 @@
 // Commits of offsets: which of them a group takes, their records, and what is answered. Most are committed by the append itself, and
 // their way is one of plain functions: the coroutines that could wait cost as much as all else that is done for such a commit.
+#include <algorithm>
 #include <utility>
 
 #include "broker/coordinator/utf16.h"
@@ -41,16 +42,25 @@ void answer_all(std::vector<ErrorCode>& answers, ErrorCode error) {
   }
 }
 
-void settle_commits(const PendingCommit& pending, ErrorCode outcome) {
+// Those that weren't refused.
+std::vector<OffsetCommit> taken_of(std::vector<OffsetCommit> commits, const std::vector<ErrorCode>& answers) {
+  auto answer = answers.begin();
+  if (std::ranges::all_of(answers, [](ErrorCode one) { return one == ErrorCode::none; })) return commits;
+  std::erase_if(commits, [&answer](const OffsetCommit&) { return *answer++ != ErrorCode::none; });
+  return commits;
+}
+
+void settle_commits(PendingCommit& pending, ErrorCode outcome) {
+  const std::int64_t first_offset = pending.first_offset();
   Group& group = *pending.group;
   std::lock_guard lock(group.mutex);
   if (pending.producer) {
     if (outcome == ErrorCode::none) return;  // the transaction's marker decides
-    group.offsets.abandon_transactional(pending.producer->producer_id, pending.commits, pending.first_offset());
+    group.offsets.abandon_transactional(pending.producer->producer_id, pending.commits, first_offset);
   } else if (outcome == ErrorCode::none) {
-    group.offsets.commit(pending.commits, pending.first_offset());
+    group.offsets.commit(std::move(pending.on_their_way), std::move(pending.commits), first_offset);
   } else {
-    group.offsets.abandon(pending.commits);
+    group.offsets.abandon(std::move(pending.on_their_way));
   }
 }
 
@@ -70,6 +80,7 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
   co_return std::get<std::vector<ErrorCode>>(std::move(answer));
 }
 
+// All members of a group come through its lock, and who finds it held sleeps: in it is only what must be.
 CommitAnswer GroupCoordinator::Impl::commit(CommitRequest&& request, const Place& place) {
   PendingCommit pending;
   pending.producer = request.producer;
@@ -80,36 +91,21 @@ CommitAnswer GroupCoordinator::Impl::commit(CommitRequest&& request, const Place
   ErrorCode error = found.error();
   if (found) pending.group = std::move(*found);
   if (found && !pending.group) error = ErrorCode::illegal_generation;
-  if (error == ErrorCode::none) error = take_commits(request, pending);
+  if (error == ErrorCode::none) {
+    const Time time = now();
+    std::vector<KeyAndValue> records = prepare_commits(request, time, pending);
+    error = take_commits(request, std::move(records), time, pending);
+  }
   if (error != ErrorCode::none) {
-    answer_all(pending.answers, error);
+    pending.answers.assign(pending.answers.size(), error);
     return std::move(pending.answers);
   }
-  if (pending.settled || pending.commits.empty()) return std::move(pending.answers);
-  return finish_commit(std::move(pending));
+  if (pending.commits.empty()) return std::move(pending.answers);
+  return pending.producer ? answer_transactional(std::move(pending)) : answer_commit(std::move(pending));
 }
 
-ErrorCode GroupCoordinator::Impl::take_commits(CommitRequest& request, PendingCommit& pending) {
-  Group& group = *pending.group;
-  std::lock_guard lock(group.mutex);
-  const Time time = now();
-  const bool dead = group.members.state() == GroupState::dead;
-  ErrorCode error = ErrorCode::none;
-  if (group.consumers && !dead) {
-    error = check_consumer_commit(group, request);
-  } else if (request.producer) {
-    error = group.members.check_transactional_commit(request.who, request.generation);
-  } else {
-    error = group.members.check_commit(request.who, request.generation, time);
-    keep_alive(group, request.who.member_id);
-  }
-  if (request.producer) open_transaction(group, request.producer->producer_id);
-  if (error == ErrorCode::none) error = append_commits(request, time, pending);
-  if (request.producer) close_unused_transaction(group, request.producer->producer_id);
-  return error;
-}
-
-ErrorCode GroupCoordinator::Impl::append_commits(CommitRequest& request, Time time, PendingCommit& pending) {
+// Which of them can't be taken has its answer then; of the others, their records.
+std::vector<KeyAndValue> GroupCoordinator::Impl::prepare_commits(CommitRequest& request, Time time, PendingCommit& pending) const {
   std::vector<KeyAndValue> records;
   records.reserve(request.commits.size());
   CommitRecords made(std::move(request.group_id));
@@ -122,29 +118,55 @@ ErrorCode GroupCoordinator::Impl::append_commits(CommitRequest& request, Time ti
     if (one.value.commit_timestamp < 0) one.value.commit_timestamp = time.wall_ms;
     records.push_back(made.record(one.partition, one.value));
   }
-  if (records.size() < request.commits.size()) {
-    auto answer = pending.answers.begin();
-    std::erase_if(request.commits, [&answer](const OffsetCommit&) { return *answer++ != ErrorCode::none; });
-  }
-  pending.commits = std::move(request.commits);
-  if (records.empty()) return ErrorCode::none;
-  if (request.producer) return append_transactional(records, time, pending);
-  Group& group = *pending.group;
-  pending.ticket = appends_.add(group.partition, std::move(records), time.wall_ms);
-  const auto& at_once = pending.ticket.outcome;
-  if (at_once && !*at_once) return error_of_commit(at_once->error());
-  if (at_once && log_.is_committed(group.partition, **at_once)) {
-    pending.settled = true;
-    pending.end_offset = **at_once;
-    const std::int64_t first_offset = pending.first_offset();
-    group.offsets.commit_at_once(std::move(pending.commits), first_offset);
-    return ErrorCode::none;
-  }
-  group.offsets.begin(pending.commits);
-  return ErrorCode::none;
+  return records;
 }
 
-ErrorCode GroupCoordinator::Impl::append_transactional(const std::vector<KeyAndValue>& records, Time time, PendingCommit& pending) {
+// The error is one of the whole request.
+ErrorCode GroupCoordinator::Impl::take_commits(CommitRequest& request, std::vector<KeyAndValue> records, Time time,
+                                               PendingCommit& pending) {
+  Group& group = *pending.group;
+  std::lock_guard lock(group.mutex);
+  const bool dead = group.members.state() == GroupState::dead;
+  ErrorCode error = ErrorCode::none;
+  if (group.consumers && !dead) {
+    error = check_consumer_commit(group, request);
+  } else if (request.producer) {
+    error = group.members.check_transactional_commit(request.who, request.generation);
+  } else {
+    error = group.members.check_commit(request.who, request.generation, time);
+    keep_alive(group, request.who.member_id);
+  }
+  if (request.producer) open_transaction(group, request.producer->producer_id);
+  if (error == ErrorCode::none && !records.empty()) {
+    pending.commits = taken_of(std::move(request.commits), pending.answers);
+    request.producer ? append_transactional(records, time, pending) : line_up(std::move(records), time, pending);
+  }
+  if (request.producer) close_unused_transaction(group, request.producer->producer_id);
+  return error;
+}
+
+void GroupCoordinator::Impl::line_up(std::vector<KeyAndValue> records, Time time, PendingCommit& pending) {
+  Group& group = *pending.group;
+  pending.on_their_way = group.offsets.begin(pending.commits);
+  try {
+    pending.ticket = appends_.line_up(group.partition, std::move(records), time.wall_ms);
+  } catch (...) {
+    group.offsets.abandon(std::move(pending.on_their_way));
+    throw;
+  }
+}
+
+CommitAnswer GroupCoordinator::Impl::answer_commit(PendingCommit pending) {
+  appends_.append_now(pending.ticket);
+  const auto& at_once = pending.ticket.outcome;
+  if (!at_once || (*at_once && !at_once->committed)) return finish_commit(std::move(pending));
+  if (*at_once) pending.end_offset = **at_once;
+  settle_commits(pending, at_once->error());
+  answer_all(pending.answers, error_of_commit(at_once->error()));
+  return std::move(pending.answers);
+}
+
+void GroupCoordinator::Impl::append_transactional(const std::vector<KeyAndValue>& records, Time time, PendingCommit& pending) {
   Group& group = *pending.group;
   coordinator::BatchSender sender;
   sender.base_sequence = kOffsetCommitSequence;
@@ -153,26 +175,34 @@ ErrorCode GroupCoordinator::Impl::append_transactional(const std::vector<KeyAndV
   sender.transactional = true;
   const auto end =
       appends_.append(group.partition, build_batch(records, time.wall_ms, sender), pending.producer->verification_guard);
-  if (!end) return error_of_commit(end.error());
+  if (!end) {
+    pending.settled = true;
+    return answer_all(pending.answers, error_of_commit(end.error()));
+  }
   pending.end_offset = *end;
   std::int64_t log_offset = pending.first_offset();
   for (const OffsetCommit& one : pending.commits) {
     group.offsets.replay_transactional(sender.producer_id, one.partition, one.value, log_offset++);
   }
   pending.settled = log_.is_committed(group.partition, *end);  // as far as the commit goes: the transaction's marker decides
-  return ErrorCode::none;
+}
+
+CommitAnswer GroupCoordinator::Impl::answer_transactional(PendingCommit pending) {
+  if (pending.settled) return std::move(pending.answers);
+  return finish_commit(std::move(pending));
 }
 
 base::Task<std::vector<ErrorCode>> GroupCoordinator::Impl::finish_commit(PendingCommit pending) {
   ErrorCode outcome = ErrorCode::none;
+  bool committed = false;
   if (!pending.producer) {
     const auto end = co_await appends_.appended(std::move(pending.ticket));
+    committed = end.committed;
     if (end) pending.end_offset = *end;
     if (!end) outcome = end.error();
   }
-  const std::int32_t partition = pending.group->partition;
-  if (outcome == ErrorCode::none && !log_.is_committed(partition, pending.end_offset)) {
-    outcome = co_await log_.await_committed(partition, pending.end_offset);
+  if (outcome == ErrorCode::none && !committed) {
+    outcome = co_await log_.await_committed(pending.group->partition, pending.end_offset);
   }
   settle_commits(pending, outcome);
   answer_all(pending.answers, error_of_commit(outcome));

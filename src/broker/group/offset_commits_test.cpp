@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "broker/coordinator/testing/interrupted_log.h"
 #include "broker/coordinator/testing/simulation.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_metadata.h"
@@ -105,6 +106,21 @@ TEST_F(OffsetCommits, OfATransactionWaitForNothingButItsMarkerDecides) {
   EXPECT_TRUE(committed().empty());
   groups.transaction_ended(7, *world.run(groups.partition_for("g")), true);
   EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
+}
+
+// All members of a group come through its lock: who appends doesn't hold it, but what comes in between sees a commit on its way.
+TEST_F(OffsetCommits, AreAppendedBehindTheLockOfTheGroup) {
+  coordinator::testing::InterruptedLog log(world.log);
+  GroupCoordinator coordinator(log, world.clock, metadata, GroupLimits(), GroupCoordinator::Threads::none);
+  (void)world.run(coordinator.describe("g"));
+  std::vector<ErrorCode> between;
+  log.after_append = [&](std::int32_t) {
+    const std::vector<TopicPartition> asked = {{"t", 0}, {"t", 1}};
+    for (const FetchedOffset& one : world.run(coordinator.fetch_offsets("g", asked, true)).offsets) between.push_back(one.error);
+  };
+  (void)world.run(coordinator.commit_offsets(commit_of(10)));
+  EXPECT_EQ(between, (std::vector<ErrorCode>{ErrorCode::unstable_offset_commit, ErrorCode::none}));
+  coordinator.stop();
 }
 
 }  // namespace

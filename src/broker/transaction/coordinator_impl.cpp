@@ -143,7 +143,7 @@ coordinator::JoinedAppends::Ticket TransactionCoordinator::Impl::add_record(cons
     TransactionRecord record;
     record.transactional_id = entry.id;
     record.image = next;
-    return appends_.add(entry.partition, {to_record(record)}, now_ms());
+    return appends_.add(entry.partition, {to_record(record)}, now_ms(), coordinator::BatchSender(), &entry);
   } catch (const std::exception& failure) {
     base::log_error(kLogger, "Appending the record of transactional id {} failed: {}", entry.id, failure.what());
     return coordinator::JoinedAppends::Ticket(ErrorCode::unknown_server_error);
@@ -172,13 +172,13 @@ base::Task<ErrorCode> TransactionCoordinator::Impl::committed(EntryPtr entry, co
   co_return error;
 }
 
-bool TransactionCoordinator::Impl::is_committed(const Entry& entry, const coordinator::JoinedAppends::Ticket& record) const {
-  return record.outcome && *record.outcome && environment_.log.is_committed(entry.partition, **record.outcome);
+bool TransactionCoordinator::Impl::is_committed(const coordinator::JoinedAppends::Ticket& record) {
+  return record.outcome && *record.outcome && record.outcome->committed;
 }
 
 base::Task<ErrorCode> TransactionCoordinator::Impl::commit(EntryPtr entry, PendingTransition pending) {
   ErrorCode error = ErrorCode::none;
-  if (!is_committed(*entry, pending.record)) error = co_await committed(entry, std::move(pending.record));
+  if (!is_committed(pending.record)) error = co_await committed(entry, std::move(pending.record));
   std::lock_guard lock(entry->mutex);
   if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
   if (error == ErrorCode::none) {
@@ -315,7 +315,7 @@ base::Task<ErrorCode> TransactionCoordinator::Impl::store_completed(EntryPtr ent
     pending = append(*entry, entry->transaction.completed(now_ms()));
   }
   ErrorCode error = ErrorCode::none;
-  if (!is_committed(*entry, pending.record)) error = co_await committed(entry, std::move(pending.record));
+  if (!is_committed(pending.record)) error = co_await committed(entry, std::move(pending.record));
   std::lock_guard lock(entry->mutex);
   if (entry->transaction.dead()) co_return ErrorCode::not_coordinator;
   // Otherwise the transition stays begun, and is tried again.

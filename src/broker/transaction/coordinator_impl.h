@@ -141,7 +141,7 @@ class TransactionCoordinator::Impl {
   coordinator::JoinedAppends::Ticket add_record(const Entry& entry, const TransactionImage& next);
   base::Task<ErrorCode> committed(EntryPtr entry, coordinator::JoinedAppends::Ticket record);
   // Mostly the append is all that it takes. Then nothing has to be awaited, which costs more than to ask.
-  bool is_committed(const Entry& entry, const coordinator::JoinedAppends::Ticket& record) const;
+  static bool is_committed(const coordinator::JoinedAppends::Ticket& record);
   base::Task<ErrorCode> store_completed(EntryPtr entry);
   void put_off(Completion completion);
   std::vector<Completion> take_due_completions();

@@ -23,7 +23,7 @@ class InterruptedLog final : public ForwardingLog {
     interrupt(after_leader_epoch);
     return epoch;
   }
-  // In the caller's locks: what comes in between must leave them alone.
+  // Mostly in the caller's locks: what comes in between must leave them alone.
   protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch,
                                         std::optional<std::uint64_t> guard) override {
     const auto end = ForwardingLog::append(partition, std::move(batch), guard);
