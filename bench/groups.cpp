@@ -1,9 +1,9 @@
 // Load on the coordinators of a broker: a client of few lines over our own codec, one connection for each member or
 // producer, one request at a time on each, as stock clients do it, and a thread for each but where it says otherwise. The codec's cost is far below a broker's.
 //
-//   bench_groups commits      port=N clients=N seconds=N partitions=N [one_group=1]
+//   bench_groups commits      port=N clients=N seconds=N partitions=N [one_group=1] [in_flight=N]
 //                                                                              members of groups of their own commit offsets, or consumers
-//                                                                              without membership those of one group
+//                                                                              without membership those of one group; so many at a time each
 //   bench_groups fill         port=N clients=N groups=N rounds=N partitions=N  as many records in __consumer_offsets
 //   bench_groups transactions port=N clients=N seconds=N version=1|2           one record of 100 bytes each
 //   bench_groups join         port=N clients=N protocol=classic|consumer group=NAME [hold=1]
@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -194,51 +195,55 @@ void require_committed(const OffsetCommitResponse& response) {
   for (const auto& partition : response.topics.at(0).partitions) require(partition.error_code, "commit");
 }
 
-// A member that commits what it is at, again and again, one commit at a time.
+// A member that commits what it is at, again and again.
 struct Committer {
   Committer(int port, const std::string& group, int partitions)
       : connection(port), request(commit_of(join_alone(connection, group), partitions, 0)) {}
 
   void begin(Clock::time_point now) {
     for (auto& partition : request.topics.back().partitions) ++partition.committed_offset;
-    began = now;
+    began.push_back(now);
     connection.tell(request, kVersion);
   }
   void end(Clock::time_point now, std::vector<double>& took) {
     require_committed(connection.hear<OffsetCommitResponse>(kVersion));
-    took.push_back(std::chrono::duration<double, std::milli>(now - began).count());
+    took.push_back(std::chrono::duration<double, std::milli>(now - began.front()).count());
+    began.pop_front();
   }
 
   static constexpr std::int16_t kVersion = 7;
   Connection connection;
   OffsetCommitRequest request;
-  Clock::time_point began;
+  std::deque<Clock::time_point> began;  // of those in flight
 };
 
 // All members on one thread, which looks for whom there are answers: a thread for each would cost the machine as much in
 // switches between them as a broker costs it, whichever of the brokers it is.
-void commit_until(std::vector<std::unique_ptr<Committer>>& members, Clock::time_point deadline, std::vector<double>& took) {
+void commit_until(std::vector<std::unique_ptr<Committer>>& members, int in_flight, Clock::time_point deadline,
+                  std::vector<double>& took) {
   constexpr int kAnswersAtOnce = 64;
   const int answers = ::epoll_create1(EPOLL_CLOEXEC);
   if (answers < 0) fail("epoll_create1");
   for (const auto& member : members) {
     epoll_event event{.events = EPOLLIN, .data = {.ptr = member.get()}};
     if (::epoll_ctl(answers, EPOLL_CTL_ADD, member->connection.socket(), &event) != 0) fail("epoll_ctl");
-    member->begin(Clock::now());
+    for (int i = 0; i < in_flight; ++i) member->begin(Clock::now());
   }
-  for (std::size_t left = members.size(); left > 0;) {
+  for (std::size_t left = members.size() * static_cast<std::size_t>(in_flight); left > 0;) {
     std::array<epoll_event, kAnswersAtOnce> events;
     const int count = ::epoll_wait(answers, events.data(), kAnswersAtOnce, -1);
     if (count < 0 && errno != EINTR) fail("epoll_wait");
     for (int i = 0; i < count; ++i) {
       auto& member = *static_cast<Committer*>(events[static_cast<std::size_t>(i)].data.ptr);
-      const Clock::time_point now = Clock::now();
-      member.end(now, took);
-      if (now < deadline) {
-        member.begin(now);
-      } else {
-        --left;
-      }
+      do {
+        const Clock::time_point now = Clock::now();
+        member.end(now, took);
+        if (now < deadline) {
+          member.begin(now);
+        } else {
+          --left;
+        }
+      } while (member.connection.has_heard_more());
     }
   }
   ::close(answers);
@@ -260,7 +265,7 @@ void commits() {
   }
   std::vector<double> took;
   const Clock::time_point start = Clock::now();
-  commit_until(members, start + std::chrono::seconds(option("seconds")), took);
+  commit_until(members, g_options.contains("in_flight") ? option("in_flight") : 1, start + std::chrono::seconds(option("seconds")), took);
   Times times;
   times.add(took);
   times.print("commits", seconds_since(start));

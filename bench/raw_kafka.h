@@ -10,10 +10,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "protocol/codec/codec.h"
 #include "protocol/codec/frame.h"
@@ -51,7 +53,7 @@ class Connection {
     tell(request, version);
     return hear<Response>(version);
   }
-  // The halves of it, for who has several connections: one request at a time on each.
+  // The halves of it, for who has several connections, or several requests in flight on one: answers come in their order.
   template <class Request>
   void tell(const Request& request, std::int16_t version) {
     const base::Bytes frame = protocol::encode_request(request, version, ++correlation_id_, "bench").to_bytes();
@@ -63,10 +65,12 @@ class Connection {
   }
   template <class Response>
   Response hear(std::int16_t version) {
-    std::size_t end = 0;  // nothing comes behind the response
-    receive(end, kSizeBytes);
-    const std::size_t whole = kSizeBytes + base::load_big_endian<std::uint32_t>(answer_.data());
-    receive(end, whole);
+    std::copy(answer_.begin() + static_cast<std::ptrdiff_t>(heard_), answer_.begin() + static_cast<std::ptrdiff_t>(end_), answer_.begin());
+    end_ -= std::exchange(heard_, 0);
+    receive(kSizeBytes);
+    const std::size_t whole = whole_answer();
+    receive(whole);
+    heard_ = whole;
     const std::int16_t header = protocol::response_header_version(protocol::api_info(Response::kApiKey), version);
     const std::size_t prefix = protocol::response_prefix_bytes(header);
     Response response;
@@ -74,25 +78,31 @@ class Connection {
     if (!decoded) fail(std::string(Response::kName) + ": " + decoded.error);
     return response;
   }
+  // One more has come with the last one, so that the socket won't tell of it.
+  bool has_heard_more() const { return end_ - heard_ >= kSizeBytes && end_ - heard_ >= whole_answer(); }
   int socket() const { return socket_; }
 
  private:
   static constexpr std::size_t kSizeBytes = 4;
   static constexpr std::size_t kAnswerBytes = 16 << 10;  // most answers come in one call
 
+  std::size_t whole_answer() const { return kSizeBytes + base::load_big_endian<std::uint32_t>(answer_.data() + heard_); }
+
   // Until there are `wanted` bytes of the answer.
-  void receive(std::size_t& end, std::size_t wanted) {
+  void receive(std::size_t wanted) {
     if (answer_.size() < std::max(wanted, kAnswerBytes)) answer_.resize(std::max(wanted, kAnswerBytes));
-    while (end < wanted) {
-      const ssize_t count = ::recv(socket_, answer_.data() + end, answer_.size() - end, 0);
+    while (end_ < wanted) {
+      const ssize_t count = ::recv(socket_, answer_.data() + end_, answer_.size() - end_, 0);
       if (count <= 0) fail("the broker closed the connection");
-      end += static_cast<std::size_t>(count);
+      end_ += static_cast<std::size_t>(count);
     }
   }
 
   int socket_;
   std::int32_t correlation_id_ = 0;
   base::Bytes answer_;
+  std::size_t heard_ = 0;  // bytes of the last answer, at the front
+  std::size_t end_ = 0;    // of what has come
 };
 
 inline bool asks_for_patience(protocol::ErrorCode error) {
