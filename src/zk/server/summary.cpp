@@ -1,25 +1,8 @@
 #include "zk/server/summary.h"
 
-#include <algorithm>
-#include <bit>
 #include <cmath>
 
 namespace zk::server {
-
-namespace {
-
-constexpr std::int64_t kExactBelow = 64;
-constexpr std::int64_t kValueMax = (std::int64_t{1} << 31) - 1;
-
-}  // namespace
-
-// Below 64 a bucket is a value; above, each doubling has 32 buckets.
-std::size_t Summary::bucket_of(std::int64_t value) {
-  auto bounded = static_cast<std::uint64_t>(std::clamp<std::int64_t>(value, 0, kValueMax));
-  if (bounded < static_cast<std::uint64_t>(kExactBelow)) return bounded;
-  auto shift = static_cast<std::size_t>(std::bit_width(bounded)) - 6;
-  return 64 + (shift - 1) * 32 + (static_cast<std::size_t>(bounded >> shift) - 32);
-}
 
 std::int64_t Summary::least_of(std::size_t bucket) {
   if (bucket < 64) return static_cast<std::int64_t>(bucket);
@@ -27,15 +10,7 @@ std::int64_t Summary::least_of(std::size_t bucket) {
   return static_cast<std::int64_t>((32 + (bucket - 64) % 32) << shift);
 }
 
-void Summary::add(std::int64_t value) {
-  least_ = count_ == 0 ? value : std::min(least_, value);
-  most_ = count_ == 0 ? value : std::max(most_, value);
-  sum_ += value;
-  ++count_;
-  if (!now_) now_ = std::make_unique<Window>();
-  ++now_->count;
-  ++now_->buckets[bucket_of(value)];
-}
+void Summary::begin_window() { now_ = std::make_unique<Window>(); }
 
 void Summary::turn_window() { before_ = std::move(now_); }
 

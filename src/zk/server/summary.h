@@ -2,7 +2,9 @@
 // thread. Values are counted in buckets of 1/32 of their size, so that a summary has a bound.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 
@@ -10,7 +12,15 @@ namespace zk::server {
 
 class Summary {
  public:
-  void add(std::int64_t value);
+  void add(std::int64_t value) {
+    least_ = count_ == 0 ? value : std::min(least_, value);
+    most_ = count_ == 0 ? value : std::max(most_, value);
+    sum_ += value;
+    ++count_;
+    if (!now_) begin_window();
+    ++now_->count;
+    ++now_->buckets[bucket_of(value)];
+  }
   // Forgets all, also what is counted since the start.
   void reset() { *this = Summary(); }
   // Quantiles are of the window that runs and of the one before.
@@ -31,7 +41,17 @@ class Summary {
     std::uint64_t count = 0;
     std::array<std::uint32_t, kBuckets> buckets{};
   };
-  static std::size_t bucket_of(std::int64_t value);
+  static constexpr std::int64_t kExactBelow = 64;
+  static constexpr std::int64_t kValueMax = (std::int64_t{1} << 31) - 1;
+
+  void begin_window();
+  // Below kExactBelow a bucket is a value; above, each doubling has 32 buckets.
+  static std::size_t bucket_of(std::int64_t value) {
+    const auto bounded = static_cast<std::uint64_t>(std::clamp<std::int64_t>(value, 0, kValueMax));
+    if (bounded < static_cast<std::uint64_t>(kExactBelow)) return bounded;
+    const auto shift = static_cast<std::size_t>(std::bit_width(bounded)) - 6;
+    return 64 + (shift - 1) * 32 + (static_cast<std::size_t>(bounded >> shift) - 32);
+  }
   static std::int64_t least_of(std::size_t bucket);
 
   std::uint64_t count_ = 0;
