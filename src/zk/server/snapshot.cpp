@@ -15,6 +15,7 @@ namespace zk::server {
 namespace {
 
 constexpr std::size_t kBufferBytesMin = 4096, kBufferBytes = 1024 * 1024;
+constexpr std::size_t kWrittenAtOnce = 128 * 1024;  // a piece of so many bytes isn't copied first
 constexpr std::uint64_t kLikelyRatio = 8;  // of what is unpacked to what is packed
 constexpr std::size_t kStatBytes = 60;
 // Of a znode in a compressed file: what it unpacks to is bounded by nothing else. Far above any jute.maxbuffer in use.
@@ -256,6 +257,12 @@ SnapshotWriter::SnapshotWriter(base::FileSystem& files, std::string directory, S
 
 void SnapshotWriter::append(base::ByteView bytes) {
   checksum_ = base::adler32(bytes, checksum_);
+  if (options_.codec == base::Codec::none && bytes.size() >= kWrittenAtOnce) {
+    flush();
+    file_->write_at(position_, bytes);
+    position_ += bytes.size();
+    return;
+  }
   buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
   if (buffer_.size() >= kBufferBytes) flush();
 }
