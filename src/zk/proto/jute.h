@@ -29,6 +29,22 @@ class Reader {
     return !failed_;
   }
 
+  // The same of a string that can't say whether it was null.
+  [[nodiscard]] bool read(std::string& value, bool& is_null) {
+    const std::int32_t length = take_length(1);
+    if (failed_) return false;
+    is_null = length < 0;
+    value = is_null ? std::string_view() : take_text(length);
+    return true;
+  }
+
+  // Whether these bytes come next; if so, it goes on behind them.
+  bool skip(std::string_view bytes) {
+    if (failed_ || !base::as_text(bytes_).starts_with(bytes)) return false;
+    bytes_ = bytes_.subspan(bytes.size());
+    return true;
+  }
+
   std::size_t left() const { return bytes_.size(); }
   base::ByteView rest() const { return bytes_; }
   const std::string& error() const { return error_; }  // empty: none
@@ -139,6 +155,11 @@ class Reader {
   std::string error_;
 };
 
+// For a Writer: bytes that are serialized already.
+struct Serialized {
+  std::string_view bytes;
+};
+
 class Writer {
  public:
   Writer() = default;
@@ -187,6 +208,7 @@ class Writer {
   static std::size_t size_of(T) {
     return std::is_same_v<T, bool> ? 1 : sizeof(T);
   }
+  static std::size_t size_of(Serialized value) { return value.bytes.size(); }
   static std::size_t size_of(std::string_view text) { return kLengthBytes + text.size(); }
   static std::size_t size_of(const std::string& text) { return kLengthBytes + text.size(); }
   static std::size_t size_of(const Nullable<std::string>& value) { return kLengthBytes + value.size(); }
@@ -215,6 +237,11 @@ class Writer {
       base::store_big_endian(to_, value);
     }
     to_ += size_of(value);
+  }
+
+  void put(Serialized value) {
+    std::memcpy(to_, value.bytes.data(), value.bytes.size());
+    to_ += value.bytes.size();
   }
 
   void put(std::string_view text) {

@@ -216,5 +216,37 @@ TEST(JuteReader, NullWhereTheFieldCannotSayItReadsAsEmptyAndIsTold) {
   EXPECT_FALSE(whole.has_null());
 }
 
+TEST(JuteReader, TellsOfOneStringWhetherItIsNull) {
+  const base::Bytes bytes = Writer().write(std::string("a"), Nullable<std::string>::null(), std::string("b")).take();
+  Reader reader(bytes);
+  std::string text;
+  bool is_null = true;
+  ASSERT_TRUE(reader.read(text, is_null));
+  EXPECT_EQ(text, "a");
+  EXPECT_FALSE(is_null);
+  ASSERT_TRUE(reader.read(text, is_null));
+  EXPECT_EQ(text, "");
+  EXPECT_TRUE(is_null);
+  EXPECT_FALSE(reader.has_null());
+  ASSERT_TRUE(reader.read(text, is_null));
+  EXPECT_EQ(text, "b");
+  EXPECT_FALSE(reader.read(text, is_null));
+}
+
+TEST(JuteReader, SkipsTheBytesThatComeNextAndNoOthers) {
+  const base::Bytes bytes = Writer().write(std::int32_t{7}, Serialized{"abc"}, std::int32_t{9}).take();
+  ASSERT_EQ(bytes.size(), 11U);
+  Reader reader(bytes);
+  std::int32_t number = 0;
+  ASSERT_TRUE(reader.read(number));
+  EXPECT_FALSE(reader.skip("abd"));
+  EXPECT_FALSE(reader.skip(std::string(8, 'a')));
+  EXPECT_TRUE(reader.skip("abc"));
+  ASSERT_TRUE(reader.read(number));
+  EXPECT_EQ(number, 9);
+  EXPECT_FALSE(reader.read(number));
+  EXPECT_FALSE(reader.skip(""));  // as all that follows what failed
+}
+
 }  // namespace
 }  // namespace zk::proto

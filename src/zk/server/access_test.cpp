@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "zk/server/convert.h"
 #include "zk/server/testing/coordinator_fixture.h"
 
 namespace zk::server {
@@ -199,6 +200,10 @@ TEST_F(Access, AWatcherThatMayNotReadHearsNothing) {
   ASSERT_EQ(create(writer, "/public", kOpen), Error::ok);
   EXPECT_EQ(owner.take().size(), 2U);
   EXPECT_EQ(other.take().size(), 1U);
+}
+
+TEST(OpenAcl, IsWrittenAsTheListThatItStandsFor) {
+  EXPECT_EQ(base::as_text(proto::Writer().write(*tree::AclHandle()).bytes()), kOpenAclBytes);
 }
 
 }  // namespace

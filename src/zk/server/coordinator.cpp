@@ -154,7 +154,7 @@ void Coordinator::end_frame(Peer& peer, base::Bytes bytes, std::size_t start) {
 }
 
 void Coordinator::reply_error(Peer& peer, std::int32_t xid, tree::Error error) {
-  send(peer, xid, state_.last_zxid(), error, [](proto::Writer&) {});
+  send_record(peer, xid, state_.last_zxid(), error);
 }
 
 void Coordinator::on_event(tree::WatcherId watcher, const tree::Event& event) {
@@ -260,38 +260,42 @@ void Coordinator::serve_waiting(Peer& peer) {
 // ----------------------------------------------------------------------------------------------------------------
 
 void Coordinator::propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op,
-                          tree::WriteRequest request) {
+                          tree::WriteRequest& request) {
   tree::Caller caller;
   caller.session_id = session_id;
   caller.cxid = xid;
   if (peer != nullptr) caller.identities = peer->identities;
-  std::unique_ptr<AuditedRequest> audited_request;
-  if (config_.audit && peer != nullptr) audited_request = audited(*peer, request);
-  log_txn(peer, op, proposals_.decide(std::move(request), caller, ++last_proposed_zxid_, clock_.wall_ms()));
-  in_flight_.back().audited = std::move(audited_request);
+  InFlight& item = in_flight_.emplace_back();
+  if (config_.audit && peer != nullptr) item.audited = audited(*peer, request);
+  proposals_.decide(request, caller, ++last_proposed_zxid_, clock_.wall_ms(), item.txn);
+  log_newest(peer, op);
   if (auto exceeded = proposals_.take_quota_exceeded()) note_quota(*exceeded);
 }
 
-void Coordinator::log_txn(Peer* peer, tree::OpCode op, tree::Txn txn) {
+void Coordinator::log_newest(Peer* peer, tree::OpCode op) {
+  InFlight& item = in_flight_.back();
+  item.op = op;
+  if (peer != nullptr) {
+    item.peer = peer->id;
+    item.timeout_ms = peer->timeout_ms;
+  }
   const std::int64_t now_ms = clock_.monotonic_ms();
   if (batch_.count++ == 0) {
-    batch_.first_zxid = txn.zxid;
+    batch_.first_zxid = item.txn.zxid;
     batch_.first_ms = now_ms;
   }
-  append_record(batch_.records, txn);
+  append_record(batch_.records, item.txn);
   ++stats_.metrics.sync_processor_request_queued;
   ++stats_.metrics.outstanding_changes_queued;
-  stats_.metrics.sync_processor_queue_size.add(static_cast<std::int64_t>(in_flight_.size()));
+  stats_.metrics.sync_processor_queue_size.add(static_cast<std::int64_t>(in_flight_.size() - 1));
   stats_.metrics.prep_process_time.add(now_ms - frame_ms_);
   if (op == tree::OpCode::close_session) stats_.metrics.close_session_prep_time.add(now_ms - frame_ms_);
   if (peer != nullptr) {
     WaitingRequest& waiting = peer->waiting.emplace_back();
     waiting.is_write = true;
-    waiting.xid = txn.cxid;
+    waiting.xid = item.txn.cxid;
     waiting.received_ms = now_ms;
   }
-  in_flight_.push_back(InFlight{std::move(txn), peer == nullptr ? 0 : peer->id, op,
-                                peer == nullptr ? 0 : peer->timeout_ms});
 }
 
 LogBatch Coordinator::take_batch() {

@@ -7,7 +7,9 @@
 // One thread, the event loop's. Whoever owns it takes batches to the log and flushes dirty peers.
 #pragma once
 
+#include <deque>
 #include <functional>
+#include <memory_resource>
 #include <random>
 
 #include "base/clock.h"
@@ -122,9 +124,12 @@ class Coordinator final : private tree::EventSink {
   std::size_t in_process() const { return in_flight_.size() + waiting_reads_; }
 
   // coordinator.cpp
-  void propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op,
-               tree::WriteRequest request);
-  void log_txn(Peer* peer, tree::OpCode op, tree::Txn txn);
+  // Takes what it needs out of the request.
+  void propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op, tree::WriteRequest& request);
+  void propose(Peer* peer, std::int64_t session_id, std::int32_t xid, tree::OpCode op, tree::WriteRequest&& request) {
+    propose(peer, session_id, xid, op, request);
+  }
+  void log_newest(Peer* peer, tree::OpCode op);  // of in_flight_
   void apply_next();
   void note_quota(const tree::QuotaExceeded& exceeded);
   void count_applied(const tree::Txn& txn);
@@ -182,6 +187,8 @@ class Coordinator final : private tree::EventSink {
   template <class Body>
   void send(Peer& peer, std::int32_t xid, std::int64_t zxid, tree::Error error, Body&& body);
   void reply_error(Peer& peer, std::int32_t xid, tree::Error error);
+  template <class... T>
+  void send_record(Peer& peer, std::int32_t xid, std::int64_t zxid, tree::Error error, const T&... fields);
   template <class Record>
   void reply(Peer& peer, std::int32_t xid, const Record& record);
   base::Bytes start_frame(Peer& peer, std::size_t& start) const;
@@ -198,7 +205,9 @@ class Coordinator final : private tree::EventSink {
   tree::WatcherId last_peer_id_ = 0;
   std::int64_t next_session_id_ = 0;
   std::int64_t last_proposed_zxid_ = 0;
-  std::deque<InFlight> in_flight_;
+  // Each block of a deque holds few of these: the blocks are used again.
+  std::pmr::unsynchronized_pool_resource in_flight_memory_;
+  std::pmr::deque<InFlight> in_flight_{&in_flight_memory_};
   std::deque<OutstandingWait> outstanding_waits_;  // by zxid
   LogBatch batch_;
   std::uint64_t bytes_at_log_ = 0;  // of the batches taken that aren't on disk
@@ -233,9 +242,18 @@ void Coordinator::send(Peer& peer, std::int32_t xid, std::int64_t zxid, tree::Er
   end_frame(peer, writer.take(), start);
 }
 
+// Made in one step, which most answers are.
+template <class... T>
+void Coordinator::send_record(Peer& peer, std::int32_t xid, std::int64_t zxid, tree::Error error, const T&... fields) {
+  const std::size_t start = peer.output.size();
+  proto::Writer writer(std::move(peer.output));
+  writer.write(std::int32_t{0}, xid, zxid, static_cast<std::int32_t>(error), fields...);
+  end_frame(peer, writer.take(), start);
+}
+
 template <class Record>
 void Coordinator::reply(Peer& peer, std::int32_t xid, const Record& record) {
-  send(peer, xid, state_.last_zxid(), tree::Error::ok, [&](proto::Writer& writer) { writer.write(record); });
+  send_record(peer, xid, state_.last_zxid(), tree::Error::ok, record);
 }
 
 }  // namespace zk::server

@@ -73,7 +73,7 @@ class DamageTest : public ::testing::Test {
   void write_snapshot(std::int64_t zxid, std::uint64_t digest) {
     SnapshotWriter snapshot(files_, data_dir_.snapshot_dir());
     snapshot.append(encode_snapshot_head(state_->sessions(), state_->tree().acls().lists()));
-    state_->tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+    state_->tree().begin_snapshot([&](std::string_view path, const tree::Znode& node) {
       base::Bytes bytes;
       append_snapshot_node(bytes, path, node);
       snapshot.append(bytes);
@@ -82,11 +82,12 @@ class DamageTest : public ::testing::Test {
     }
     snapshot.finish(zxid, digest);
   }
-  void run(const tree::WriteRequest& request) {
+  void run(tree::WriteRequest request) {
     tree::Caller caller;
     caller.session_id = kSession;
     ++zxid_;
-    tree::Txn txn = proposals_->decide(request, caller, zxid_, 1000 + zxid_);
+    tree::Txn txn;
+    proposals_->decide(request, caller, zxid_, 1000 + zxid_, txn);
     append_record(records_.emplace_back(), txn);
     state_->apply(txn);
     proposals_->applied(txn);
@@ -96,7 +97,6 @@ class DamageTest : public ::testing::Test {
     tree::CreateRequest request;
     request.path = path;
     request.data = data;
-    request.acl = {tree::AclEntry{31, tree::Identity{"world", "anyone"}}};
     return request;
   }
   base::Bytes log_bytes() { return base::read_file(files_, kLog); }

@@ -77,7 +77,7 @@ class SampleDataDir : public ::testing::Test {
   void write_snapshot(std::int64_t zxid, SnapshotOptions options, std::optional<AclLists> lists = std::nullopt) {
     SnapshotWriter writer(files_, data_dir_.snapshot_dir(), options);
     writer.append(encode_snapshot_head(state_.sessions(), lists.value_or(state_.tree().acls().lists())));
-    state_.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+    state_.tree().begin_snapshot([&](std::string_view path, const tree::Znode& node) {
       base::Bytes bytes;
       append_snapshot_node(bytes, path, node);
       writer.append(bytes);

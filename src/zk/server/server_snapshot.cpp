@@ -15,6 +15,7 @@ constexpr std::int64_t kMinuteMs = 60 * 1000;
 constexpr std::int64_t kHourMs = 60 * kMinuteMs;
 constexpr std::size_t kNodesPerStep = 256;
 constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::size_t kPieceReserved = kPieceBytes + 16 * 1024;  // the last znode goes beyond it
 constexpr std::size_t kQueuedBytesMax = 8 * 1024 * 1024;
 
 SnapshotOptions snapshot_options(const ZooKeeperServerConfig& config) {
@@ -38,7 +39,7 @@ void Server::Impl::write_whole_snapshot() {
   SnapshotWriter writer(files_, data_dir_.snapshot_dir(), snapshot_options(config_));
   tree::State& state = coordinator_.state();
   writer.append(encode_snapshot_head(state.sessions(), state.tree().acls().lists()));
-  state.tree().begin_snapshot([&](const std::string& path, const tree::Znode& node) {
+  state.tree().begin_snapshot([&](std::string_view path, const tree::Znode& node) {
     base::Bytes bytes;
     append_snapshot_node(bytes, path, node);
     writer.append(bytes);
@@ -73,12 +74,14 @@ void Server::Impl::start_snapshot() {
   snapshot_thread_ = std::make_unique<SnapshotThread>(
       files_, data_dir_.snapshot_dir(), options,
       [this](const std::string& failure) { boost::asio::post(io_, [this, failure] { on_snapshot_done(failure); }); });
+  snapshot_piece_.reserve(kPieceReserved);
   snapshot_thread_->append(encode_snapshot_head(state.sessions(), state.tree().acls().lists()));
-  state.tree().begin_snapshot([this](const std::string& path, const tree::Znode& node) {
+  state.tree().begin_snapshot([this](std::string_view path, const tree::Znode& node) {
     append_snapshot_node(snapshot_piece_, path, node);
     if (snapshot_piece_.size() < kPieceBytes) return;
     snapshot_thread_->append(std::move(snapshot_piece_));
     snapshot_piece_ = base::Bytes();
+    snapshot_piece_.reserve(kPieceReserved);
   });
   continue_snapshot();
 }

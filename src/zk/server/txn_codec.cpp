@@ -11,50 +11,58 @@ namespace {
 
 using tree::OpCode;
 
-struct BodyWriter {
-  proto::Writer& writer;
+template <class Body, class Write>
+void write_body(const Body& body, const Write& write);
 
-  void operator()(const tree::ErrorTxn& txn) const {
-    proto::ErrorTxn body;
-    body.err = static_cast<std::int32_t>(txn.error);
-    writer.write(body);
-  }
-  // The fields of proto's records of these names, written from where they are: a record would own copies of them.
+// Hands the fields of a body to `write`, all at once, so that the room for them is made once. They are those of proto's records of
+// these names, from where they are: a record would own copies of them.
+template <class Write>
+struct BodyWriter {
+  const Write& write;
+
+  void operator()(const tree::ErrorTxn& txn) const { write(static_cast<std::int32_t>(txn.error)); }
   void operator()(const tree::CreateTxn& txn) const {
-    if (txn.type == OpCode::create_container) {
-      writer.write(txn.path, txn.data, txn.acl, txn.parent_cversion);
-    } else if (txn.type == OpCode::create_ttl) {
-      writer.write(txn.path, txn.data, txn.acl, txn.parent_cversion, txn.ttl_ms);
+    if (txn.acl.is_open()) {
+      create(txn, proto::Serialized{kOpenAclBytes});
     } else {
-      writer.write(txn.path, txn.data, txn.acl, txn.ephemeral, txn.parent_cversion);
+      create(txn, *txn.acl);
     }
   }
-  void operator()(const tree::DeleteTxn& txn) const { writer.write(txn.path); }
-  void operator()(const tree::SetDataTxn& txn) const { writer.write(txn.path, txn.data, txn.version); }
-  void operator()(const tree::SetAclTxn& txn) const { writer.write(txn.path, txn.acl, txn.version); }
-  void operator()(const tree::CheckTxn& txn) const { writer.write(txn.path, txn.version); }
-  void operator()(const tree::CreateSessionTxn& txn) const {
-    proto::CreateSessionTxn body;
-    body.time_out = txn.timeout_ms;
-    writer.write(body);
-  }
-  void operator()(const tree::CloseSessionTxn& txn) const {
-    proto::CloseSessionTxn body;
-    for (const std::string& path : txn.paths) body.paths2_delete.emplace_back(path);
-    writer.write(body);
-  }
+  void operator()(const tree::DeleteTxn& txn) const { write(txn.path); }
+  void operator()(const tree::SetDataTxn& txn) const { write(txn.path, txn.data, txn.version); }
+  void operator()(const tree::SetAclTxn& txn) const { write(txn.path, txn.acl, txn.version); }
+  void operator()(const tree::CheckTxn& txn) const { write(txn.path, txn.version); }
+  void operator()(const tree::CreateSessionTxn& txn) const { write(txn.timeout_ms); }
+  void operator()(const tree::CloseSessionTxn& txn) const { write(txn.paths); }
   void operator()(const tree::MultiTxn& txn) const {
     proto::MultiTxn body;
     for (const tree::SubTxn& part : txn.txns) {
       proto::Txn& made = body.txns.emplace_back();
       made.type = static_cast<std::int32_t>(type_of(part));
-      proto::Writer part_writer;
-      std::visit(BodyWriter{part_writer}, part);
-      made.data = std::string(base::as_text(part_writer.bytes()));
+      proto::Writer writer;
+      write_body(part, [&writer](const auto&... fields) { writer.write(fields...); });
+      made.data = std::string(base::as_text(writer.bytes()));
     }
-    writer.write(body);
+    write(body);
+  }
+
+ private:
+  template <class Acl>
+  void create(const tree::CreateTxn& txn, const Acl& acl) const {
+    if (txn.type == OpCode::create_container) {
+      write(txn.path, txn.data, acl, txn.parent_cversion);
+    } else if (txn.type == OpCode::create_ttl) {
+      write(txn.path, txn.data, acl, txn.parent_cversion, txn.ttl_ms);
+    } else {
+      write(txn.path, txn.data, acl, txn.ephemeral, txn.parent_cversion);
+    }
   }
 };
+
+template <class Body, class Write>
+void write_body(const Body& body, const Write& write) {
+  std::visit(BodyWriter<Write>{write}, body);
+}
 
 template <class Create>
 bool take_create(proto::Reader& reader, tree::CreateTxn& txn, Create&& body) {
@@ -164,7 +172,6 @@ bool read_body(proto::Reader& reader, OpCode type, tree::TxnBody& body) {
 
 void append_record(base::Bytes& to, const tree::Txn& txn) {
   const std::size_t start = to.size();
-  to.resize(start + kRecordHeadBytes);
   proto::Writer writer(std::move(to));
   proto::TxnHeader header;
   header.client_id = txn.session_id;
@@ -172,19 +179,23 @@ void append_record(base::Bytes& to, const tree::Txn& txn) {
   header.zxid = txn.zxid;
   header.time = txn.time_ms;
   header.type = static_cast<std::int32_t>(type_of(txn.body));
-  writer.write(header);
-  std::visit(BodyWriter{writer}, txn.body);
-  if (txn.digest) {
-    proto::TxnDigest digest;
-    digest.version = tree::kDigestVersion;
-    digest.tree_digest = static_cast<std::int64_t>(*txn.digest);
-    writer.write(digest);
-  }
+  const std::int64_t no_checksum = 0;
+  const std::int32_t no_length = 0;
+  const auto write = [&](const auto&... fields) {
+    if (txn.digest) {
+      proto::TxnDigest digest;
+      digest.version = tree::kDigestVersion;
+      digest.tree_digest = static_cast<std::int64_t>(*txn.digest);
+      writer.write(no_checksum, no_length, header, fields..., digest, kRecordEnd);
+    } else {
+      writer.write(no_checksum, no_length, header, fields..., kRecordEnd);
+    }
+  };
+  write_body(txn.body, write);
   to = writer.take();
-  base::ByteView entry = base::ByteView(to).subspan(start + kRecordHeadBytes);
+  const base::ByteView entry = base::ByteView(to).subspan(start + kRecordHeadBytes, to.size() - start - kRecordHeadBytes - 1);
   base::store_big_endian(to.data() + start, static_cast<std::int64_t>(base::adler32(entry)));
   base::store_big_endian(to.data() + start + 8, static_cast<std::int32_t>(entry.size()));
-  to.push_back(kRecordEnd);
 }
 
 bool decode_txn(base::ByteView entry, tree::Txn& txn, std::string& error) {

@@ -26,11 +26,14 @@ struct Body {
     return true;
   }
 
-  // A list of entries: where nothing is null, as for most clients, right into the request's.
-  bool read_acl(tree::AclList& acl, bool& is_null) {
+  // A list of entries: the open one, as of most clients, at a glance; where nothing is null, right into one of the request's.
+  bool read_acl(tree::AclHandle& acl, bool& is_null) {
+    if (reader.skip(kOpenAclBytes)) return true;
     proto::Reader plain = reader;
-    if (plain.read(acl) && !plain.has_null()) {
+    tree::AclList list;
+    if (plain.read(list) && !plain.has_null()) {
       reader = plain;
+      acl = std::move(list);
       return true;
     }
     proto::Nullable<std::vector<proto::ACL>> entries;
@@ -54,16 +57,15 @@ struct Body {
 // The fields of proto::CreateRequest and CreateTTLRequest.
 bool read_create(Body& from, OpCode op, tree::CreateRequest& request) {
   request.type = op;
-  proto::Nullable<std::string> path;
-  bool no_acl = false;
-  if (!from.read(path) || !from.read(request.data) || !from.read_acl(request.acl, no_acl) || !from.read(request.flags)) {
+  bool no_path = false, no_acl = false;
+  if (!from.reader.read(request.path, no_path) || !from.read(request.data) || !from.read_acl(request.acl, no_acl) ||
+      !from.read(request.flags)) {
     return false;
   }
   if (op == OpCode::create_ttl && !from.read(request.ttl_ms)) return false;
-  from.has_null = from.has_null || path.is_null();
+  from.has_null = from.has_null || no_path;
   // Within a multi ZooKeeper can't read a null list, but for that of createTTL, which it takes for an empty one.
   from.has_null_acl = from.has_null_acl || (op != OpCode::create_ttl && no_acl);
-  request.path = std::move(path);
   return true;
 }
 
@@ -78,10 +80,9 @@ bool read_one(Body& from, tree::DeleteRequest& request) {
 
 // The fields of proto::SetDataRequest.
 bool read_one(Body& from, tree::SetDataRequest& request) {
-  proto::Nullable<std::string> path;
-  if (!from.read(path) || !from.read(request.data) || !from.read(request.version)) return false;
-  from.has_null_in_multi = from.has_null_in_multi || path.is_null();
-  request.path = std::move(path);
+  bool no_path = false;
+  if (!from.reader.read(request.path, no_path) || !from.read(request.data) || !from.read(request.version)) return false;
+  from.has_null_in_multi = from.has_null_in_multi || no_path;
   return true;
 }
 
@@ -106,10 +107,7 @@ bool read_one(Body& from, tree::CheckRequest& request) {
 
 template <class Request, class Any>
 bool read_into(Body& from, Any& any) {
-  Request request;
-  if (!read_one(from, request)) return false;
-  any = std::move(request);
-  return true;
+  return read_one(from, any.template emplace<Request>());
 }
 
 // A create within a multi. ZooKeeper looks at its flags as it reads it: those that name no mode make the whole request
@@ -191,12 +189,8 @@ bool has_stat_reply(OpCode op) {
   return op == OpCode::create2 || op == OpCode::create_container || op == OpCode::create_ttl;
 }
 
-void write_create2(proto::Writer& writer, const tree::Outcome& outcome) {
-  proto::Create2Response body;
-  body.path = outcome.path;
-  body.stat = outcome.stat;
-  writer.write(body);
-}
+// As proto::Create2Response.
+void write_create2(proto::Writer& writer, const tree::Outcome& outcome) { writer.write(outcome.path, outcome.stat); }
 
 void write_part(proto::Writer& writer, const tree::Outcome& outcome, bool failed) {
   proto::MultiHeader header;
@@ -211,9 +205,7 @@ void write_part(proto::Writer& writer, const tree::Outcome& outcome, bool failed
   if (has_stat_reply(outcome.type)) {
     write_create2(writer, outcome);
   } else if (outcome.type == OpCode::create) {
-    proto::CreateResponse body;
-    body.path = outcome.path;
-    writer.write(body);
+    writer.write(outcome.path);
   } else if (outcome.type == OpCode::set_data) {
     writer.write(outcome.stat);
   }
@@ -237,21 +229,21 @@ bool Coordinator::start_write(Peer& peer, std::int32_t xid, OpCode op, proto::Re
   Body body{reader};
   bool whole = read_write(body, op, request);
   if (whole && !body.has_null) {
-    propose(&peer, peer.session_id, xid, op, std::move(request));
+    propose(&peer, peer.session_id, xid, op, request);
     if (!body.is_audited) in_flight_.back().audited = nullptr;
     return true;
   }
   bool takes_zxid = op == OpCode::multi ? !body.has_null_acl : body.has_null;
   if (!takes_zxid) return false;
   // ZooKeeper gives a multi that it cannot read, and a request with a null that it trips over, a zxid of its own.
-  tree::Txn txn;
-  txn.session_id = peer.session_id;
-  txn.cxid = xid;
-  txn.zxid = ++last_proposed_zxid_;
-  txn.time_ms = clock_.wall_ms();
-  txn.body = tree::ErrorTxn{tree::Error::marshalling_error};
-  log_txn(&peer, op, std::move(txn));
-  if (config_.audit && op == OpCode::multi) in_flight_.back().audited = audited_multi(peer);
+  InFlight& item = in_flight_.emplace_back();
+  item.txn.session_id = peer.session_id;
+  item.txn.cxid = xid;
+  item.txn.zxid = ++last_proposed_zxid_;
+  item.txn.time_ms = clock_.wall_ms();
+  item.txn.body = tree::ErrorTxn{tree::Error::marshalling_error};
+  if (config_.audit && op == OpCode::multi) item.audited = audited_multi(peer);
+  log_newest(&peer, op);
   return true;
 }
 
@@ -265,20 +257,20 @@ void Coordinator::write_audit(const InFlight& item) const {
 
 void Coordinator::answer_write(Peer& peer, const InFlight& item, const tree::Applied& applied) {
   const tree::Outcome& outcome = applied.outcome;
-  send(peer, item.txn.cxid, item.txn.zxid, outcome.error, [&](proto::Writer& writer) {
-    if (outcome.error != tree::Error::ok) return;
-    if (item.op == OpCode::create) {
-      proto::CreateResponse body;
-      body.path = outcome.path;
-      writer.write(body);
-    } else if (has_stat_reply(item.op)) {
-      write_create2(writer, outcome);
-    } else if (item.op == OpCode::set_data || item.op == OpCode::set_acl) {
-      writer.write(outcome.stat);
-    } else if (item.op == OpCode::multi) {
-      write_multi(writer, applied.parts);
-    }
-  });
+  const auto answer = [&](const auto&... fields) { send_record(peer, item.txn.cxid, item.txn.zxid, outcome.error, fields...); };
+  if (outcome.error != tree::Error::ok) {
+    answer();
+  } else if (item.op == OpCode::create) {  // proto::CreateResponse
+    answer(outcome.path);
+  } else if (has_stat_reply(item.op)) {  // proto::Create2Response
+    answer(outcome.path, outcome.stat);
+  } else if (item.op == OpCode::set_data || item.op == OpCode::set_acl) {
+    answer(outcome.stat);
+  } else if (item.op == OpCode::multi) {
+    send(peer, item.txn.cxid, item.txn.zxid, outcome.error, [&](proto::Writer& writer) { write_multi(writer, applied.parts); });
+  } else {
+    answer();
+  }
 }
 
 }  // namespace zk::server

@@ -175,7 +175,16 @@ AclList masked(AclList acl) {
   return acl;
 }
 
-AclCache::AclCache() : open_(std::make_shared<const AclList>(AclList{AclEntry{kAll, Identity{"world", "anyone"}}})) {}
+const SharedAcl& AclHandle::open() {
+  static const SharedAcl open = std::make_shared<const AclList>(AclList{AclEntry{kAll, Identity{"world", "anyone"}}});
+  return open;
+}
+
+AclHandle::AclHandle(AclList list) {
+  if (list != *open()) list_ = std::make_shared<const AclList>(std::move(list));
+}
+
+AclCache::AclCache() : open_(AclHandle::open()) {}
 
 std::string AclCache::key_of(const AclList& acl) {
   std::string key;
@@ -191,7 +200,7 @@ std::string AclCache::key_of(const AclList& acl) {
 }
 
 std::int64_t AclCache::acquire(const AclList& acl) {
-  if (acl == *open_) return kOpenId;
+  if (&acl == open_.get() || acl == *open_) return kOpenId;
   std::string key = key_of(acl);
   auto [found, added] = ids_.try_emplace(std::move(key), last_id_ + 1);
   if (added) by_id_[++last_id_].acl = std::make_shared<const AclList>(acl);

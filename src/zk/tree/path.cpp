@@ -1,6 +1,6 @@
 #include "zk/tree/path.h"
 
-#include <cstdint>
+#include <cstring>
 
 namespace zk::tree {
 
@@ -36,21 +36,55 @@ bool is_valid_path(std::string_view path) {
       continue;
     }
     auto c = static_cast<std::uint8_t>(path[i]);
+    if (c >= 0x20 && c < 0x7f) continue;  // most
     if (c < 0x20 || c == 0x7f) return false;
     if (c >= 0xc0 && is_forbidden_sequence(path, i)) return false;
   }
   return true;
 }
 
+// The library's rfind() goes byte by byte.
+std::size_t last_slash(std::string_view path) {
+  const void* slash = ::memrchr(path.data(), '/', path.size());
+  return slash == nullptr ? std::string_view::npos : static_cast<std::size_t>(static_cast<const char*>(slash) - path.data());
+}
+
 std::string_view parent_of(std::string_view path) {
-  std::size_t slash = path.rfind('/');
+  std::size_t slash = last_slash(path);
   return slash == 0 || slash == std::string_view::npos ? std::string_view("/") : path.substr(0, slash);
 }
 
-std::string_view name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+std::string_view name_of(std::string_view path) { return path.substr(last_slash(path) + 1); }
 
 bool is_special_path(std::string_view path) {
   return path == "/" || path == kZookeeper || path == kQuota || path == kConfig;
+}
+
+std::uint64_t hash_of(std::string_view text) {
+  __extension__ using Product = unsigned __int128;
+  constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15ULL;
+  const auto load = [](const char* from, std::size_t bytes) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, from, bytes);
+    return value;
+  };
+  std::uint64_t hash = text.size() * kFactor;
+  const auto mix = [&hash](std::uint64_t value) {
+    const Product product = Product{hash ^ value} * kFactor;
+    hash = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  };
+  const char* at = text.data();
+  std::size_t left = text.size();
+  for (; left > 8; at += 8, left -= 8) mix(load(at, 8));
+  // The last eight bytes may overlap with those before.
+  if (text.size() >= 8) {
+    mix(load(at + left - 8, 8));
+  } else if (left >= 4) {
+    mix(load(at, 4) | load(at + left - 4, 4) << 32);
+  } else if (left > 0) {
+    mix(load(at, 1) | load(at + left / 2, 1) << 8 | load(at + left - 1, 1) << 16);
+  }
+  return hash;
 }
 
 std::string join(std::string_view parent, std::string_view name) {

@@ -49,8 +49,14 @@ void Proposals::reset() {
   digest_ = state_.tree().digest();
 }
 
-Txn Proposals::decide(WriteRequest request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms) {
-  Txn txn;
+template <class Request, class Body>
+Error Proposals::decide_body(Request& request, const Scope& scope, Body& body) {
+  const Error error = decide_one(request, scope, body.template emplace<typename Request::Decided>());
+  if (error != Error::ok) body.template emplace<ErrorTxn>(ErrorTxn{error});
+  return error;
+}
+
+void Proposals::decide(WriteRequest& request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms, Txn& txn) {
   txn.session_id = caller.session_id;
   txn.cxid = caller.cxid;
   txn.zxid = zxid;
@@ -61,21 +67,11 @@ Txn Proposals::decide(WriteRequest request, const Caller& caller, std::int64_t z
                        !std::holds_alternative<DeleteContainerRequest>(request);
   if (needs_session && !session_is_open(caller.session_id)) {
     txn.body = ErrorTxn{Error::session_expired};
-    return txn;
+    return;
   }
-  Scope scope{caller, zxid, time_ms};
-  std::visit(
-      [&](auto& one) {
-        auto decided = decide_one(one, scope);
-        if (auto* error = std::get_if<Error>(&decided)) {
-          txn.body = ErrorTxn{*error};
-        } else {
-          txn.body = std::move(std::get<0>(decided));
-        }
-      },
-      request);
-  if (rules_.digest && !std::holds_alternative<ErrorTxn>(txn.body)) txn.digest = digest_;
-  return txn;
+  const Scope scope{caller, zxid, time_ms};
+  const Error error = std::visit([&](auto& one) { return decide_body(one, scope, txn.body); }, request);
+  if (rules_.digest && error == Error::ok) txn.digest = digest_;
 }
 
 void Proposals::applied(const Txn& txn) {
@@ -96,7 +92,7 @@ void Proposals::forget(const Records::value_type& record) {
 }
 
 bool Proposals::session_is_open(std::int64_t session_id) const {
-  return state_.sessions().contains(session_id) && !closing_.contains(session_id);
+  return state_.sessions().contains(session_id) && (closing_.empty() || !closing_.contains(session_id));
 }
 
 // Outstanding changes
@@ -153,7 +149,7 @@ void Proposals::fill(Record& record, const Znode& node) const {
   record.digest = node.digest;
   record.data_bytes = static_cast<std::int64_t>(node.data.view().size());
   record.in_digest = node.in_digest;
-  record.acl = state_.tree().acl_of(node);
+  record.acl = node.acl_id == AclCache::kOpenId ? AclHandle() : AclHandle(state_.tree().acl_of(node));
 }
 
 void Proposals::settle(Records::value_type& changed) {
@@ -186,13 +182,13 @@ void Proposals::unlist_owner(const Records::value_type& record) {
   if (record.second.stat.ephemeral_owner != 0) owned_.erase({record.second.stat.ephemeral_owner, &record});
 }
 
-SharedAcl Proposals::share(const AclList& acl) const {
-  const SharedAcl& open = state_.tree().acls().find(AclCache::kOpenId);
-  return acl == *open ? open : std::make_shared<const AclList>(acl);
-}
-
 bool Proposals::allowed(const Found& found, std::int32_t permissions, const Caller& caller) const {
-  const SharedAcl& acl = found.outstanding != nullptr ? found.outstanding->second.acl : state_.tree().acl_of(*found.node);
+  if (found.outstanding != nullptr) {
+    const AclHandle& acl = found.outstanding->second.acl;
+    return acl.is_open() || is_allowed(*acl, permissions, caller.identities, rules_.acl);
+  }
+  if (found.node->acl_id == AclCache::kOpenId) return true;
+  const SharedAcl& acl = state_.tree().acl_of(*found.node);
   return acl == nullptr || is_allowed(*acl, permissions, caller.identities, rules_.acl);
 }
 
@@ -209,17 +205,19 @@ Error Proposals::check_create_flags(const CreateRequest& request) const {
   return request.ttl_ms > 0 && request.ttl_ms <= kTtlMaxMs ? Error::ok : Error::bad_arguments;
 }
 
-Proposals::Decided<CreateTxn> Proposals::decide_one(CreateRequest& request, const Scope& scope) {
+Error Proposals::decide_one(CreateRequest& request, const Scope& scope, CreateTxn& txn) {
   Error flags = check_create_flags(request);
   if (flags != Error::ok) return flags;
-  CreateTxn txn;
   txn.type = create_type(request);
   txn.path = std::move(request.path);
   if (txn.path.find('/') == std::string::npos || txn.path.find('\0') != std::string::npos) return Error::bad_arguments;
-  auto acl = normalise_acl(std::move(request.acl), scope.caller.identities, rules_.acl);
-  if (!acl) return Error::invalid_acl;
+  if (!request.acl.is_open()) {
+    auto acl = normalise_acl(*request.acl, scope.caller.identities, rules_.acl);
+    if (!acl) return Error::invalid_acl;
+    txn.acl = std::move(*acl);
+  }
   // The parent by plain text, so that "/p//q" has the parent "/p/", which isn't there.
-  const std::size_t slash = txn.path.rfind('/');
+  const std::size_t slash = last_slash(txn.path);
   const Found parent = find(std::string_view(txn.path).substr(0, slash));
   if (!parent) return Error::no_node;
   if (!allowed(parent, kCreate, scope.caller)) return Error::no_auth;
@@ -232,7 +230,6 @@ Proposals::Decided<CreateTxn> Proposals::decide_one(CreateRequest& request, cons
   if (Error quota = check_quota(txn.path, 1, data_bytes); quota != Error::ok) return quota;
 
   txn.data = std::move(request.data);
-  txn.acl = std::move(*acl);
   txn.ephemeral = request.flags == kEphemeral || request.flags == kEphemeralSequential;
   txn.ttl_ms = txn.type == OpCode::create_ttl ? request.ttl_ms : 0;
   txn.parent_cversion = next(parent.stat().cversion);
@@ -242,11 +239,13 @@ Proposals::Decided<CreateTxn> Proposals::decide_one(CreateRequest& request, cons
   changed.second.stat.pzxid = scope.zxid;
   ++changed.second.child_count;
   settle(changed);
-  plan_create(txn, there, scope);
-  return txn;
+  KnownDigests& known = txn.known.emplace();
+  known.parent_digest = changed.second.digest;
+  plan_create(txn, there, scope, known);
+  return Error::ok;
 }
 
-void Proposals::plan_create(CreateTxn& txn, const Found& there, const Scope& scope) {
+void Proposals::plan_create(const CreateTxn& txn, const Found& there, const Scope& scope, KnownDigests& known) {
   const std::string_view data = txn.data ? std::string_view(*txn.data) : std::string_view();
   Records::value_type& changed = change(txn.path, there, scope.zxid);
   Record& made = changed.second;
@@ -259,11 +258,12 @@ void Proposals::plan_create(CreateTxn& txn, const Found& there, const Scope& sco
   if (txn.ephemeral) made.stat.ephemeral_owner = scope.caller.session_id;
   made.child_count = 0;
   made.content_crc = content_crc(txn.path, data);
-  txn.content_crc = made.content_crc;
   made.data_bytes = static_cast<std::int64_t>(data.size());
   made.in_digest = counts_in_digest(txn.path);
-  made.acl = share(txn.acl);
+  made.acl = txn.acl;
   settle(changed);
+  known.content_crc = made.content_crc;
+  known.digest = made.digest;
 }
 
 // Against the tree as it is, as ZooKeeper does: writes on their way don't count yet.
@@ -298,13 +298,13 @@ Error Proposals::plan_delete(const std::string& path, const Scope& scope, const 
   return Error::ok;
 }
 
-Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteRequest& request, const Scope& scope) {
+Error Proposals::decide_one(DeleteRequest& request, const Scope& scope, DeleteTxn& txn) {
   Error error = plan_delete(request.path, scope, &request);
-  if (error != Error::ok) return error;
-  return DeleteTxn{OpCode::remove, std::move(request.path)};
+  if (error == Error::ok) txn.path = std::move(request.path);
+  return error;
 }
 
-Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteContainerRequest& request, const Scope& scope) {
+Error Proposals::decide_one(DeleteContainerRequest& request, const Scope& scope, DeleteTxn& txn) {
   const Found node = find(request.path);
   if (!node) return Error::no_node;
   NodeKind kind = kind_of_owner(node.stat().ephemeral_owner);
@@ -313,11 +313,12 @@ Proposals::Decided<DeleteTxn> Proposals::decide_one(DeleteContainerRequest& requ
   const Znode* applied = state_.tree().find(request.path);
   if (applied != nullptr && applied->stat.mzxid != node.stat().mzxid) return Error::bad_version;
   Error error = plan_delete(request.path, scope, nullptr);
-  if (error != Error::ok) return error;
-  return DeleteTxn{OpCode::delete_container, std::move(request.path)};
+  txn.type = OpCode::delete_container;
+  if (error == Error::ok) txn.path = std::move(request.path);
+  return error;
 }
 
-Proposals::Decided<SetDataTxn> Proposals::decide_one(SetDataRequest& request, const Scope& scope) {
+Error Proposals::decide_one(SetDataRequest& request, const Scope& scope, SetDataTxn& txn) {
   if (!is_valid_path(request.path)) return Error::bad_arguments;
   const Found node = find(request.path);
   if (!node) return Error::no_node;
@@ -325,7 +326,6 @@ Proposals::Decided<SetDataTxn> Proposals::decide_one(SetDataRequest& request, co
   auto data_bytes = static_cast<std::int64_t>(request.data ? request.data->size() : 0);
   if (Error quota = check_quota(request.path, 0, data_bytes - node.data_bytes()); quota != Error::ok) return quota;
   if (!version_fits(request.version, node.stat().version)) return Error::bad_version;
-  SetDataTxn txn;
   txn.path = std::move(request.path);
   txn.data = std::move(request.data);
   txn.version = next(node.stat().version);
@@ -337,10 +337,11 @@ Proposals::Decided<SetDataTxn> Proposals::decide_one(SetDataRequest& request, co
   record.stat.mtime = scope.time_ms;
   record.content_crc = content_crc(txn.path, txn.data ? std::string_view(*txn.data) : std::string_view());
   settle(changed);
-  return txn;
+  txn.known = KnownDigests{record.content_crc, record.digest};
+  return Error::ok;
 }
 
-Proposals::Decided<SetAclTxn> Proposals::decide_one(SetAclRequest& request, const Scope& scope) {
+Error Proposals::decide_one(SetAclRequest& request, const Scope& scope, SetAclTxn& txn) {
   if (!is_valid_path(request.path)) return Error::bad_arguments;
   auto acl = normalise_acl(std::move(request.acl), scope.caller.identities, rules_.acl);
   if (!acl) return Error::invalid_acl;
@@ -348,49 +349,39 @@ Proposals::Decided<SetAclTxn> Proposals::decide_one(SetAclRequest& request, cons
   if (!node) return Error::no_node;
   if (!allowed(node, kAdmin, scope.caller)) return Error::no_auth;
   if (!version_fits(request.version, node.stat().aversion)) return Error::bad_version;
-  SetAclTxn txn;
   txn.path = std::move(request.path);
   txn.acl = std::move(*acl);
   txn.version = next(node.stat().aversion);
   Records::value_type& changed = change(txn.path, node, scope.zxid);
   changed.second.stat.aversion = txn.version;
-  changed.second.acl = share(txn.acl);
+  changed.second.acl = txn.acl;
   settle(changed);
-  return txn;
+  return Error::ok;
 }
 
-Proposals::Decided<CheckTxn> Proposals::decide_one(const CheckRequest& request, const Scope& scope) {
+Error Proposals::decide_one(const CheckRequest& request, const Scope& scope, CheckTxn& txn) {
   if (!is_valid_path(request.path)) return Error::bad_arguments;
   const Found node = find(request.path);
   if (!node) return Error::no_node;
   if (!allowed(node, kRead, scope.caller)) return Error::no_auth;
   if (!version_fits(request.version, node.stat().version)) return Error::bad_version;
-  return CheckTxn{request.path, next(node.stat().version)};
+  txn = CheckTxn{request.path, next(node.stat().version)};
+  return Error::ok;
 }
 
-Proposals::Decided<MultiTxn> Proposals::decide_one(MultiRequest& request, const Scope& scope) {
+Error Proposals::decide_one(MultiRequest& request, const Scope& scope, MultiTxn& multi) {
   std::size_t order_size = order_.size();
   std::uint64_t digest = digest_;
   undoing_ = true;
   undo_.clear();
-  MultiTxn multi;
   bool failed = false;
   for (SubRequest& part : request.requests) {
     if (failed) {
       multi.txns.emplace_back(ErrorTxn{Error::runtime_inconsistency});
       continue;
     }
-    std::visit(
-        [&](auto& one) {
-          auto decided = decide_one(one, scope);
-          if (auto* error = std::get_if<Error>(&decided)) {
-            failed = true;
-            multi.txns.emplace_back(ErrorTxn{*error});
-          } else {
-            multi.txns.emplace_back(std::move(std::get<0>(decided)));
-          }
-        },
-        part);
+    SubTxn& txn = multi.txns.emplace_back();
+    failed = std::visit([&](auto& one) { return decide_body(one, scope, txn); }, part) != Error::ok;
   }
   undoing_ = false;
   if (failed) {
@@ -398,20 +389,21 @@ Proposals::Decided<MultiTxn> Proposals::decide_one(MultiRequest& request, const 
     digest_ = digest;
   }
   undo_.clear();
-  return multi;
+  return Error::ok;
 }
 
 // One server has no members that could change. A disabled one says so first, whoever asks.
-Proposals::Decided<ErrorTxn> Proposals::decide_one(const ReconfigRequest&, const Scope& scope) {
+Error Proposals::decide_one(const ReconfigRequest&, const Scope& scope, ErrorTxn&) {
   if (!rules_.reconfig) return Error::reconfig_disabled;
   return session_is_open(scope.caller.session_id) ? Error::unimplemented : Error::session_expired;
 }
 
-Proposals::Decided<CreateSessionTxn> Proposals::decide_one(const CreateSessionRequest& request, const Scope&) {
-  return CreateSessionTxn{request.timeout_ms};
+Error Proposals::decide_one(const CreateSessionRequest& request, const Scope&, CreateSessionTxn& txn) {
+  txn.timeout_ms = request.timeout_ms;
+  return Error::ok;
 }
 
-Proposals::Decided<CloseSessionTxn> Proposals::decide_one(const CloseSessionRequest&, const Scope& scope) {
+Error Proposals::decide_one(const CloseSessionRequest&, const Scope& scope, CloseSessionTxn& txn) {
   std::int64_t session_id = scope.caller.session_id;
   std::set<std::string> paths;
   for (std::string& path : state_.tree().ephemerals_of(session_id)) {
@@ -422,13 +414,12 @@ Proposals::Decided<CloseSessionTxn> Proposals::decide_one(const CloseSessionRequ
     const auto& [path, record] = *owned->second;
     if (record.exists) paths.insert(path);
   }
-  CloseSessionTxn txn;
   for (const std::string& path : paths) {
     // Ephemerals have no children, so this always fits.
     if (plan_delete(path, scope, nullptr) == Error::ok) txn.paths.push_back(path);
   }
   closing_.insert(session_id);
-  return txn;
+  return Error::ok;
 }
 
 }  // namespace zk::tree

@@ -32,8 +32,9 @@ class Proposals {
  public:
   Proposals(const State& state, ProposalRules rules);
 
-  // The zxid is one more than the last one given. A createSession's caller names the new session's id.
-  Txn decide(WriteRequest request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms);
+  // The zxid is one more than the last one given. A createSession's caller names the new session's id. Takes what it needs
+  // out of the request; `txn` is a new one.
+  void decide(WriteRequest& request, const Caller& caller, std::int64_t zxid, std::int64_t time_ms, Txn& txn);
   // Before the state applies anything after a load: the digest of outstanding changes starts from the state's.
   void reset();
   // After the state has applied this transaction.
@@ -62,11 +63,11 @@ class Proposals {
     std::uint32_t digest = 0;  // what it adds to digest_
     std::int64_t data_bytes = 0;
     bool in_digest = true;
-    SharedAcl acl;
+    AclHandle acl;  // the open one, too, where the tree lacks it: see Tree::load()
   };
   struct PathHash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view path) const { return std::hash<std::string_view>{}(path); }
+    std::size_t operator()(std::string_view path) const { return hash_of(path); }
   };
   using Records = std::unordered_map<std::string, Record, PathHash, std::equal_to<>>;
   // A znode as all that was decided leaves it: where it is outstanding, or else in the tree. Until the znode itself is
@@ -96,9 +97,6 @@ class Proposals {
     std::int64_t zxid;
     std::int64_t time_ms;
   };
-  template <class T>
-  using Decided = std::variant<T, Error>;
-
   Found find(std::string_view path);
   Records::value_type& add(std::string_view path);
   void forget(const Records::value_type& record);
@@ -111,22 +109,23 @@ class Proposals {
   void unlist_owner(const Records::value_type& record);
   bool allowed(const Found& found, std::int32_t permissions, const Caller& caller) const;
   bool session_is_open(std::int64_t session_id) const;
-  SharedAcl share(const AclList& acl) const;
-
-  // These take what they need out of the request.
-  Decided<CreateTxn> decide_one(CreateRequest& request, const Scope& scope);
-  Decided<DeleteTxn> decide_one(DeleteRequest& request, const Scope& scope);
-  Decided<SetDataTxn> decide_one(SetDataRequest& request, const Scope& scope);
-  Decided<SetAclTxn> decide_one(SetAclRequest& request, const Scope& scope);
-  Decided<CheckTxn> decide_one(const CheckRequest& request, const Scope& scope);
-  Decided<MultiTxn> decide_one(MultiRequest& request, const Scope& scope);
-  Decided<ErrorTxn> decide_one(const ReconfigRequest& request, const Scope& scope);
-  Decided<CreateSessionTxn> decide_one(const CreateSessionRequest& request, const Scope& scope);
-  Decided<CloseSessionTxn> decide_one(const CloseSessionRequest& request, const Scope& scope);
-  Decided<DeleteTxn> decide_one(DeleteContainerRequest& request, const Scope& scope);
+  // These take what they need out of the request, and make the last argument the body of the transaction, or of its part. If the
+  // answer is an error, what they made of it means nothing.
+  template <class Request, class Body>
+  Error decide_body(Request& request, const Scope& scope, Body& body);
+  Error decide_one(CreateRequest& request, const Scope& scope, CreateTxn& txn);
+  Error decide_one(DeleteRequest& request, const Scope& scope, DeleteTxn& txn);
+  Error decide_one(SetDataRequest& request, const Scope& scope, SetDataTxn& txn);
+  Error decide_one(SetAclRequest& request, const Scope& scope, SetAclTxn& txn);
+  Error decide_one(const CheckRequest& request, const Scope& scope, CheckTxn& txn);
+  Error decide_one(MultiRequest& request, const Scope& scope, MultiTxn& txn);
+  Error decide_one(const ReconfigRequest& request, const Scope& scope, ErrorTxn& txn);
+  Error decide_one(const CreateSessionRequest& request, const Scope& scope, CreateSessionTxn& txn);
+  Error decide_one(const CloseSessionRequest& request, const Scope& scope, CloseSessionTxn& txn);
+  Error decide_one(DeleteContainerRequest& request, const Scope& scope, DeleteTxn& txn);
   Error check_quota(std::string_view path, std::int64_t count, std::int64_t bytes);
   Error check_create_flags(const CreateRequest& request) const;
-  void plan_create(CreateTxn& txn, const Found& there, const Scope& scope);
+  void plan_create(const CreateTxn& txn, const Found& there, const Scope& scope, KnownDigests& known);
   Error plan_delete(const std::string& path, const Scope& scope, const DeleteRequest* asked);
 
   const State& state_;

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "zk/tree/acl.h"
 #include "zk/tree/path.h"
 #include "zk/tree/session_tracker.h"
@@ -60,6 +62,34 @@ TEST(AclCache, ForgetsListsWithoutUsers) {
   cache.release(id);
   EXPECT_EQ(cache.find(id), nullptr);
   EXPECT_NE(cache.acquire(list), id);  // an id in an older snapshot never means something else
+}
+
+TEST(Acl, TheOpenListIsOneForAll) {
+  AclHandle open, made = AclList{AclEntry{kAll, Identity{"world", "anyone"}}};
+  EXPECT_TRUE(open.is_open());
+  EXPECT_TRUE(made.is_open());
+  EXPECT_EQ(&*open, &*made);
+  for (const AclList& list : {AclList{}, AclList{AclEntry{kRead, Identity{"world", "anyone"}}},
+                              AclList{AclEntry{kAll, Identity{"world", "anyone"}}, AclEntry{kAll, Identity{"ip", "::1"}}}}) {
+    EXPECT_FALSE(AclHandle(list).is_open());
+    EXPECT_EQ(*AclHandle(list), list);
+  }
+}
+
+TEST(Path, HashesTellShortTextsApartInTheirLowBits) {
+  std::set<std::uint64_t> hashes;
+  const int count = 20'000;
+  for (int i = 0; i < count; ++i) hashes.insert(hash_of("/load/255-" + std::to_string(i)) & 0xffffffff);
+  EXPECT_GT(hashes.size(), count - 10U);
+  for (std::size_t size = 0; size <= 40; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text(size, 'a');
+      const std::uint64_t before = hash_of(text);
+      EXPECT_NE(before, hash_of(text + 'a'));
+      text[at] = 'b';
+      EXPECT_NE(before & 0xffff, hash_of(text) & 0xffff) << size << ' ' << at;
+    }
+  }
 }
 
 TEST(SessionTracker, TimeIsRoundedUpToTicks) {

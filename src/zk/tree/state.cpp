@@ -89,9 +89,9 @@ Error State::remove(std::string_view path, std::int64_t zxid, EventSink* events)
 Outcome State::apply_one(const SetDataTxn& txn, const Txn& whole, EventSink* events) {
   Outcome outcome;
   outcome.type = txn.type;
-  outcome.error = tree_.set_data(txn.path, txn.data, txn.version, whole.zxid, whole.time_ms);
+  const Znode* node = nullptr;
+  outcome.error = tree_.set_data(txn, whole.zxid, whole.time_ms, &node);
   if (outcome.error != Error::ok) return outcome;
-  const Znode* node = tree_.find(txn.path);
   outcome.stat = tree_.stat_of(*node);
   if (events != nullptr) {
     fire(data_watches_, EventType::data_changed, txn.path, whole.zxid, tree_.acl_of(*node), events);

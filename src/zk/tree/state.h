@@ -28,7 +28,7 @@ class EventSink {
 struct Outcome {
   OpCode type = OpCode::error;
   Error error = Error::ok;
-  std::string path;  // of a create
+  std::string_view path;  // of a create, within its transaction
   Stat stat;         // of a create, setData or setACL
 };
 

@@ -34,12 +34,14 @@ class StateTest : public ::testing::Test {
   StateTest() { open_session(kSession); }
 
   void open_session(std::int64_t id) { run(CreateSessionRequest{30000}, id); }
-  Txn decide(const WriteRequest& request, std::int64_t session = kSession) {
+  Txn decide(WriteRequest request, std::int64_t session = kSession) {
     Caller caller;
     caller.session_id = session;
     caller.identities = identities_;
     ++zxid_;
-    return proposals_.decide(request, caller, zxid_, 1000 + zxid_);
+    Txn txn;
+    proposals_.decide(request, caller, zxid_, 1000 + zxid_, txn);
+    return txn;
   }
   Applied apply(const Txn& txn) {
     Applied applied = state_.apply(txn, &events_);
@@ -91,11 +93,15 @@ TEST_F(StateTest, AWriteIsCheckedAgainstThoseBeforeItThatAreNotAppliedYet) {
 
 TEST_F(StateTest, SequenceNumbersCountCreatesAndNeverGoBack) {
   create("/q");
-  EXPECT_EQ(run(creation("/q/n-", 2)).outcome.path, "/q/n-0000000000");
+  auto created = [this](const std::string& path) {
+    const Txn txn = decide(creation(path, 2));
+    return std::string(apply(txn).outcome.path);
+  };
+  EXPECT_EQ(created("/q/n-"), "/q/n-0000000000");
   create("/q/plain");
   run(DeleteRequest{"/q/n-0000000000", -1});
-  EXPECT_EQ(run(creation("/q/n-", 2)).outcome.path, "/q/n-0000000002");
-  EXPECT_EQ(run(creation("/q/", 2)).outcome.path, "/q/0000000003");
+  EXPECT_EQ(created("/q/n-"), "/q/n-0000000002");
+  EXPECT_EQ(created("/q/"), "/q/0000000003");
 }
 
 TEST_F(StateTest, ParentsCversionCountsDeletesForClients) {
@@ -192,8 +198,8 @@ TEST_F(StateTest, EphemeralsHaveNoChildren) {
 TEST_F(StateTest, AclsGuardEachOperation) {
   identities_.push_back(Identity{"digest", "u:hash"});
   CreateRequest request = creation("/secret");
-  request.acl = {AclEntry{kRead | kWrite | kCreate | kDelete, Identity{"auth", ""}},
-                 AclEntry{kRead, Identity{"world", "anyone"}}};
+  request.acl = AclList{AclEntry{kRead | kWrite | kCreate | kDelete, Identity{"auth", ""}},
+                        AclEntry{kRead, Identity{"world", "anyone"}}};
   EXPECT_EQ(run(request).outcome.error, Error::ok);
   EXPECT_EQ(create("/secret/child"), Error::ok);
   identities_.pop_back();
@@ -304,7 +310,9 @@ TEST_F(StateTest, ReconfigIsDisabledOrUnknownToOneServer) {
   Caller caller;
   for (const auto& [session, expected] : {std::pair(kSession, Error::unimplemented), {kStranger, Error::session_expired}}) {
     caller.session_id = session;
-    const Txn txn = enabled.decide(ReconfigRequest{}, caller, ++zxid_, 1);
+    WriteRequest request = ReconfigRequest{};
+    Txn txn;
+    enabled.decide(request, caller, ++zxid_, 1, txn);
     ASSERT_TRUE(std::holds_alternative<ErrorTxn>(txn.body));
     EXPECT_EQ(std::get<ErrorTxn>(txn.body).error, expected);
     EXPECT_EQ(txn.zxid, zxid_);
@@ -319,11 +327,12 @@ TEST_F(StateTest, HardQuotasRefuseAndSoftOnesTell) {
   ProposalRules rules;
   rules.enforce_quota = true;
   Proposals enforcing(state_, rules);
-  auto error_of = [&](const WriteRequest& request) {
+  auto error_of = [&](WriteRequest request) {
     Caller caller;
     caller.session_id = kSession;
     caller.identities = identities_;
-    Txn txn = enforcing.decide(request, caller, ++zxid_, 1);
+    Txn txn;
+    enforcing.decide(request, caller, ++zxid_, 1, txn);
     Error error = state_.apply(txn).outcome.error;
     enforcing.applied(txn);
     return error;
@@ -446,10 +455,10 @@ TEST_P(RandomStateTest, DecidedMeansApplicableAndSnapshotsAreOfOneMoment) {
       acls = state_.tree().acls().lists();
       digest_at_start = state_.tree().digest();
       nodes_at_start = state_.tree().node_count();
-      state_.tree().begin_snapshot([&](const std::string& at, const Znode& node) {
+      state_.tree().begin_snapshot([&](std::string_view at, const Znode& node) {
         Data data;
         if (!node.data.is_null()) data = std::string(node.data.view());
-        copied.push_back(Copied{at, data, node.acl_id, node.stat});
+        copied.push_back(Copied{std::string(at), data, node.acl_id, node.stat});
       });
     }
     if (!copying || !state_.tree().step_snapshot(random_() % 3)) continue;

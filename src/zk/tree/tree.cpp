@@ -1,5 +1,7 @@
 #include "zk/tree/tree.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -11,10 +13,13 @@ namespace {
 
 constexpr std::size_t kTableSizeMin = 64;
 
-std::uint32_t hash_of(const Znode* parent, std::string_view name) {
-  std::size_t hash = std::hash<std::string_view>{}(name);
-  hash ^= (reinterpret_cast<std::uintptr_t>(parent) >> 4) * 0x9e3779b97f4a7c15ULL;
-  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+// For a large table that is probed all over: most probes would miss the processor's table of pages, too. Only a hint.
+void advise_huge_pages(void* memory, std::size_t bytes) {
+  constexpr std::size_t kPage = 4096, kHugePage = 2 * 1024 * 1024;
+  if (bytes < kHugePage) return;
+  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(memory) + kPage - 1) / kPage * kPage;
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / kPage * kPage;
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
 std::optional<std::string_view> view_of(const Data& data) {
@@ -31,7 +36,7 @@ bool ends_in_a_name(std::string_view path) {
 
 Tree::Tree() {
   clear();
-  attach(root_, kZookeeper, "", AclCache::kOpenId, StatPersisted{});
+  attach(root_, {kZookeeper, ""});
   finish_load();
 }
 
@@ -75,8 +80,13 @@ void Tree::clear() {
 
 // Lookup ------------------------------------------------------------------------------------------------------------
 
-Znode* Tree::find_child(const Znode* parent, std::string_view name) const {
-  std::uint32_t hash = hash_of(parent, name);
+std::uint32_t Tree::child_hash(const Znode* parent, std::string_view name) {
+  std::uint64_t hash = hash_of(name);
+  hash ^= (reinterpret_cast<std::uintptr_t>(parent) >> 4) * 0x9e3779b97f4a7c15ULL;
+  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+}
+
+Znode* Tree::find_child(const Znode* parent, std::string_view name, std::uint32_t hash) const {
   std::size_t mask = table_.size() - 1;
   for (std::size_t slot = hash & mask; !table_[slot].is_empty(); slot = (slot + 1) & mask) {
     if (!table_[slot].may_have(hash)) continue;
@@ -185,38 +195,41 @@ void Tree::place(Znode* node) {
 }
 
 void Tree::grow_table() {
-  std::vector<ZnodeSlot> old(table_.size() * 2);
+  std::vector<ZnodeSlot> old;
   old.swap(table_);
+  table_.reserve(old.size() * 2);
+  advise_huge_pages(table_.data(), old.size() * 2 * sizeof(ZnodeSlot));
+  table_.resize(old.size() * 2);
   for (ZnodeSlot slot : old) {
     if (!slot.is_empty()) place(slot.node());
   }
 }
 
-Znode* Tree::attach(Znode* parent, std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
-                    const StatPersisted& stat, std::optional<std::uint32_t> crc) {
+Znode* Tree::attach(Znode* parent, const Attached& attached, std::uint32_t name_hash, const std::optional<KnownDigests>& known) {
   if ((node_count_ + 1) * 4 > table_.size() * 3) grow_table();
   Znode* node = znodes_.make();
   node->parent = parent;
-  node->name_hash = hash_of(parent, name_of(path));
-  node->stat = stat;
-  node->acl_id = acl_id;
+  node->name_hash = name_hash;
+  node->stat = attached.stat;
+  node->acl_id = attached.acl_id;
   node->snapshot_mark = snapshot_mark_;
-  node->in_digest = counts_in_digest(path);
+  node->in_digest = counts_in_digest(attached.path);
   node->next = parent->first_child;
   if (node->next != nullptr) node->next->previous = node;
   parent->first_child = node;
   ++parent->child_count;
   ++node_count_;
-  data_bytes_ += static_cast<std::int64_t>(path.size());
+  data_bytes_ += static_cast<std::int64_t>(attached.path.size());
   place(node);
-  set_content(node, path, data, crc);
-  after_change(node);
+  set_content(node, attached.path, attached.data, known);
+  after_change(node, known ? known->digest : digest_of(*node));
   register_owner(node);
   return node;
 }
 
 void Tree::detach(Znode* node, std::string_view path) {
   if (snapshot_next_ == node) snapshot_next_ = next_in_order(node);
+  if (snapshot_below_ == node) snapshot_below_ = nullptr;
   unregister_owner(node);
   if (node->previous != nullptr) node->previous->next = node->next;
   if (node->next != nullptr) node->next->previous = node->previous;
@@ -242,21 +255,25 @@ void Tree::detach(Znode* node, std::string_view path) {
 }
 
 void Tree::set_content(Znode* node, std::string_view path, std::optional<std::string_view> data,
-                       std::optional<std::uint32_t> crc) {
+                       const std::optional<KnownDigests>& known) {
   data_bytes_ -= static_cast<std::int64_t>(node->data.view().size());
   node->data = NodeContent(node == root_ ? std::string_view() : name_of(path), data);
   data_bytes_ += static_cast<std::int64_t>(node->data.view().size());
-  node->content_crc = crc ? *crc : content_crc(path, node->data.view());
+  node->content_crc = known ? known->content_crc : content_crc(path, node->data.view());
 }
 
 void Tree::before_change(Znode* node) {
   if (snapshot_sink_ && node->snapshot_mark != snapshot_mark_) hand_over(node);
 }
 
-void Tree::after_change(Znode* node) {
+std::uint32_t Tree::digest_of(const Znode& node) {
+  return node.in_digest ? znode_digest(node.content_crc, node.stat) : 0;
+}
+
+void Tree::after_change(Znode* node, std::uint32_t digest) {
   digest_ -= node->digest;
-  node->digest = node->in_digest ? znode_digest(node->content_crc, node->stat) : 0;
-  digest_ += node->digest;
+  node->digest = digest;
+  digest_ += digest;
 }
 
 void Tree::register_owner(Znode* node) {
@@ -293,8 +310,10 @@ Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, 
   if (cversion == -1) {
     cversion = static_cast<std::int32_t>(static_cast<std::uint32_t>(parent->stat.cversion) + 1U);
   }
-  const auto acl_id = [&] { return txn.acl.empty() ? AclCache::kOpenId : acls_.acquire(txn.acl); };
-  Znode* there = path == "/" ? root_ : find_child(parent, name_of(path));
+  // A list without entries is what servers took for the open one.
+  const auto acl_id = [&] { return txn.acl.is_open() || (*txn.acl).empty() ? AclCache::kOpenId : acls_.acquire(*txn.acl); };
+  const std::uint32_t hash = child_hash(parent, name_of(path));
+  Znode* there = path == "/" ? root_ : find_child(parent, name_of(path), hash);
   if (there != nullptr) {
     if (there->acl_id == AclCache::kMissingId) there->acl_id = acl_id();
     adjust_parent(path, cversion, zxid);
@@ -302,17 +321,18 @@ Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, 
   }
   before_change(parent);
   // A replayed create of a child that is gone again must not turn the parent's counters back. The counter itself wraps.
-  if (cversion > parent->stat.cversion || cversion == INT32_MIN) {
+  const bool is_new = cversion > parent->stat.cversion || cversion == INT32_MIN;
+  if (is_new) {
     parent->stat.cversion = cversion;
     parent->stat.pzxid = zxid;
   }
-  after_change(parent);
+  after_change(parent, is_new && txn.known ? txn.known->parent_digest : digest_of(*parent));
 
-  StatPersisted stat;
-  stat.czxid = stat.mzxid = stat.pzxid = zxid;
-  stat.ctime = stat.mtime = time_ms;
-  stat.ephemeral_owner = owner;
-  const Znode* node = attach(parent, path, view_of(txn.data), acl_id(), stat, txn.content_crc);
+  Attached attached{path, view_of(txn.data), acl_id()};
+  attached.stat.czxid = attached.stat.mzxid = attached.stat.pzxid = zxid;
+  attached.stat.ctime = attached.stat.mtime = time_ms;
+  attached.stat.ephemeral_owner = owner;
+  const Znode* node = attach(parent, attached, hash, txn.known);
   if (made != nullptr) *made = node;
   quota_after_create(path, static_cast<std::int64_t>(txn.data ? txn.data->size() : 0));
   return Error::ok;
@@ -344,18 +364,18 @@ Error Tree::remove(std::string_view path, std::int64_t zxid) {
   return Error::ok;
 }
 
-Error Tree::set_data(std::string_view path, const Data& data, std::int32_t version, std::int64_t zxid,
-                     std::int64_t time_ms) {
-  Znode* node = find_node(path);
+Error Tree::set_data(const SetDataTxn& txn, std::int64_t zxid, std::int64_t time_ms, const Znode** changed) {
+  Znode* node = find_node(txn.path);
   if (node == nullptr) return Error::no_node;
   auto before = static_cast<std::int64_t>(node->data.view().size());
   before_change(node);
-  set_content(node, path, view_of(data));
+  set_content(node, txn.path, view_of(txn.data), txn.known);
   node->stat.mzxid = zxid;
   node->stat.mtime = time_ms;
-  node->stat.version = version;
-  after_change(node);
-  quota_add(path, 0, static_cast<std::int64_t>(node->data.view().size()) - before);
+  node->stat.version = txn.version;
+  after_change(node, txn.known ? txn.known->digest : digest_of(*node));
+  if (changed != nullptr) *changed = node;
+  quota_add(txn.path, 0, static_cast<std::int64_t>(node->data.view().size()) - before);
   return Error::ok;
 }
 
@@ -397,7 +417,7 @@ bool Tree::load(std::string_view path, std::optional<std::string_view> data, std
   } else {
     Znode* parent = find_parent_to_load(path);
     if (parent == nullptr || find_child(parent, name_of(path)) != nullptr) return false;
-    attach(parent, path, data, acl_id, stat);
+    attach(parent, {path, data, acl_id, stat});
     constexpr std::string_view kLimits = "/zookeeper_limits";
     if (path.starts_with("/zookeeper/quota/") && path.ends_with(kLimits)) {
       quotas_.emplace(path.substr(kQuota.size(), path.size() - kQuota.size() - kLimits.size()));
@@ -412,14 +432,14 @@ void Tree::finish_load() {
   // Older servers' snapshots may lack these.
   for (std::string_view path : {kZookeeper, kQuota}) {
     if (find_node(path) == nullptr) {
-      attach(find_node(parent_of(path)), path, std::string_view(), AclCache::kOpenId, StatPersisted{});
+      attach(find_node(parent_of(path)), {path, std::string_view()});
     }
   }
   if (find_node(kConfig) == nullptr) {
     StatPersisted stat;
     stat.aversion = -1;
     AclList read_only{AclEntry{kRead, Identity{"world", "anyone"}}};
-    attach(find_node(kZookeeper), kConfig, std::string_view(), acls_.acquire(read_only), stat);
+    attach(find_node(kZookeeper), {kConfig, std::string_view(), acls_.acquire(read_only), stat});
   }
   for (const std::string& path : quotas_) recount_quota(path);
 }
@@ -430,47 +450,6 @@ std::optional<std::string> Tree::path_without_acl() const {
     if (node->acl_id == AclCache::kMissingId) return path_of(*node);
   }
   return std::nullopt;
-}
-
-// Snapshots -----------------------------------------------------------------------------------------------------------
-
-void Tree::begin_snapshot(SnapshotSink sink) {
-  snapshot_sink_ = std::move(sink);
-  ++snapshot_mark_;
-  snapshot_next_ = root_;
-}
-
-void Tree::abandon_snapshot() {
-  snapshot_sink_ = nullptr;
-  snapshot_next_ = nullptr;
-  // Marks left behind must not look like those of a later snapshot.
-  for (ZnodeSlot slot : table_) {
-    if (!slot.is_empty()) slot.node()->snapshot_mark = snapshot_mark_;
-  }
-  if (root_ != nullptr) root_->snapshot_mark = snapshot_mark_;
-}
-
-Znode* Tree::next_in_order(const Znode* node) {
-  if (node->first_child != nullptr) return node->first_child;
-  while (node != nullptr && node->next == nullptr) node = node->parent;
-  return node == nullptr ? nullptr : node->next;
-}
-
-void Tree::hand_over(Znode* node) {
-  // Ancestors that the walk has not reached are unchanged so far, or they would be marked.
-  if (node->parent != nullptr && node->parent->snapshot_mark != snapshot_mark_) hand_over(node->parent);
-  snapshot_sink_(path_of(*node), *node);
-  node->snapshot_mark = snapshot_mark_;
-}
-
-bool Tree::step_snapshot(std::size_t nodes) {
-  for (; nodes > 0 && snapshot_next_ != nullptr; --nodes) {
-    if (snapshot_next_->snapshot_mark != snapshot_mark_) hand_over(snapshot_next_);
-    snapshot_next_ = next_in_order(snapshot_next_);
-  }
-  if (snapshot_next_ != nullptr) return false;
-  snapshot_sink_ = nullptr;
-  return true;
 }
 
 }  // namespace zk::tree

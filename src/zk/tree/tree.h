@@ -33,12 +33,11 @@ class Tree {
   std::int64_t descendant_count(const Znode& node) const;              // without itself
   const Znode* root() const { return root_; }
 
-  // `made`: where the new znode goes, if there is one.
+  // `made`, `changed`: where the znode goes, if there is one.
   Error create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, std::int64_t time_ms,
                const Znode** made = nullptr);
   Error remove(std::string_view path, std::int64_t zxid);
-  Error set_data(std::string_view path, const Data& data, std::int32_t version, std::int64_t zxid,
-                 std::int64_t time_ms);
+  Error set_data(const SetDataTxn& txn, std::int64_t zxid, std::int64_t time_ms, const Znode** changed = nullptr);
   Error set_acl(std::string_view path, const AclList& acl, std::int32_t version);
 
   std::size_t node_count() const { return node_count_; }
@@ -69,25 +68,39 @@ class Tree {
 
   // A snapshot of the state at this moment while changes go on: every znode is handed to the sink once, as it is now,
   // parents before children. A znode about to change is handed over first. step() returns true when all are done.
-  using SnapshotSink = std::function<void(const std::string& path, const Znode& node)>;
+  using SnapshotSink = std::function<void(std::string_view path, const Znode& node)>;
   void begin_snapshot(SnapshotSink sink);
   bool step_snapshot(std::size_t nodes);
   void abandon_snapshot();
 
  private:
   Znode* find_node(std::string_view path) const;
-  Znode* find_child(const Znode* parent, std::string_view name) const;
+  Znode* find_child(const Znode* parent, std::string_view name) const {
+    return find_child(parent, name, child_hash(parent, name));
+  }
+  Znode* find_child(const Znode* parent, std::string_view name, std::uint32_t hash) const;
+  static std::uint32_t child_hash(const Znode* parent, std::string_view name);
   Znode* find_parent_to_load(std::string_view path);
-  Znode* attach(Znode* parent, std::string_view path, std::optional<std::string_view> data, std::int64_t acl_id,
-                const StatPersisted& stat, std::optional<std::uint32_t> crc = std::nullopt);
+  struct Attached {
+    std::string_view path;
+    std::optional<std::string_view> data;
+    std::int64_t acl_id = AclCache::kOpenId;
+    StatPersisted stat = {};
+  };
+  Znode* attach(Znode* parent, const Attached& attached, std::uint32_t name_hash, const std::optional<KnownDigests>& known);
+  Znode* attach(Znode* parent, const Attached& attached) {
+    return attach(parent, attached, child_hash(parent, name_of(attached.path)), std::nullopt);
+  }
   void detach(Znode* node, std::string_view path);
   void place(Znode* node);
   void grow_table();
   void before_change(Znode* node);
-  void after_change(Znode* node);  // brings the digest up to date
-  // `crc`: content_crc() of them, if it is known.
+  // Brings the digest up to date.
+  void after_change(Znode* node) { after_change(node, digest_of(*node)); }
+  void after_change(Znode* node, std::uint32_t digest);
+  static std::uint32_t digest_of(const Znode& node);
   void set_content(Znode* node, std::string_view path, std::optional<std::string_view> data,
-                   std::optional<std::uint32_t> crc = std::nullopt);
+                   const std::optional<KnownDigests>& known = std::nullopt);
   void adjust_parent(std::string_view path, std::int32_t cversion, std::int64_t zxid);
   void register_owner(Znode* node);
   void unregister_owner(Znode* node);
@@ -121,6 +134,9 @@ class Tree {
   SnapshotSink snapshot_sink_;
   Znode* snapshot_next_ = nullptr;
   std::uint8_t snapshot_mark_ = 0;
+  // The parent of the znode handed over last, and its path with a slash behind: siblings follow each other.
+  const Znode* snapshot_below_ = nullptr;
+  std::string snapshot_path_;
 };
 
 }  // namespace zk::tree

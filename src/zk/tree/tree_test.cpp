@@ -76,12 +76,12 @@ TEST(Tree, LoadsParentsFirstOnly) {
   EXPECT_EQ(tree.path_without_acl(), "/x");
   CreateTxn again;
   again.path = "/x";
-  again.acl = {AclEntry{kRead, Identity{"ip", "::1"}}};
+  again.acl = AclList{AclEntry{kRead, Identity{"ip", "::1"}}};
   EXPECT_EQ(tree.create(again, 0, 1, 1), Error::node_exists);
-  EXPECT_EQ(*tree.acl_of(*tree.find("/x")), again.acl);
+  EXPECT_EQ(*tree.acl_of(*tree.find("/x")), *again.acl);
   EXPECT_EQ(tree.path_without_acl(), std::nullopt);
   // Nothing is open to all, here as where the znode isn't there.
-  again.acl.clear();
+  again.acl = AclList();
   EXPECT_TRUE(tree.load("/y", std::nullopt, 17, StatPersisted{}));
   for (const char* path : {"/y", "/z"}) {
     again.path = path;

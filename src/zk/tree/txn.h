@@ -10,15 +10,22 @@ namespace zk::tree {
 
 using Data = std::optional<std::string>;  // a znode's data may be null
 
+// What whoever decided a transaction has computed already: see digest.h. Not in the log.
+struct KnownDigests {
+  std::uint32_t content_crc = 0;  // of path and data
+  std::uint32_t digest = 0;       // what the znode adds to the tree's, after this transaction
+  std::uint32_t parent_digest = 0;  // the same of its parent; of a create
+};
+
 struct CreateTxn {
   OpCode type = OpCode::create;  // create, create2, create_container or create_ttl
   std::string path;
   Data data;
-  AclList acl;
+  AclHandle acl;
   bool ephemeral = false;
   std::int32_t parent_cversion = -1;  // the parent's after this; -1 (old logs): one more than it has
   std::int64_t ttl_ms = 0;
-  std::optional<std::uint32_t> content_crc = {};  // of path and data, from who decided it; not in the log
+  std::optional<KnownDigests> known = {};
 };
 
 struct DeleteTxn {
@@ -31,6 +38,7 @@ struct SetDataTxn {
   std::string path;
   Data data;
   std::int32_t version = 0;  // the new one
+  std::optional<KnownDigests> known = {};
 };
 
 struct SetAclTxn {

@@ -55,6 +55,21 @@ struct AclEntry {
 using AclList = std::vector<AclEntry>;
 using SharedAcl = std::shared_ptr<const AclList>;
 
+// The list of a request or a transaction: the open one, as most are, costs nothing, and copies of others share one list.
+class AclHandle {
+ public:
+  AclHandle() = default;       // world:anyone, all
+  AclHandle(AclList list);     // NOLINT(google-explicit-constructor): it stands for the list
+  AclHandle(SharedAcl list) : list_(std::move(list)) {}  // NOLINT(google-explicit-constructor): null for the open one
+
+  bool is_open() const { return list_ == nullptr; }
+  const AclList& operator*() const { return list_ != nullptr ? *list_ : *open(); }
+  static const SharedAcl& open();
+
+ private:
+  SharedAcl list_;
+};
+
 // What a znode keeps; `cversion` counts created children only.
 using proto::StatPersisted;
 // What a client sees. `cversion` counts created and deleted children; `ephemeral_owner` is 0 for containers and TTL
