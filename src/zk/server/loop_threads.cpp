@@ -1,7 +1,13 @@
 #include "zk/server/loop_threads.h"
 
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 namespace zk::server {
@@ -15,9 +21,17 @@ thread_local bool lost_the_loop = false;
 
 LoopThreads::LoopThreads(boost::asio::io_context& io, std::chrono::milliseconds patience,
                          std::function<void(const std::string& what)> on_thrown)
-    : io_(io), patience_(patience), on_thrown_(std::move(on_thrown)) {}
+    : io_(io),
+      patience_(patience),
+      on_thrown_(std::move(on_thrown)),
+      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)) {
+  if (timer_ < 0) throw std::system_error(errno, std::generic_category(), "timerfd_create");
+}
 
-LoopThreads::~LoopThreads() { join(); }
+LoopThreads::~LoopThreads() {
+  join();
+  ::close(timer_);
+}
 
 void LoopThreads::start() {
   for (std::size_t self = 0; self < threads_.size(); ++self) threads_.at(self) = std::thread([this, self] { run(self); });
@@ -48,7 +62,7 @@ void LoopThreads::lead(std::unique_lock<std::mutex>& lock, std::size_t self) {
   lock.lock();
   if (leader_ != self) return;
   ended_ = true;
-  changed_.notify_all();
+  arm(Clock::duration(1));
 }
 
 // False: the loop has ended.
@@ -62,15 +76,29 @@ bool LoopThreads::run_one() {
 }
 
 void LoopThreads::watch(std::unique_lock<std::mutex>& lock, std::size_t self) {
-  if (!is_watched_) return changed_.wait(lock);
-  const std::uint64_t blocks_seen = blocks_;
-  changed_.wait_until(lock, (is_blocked_ ? blocked_since_ : Clock::now()) + patience_);
-  if (is_blocked_ && Clock::now() - blocked_since_ >= patience_) {
-    leader_ = self;
-    is_blocked_ = false;
-  } else if (!is_blocked_ && blocks_ == blocks_seen) {
-    is_watched_ = false;
+  lock.unlock();
+  std::uint64_t times = 0;
+  while (::read(timer_, &times, sizeof times) < 0 && errno == EINTR) {
   }
+  lock.lock();
+  if (ended_) return;
+  is_armed_ = false;
+  if (!is_blocked_) return;  // the next block() arms it again
+  const Clock::duration left = blocked_since_ + patience_ - Clock::now();
+  if (left > Clock::duration::zero()) return arm(left);
+  leader_ = self;
+  is_blocked_ = false;
+}
+
+// With the mutex held.
+void LoopThreads::arm(Clock::duration after) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  const std::int64_t nanoseconds = std::max<std::int64_t>(1, std::chrono::nanoseconds(after).count());  // 0 would disarm it
+  itimerspec when{};
+  when.it_value.tv_sec = nanoseconds / kSecond;
+  when.it_value.tv_nsec = nanoseconds % kSecond;
+  ::timerfd_settime(timer_, 0, &when, nullptr);
+  is_armed_ = true;
 }
 
 bool LoopThreads::block(const std::function<void()>& work) {
@@ -80,8 +108,7 @@ bool LoopThreads::block(const std::function<void()>& work) {
     self = leader_;
     is_blocked_ = true;
     blocked_since_ = Clock::now();
-    ++blocks_;
-    if (!std::exchange(is_watched_, true)) changed_.notify_all();
+    if (!is_armed_) arm(patience_);
   }
   work();
   std::lock_guard lock(mutex_);

@@ -2,12 +2,12 @@
 // so by block(), in place: no other thread needs to be woken, and be waited for, as long as the disk is quick. Takes it longer
 // than the patience, then the watcher runs the loop from there on, and the blocked thread becomes the watcher: nobody but
 // those who need the disk waits for a slow one. (A leader and its follower.)
+// The watcher is woken by a timer alone, not by who blocks: to wake a thread on an idle processor costs as much as a small request.
 #pragma once
 
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -18,6 +18,7 @@ namespace zk::server {
 class LoopThreads {
  public:
   // `io` must have been made for two threads at least. It outlives this object.
+  // Throws std::system_error when the system has no descriptor for the timer.
   // What a handler throws ends that handler alone; `on_thrown` is called on the loop with its text.
   LoopThreads(boost::asio::io_context& io, std::chrono::milliseconds patience,
               std::function<void(const std::string& what)> on_thrown);
@@ -40,19 +41,19 @@ class LoopThreads {
   bool run_one();
   void lead(std::unique_lock<std::mutex>& lock, std::size_t self);
   void watch(std::unique_lock<std::mutex>& lock, std::size_t self);
+  void arm(Clock::duration after);
 
   boost::asio::io_context& io_;
   const Clock::duration patience_;
   const std::function<void(const std::string& what)> on_thrown_;
   std::array<std::thread, 2> threads_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  const int timer_;  // a timerfd, at which the watcher sleeps
   std::size_t leader_ = 0;
   bool ended_ = false;
   bool is_blocked_ = false;
   Clock::time_point blocked_since_;
-  std::uint64_t blocks_ = 0;
-  bool is_watched_ = false;  // the watcher looks at the clock; it sleeps after a while without any block()
+  bool is_armed_ = false;  // the timer is, by the first block() after it had fired
 };
 
 }  // namespace zk::server
