@@ -323,9 +323,15 @@ void Coordinator::on_durable(Synced synced) {
   // Asked for once: the answers to all of them leave together.
   durable_ms_ = clock_.monotonic_ms();
   durable_wall_ms_ = clock_.wall_ms();
+  bool is_first = true;
   for (std::uint64_t applied = 0; applied < synced.count; ++applied) {
     apply_next();
     end_waits_for_outstanding();
+    // The first answer leaves before the others are made: who waits for it wakes up and writes again meanwhile.
+    if (is_first && !dirty_.empty()) {
+      flush_dirty();
+      is_first = false;
+    }
   }
   serve_throttled();
   if (batch_.records.empty() && synced.buffer.capacity() <= kSparedBufferMax) batch_.records = std::move(synced.buffer);

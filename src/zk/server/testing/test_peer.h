@@ -2,6 +2,7 @@
 // at once.
 #pragma once
 
+#include <functional>
 #include <stdexcept>
 #include <vector>
 
@@ -29,7 +30,10 @@ class TestPeer final : public Peer {
  public:
   void close_after_output() override { phase = PeerPhase::closed; }
   void close_now() override { phase = PeerPhase::closed; }
-  void flush() override {}
+  void flush() override {
+    if (on_flush) on_flush();
+  }
+  std::function<void()> on_flush;
 
   std::vector<PeerReply> take() {
     std::vector<PeerReply> replies;
