@@ -24,15 +24,15 @@ TEST(CommitDelay, WaitsForThoseThatHadAnAnswerAndGoesWhenAllAreThere) {
   EXPECT_TRUE(delay.should_wait(3, 1310us));
 }
 
-TEST(CommitDelay, WaitsHalfASyncButNeverLong) {
+TEST(CommitDelay, WaitsForAPartOfASyncButNeverLong) {
   CommitDelay delay;
   delay.on_answered(8, 0, 100us, 1000us);
-  EXPECT_TRUE(delay.should_wait(1, 1049us));
-  EXPECT_FALSE(delay.should_wait(1, 1050us));
+  EXPECT_TRUE(delay.should_wait(1, 1074us));
+  EXPECT_FALSE(delay.should_wait(1, 1075us));
   CommitDelay slow_disk;
   slow_disk.on_answered(8, 0, 20ms, 1000us);
-  EXPECT_TRUE(slow_disk.should_wait(1, 1099us));
-  EXPECT_FALSE(slow_disk.should_wait(1, 1100us));
+  EXPECT_TRUE(slow_disk.should_wait(1, 1149us));
+  EXPECT_FALSE(slow_disk.should_wait(1, 1150us));
 }
 
 TEST(CommitDelay, WhereItDoesNotHelpItIsTriedEverMoreSeldom) {
@@ -40,7 +40,7 @@ TEST(CommitDelay, WhereItDoesNotHelpItIsTriedEverMoreSeldom) {
   auto waits = [&] {
     delay.on_answered(8, 0, 100us, 0us);
     if (!delay.should_wait(1, 1us)) return false;
-    EXPECT_FALSE(delay.should_wait(1, 60us));
+    EXPECT_FALSE(delay.should_wait(1, 80us));
     return true;
   };
   std::string tries;
@@ -54,6 +54,22 @@ TEST(CommitDelay, WhereItDoesNotHelpItIsTriedEverMoreSeldom) {
   }
   EXPECT_FALSE(delay.should_wait(8, 10us));
   EXPECT_TRUE(waits());
+}
+
+// One that is late each time doesn't keep the others from sharing a sync.
+TEST(CommitDelay, ItHasHelpedIfHalfOfTheMissingOnesCame) {
+  CommitDelay delay;
+  for (int group = 0; group < 3; ++group) {
+    delay.on_answered(8, 0, 100us, 0us);
+    EXPECT_TRUE(delay.should_wait(2, 1us));
+    EXPECT_TRUE(delay.should_wait(4, 2us));
+    EXPECT_FALSE(delay.should_wait(5, 80us));
+  }
+  delay.on_answered(8, 0, 100us, 0us);
+  EXPECT_TRUE(delay.should_wait(2, 1us));
+  EXPECT_FALSE(delay.should_wait(4, 80us));
+  delay.on_answered(8, 0, 100us, 0us);
+  EXPECT_FALSE(delay.should_wait(2, 1us));
 }
 
 }  // namespace

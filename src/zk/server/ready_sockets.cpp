@@ -1,8 +1,11 @@
 #include "zk/server/ready_sockets.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <utility>
 
 namespace zk::server {
@@ -38,7 +41,7 @@ void ReadySockets::watch() {
   });
 }
 
-void ReadySockets::serve() {
+std::size_t ReadySockets::serve() {
   std::array<epoll_event, kServedAtOnce> events;
   is_serving_ = true;
   const int count = ::epoll_wait(set_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
@@ -52,6 +55,14 @@ void ReadySockets::serve() {
   }
   for (int i = 0; i < count; ++i) static_cast<Owner*>(events[static_cast<std::size_t>(i)].data.ptr)->on_all_ready();
   is_serving_ = false;
+  return static_cast<std::size_t>(std::max(count, 0));
+}
+
+void ReadySockets::sleep(std::chrono::nanoseconds at_most) {
+  pollfd set{set_.native_handle(), POLLIN, 0};
+  timespec time{};
+  time.tv_nsec = std::clamp<std::int64_t>(at_most.count(), 0, 999'999'999);
+  ::ppoll(&set, 1, &time, nullptr);
 }
 
 }  // namespace zk::server

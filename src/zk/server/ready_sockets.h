@@ -7,6 +7,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
 #include <functional>
 
 struct epoll_event;
@@ -41,9 +42,11 @@ class ReadySockets {
   // Until the descriptor is closed; within on_ready() of somebody the owner must outlive that round of the loop. False: the
   // system has no room for it; errno says why.
   bool add(int descriptor, Owner& owner);
-  // Serves what is ready now, so many at most, as the loop does by itself. Not within on_ready().
+  // Serves what is ready now, so many at most, as the loop does by itself; returns how many it were. Not within on_ready().
   static constexpr std::size_t kServedAtOnce = 128;
-  void serve();
+  std::size_t serve();
+  // Sleeps until something is ready, so long (less than a second) at most.
+  void sleep(std::chrono::nanoseconds at_most);
   bool is_serving() const { return is_serving_; }
 
  private:

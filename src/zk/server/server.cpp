@@ -13,6 +13,8 @@ constexpr const char* kLogger = "milena.zookeeper.Server";
 constexpr std::size_t kReadBufferBytes = 64 * 1024;
 // So long the loop waits for a sync: an ordinary one takes less than 1 ms.
 constexpr std::chrono::milliseconds kSyncPatience(5);
+// So long a group that waits for more writes looks for them before it sleeps.
+constexpr std::chrono::microseconds kLookFor(5);
 
 std::chrono::nanoseconds now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
@@ -179,11 +181,24 @@ void Server::Impl::after_work() {
 
 void Server::Impl::pump() {
   if (failed_ || stopping_ || is_log_busy_ || !coordinator_.has_batch()) return;
-  while (commit_delay_.should_wait(coordinator_.batch_count(), now())) sockets_.serve();
+  wait_for_more();
   LogBatch batch = coordinator_.take_batch();
   txns_since_snapshot_ += batch.count;
   bytes_since_snapshot_ += batch.records.size();
   write_log(std::move(batch));
+}
+
+// A client on another processor writes again within microseconds; if we slept meanwhile, it would have to wake us each time, which costs
+// more than to look. Has nothing come for longer, then it may need this very processor, or none comes any more.
+void Server::Impl::wait_for_more() {
+  auto time = now();
+  for (auto served_last = time; commit_delay_.should_wait(coordinator_.batch_count(), time); time = now()) {
+    if (sockets_.serve() > 0) {
+      served_last = time;
+    } else if (time - served_last >= kLookFor) {
+      sockets_.sleep(commit_delay_.wait_until() - time);
+    }
+  }
 }
 
 // In place, as long as the disk is quick: see LoopThreads.

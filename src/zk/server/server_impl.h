@@ -46,6 +46,7 @@ class Server::Impl {
   void wait_for_tick(bool after_late);
   void after_work();
   void pump();
+  void wait_for_more();
   void write_log(LogBatch batch);
   struct Written {
     Synced synced;
