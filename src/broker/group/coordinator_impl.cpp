@@ -6,6 +6,7 @@
 
 #include "base/logging.h"
 #include "base/saturating.h"
+#include "broker/coordinator/write_errors.h"
 
 namespace broker::group {
 namespace {
@@ -15,13 +16,6 @@ constexpr std::string_view kLogger = "kafka.coordinator.group.GroupCoordinator";
 // What a member is told when its group's record couldn't be written.
 ErrorCode error_of_group_write(ErrorCode error) {
   switch (error) {
-    case ErrorCode::unknown_topic_or_partition:
-    case ErrorCode::not_enough_replicas:
-    case ErrorCode::not_enough_replicas_after_append:
-      return ErrorCode::coordinator_not_available;
-    case ErrorCode::not_leader_or_follower:
-    case ErrorCode::kafka_storage_error:
-      return ErrorCode::not_coordinator;
     case ErrorCode::request_timed_out:
       return ErrorCode::rebalance_in_progress;
     case ErrorCode::message_too_large:
@@ -29,7 +23,7 @@ ErrorCode error_of_group_write(ErrorCode error) {
     case ErrorCode::invalid_fetch_size:
       return ErrorCode::unknown_server_error;
     default:
-      return error;
+      return coordinator::error_of_write(error);
   }
 }
 

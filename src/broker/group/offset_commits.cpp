@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "broker/coordinator/utf16.h"
+#include "broker/coordinator/write_errors.h"
 #include "broker/group/coordinator_impl.h"
 
 namespace broker::group {
@@ -11,19 +12,12 @@ namespace {
 
 ErrorCode error_of_commit(ErrorCode error) {
   switch (error) {
-    case ErrorCode::unknown_topic_or_partition:
-    case ErrorCode::not_enough_replicas:
-    case ErrorCode::not_enough_replicas_after_append:
-      return ErrorCode::coordinator_not_available;
-    case ErrorCode::not_leader_or_follower:
-    case ErrorCode::kafka_storage_error:
-      return ErrorCode::not_coordinator;
     case ErrorCode::message_too_large:
     case ErrorCode::record_list_too_large:
     case ErrorCode::invalid_fetch_size:
       return ErrorCode::invalid_commit_offset_size;
     default:
-      return error;
+      return coordinator::error_of_write(error);
   }
 }
 

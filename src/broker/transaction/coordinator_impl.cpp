@@ -4,6 +4,7 @@
 
 #include "base/logging.h"
 #include "broker/transaction/transaction_records.h"
+#include "broker/coordinator/write_errors.h"
 
 namespace broker::transaction {
 namespace {
@@ -15,19 +16,13 @@ constexpr int kAttemptsPerLogLine = 100;
 // What a producer is told when the record of its transaction couldn't be written.
 ErrorCode error_of_write(ErrorCode error) {
   switch (error) {
-    case ErrorCode::unknown_topic_or_partition:
-    case ErrorCode::not_enough_replicas:
-    case ErrorCode::not_enough_replicas_after_append:
     case ErrorCode::request_timed_out:
       return ErrorCode::coordinator_not_available;
-    case ErrorCode::not_leader_or_follower:
-    case ErrorCode::kafka_storage_error:
-      return ErrorCode::not_coordinator;
     case ErrorCode::message_too_large:
     case ErrorCode::record_list_too_large:
       return ErrorCode::unknown_server_error;
     default:
-      return error;
+      return coordinator::error_of_write(error);
   }
 }
 
