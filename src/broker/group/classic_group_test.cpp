@@ -1,108 +1,13 @@
-// A group on a clock of its own: what Kafka's members live through.
-#include "broker/group/classic_group.h"
-
+// A group on a clock of its own: what Kafka's members live through. Static ones have a file of their own.
 #include <gtest/gtest.h>
+
+#include "broker/group/testing/classic_sim.h"
 
 namespace broker::group {
 namespace {
 
-base::Bytes bytes_of(std::string_view text) {
-  const auto view = base::as_bytes(text);
-  return {view.begin(), view.end()};
-}
-
-class Sim {
- public:
-  Sim() {
-    limits.initial_rebalance_delay_ms = 3000;
-    now.wall_ms = 1'000'000;
-    now.monotonic_ms = 50'000;
-  }
-
-  JoinRequest request(std::string member_id = "") {
-    JoinRequest join;
-    join.group_id = "g";
-    join.member_id = std::move(member_id);
-    join.client_id = "client";
-    join.client_host = "/127.0.0.1";
-    join.protocol_type = "consumer";
-    join.protocols = {{"range", bytes_of("m")}};
-    join.session_timeout_ms = 10'000;
-    join.rebalance_timeout_ms = 60'000;
-    return join;
-  }
-  // `id` is what a new member will be called.
-  WaiterId join(JoinRequest join, const std::string& id = "new") {
-    const WaiterId waiter = ++last_waiter;
-    act([&](Effects& effects) { group.join(std::move(join), id, waiter, now, effects); });
-    return waiter;
-  }
-  WaiterId join_static(const std::string& instance, const std::string& id, bool can_skip = false) {
-    JoinRequest one = request();
-    one.group_instance_id = instance;
-    one.can_skip_assignment = can_skip;
-    return join(std::move(one), id);
-  }
-  WaiterId sync(const std::string& id, std::map<std::string, base::Bytes> assignments = {},
-                std::optional<std::int32_t> generation = std::nullopt) {
-    SyncRequest one;
-    one.member_id = id;
-    one.generation = generation.value_or(group.generation());
-    one.assignments = std::move(assignments);
-    const WaiterId waiter = ++last_waiter;
-    act([&](Effects& effects) { group.sync(one, waiter, now, effects); });
-    return waiter;
-  }
-  ErrorCode heartbeat(const std::string& id) { return group.heartbeat({id, std::nullopt}, group.generation(), now); }
-  void store_done(ErrorCode outcome = ErrorCode::none) {
-    ASSERT_FALSE(stores.empty());
-    const StoreGroup store = stores.front();
-    stores.erase(stores.begin());
-    act([&](Effects& effects) { group.stored(store, outcome, now, effects); });
-  }
-  // In steps as the coordinator's timer would.
-  void pass(std::int64_t ms) {
-    const std::int64_t until = now.monotonic_ms + ms;
-    while (true) {
-      const auto next = group.next_deadline();
-      if (!next || *next > until) break;
-      now.wall_ms += std::max<std::int64_t>(*next - now.monotonic_ms, 0);
-      now.monotonic_ms = std::max(now.monotonic_ms, *next);
-      act([&](Effects& effects) { group.on_time(now, effects); });
-    }
-    now.wall_ms += until - now.monotonic_ms;
-    now.monotonic_ms = until;
-  }
-  template <class Act>
-  void act(Act what) {
-    Effects effects;
-    what(effects);
-    for (auto& answer : effects.joins) joined[answer.waiter] = std::move(answer.result);
-    for (auto& answer : effects.syncs) synced[answer.waiter] = std::move(answer.result);
-    for (auto& store : effects.stores) stores.push_back(std::move(store));
-  }
-  // A stable group of these static or dynamic members; the first leads.
-  void make_stable(const std::vector<std::string>& ids, bool are_static = false) {
-    std::vector<WaiterId> waiters;
-    for (const std::string& id : ids) waiters.push_back(are_static ? join_static("i-" + id, id) : join(request(), id));
-    for (int i = 0; i < 60 && group.state() != GroupState::completing_rebalance; ++i) pass(1000);
-    ASSERT_EQ(group.state(), GroupState::completing_rebalance);
-    std::map<std::string, base::Bytes> assignments;
-    for (const std::string& id : ids) assignments[id] = bytes_of("a-" + id);
-    for (auto it = ids.rbegin(); it != ids.rend(); ++it)
-      sync(*it, *it == ids.front() ? assignments : decltype(assignments){});
-    store_done();
-    ASSERT_EQ(group.state(), GroupState::stable);
-  }
-
-  GroupLimits limits;
-  ClassicGroup group{"g", limits};
-  Time now;
-  WaiterId last_waiter = 0;
-  std::map<WaiterId, JoinResult> joined;
-  std::map<WaiterId, SyncResult> synced;
-  std::vector<StoreGroup> stores;
-};
+using testing::bytes_of;
+using testing::Sim;
 
 TEST(ClassicGroup, FirstMemberWaitsTheInitialDelayAndLeads) {
   Sim sim;
@@ -241,120 +146,6 @@ TEST(ClassicGroup, SilentMemberIsRemovedAndAnEmptyGroupIsWritten) {
   EXPECT_EQ(stored.current_state_timestamp, sim.now.wall_ms);
 }
 
-TEST(ClassicGroup, StaticMemberComesBackWithoutRebalance) {
-  Sim sim;
-  sim.make_stable({"m1", "m2"}, true);
-  const WaiterId again = sim.join_static("i-m2", "m2b");
-  EXPECT_FALSE(sim.joined.contains(again));
-  ASSERT_EQ(sim.stores.size(), 1U);
-  sim.store_done();
-  EXPECT_EQ(sim.joined[again].error, ErrorCode::none);
-  EXPECT_EQ(sim.joined[again].generation, 1);
-  EXPECT_EQ(sim.joined[again].member_id, "m2b");
-  EXPECT_EQ(sim.group.state(), GroupState::stable);
-  EXPECT_EQ(sim.synced[sim.sync("m2b")].assignment, bytes_of("a-m2"));
-  const auto fenced = sim.group.heartbeat({"m2", "i-m2"}, 1, sim.now);
-  EXPECT_EQ(fenced, ErrorCode::fenced_instance_id);
-}
-
-TEST(ClassicGroup, StaticLeaderComesBackAsFollowerOrSkipsTheAssignment) {
-  for (const bool can_skip : {false, true}) {
-    Sim sim;
-    sim.make_stable({"m1", "m2"}, true);
-    const WaiterId again = sim.join_static("i-m1", "m1b", can_skip);
-    sim.store_done();
-    EXPECT_EQ(sim.joined[again].leader, can_skip ? "m1b" : "m1");
-    EXPECT_EQ(sim.joined[again].skip_assignment, can_skip);
-    EXPECT_EQ(sim.joined[again].members.size(), can_skip ? 2U : 0U);
-  }
-}
-
-// It never synced, and comes back as late as that: what it waits for is its record.
-TEST(ClassicGroup, AStaticMemberThatIsRemovedWhileItsRecordIsWrittenIsTold) {
-  Sim sim;
-  sim.join_static("i-m1", "m1");
-  sim.join_static("i-m2", "m2");
-  sim.pass(9000);
-  ASSERT_EQ(sim.group.state(), GroupState::completing_rebalance);
-  sim.sync("m1", {{"m1", bytes_of("a")}, {"m2", bytes_of("b")}});
-  sim.store_done();
-  ASSERT_EQ(sim.group.state(), GroupState::stable);
-  for (int i = 0; i < 11; ++i) {
-    sim.pass(5000);
-    EXPECT_EQ(sim.group.heartbeat({"m1", "i-m1"}, 1, sim.now), ErrorCode::none);
-    EXPECT_EQ(sim.group.heartbeat({"m2", "i-m2"}, 1, sim.now), ErrorCode::none);
-  }
-  const WaiterId again = sim.join_static("i-m2", "m2b");
-  ASSERT_EQ(sim.stores.size(), 1U);
-  sim.pass(6000);
-  EXPECT_FALSE(sim.group.has_member("m2b"));
-  sim.store_done();
-  ASSERT_TRUE(sim.joined.contains(again));
-  EXPECT_EQ(sim.joined[again].error, ErrorCode::unknown_member_id);
-}
-
-TEST(ClassicGroup, StaticRejoinThatCantBeWrittenIsUndone) {
-  Sim sim;
-  sim.make_stable({"m1", "m2"}, true);
-  const WaiterId again = sim.join_static("i-m2", "m2b");
-  sim.store_done(ErrorCode::not_coordinator);
-  EXPECT_EQ(sim.joined[again].error, ErrorCode::not_coordinator);
-  EXPECT_TRUE(sim.group.has_member("m2"));
-  EXPECT_FALSE(sim.group.has_member("m2b"));
-  EXPECT_EQ(sim.group.heartbeat({"m2", "i-m2"}, 1, sim.now), ErrorCode::none);
-}
-
-TEST(ClassicGroup, SecondProcessWithTheSameInstanceIdFencesTheFirst) {
-  Sim sim;
-  const WaiterId first = sim.join_static("i", "m1");
-  const WaiterId second = sim.join_static("i", "m2");
-  EXPECT_EQ(sim.joined[first].error, ErrorCode::fenced_instance_id);
-  sim.pass(10'000);
-  EXPECT_EQ(sim.joined[second].error, ErrorCode::none);
-  EXPECT_EQ(sim.group.size(), 1U);
-}
-
-TEST(ClassicGroup, StaticMembersOutliveARebalanceUntilTheirSessionEnds) {
-  Sim sim;
-  sim.make_stable({"m1", "m2"}, true);
-  JoinRequest changed = sim.request("m1");
-  changed.group_instance_id = "i-m1";
-  changed.protocols = {{"range", bytes_of("changed")}};
-  changed.rebalance_timeout_ms = 5000;
-  sim.join(changed);
-  sim.pass(9000);
-  EXPECT_EQ(sim.group.size(), 2U);
-  sim.pass(60'000);
-  EXPECT_FALSE(sim.group.has_member("m2"));
-}
-
-// Whatever rebalance timeout they asked for: what is due at once again and again would keep the thread of all groups' timeouts busy.
-TEST(ClassicGroup, StaticMembersThatAreNotBackAreNotLookedForAllTheTime) {
-  Sim sim;
-  sim.join(sim.request(), "m1");
-  JoinRequest one = sim.request();
-  one.group_instance_id = "i";
-  one.rebalance_timeout_ms = 0;
-  one.session_timeout_ms = 1'800'000;
-  sim.join(std::move(one), "m2");
-  const auto on_time = [&](std::int64_t passed_ms) {
-    sim.now.monotonic_ms += passed_ms;
-    sim.act([&](Effects& effects) { sim.group.on_time(sim.now, effects); });
-  };
-  sim.pass(6000);
-  ASSERT_EQ(sim.group.state(), GroupState::completing_rebalance);
-  sim.sync("m1");
-  sim.sync("m2");
-  sim.store_done();
-  sim.act([&](Effects& effects) { (void)sim.group.leave({{"m1", std::nullopt}}, sim.now, effects); });
-  for (int i = 0; i < 3; ++i) {
-    on_time(i * 1000);
-    EXPECT_EQ(sim.group.state(), GroupState::preparing_rebalance);
-    ASSERT_TRUE(sim.group.next_deadline());
-    EXPECT_EQ(*sim.group.next_deadline(), sim.now.monotonic_ms + 1000);
-  }
-}
-
 TEST(ClassicGroup, ProtocolsAreVotedFor) {
   Sim sim;
   const auto join_with = [&](const std::string& id, std::vector<GroupProtocol> protocols) {
@@ -404,22 +195,6 @@ TEST(ClassicGroup, TheFirstAssignmentOfAGenerationCounts) {
   ASSERT_EQ(sim.stores.size(), 1U);
   sim.store_done();
   EXPECT_EQ(sim.synced[next].assignment, bytes_of("c"));
-}
-
-// It ran out while the record was written, which didn't count.
-TEST(ClassicGroup, AStaticMemberThatWaitedLongHasASessionAgain) {
-  Sim sim;
-  sim.make_stable({"m1", "m2"}, true);
-  const WaiterId again = sim.join_static("i-m2", "m2b");
-  for (int i = 0; i < 3; ++i) {
-    sim.pass(5000);
-    EXPECT_EQ(sim.group.heartbeat({"m1", "i-m1"}, 1, sim.now), ErrorCode::none);
-  }
-  sim.store_done();
-  EXPECT_EQ(sim.joined[again].error, ErrorCode::none);
-  EXPECT_TRUE(sim.group.deadline_of("m2b"));
-  sim.pass(10'000);
-  EXPECT_FALSE(sim.group.has_member("m2b"));
 }
 
 TEST(ClassicGroup, LargestSize) {
