@@ -210,11 +210,15 @@ JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<Key
   return Ticket(append_alone(queue, build_batch(records, timestamp, sender)));
 }
 
-JoinedAppends::Ticket JoinedAppends::line_up(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp) {
+JoinedAppends::Ticket JoinedAppends::line_up(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp,
+                                             const void* subject, bool is_behind) {
   Queue& queue = queue_of(partition);
+  const std::thread::id loop = std::this_thread::get_id();
+  if (is_behind) append_before(queue, subject, loop);
   const OperationPtr operation = operation_of(std::move(records), timestamp, sender_);
+  operation->subject = subject;
   std::lock_guard lock(queue.mutex);
-  Turn& turn = turn_of(queue, std::this_thread::get_id());
+  Turn& turn = turn_of(queue, loop);
   operation->at_once = !is_to_wait(queue, turn);
   return add_to(turn, operation);
 }

@@ -2,7 +2,7 @@
 // of those that come in the same turn of an event loop, which appends at the end of the turn. That costs as much as a small
 // append, so a loop does it while it joins some, while another one appends, and else now and then to see whether it would pay;
 // otherwise an operation is appended at once. A loop appends its own operations alone: to tell another loop costs more than
-// an append, and may wake a processor. So operations of several loops have no order but for those of one subject, and
+// an append, and may wake a processor. So operations of several loops have no order but for those of one subject that ask for it, and
 // whatever else is appended to the partition comes behind all that was added before it. Thread-safe.
 #pragma once
 
@@ -65,9 +65,10 @@ class JoinedAppends {
   // loop, whose coroutine asks for the outcome next.
   Ticket add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp, const BatchSender& sender,
              const void* subject);
-  // Of what may stand in the log before or behind what other loops add. Called in such a lock, too, and appends nothing in it:
-  // append_now() comes behind the lock.
-  Ticket line_up(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp);
+  // Of what may stand in the log before or behind what other loops add of the subject, unless it `is_behind` that. Called in such a
+  // lock, too, and appends nothing of its own in it: append_now() comes behind the lock.
+  Ticket line_up(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp,
+                 const void* subject = nullptr, bool is_behind = false);
   // If it isn't to be joined with others: the ticket has its outcome then.
   void append_now(Ticket& ticket);
   // Not in a lock. Where operations are too large together, each is appended alone, and has its own error. Where the log

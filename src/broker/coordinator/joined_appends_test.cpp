@@ -136,6 +136,20 @@ TEST_F(JoinedAppendsTest, OfOneSubjectAllLoopsAreInOrder) {
   EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b c", "d", "e"}));
 }
 
+TEST_F(JoinedAppendsTest, WhatIsBehindOthersOfItsSubjectIsSoInTheLog) {
+  auto appends = appends_of();
+  const int subject = 1, other_subject = 2;
+  JoinedAppends::Ticket other, unrelated;
+  on_another_loop([&] { other = appends.line_up(kPartition, records_of({"a"}), 1, &subject); });
+  unrelated = appends.line_up(kPartition, records_of({"b"}), 1, &other_subject, true);
+  EXPECT_TRUE(batches().empty());
+  JoinedAppends::Ticket own = appends.line_up(kPartition, records_of({"c"}), 1, &subject, true);
+  EXPECT_EQ(batches(), std::vector<std::string>{"a"});
+  own = JoinedAppends::Ticket();
+  unrelated = JoinedAppends::Ticket();
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a", "b c"}));
+}
+
 TEST_F(JoinedAppendsTest, WhatIsLinedUpIsAppendedBehindTheLock) {
   JoinedAppends appends(world.log, BatchSender());
   JoinedAppends::Ticket ticket = appends.line_up(kPartition, records_of({"a"}), 1);

@@ -16,7 +16,9 @@ GroupOffsets::OnTheirWay GroupOffsets::begin(const std::vector<OffsetCommit>& co
     abandon(std::move(begun));
     throw;
   }
-  for (const auto& entry : begun.entries_) ++entry->second.on_their_way;
+  for (const auto& entry : begun.entries_) {
+    if (entry->second.on_their_way++ > 0) begun.is_behind_others_ = true;
+  }
   return begun;
 }
 

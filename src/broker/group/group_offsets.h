@@ -32,8 +32,14 @@ class GroupOffsets {
  public:
   // Where the commits of one batch will go, so that they are looked for once.
   class OnTheirWay {
+   public:
+    // For one of the partitions another commit was begun and isn't settled: the log must have that one first.
+    bool is_behind_others() const { return is_behind_others_; }
+
+   private:
     friend class GroupOffsets;
     std::vector<Entries::iterator> entries_;
+    bool is_behind_others_ = false;
   };
   // Around the append of a batch of commits: begin, then commit with the offset of its first record, or abandon; once.
   OnTheirWay begin(const std::vector<OffsetCommit>& commits);

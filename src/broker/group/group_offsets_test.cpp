@@ -53,6 +53,15 @@ TEST(GroupOffsets, TheLogDecidesWhichCommitIsTheLast) {
   EXPECT_FALSE(offsets.is_unstable(kPartition));
 }
 
+TEST(GroupOffsets, ACommitIsBehindThoseThatWereBegunForItsPartition) {
+  GroupOffsets offsets;
+  EXPECT_FALSE(offsets.begin(commit_of(1)).is_behind_others());
+  std::vector<OffsetCommit> elsewhere = commit_of(2);
+  elsewhere[0].partition.partition = 1;
+  EXPECT_FALSE(offsets.begin(elsewhere).is_behind_others());
+  EXPECT_TRUE(offsets.begin(commit_of(3)).is_behind_others());
+}
+
 TEST(GroupOffsets, WhatIsOnItsWayIsKnownButNotCommitted) {
   GroupOffsets offsets;
   std::vector<OffsetCommit> twice = commit_of(2);

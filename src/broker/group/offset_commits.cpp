@@ -143,7 +143,7 @@ void GroupCoordinator::Impl::line_up(std::vector<KeyAndValue> records, Time time
   Group& group = *pending.group;
   pending.on_their_way = group.offsets.begin(pending.commits);
   try {
-    pending.ticket = appends_.line_up(group.partition, std::move(records), time.wall_ms);
+    pending.ticket = appends_.line_up(group.partition, std::move(records), time.wall_ms, &group, pending.on_their_way.is_behind_others());
   } catch (...) {
     group.offsets.abandon(std::move(pending.on_their_way));
     throw;
