@@ -3,8 +3,10 @@
 #include "log/log.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/logging.h"
+#include "log/flush_times.h"
 #include "log/log_io.h"
 #include "log/partition_metadata.h"
 
@@ -313,11 +315,14 @@ void Log::finish_flush(const PlannedFlush& plan) {
 
 void Log::flush_segments(bool with_active) {
   std::lock_guard one_at_a_time(flush_mutex_);
+  const auto began = std::chrono::steady_clock::now();
   PlannedFlush plan = plan_flush(with_active, PlanFiles::listed);
   for (const auto& file : plan.files) file->sync();
   if (plan.new_names || plan.new_directory || plan.epochs_written) files_.sync_directory(plan.directory);
   if (plan.new_directory) files_.sync_directory(log_directory_->path());
   finish_flush(plan);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
+  flush_times().add(static_cast<std::uint64_t>(took.count()));
 }
 
 void Log::flush() {

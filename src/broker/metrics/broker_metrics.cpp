@@ -5,6 +5,7 @@
 #include "broker/metrics/broker_samples.h"
 #include "broker/metrics/cluster_view.h"
 #include "broker/metrics/group_samples.h"
+#include "log/flush_times.h"
 
 namespace broker::metrics {
 
@@ -30,6 +31,10 @@ std::string BrokerMetrics::text() {
   add_replicas(text, view, sources_.partitions, sources_.broker_id);
   add_controller(text, view, sources_.broker_id);
   add_coordinator(text, groups);
+  base::HistogramCounts flushes;
+  storage::flush_times().add_to(flushes);
+  add_times(text, "kafka_log_logflushstats_logflushrateandtimems", "Milliseconds that flushes of logs took", flushes, recent_flushes_,
+            sources_.clock.monotonic_ms());
   add_logs(text, view);
   add_cluster(text, view);
   add_groups(text, view, groups, lag_times_, sources_.clock.wall_ms());

@@ -47,6 +47,7 @@ class BrokerMetrics {
   RequestSamples request_samples_;
   LagTimes lag_times_;
   IdleShare idle_share_;
+  RecentCounts recent_flushes_;
 };
 
 }  // namespace broker::metrics

@@ -76,6 +76,16 @@ class BrokerMetricsTest : public api::testing::DataPath {
   BrokerMetrics metrics{sources()};
 };
 
+TEST_F(BrokerMetricsTest, FlushesAreTimed) {
+  broker.add_topic("t");
+  const std::string count = "kafka_log_logflushstats_logflushrateandtimems_count";
+  const int before = std::stoi(value(count));  // of the process, whatever ran in it
+  produce(api::testing::produce_request("t", api::testing::batch_of({"a"})));
+  broker.logs.find({"t", 0})->flush();
+  EXPECT_EQ(std::stoi(value(count)), before + 1);
+  EXPECT_NE(value("kafka_log_logflushstats_logflushrateandtimems{quantile=\"0.99\"}"), "none");
+}
+
 TEST_F(BrokerMetricsTest, TheSessionWithZooKeeper) {
   EXPECT_EQ(value("kafka_server_sessionexpirelistener_zookeepersyncconnects_total"), "3");
   EXPECT_EQ(value("kafka_server_sessionexpirelistener_zookeeperdisconnects_total"), "2");

@@ -60,6 +60,17 @@ base::HistogramCounts RecentCounts::recent(const base::HistogramCounts& now, std
   return counts;
 }
 
+void add_times(PrometheusText& text, const std::string& name, const std::string& help, const base::HistogramCounts& times,
+               RecentCounts& recent, std::int64_t now_ms) {
+  text.family(name, "summary", help);
+  const std::uint64_t count = times.total();
+  if (count > 0) {
+    const base::HistogramCounts counts = recent.recent(times, now_ms);
+    for (const Quantile& each : kQuantiles) text.sample(Labels({{"quantile", each.label}}), counts.quantile(each.part) / 1000);
+  }
+  text.sample(Labels(), count, "_count");
+}
+
 void RequestSamples::add(PrometheusText& text, const api::RequestMetrics& metrics, std::int64_t now_ms) {
   const std::vector<Named> all = read(metrics);
   recent_.resize(all.size());

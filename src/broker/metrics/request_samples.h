@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,10 @@ class RecentCounts {
  private:
   std::deque<std::pair<std::int64_t, base::HistogramCounts>> earlier_;  // by time
 };
+
+// One summary without labels, of times in microseconds: their number since the start, and quantiles of late in milliseconds.
+void add_times(base::http::PrometheusText& text, const std::string& name, const std::string& help, const base::HistogramCounts& times,
+               RecentCounts& recent, std::int64_t now_ms);
 
 class RequestSamples {
  public:
