@@ -9,8 +9,6 @@
 namespace broker::coordinator {
 namespace {
 
-constexpr std::size_t kRecordOverheadMax = 32;  // lengths, deltas, attributes
-
 std::size_t bytes_of(const std::vector<KeyAndValue>& records) {
   std::size_t bytes = 0;
   for (const KeyAndValue& one : records) bytes += kRecordOverheadMax + one.key.size() + (one.value ? one.value->size() : 0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct BatchSender {
   std::int16_t producer_epoch = -1;
   bool transactional = false;
 };
+
+inline constexpr std::size_t kRecordOverheadMax = 32;  // in a batch, of a key and a value: lengths, deltas, attributes
 
 base::Bytes build_batch(const std::vector<KeyAndValue>& records, std::int64_t timestamp,
                         const BatchSender& sender = BatchSender());

@@ -378,6 +378,9 @@ void JoinedAppends::append_joined(std::int32_t partition, const OperationPtr* fi
 JoinedAppends::Outcome JoinedAppends::append_batch(std::int32_t partition, const OperationPtr* first, const OperationPtr* last) {
   protocol::RecordBatchBuilder builder;
   builder.header.base_sequence = (*first)->sender.base_sequence;
+  std::size_t bytes = 0;
+  for (const OperationPtr* one = first; one != last; ++one) bytes += (*one)->bytes + (*one)->records.size() * kRecordOverheadMax;
+  builder.reserve(bytes);
   for (const OperationPtr* one = first; one != last; ++one) {
     for (const KeyAndValue& each : (*one)->records) {
       protocol::NewRecord record;
