@@ -208,7 +208,7 @@ class GroupCoordinator::Impl {
   std::vector<KeyAndValue> prepare_commits(CommitRequest& request, Time time, PendingCommit& pending) const;
   ErrorCode take_commits(CommitRequest& request, std::vector<KeyAndValue> records, Time time, PendingCommit& pending);
   // These two in the group's lock.
-  void line_up(std::vector<KeyAndValue> records, Time time, PendingCommit& pending);
+  void line_up(std::vector<KeyAndValue> records, Time time, std::uint64_t sender, PendingCommit& pending);
   void append_transactional(const std::vector<KeyAndValue>& records, Time time, PendingCommit& pending);
   CommitAnswer answer_commit(PendingCommit pending);
   CommitAnswer answer_transactional(PendingCommit pending);

@@ -6,7 +6,7 @@
 
 namespace broker::group {
 
-GroupOffsets::OnTheirWay GroupOffsets::begin(const std::vector<OffsetCommit>& commits) {
+GroupOffsets::OnTheirWay GroupOffsets::begin(const std::vector<OffsetCommit>& commits, std::uint64_t sender) {
   OnTheirWay begun;
   begun.entries_.reserve(commits.size());
   try {
@@ -17,7 +17,9 @@ GroupOffsets::OnTheirWay GroupOffsets::begin(const std::vector<OffsetCommit>& co
     throw;
   }
   for (const auto& entry : begun.entries_) {
-    if (entry->second.on_their_way++ > 0) begun.is_behind_others_ = true;
+    Entry& of = entry->second;
+    if (of.on_their_way++ > 0 && of.last_sender != sender) begun.is_behind_others_ = true;
+    of.last_sender = sender;
   }
   return begun;
 }

@@ -25,6 +25,7 @@ class GroupOffsets {
     CommittedOffset value;
     std::int64_t log_offset = -1;
     std::int32_t on_their_way = 0;  // commits that were begun
+    std::uint64_t last_sender = 0;  // of these
     bool committed = false;         // else `value` is none
   };
   using Entries = std::map<TopicPartition, Entry>;
@@ -33,7 +34,8 @@ class GroupOffsets {
   // Where the commits of one batch will go, so that they are looked for once.
   class OnTheirWay {
    public:
-    // For one of the partitions another commit was begun and isn't settled: the log must have that one first.
+    // For one of the partitions a commit of somebody else was begun before and isn't settled: the log must have that one first, as
+    // it may be of the member that the partition was taken from.
     bool is_behind_others() const { return is_behind_others_; }
 
    private:
@@ -41,8 +43,9 @@ class GroupOffsets {
     std::vector<Entries::iterator> entries_;
     bool is_behind_others_ = false;
   };
-  // Around the append of a batch of commits: begin, then commit with the offset of its first record, or abandon; once.
-  OnTheirWay begin(const std::vector<OffsetCommit>& commits);
+  // Around the append of a batch of commits: begin, then commit with the offset of its first record, or abandon; once. `sender` tells
+  // members and their generations apart.
+  OnTheirWay begin(const std::vector<OffsetCommit>& commits, std::uint64_t sender = 0);
   void commit(OnTheirWay begun, std::vector<OffsetCommit> commits, std::int64_t first_log_offset);
   void abandon(OnTheirWay begun);
 

@@ -53,13 +53,15 @@ TEST(GroupOffsets, TheLogDecidesWhichCommitIsTheLast) {
   EXPECT_FALSE(offsets.is_unstable(kPartition));
 }
 
-TEST(GroupOffsets, ACommitIsBehindThoseThatWereBegunForItsPartition) {
+TEST(GroupOffsets, ACommitIsBehindThoseOfOthersForItsPartition) {
   GroupOffsets offsets;
-  EXPECT_FALSE(offsets.begin(commit_of(1)).is_behind_others());
+  EXPECT_FALSE(offsets.begin(commit_of(1), 7).is_behind_others());
   std::vector<OffsetCommit> elsewhere = commit_of(2);
   elsewhere[0].partition.partition = 1;
-  EXPECT_FALSE(offsets.begin(elsewhere).is_behind_others());
-  EXPECT_TRUE(offsets.begin(commit_of(3)).is_behind_others());
+  EXPECT_FALSE(offsets.begin(elsewhere, 8).is_behind_others());
+  EXPECT_FALSE(offsets.begin(commit_of(3), 7).is_behind_others()) << "the same member's";
+  EXPECT_TRUE(offsets.begin(commit_of(4), 8).is_behind_others());
+  EXPECT_FALSE(offsets.begin(commit_of(5), 8).is_behind_others()) << "those of the other are in the log by now";
 }
 
 TEST(GroupOffsets, WhatIsOnItsWayIsKnownButNotCommitted) {

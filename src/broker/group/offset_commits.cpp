@@ -1,6 +1,8 @@
 // Commits of offsets: which of them a group takes, their records, and what is answered. Most are committed by the append itself, and
 // their way is one of plain functions: the coroutines that could wait cost as much as all else that is done for such a commit.
 #include <algorithm>
+#include <functional>
+#include <string>
 #include <utility>
 
 #include "broker/coordinator/utf16.h"
@@ -34,6 +36,10 @@ void answer_all(std::vector<ErrorCode>& answers, ErrorCode error) {
   for (ErrorCode& answer : answers) {
     if (answer == ErrorCode::none) answer = error;
   }
+}
+
+std::uint64_t sender_of(const CommitRequest& request) {
+  return std::hash<std::string>()(request.who.member_id) + static_cast<std::uint64_t>(request.generation);
 }
 
 // Those that weren't refused.
@@ -133,15 +139,16 @@ ErrorCode GroupCoordinator::Impl::take_commits(CommitRequest& request, std::vect
   if (request.producer) open_transaction(group, request.producer->producer_id);
   if (error == ErrorCode::none && !records.empty()) {
     pending.commits = taken_of(std::move(request.commits), pending.answers);
-    request.producer ? append_transactional(records, time, pending) : line_up(std::move(records), time, pending);
+    request.producer ? append_transactional(records, time, pending)
+                     : line_up(std::move(records), time, sender_of(request), pending);
   }
   if (request.producer) close_unused_transaction(group, request.producer->producer_id);
   return error;
 }
 
-void GroupCoordinator::Impl::line_up(std::vector<KeyAndValue> records, Time time, PendingCommit& pending) {
+void GroupCoordinator::Impl::line_up(std::vector<KeyAndValue> records, Time time, std::uint64_t sender, PendingCommit& pending) {
   Group& group = *pending.group;
-  pending.on_their_way = group.offsets.begin(pending.commits);
+  pending.on_their_way = group.offsets.begin(pending.commits, sender);
   try {
     pending.ticket = appends_.line_up(group.partition, std::move(records), time.wall_ms, &group, pending.on_their_way.is_behind_others());
   } catch (...) {
