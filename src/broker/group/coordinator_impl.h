@@ -68,6 +68,11 @@ struct EndedTransaction {
 
 // Commits that are in the log or on their way to it, and not yet known to be committed.
 struct PendingCommit {
+  PendingCommit() {}
+  PendingCommit(PendingCommit&&) = default;
+  PendingCommit& operator=(PendingCommit&&) = delete;
+  ~PendingCommit();  // not in the group's lock: what is on its way still, as where something threw, is given up
+
   GroupPtr group;
   std::optional<CommittingProducer> producer;
   std::vector<ErrorCode> answers;  // one for each that was asked for; refused ones have their error already

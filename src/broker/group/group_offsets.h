@@ -37,6 +37,7 @@ class GroupOffsets {
     // For one of the partitions a commit of somebody else was begun before and isn't settled: the log must have that one first, as
     // it may be of the member that the partition was taken from.
     bool is_behind_others() const { return is_behind_others_; }
+    bool empty() const { return entries_.empty(); }
 
    private:
     friend class GroupOffsets;

@@ -66,6 +66,12 @@ void settle_commits(PendingCommit& pending, ErrorCode outcome) {
 
 }  // namespace
 
+PendingCommit::~PendingCommit() {
+  if (on_their_way.empty()) return;
+  std::lock_guard lock(group->mutex);
+  group->offsets.abandon(std::move(on_their_way));
+}
+
 CommitAnswer GroupCoordinator::begin_commit(CommitRequest request) {
   const auto place = impl_->locate_now(request.group_id, !request.producer);
   if (!place) return commit_offsets(std::move(request));

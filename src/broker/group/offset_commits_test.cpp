@@ -1,12 +1,14 @@
 // How commits of offsets are answered: by codes that are there, or by a coroutine that waits for them.
 #include <gtest/gtest.h>
 
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "broker/coordinator/testing/forwarding_log.h"
 #include "broker/coordinator/testing/interrupted_log.h"
 #include "broker/coordinator/testing/simulation.h"
 #include "broker/group/group_coordinator.h"
@@ -106,6 +108,32 @@ TEST_F(OffsetCommits, OfATransactionWaitForNothingButItsMarkerDecides) {
   EXPECT_TRUE(committed().empty());
   groups.transaction_ended(7, *world.run(groups.partition_for("g")), true);
   EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
+}
+
+// As without memory: what nobody waits for any more must not look as if it were on its way.
+class ThrowingLog final : public coordinator::testing::ForwardingLog {
+ public:
+  using ForwardingLog::ForwardingLog;
+  base::Task<ErrorCode> await_committed(std::int32_t partition, std::int64_t end_offset) override {
+    if (throws) throw std::bad_alloc();
+    co_return co_await ForwardingLog::await_committed(partition, end_offset);
+  }
+  bool throws = false;
+};
+
+TEST_F(OffsetCommits, AreNotOnTheirWayForEverWhereSomethingThrows) {
+  ThrowingLog log(world.log);
+  GroupCoordinator coordinator(log, world.clock, metadata, GroupLimits(), GroupCoordinator::Threads::none);
+  (void)world.run(coordinator.commit_offsets(commit_of(5)));
+  world.log.commits_by_itself = false;
+  log.throws = true;
+  EXPECT_THROW((void)world.run(coordinator.commit_offsets(commit_of(10))), std::bad_alloc);
+  const std::vector<TopicPartition> asked = {{"t", 0}};
+  const FetchOffsetsResult fetched = world.run(coordinator.fetch_offsets("g", asked, true));
+  ASSERT_EQ(fetched.offsets.size(), 1U);
+  EXPECT_EQ(fetched.offsets[0].error, ErrorCode::none);
+  EXPECT_EQ(fetched.offsets[0].value.offset, 5);
+  coordinator.stop();
 }
 
 // All members of a group come through its lock: who appends doesn't hold it, but what comes in between sees a commit on its way.

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <cstdint>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,13 @@ constexpr std::chrono::milliseconds kRecoveryPause(100);
 std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+void log_uncaught(const std::exception& failure) {
+  try {
+    base::log_error("kafka.network.Processor", "Uncaught exception on a network thread: {}", failure.what());
+  } catch (...) {  // no memory for the line either
+  }
 }
 
 }  // namespace
@@ -47,17 +56,23 @@ void EventLoop::start(int number, std::function<void()> recover) {
 
 void EventLoop::run() {
   bool is_whole = true;
+  // How often something was thrown, up to which of these what was let go has ended, and up to which that was asked.
+  std::uint64_t thrown = 0, ended = 0, asked = 0;
   while (!context_.stopped()) {
     try {
       if (is_whole) {
         context_.run();
       } else {
-        context_.run_for(kRecoveryPause);  // a coroutine that Asio let go of ends in a handler of its own
-        is_whole = recover();
+        // A coroutine that Asio let go of ends in a handler of its own, which is in front of this one.
+        if (asked != thrown) boost::asio::post(context_, [&ended, of = thrown] { ended = of; });
+        asked = thrown;
+        context_.run_for(kRecoveryPause);
+        is_whole = ended == thrown && recover();
       }
     } catch (const std::exception& e) {  // connections catch their own; a bug, or no memory, which must not end the broker
       is_whole = false;
-      base::log_error("kafka.network.Processor", "Uncaught exception on a network thread: {}", e.what());
+      ++thrown;
+      log_uncaught(e);
     }
   }
 }

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <future>
 #include <map>
@@ -163,7 +163,10 @@ bool Server::Impl::take_turn(const EventLoop& loop) {
 
 // Unless it is being done.
 void Server::Impl::accept_on(const std::shared_ptr<Listener>& listener) {
-  if (!listener->is_accepting.exchange(true)) asio::co_spawn(*accepting, accept_loop(Accepting(listener)), asio::detached);
+  if (listener->is_accepting.exchange(true)) return;
+  asio::co_spawn(*accepting, accept_loop(Accepting(listener)), [](const std::exception_ptr& failure) {
+    if (failure) std::rethrow_exception(failure);  // out of run(), where it is told of and begun again
+  });
 }
 
 void Server::Impl::accept_on_all() {

@@ -1,5 +1,8 @@
 #include "zk/tree/path.h"
 
+#include <sys/random.h>
+#include <unistd.h>
+
 #include <cstring>
 
 namespace zk::tree {
@@ -60,6 +63,17 @@ bool is_special_path(std::string_view path) {
   return path == "/" || path == kZookeeper || path == kQuota || path == kConfig;
 }
 
+namespace {
+
+// Else somebody could choose names that all have the same hash.
+const std::uint64_t g_hash_seed = [] {
+  std::uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) seed = static_cast<std::uint64_t>(::getpid());
+  return seed;
+}();
+
+}  // namespace
+
 std::uint64_t hash_of(std::string_view text) {
   __extension__ using Product = unsigned __int128;
   constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15ULL;
@@ -68,7 +82,7 @@ std::uint64_t hash_of(std::string_view text) {
     std::memcpy(&value, from, bytes);
     return value;
   };
-  std::uint64_t hash = text.size() * kFactor;
+  std::uint64_t hash = g_hash_seed + text.size() * kFactor;
   const auto mix = [&hash](std::uint64_t value) {
     const Product product = Product{hash ^ value} * kFactor;
     hash = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);

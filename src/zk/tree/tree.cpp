@@ -195,11 +195,12 @@ void Tree::place(Znode* node) {
 }
 
 void Tree::grow_table() {
+  const std::size_t size = table_.size() * 2;
   std::vector<ZnodeSlot> old;
+  old.reserve(size);
+  advise_huge_pages(old.data(), size * sizeof(ZnodeSlot));
+  old.resize(size);
   old.swap(table_);
-  table_.reserve(old.size() * 2);
-  advise_huge_pages(table_.data(), old.size() * 2 * sizeof(ZnodeSlot));
-  table_.resize(old.size() * 2);
   for (ZnodeSlot slot : old) {
     if (!slot.is_empty()) place(slot.node());
   }
