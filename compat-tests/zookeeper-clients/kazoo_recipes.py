@@ -222,7 +222,8 @@ def barriers(one):
     waiting.join()
     print(seen.items)
     other.stop()
-    came, saw, guard = [], [], threading.Lock()
+    # Nobody leaves before all are in: who comes to look at the others only when one has gone waits for ever in kazoo's recipe, on any server.
+    came, saw, guard, all_in = [], [], threading.Lock(), threading.Barrier(3)
 
     def body(mine, number):
         doors = DoubleBarrier(mine, "/doors", 3, f"guest-{number}")
@@ -231,6 +232,7 @@ def barriers(one):
         doors.enter()
         with guard:
             saw.append(len(came))
+        all_in.wait(GUARD_S)
         doors.leave()
 
     in_threads(3, body)
