@@ -62,7 +62,14 @@ def secure_coordinator(context, kind="milena", **more):
     server = context.new_coordinator(kind, start=False, settings=settings(context, port, **more))
     server.secure_port = port
     server.secure_connect = f"localhost:{port}"
-    return server.start()
+    server.start()
+    wait_until("the port of TLS", lambda: is_open(port))  # ZooKeeper opens it behind the other one, which answers by then
+    return server
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def context_of(context, name=None, **more):
