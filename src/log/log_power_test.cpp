@@ -158,5 +158,26 @@ TEST_F(LogPowerTest, WhatAStartMadeAnewIsSafe) {
   expect_whole("after the power loss");
 }
 
+// What a truncation takes away mustn't come back by its old name beside what is appended and flushed later.
+TEST_F(LogPowerTest, WhatWasTruncatedStaysAway) {
+  for (auto names : {UnsyncedNames::lost, UnsyncedNames::kept}) {
+    start_anew();
+    sequences_.clear();
+    for (int offset = 0; offset < 8; ++offset) {
+      append(history_[static_cast<std::size_t>(offset)]);
+      if (offset == 3) log_->roll();
+    }
+    log_->flush();
+    files_.sync_everything();
+    ASSERT_EQ(manager_->truncate(*log_, 2), protocol::ErrorCode::none);
+    append(history_[2]);
+    log_->flush();
+    crash_and_start(UnsyncedBytes::lost, names);
+    EXPECT_EQ(log_->log_end_offset(), 3);
+    expect_history(3, "truncated");
+    expect_whole("truncated");
+  }
+}
+
 }  // namespace
 }  // namespace storage

@@ -213,6 +213,8 @@ void Log::truncate_to(std::int64_t offset) {
     SegmentList doomed;
     for (auto at = segments_.upper_bound(offset); at != segments_.end(); ++at) doomed.push_back(at->second);
     drop_segments(doomed);
+    // Before anything follows the cut: what is flushed later syncs no names, and beside it the segments would be there again.
+    if (!doomed.empty()) files_.sync_directory(where_.directory);
     if (unsynced_since_roll_ >= active().base_offset()) unsynced_since_roll_.reset();
     active().truncate_to(offset);
     truncate_transaction_index(where_, active().base_offset(), offset);
