@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kLogger = "kafka.log.LogManager";
 constexpr std::string_view kTieredCache = "remote-log-index-cache";
+constexpr std::string_view kKRaftTopic = "__cluster_metadata";  // the controllers' own, in a broker that was on its way to KRaft
 
 OffsetCheckpoint read_or_empty(base::FileSystem& files, const std::string& path) {
   try {
@@ -144,6 +145,7 @@ Inventory take_inventory(base::FileSystem& files, const std::string& path) {
                                ", which is not in the form of topic-partition or topic-partition.uniqueId-delete. "
                                "log.dirs must not contain other directories.");
     }
+    if (parsed->topic_partition.topic == kKRaftTopic) continue;
     switch (parsed->kind) {
       case DirectoryKind::partition:
         inventory.partitions.push_back(parsed->topic_partition);

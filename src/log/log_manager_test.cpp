@@ -202,6 +202,20 @@ TEST_F(LogManagerTest, ForeignDirectoriesStopTheStart) {
   EXPECT_TRUE(manager_->logs().empty());
 }
 
+// What a broker on its way to KRaft, and back, has of the controllers' log. As Kafka of ZooKeeper mode, nobody looks into it.
+TEST_F(LogManagerTest, TheLogOfKRaftControllersIsLeftAlone) {
+  const std::string directory = "/one/__cluster_metadata-0";
+  files_.create_directories(directory);
+  write(directory + "/00000000000000000000.log", "theirs");
+  write(directory + "/00000000000000000007-0000000001.checkpoint.deleted", "theirs");
+  const std::vector<std::string> names = files_.list(directory);
+  start();
+  EXPECT_TRUE(manager_->logs().empty());
+  manager_->shutdown();
+  EXPECT_EQ(files_.list(directory), names);
+  EXPECT_EQ(files_.info(directory + "/00000000000000000000.log").size, 6u);
+}
+
 TEST_F(LogManagerTest, APartitionInTwoPlacesStopsTheStart) {
   files_.create_directories("/one/t-0");
   files_.create_directories("/two/t-0");
