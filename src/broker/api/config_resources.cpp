@@ -92,6 +92,17 @@ Outcome change_list(StringMap& config, const ConfigOperation& operation, const C
   return {};
 }
 
+// Of a topic's or a group's, Kafka fails with the words of no error.
+std::optional<std::string> unknown_operation(const std::vector<ConfigOperation>& operations) {
+  for (const ConfigOperation& operation : operations) {
+    const int type = static_cast<int>(operation.type);
+    if (type < static_cast<int>(ConfigOperationType::set) || type > static_cast<int>(ConfigOperationType::subtract)) {
+      return fmt::format("Unknown operations type {}", type);
+    }
+  }
+  return std::nullopt;
+}
+
 Outcome apply(StringMap& config, const std::vector<ConfigOperation>& operations,
               const std::function<const ConfigKey*(std::string_view)>& key_of) {
   for (const ConfigOperation& operation : operations) {
@@ -208,6 +219,9 @@ ConfigPlan plan_broker_change(const ConfigView& view, const ConfigChange& change
       return refused_plan(ErrorCode::invalid_request, std::move(problem));
     }
   }
+  if (auto problem = unknown_operation(change.operations)) {
+    return refused_plan(ErrorCode::invalid_request, std::move(problem));
+  }
   ConfigPlan plan;
   plan.type = cluster_wide ? ConfigEntityType::broker_default : ConfigEntityType::broker;
   plan.entity = cluster_wide ? "<default>" : change.name;
@@ -261,6 +275,8 @@ base::Task<std::vector<Outcome>> alter_configs(RequestContext& context, std::vec
     Outcome& outcome = outcomes.emplace_back();
     if (times[{change.type, change.name}] > 1) {
       outcome = refusal(ErrorCode::invalid_request, "Each resource must appear at most once.");
+    } else if (auto problem = malformed(change.operations)) {
+      outcome = refusal(ErrorCode::invalid_request, std::move(problem));
     } else if (change.type == ConfigResourceType::client_metrics) {
       outcome = refusal(ErrorCode::invalid_request,
                         "AlterConfigs is only supported for topics and brokers, but resource type is CLIENT_METRICS");

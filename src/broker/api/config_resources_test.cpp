@@ -120,6 +120,8 @@ TEST_F(ConfigResources, BrokersAsKafka) {
   expect(broker({set("listener.name.external.ssl.keystore.password", "x")}), ErrorCode::invalid_config,
          "Invalid config value for resource ConfigResource(type=BROKER, name='7'): Password encoder secret not "
          "configured");
+  expect(broker({operation("num.io.threads", static_cast<ConfigOperationType>(7), "4")}), ErrorCode::invalid_request,
+         "Unknown operations type 7");
   EXPECT_EQ(broker({operation("log.cleanup.policy", ConfigOperationType::append, "compact")}).config,
             (StringMap{{"log.cleanup.policy", "delete,compact"}}));
 }

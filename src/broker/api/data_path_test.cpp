@@ -154,6 +154,16 @@ TEST_F(DataPath, ListOffsets) {
   EXPECT_EQ(ask(1'700'000'000'001).offset, 1);
   EXPECT_EQ(ask(1'700'000'000'001).timestamp, 1'700'000'000'001);
   EXPECT_EQ(ask(1'800'000'000'000).offset, -1);
+
+  ListOffsetsRequest twice;
+  for (int i = 0; i < 2; ++i) twice.topics.emplace_back().name = "t";
+  twice.topics[0].partitions.resize(2);
+  twice.topics[0].partitions[1].partition_index = 1;
+  twice.topics[1].partitions.resize(1);
+  const auto topics = broker.ask<ListOffsetsResponse>(twice, 11)->topics;
+  EXPECT_EQ(topics[0].partitions[0].error_code, ErrorCode::invalid_request) << "which of the two is meant?";
+  EXPECT_EQ(topics[0].partitions[1].error_code, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(topics[1].partitions[0].error_code, ErrorCode::invalid_request);
 }
 
 TEST_F(DataPath, ControlledShutdownNamesWhatStaysBehind) {

@@ -1,6 +1,7 @@
 // DeleteTopics v0-6. v3: TOPIC_DELETION_DISABLED has its own code. v4: flexible. v5: messages. v6: by topic id.
 #include "protocol/messages/delete_topics.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "broker/api/handlers.h"
@@ -33,10 +34,6 @@ TopicAnswer resolve(const DeleteTopicsRequest::DeleteTopicState& asked, const me
     }
     return answer;
   }
-  if (asked.name) {
-    answer.error_code = ErrorCode::invalid_request;
-    return answer;
-  }
   const metadata::Topic* known = cluster.topic(asked.topic_id);
   if (known == nullptr) {
     answer.error_code = ErrorCode::unknown_topic_id;
@@ -53,19 +50,35 @@ std::vector<DeleteTopicsRequest::DeleteTopicState> asked_topics(DeleteTopicsRequ
   return topics;
 }
 
+// Kafka fails with the whole request then.
+bool names_one_twice(const std::vector<DeleteTopicsRequest::DeleteTopicState>& topics) {
+  return std::ranges::any_of(topics, [](const auto& asked) { return asked.name && !asked.topic_id.is_zero(); });
+}
+
+// Every topic as it was asked for, with the reason why none is deleted.
+DeleteTopicsResponse refuse_all(const std::vector<DeleteTopicsRequest::DeleteTopicState>& topics, ErrorCode error) {
+  DeleteTopicsResponse response;
+  for (const auto& asked : topics) {
+    TopicAnswer& answer = response.responses.emplace_back();
+    answer.name = asked.name;
+    answer.topic_id = asked.topic_id;
+    answer.error_code = error;
+  }
+  return response;
+}
+
 }  // namespace
 
 Answer<DeleteTopicsResponse> handle(RequestContext& context, DeleteTopicsRequest request) {
   const auto cluster = context.services.metadata.get();
-  DeleteTopicsResponse response;
-  for (const auto& asked : asked_topics(request, context.api_version)) {
-    response.responses.push_back(resolve(asked, *cluster));
-    if (context.services.configs.broker()->hot().delete_topic_enable) continue;
-    TopicAnswer& answer = response.responses.back();
-    answer.name = asked.name;
-    answer.error_code =
-        context.api_version < kDeletionDisabledFrom ? ErrorCode::invalid_request : ErrorCode::topic_deletion_disabled;
+  const auto topics = asked_topics(request, context.api_version);
+  if (!context.services.configs.broker()->hot().delete_topic_enable) {
+    co_return refuse_all(
+        topics, context.api_version < kDeletionDisabledFrom ? ErrorCode::invalid_request : ErrorCode::topic_deletion_disabled);
   }
+  if (names_one_twice(topics)) co_return refuse_all(topics, ErrorCode::invalid_request);
+  DeleteTopicsResponse response;
+  for (const auto& asked : topics) response.responses.push_back(resolve(asked, *cluster));
   std::vector<std::string> names;
   std::vector<std::size_t> positions;
   for (std::size_t i = 0; i < response.responses.size(); ++i) {

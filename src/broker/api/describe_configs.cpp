@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "broker/api/config_resources.h"
+#include "broker/api/error_texts.h"
 #include "broker/api/handlers.h"
 #include "broker/api/request_context.h"
 #include "broker/config/config_entry.h"
@@ -114,9 +115,7 @@ void describe_group(const Services& services, const DescribeConfigsRequest::Desc
 }
 
 void refuse_type(Result& result) {
-  refuse(result, ErrorCode::invalid_request,
-         "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
-         "incompatible broker. See the broker logs for more details.");
+  refuse(result, ErrorCode::invalid_request, kTextOfInvalidRequest);
 }
 
 void describe_logger(const Services& services, const DescribeConfigsRequest::DescribeConfigsResource& resource,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/api/error_texts.h"
 #include "broker/api/handlers.h"
 #include "broker/api/request_context.h"
 #include "broker/group/group_coordinator.h"
@@ -42,7 +43,7 @@ base::Task<FindCoordinatorResponse::Coordinator> find(RequestContext& context, s
   FindCoordinatorResponse::Coordinator answer;
   answer.key = key;
   if (key_type != kGroupKey && key_type != kTransactionKey) {
-    refuse(answer, ErrorCode::invalid_request, "This broker coordinates consumer groups and transactions only.");
+    refuse(answer, ErrorCode::invalid_request, kTextOfInvalidRequest);
     co_return answer;
   }
   // The leader of the key's partition coordinates it. The topic is made when the first one is looked for.
@@ -63,7 +64,7 @@ base::Task<FindCoordinatorResponse::Coordinator> find(RequestContext& context, s
     endpoint = endpoint_on(*cluster, leader, context.listener);
   }
   if (endpoint == nullptr) {
-    refuse(answer, ErrorCode::coordinator_not_available, std::nullopt);
+    refuse(answer, ErrorCode::coordinator_not_available, kTextOfCoordinatorNotAvailable);
     co_return answer;
   }
   answer.node_id = leader;
@@ -79,7 +80,7 @@ Answer<FindCoordinatorResponse> handle(RequestContext& context, protocol::FindCo
   if (context.api_version < kFirstVersionOfBatches) {
     FindCoordinatorResponse::Coordinator found = co_await find(context, std::move(request.key), request.key_type);
     response.error_code = found.error_code;
-    response.error_message = std::move(found.error_message);
+    response.error_message = found.error_code == ErrorCode::none ? kTextOfNone : std::move(found.error_message);
     response.node_id = found.node_id;
     response.host = std::move(found.host);
     response.port = found.port;

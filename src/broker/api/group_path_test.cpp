@@ -160,6 +160,7 @@ TEST_F(GroupPath, FindCoordinatorInEveryVersion) {
       EXPECT_EQ(response.node_id, TestBroker::kBrokerId);
       EXPECT_EQ(response.host, "broker.example");
       EXPECT_EQ(response.port, 9092);
+      EXPECT_EQ(response.error_message, version == 0 ? "" : "NONE");
     } else {
       ASSERT_EQ(response.coordinators.size(), 2U);
       EXPECT_EQ(response.coordinators[1].key, "h");
@@ -169,7 +170,9 @@ TEST_F(GroupPath, FindCoordinatorInEveryVersion) {
   FindCoordinatorRequest share;
   share.key = "x";
   share.key_type = 2;
-  EXPECT_EQ(ask<FindCoordinatorResponse>(share, 1).error_code, ErrorCode::invalid_request);
+  const auto refused = ask<FindCoordinatorResponse>(share, 1);
+  EXPECT_EQ(refused.error_code, ErrorCode::invalid_request);
+  EXPECT_TRUE(refused.error_message && refused.error_message->starts_with("This most likely occurs because of a request"));
 }
 
 TEST_F(GroupPath, AMembersLifeInEveryVersion) {

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -74,19 +75,33 @@ bool reads_files(const RequestContext& context, const ListOffsetsRequest& reques
   return false;
 }
 
+using Name = std::pair<std::string_view, std::int32_t>;
+
+// What is asked for more than once. v0 asks for as many times as it likes.
+std::set<Name> repeated(const RequestContext& context, const ListOffsetsRequest& request) {
+  std::set<Name> once, again;
+  if (context.api_version == 0) return again;
+  for (const ListOffsetsRequest::ListOffsetsTopic& topic : request.topics) {
+    for (const ListOffsetsRequest::ListOffsetsPartition& wanted : topic.partitions) {
+      if (!once.emplace(topic.name, wanted.partition_index).second) again.emplace(topic.name, wanted.partition_index);
+    }
+  }
+  return again;
+}
+
 ListOffsetsResponse look_all_up(const RequestContext& context, const ListOffsetsRequest& request) {
   ListOffsetsResponse response;
-  std::set<std::pair<std::string, std::int32_t>> seen;
+  const std::set<Name> ambiguous = repeated(context, request);
   for (const ListOffsetsRequest::ListOffsetsTopic& topic : request.topics) {
     ListOffsetsResponse::ListOffsetsTopicResponse& topic_answer = response.topics.emplace_back();
     topic_answer.name = topic.name;
     for (const ListOffsetsRequest::ListOffsetsPartition& wanted : topic.partitions) {
       PartitionAnswer& answer = topic_answer.partitions.emplace_back();
       answer.partition_index = wanted.partition_index;
-      if (context.api_version == 0 || seen.emplace(topic.name, wanted.partition_index).second) {
-        look_up(context, request, topic.name, wanted, answer);
-      } else {
+      if (ambiguous.contains({topic.name, wanted.partition_index})) {
         answer.error_code = ErrorCode::invalid_request;
+      } else {
+        look_up(context, request, topic.name, wanted, answer);
       }
     }
   }

@@ -386,6 +386,15 @@ TEST_F(TransactionPath, TransactionsAndProducersAreListed) {
   ASSERT_EQ(partitions.at(0).active_producers.size(), 1u);
   EXPECT_EQ(partitions[0].active_producers[0].current_txn_start_offset, 0);
   EXPECT_EQ(partitions.at(1).error_code, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(partitions[1].error_message, std::nullopt);
+  using Refusal = std::pair<ErrorCode, std::optional<std::string>>;
+  const auto refusal = [&](const char* name) {
+    topic.name = name;
+    const auto refused = ask<DescribeProducersResponse>(request, 0).topics.at(0).partitions.at(1);
+    return Refusal(refused.error_code, refused.error_message);
+  };
+  EXPECT_EQ(refusal(""), Refusal(ErrorCode::invalid_topic_exception, "Topic name is invalid: the empty string is not allowed"));
+  EXPECT_EQ(refusal("u"), Refusal(ErrorCode::unknown_topic_or_partition, "This server does not host this topic-partition."));
 }
 
 TEST_F(TransactionPath, AMarkerByHandEndsAHangingTransaction) {
@@ -407,6 +416,27 @@ TEST_F(TransactionPath, AMarkerByHandEndsAHangingTransaction) {
     EXPECT_EQ(partitions.at(1).error_code, ErrorCode::unknown_topic_or_partition);
   }
   EXPECT_EQ(latest(1), 4);
+}
+
+// Kafka can't make such a control batch, nor read it back as a transaction's: it answers nothing but this, and writes none.
+TEST_F(TransactionPath, AMarkerOfNoProducerIsRefused) {
+  WriteTxnMarkersRequest request;
+  request.markers.resize(2);
+  for (auto& marker : request.markers) {
+    marker.producer_id = 5;
+    marker.coordinator_epoch = -1;  // as the tool that aborts what hangs
+    auto& topic = marker.topics.emplace_back();
+    topic.name = "t";
+    topic.partition_indexes = {0};
+  }
+  for (const auto& [id_of_none, epoch_of_none] : {std::pair(-1, 0), std::pair(6, -1)}) {
+    request.markers[1].producer_id = id_of_none;
+    request.markers[1].producer_epoch = static_cast<std::int16_t>(epoch_of_none);
+    for (const auto& marker : ask<WriteTxnMarkersResponse>(request, 1).markers) {
+      EXPECT_EQ(marker.topics.at(0).partitions.at(0).error_code, ErrorCode::unknown_server_error);
+    }
+  }
+  EXPECT_EQ(latest(0), 0);
 }
 
 // What isn't known of, but is there, isn't deleted: its marker is to be written later.

@@ -2,6 +2,7 @@
 // aborts a transaction which nobody ends.
 #include "protocol/messages/write_txn_markers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "broker/api/handlers.h"
@@ -13,8 +14,19 @@ namespace broker::api {
 using protocol::ErrorCode;
 using protocol::WriteTxnMarkersResponse;
 
+namespace {
+
+// A control batch of no producer ends nobody's transaction. Kafka can't make one, and fails with the whole request.
+bool names_no_producer(const protocol::WriteTxnMarkersRequest& request) {
+  return std::ranges::any_of(request.markers,
+                             [](const auto& marker) { return marker.producer_id < 0 || marker.producer_epoch < 0; });
+}
+
+}  // namespace
+
 Answer<WriteTxnMarkersResponse> handle(RequestContext& context, protocol::WriteTxnMarkersRequest request) {
   WriteTxnMarkersResponse response;
+  const bool refused = names_no_producer(request);
   for (auto& wanted : request.markers) {
     transaction::TransactionMarker marker;
     marker.producer = {wanted.producer_id, wanted.producer_epoch};
@@ -29,7 +41,8 @@ Answer<WriteTxnMarkersResponse> handle(RequestContext& context, protocol::WriteT
         one.partition = number;
       }
     }
-    const std::vector<ErrorCode> errors = co_await context.services.markers.write(marker, std::move(partitions));
+    std::vector<ErrorCode> errors(partitions.size(), ErrorCode::unknown_server_error);
+    if (!refused) errors = co_await context.services.markers.write(marker, std::move(partitions));
     auto& result = response.markers.emplace_back();
     result.producer_id = wanted.producer_id;
     std::size_t at = 0;

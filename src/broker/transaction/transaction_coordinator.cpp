@@ -178,7 +178,7 @@ ListTransactionsResult TransactionCoordinator::list(const TransactionFilter& fil
   for (const std::string& name : filter.states) {
     if (const auto state = state_named(name)) {
       states.insert(*state);
-    } else {
+    } else if (!std::ranges::count(result.unknown_states, name)) {
       result.unknown_states.push_back(name);
     }
   }

@@ -352,7 +352,7 @@ TEST_F(Coordinator, Lists) {
   TransactionFilter filter;
   filter.states = {"Ongoing"};
   EXPECT_EQ(ids(filter), Ids{"two"});
-  filter.states = {"Busy"};
+  filter.states = {"Busy", "Busy"};
   EXPECT_EQ(ids(filter), Ids());
   EXPECT_EQ(transactions->list(filter).unknown_states, std::vector<std::string>{"Busy"});
   filter = TransactionFilter();
