@@ -24,13 +24,7 @@ Answer<protocol::AlterConfigsResponse> handle(RequestContext& context, protocol:
   std::vector<controller::Outcome> outcomes =
       co_await alter_configs(context, std::move(changes), false, request.validate_only);
   protocol::AlterConfigsResponse response;
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    auto& answer = response.responses.emplace_back();
-    answer.error_code = outcomes[i].error;
-    answer.error_message = std::move(outcomes[i].message);
-    answer.resource_type = request.resources[i].resource_type;
-    answer.resource_name = std::move(request.resources[i].resource_name);
-  }
+  answer_changes(request, outcomes, response);
   co_return response;
 }
 

@@ -2,11 +2,13 @@
 // of a resource's stored config. Decisions are pure functions of a view; the messages are Kafka's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/task.h"
@@ -56,6 +58,17 @@ ConfigPlan plan_config_change(const ConfigView& view, const ConfigChange& change
 // Both alter requests: plans, stores unless validate_only, and answers in the order of the changes.
 base::Task<std::vector<controller::Outcome>> alter_configs(RequestContext& context, std::vector<ConfigChange> changes,
                                                            bool incremental, bool validate_only);
+// Into the response of either, which it takes the names out of the request for.
+template <class Request, class Response>
+void answer_changes(Request& request, std::vector<controller::Outcome>& outcomes, Response& response) {
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    auto& answer = response.responses.emplace_back();
+    answer.error_code = outcomes[i].error;
+    answer.error_message = std::move(outcomes[i].message);
+    answer.resource_type = request.resources[i].resource_type;
+    answer.resource_name = std::move(request.resources[i].resource_name);
+  }
+}
 
 // The process has one logger, called root; its level is a config of the resource BROKER_LOGGER.
 std::string_view root_log_level();

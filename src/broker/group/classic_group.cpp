@@ -6,6 +6,20 @@
 #include <utility>
 
 namespace broker::group {
+namespace {
+
+// What a member is wherever it is kept: in a group, in a record, or on its way between groups of both protocols.
+template <class From, class To>
+void copy_common(const From& from, To& to) {
+  to.member_id = from.member_id;
+  to.group_instance_id = from.group_instance_id;
+  to.client_id = from.client_id;
+  to.client_host = from.client_host;
+  to.rebalance_timeout_ms = from.rebalance_timeout_ms;
+  to.session_timeout_ms = from.session_timeout_ms;
+}
+
+}  // namespace
 
 std::string_view name_of(GroupState state) {
   switch (state) {
@@ -199,12 +213,7 @@ StoredGroup ClassicGroup::to_stored(const std::map<std::string, base::Bytes>& as
   stored.current_state_timestamp = current_state_timestamp_.value_or(-1);
   for (const auto& [id, member] : members_) {
     StoredMember& one = stored.members.emplace_back();
-    one.member_id = id;
-    one.group_instance_id = member.group_instance_id;
-    one.client_id = member.client_id;
-    one.client_host = member.client_host;
-    one.rebalance_timeout_ms = member.rebalance_timeout_ms;
-    one.session_timeout_ms = member.session_timeout_ms;
+    copy_common(member, one);
     if (protocol_name_) one.subscription = member.metadata(*protocol_name_);
     auto assignment = assignments.find(id);
     if (assignment != assignments.end()) one.assignment = assignment->second;
@@ -296,12 +305,7 @@ void ClassicGroup::replay(const StoredGroup& stored, Time now, Effects& effects)
   protocol_supporters_.clear();
   for (const StoredMember& one : stored.members) {
     Member member;
-    member.member_id = one.member_id;
-    member.group_instance_id = one.group_instance_id;
-    member.client_id = one.client_id;
-    member.client_host = one.client_host;
-    member.rebalance_timeout_ms = one.rebalance_timeout_ms;
-    member.session_timeout_ms = one.session_timeout_ms;
+    copy_common(one, member);
     member.protocols.push_back({stored.protocol.value_or(""), one.subscription});
     member.assignment = one.assignment;
     touch(member, now);
@@ -317,12 +321,7 @@ std::vector<ClassicMember> ClassicGroup::members() const {
   std::vector<ClassicMember> members;
   for (const auto& [id, member] : members_) {
     ClassicMember& one = members.emplace_back();
-    one.member_id = id;
-    one.group_instance_id = member.group_instance_id;
-    one.client_id = member.client_id;
-    one.client_host = member.client_host;
-    one.rebalance_timeout_ms = member.rebalance_timeout_ms;
-    one.session_timeout_ms = member.session_timeout_ms;
+    copy_common(member, one);
     one.protocols = member.protocols;
     one.assignment = member.assignment;
   }
@@ -345,12 +344,7 @@ void ClassicGroup::restore(std::int32_t generation, const std::vector<ClassicMem
   protocol_type_ = "consumer";
   for (const ClassicMember& one : members) {
     Member member;
-    member.member_id = one.member_id;
-    member.group_instance_id = one.group_instance_id;
-    member.client_id = one.client_id;
-    member.client_host = one.client_host;
-    member.rebalance_timeout_ms = one.rebalance_timeout_ms;
-    member.session_timeout_ms = one.session_timeout_ms;
+    copy_common(one, member);
     member.protocols = one.protocols;
     touch(member, now);
     add_member(std::move(member));
