@@ -179,5 +179,23 @@ TEST_F(LogPowerTest, WhatWasTruncatedStaysAway) {
   }
 }
 
+// Nor the end of a segment, beneath one that began where it was cut.
+TEST_F(LogPowerTest, WhatWasCutStaysAway) {
+  for (auto names : {UnsyncedNames::lost, UnsyncedNames::kept}) {
+    start_anew();
+    sequences_.clear();
+    for (int offset = 0; offset < 4; ++offset) append(history_[static_cast<std::size_t>(offset)]);
+    log_->flush();
+    files_.sync_everything();
+    ASSERT_EQ(manager_->truncate(*log_, 2), protocol::ErrorCode::none);
+    log_->roll();
+    append(history_[2]);
+    crash_and_start(UnsyncedBytes::lost, names);
+    EXPECT_EQ(log_->log_end_offset(), 2);
+    expect_history(2, "cut");
+    expect_whole("cut");
+  }
+}
+
 }  // namespace
 }  // namespace storage

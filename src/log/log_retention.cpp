@@ -213,10 +213,11 @@ void Log::truncate_to(std::int64_t offset) {
     SegmentList doomed;
     for (auto at = segments_.upper_bound(offset); at != segments_.end(); ++at) doomed.push_back(at->second);
     drop_segments(doomed);
-    // Before anything follows the cut: what is flushed later syncs no names, and beside it the segments would be there again.
+    // Both before anything follows the cut: what is flushed later syncs no names, and beside it the segments would be there again;
+    // so would the end of this one, beneath a segment that begins at the cut.
     if (!doomed.empty()) files_.sync_directory(where_.directory);
     if (unsynced_since_roll_ >= active().base_offset()) unsynced_since_roll_.reset();
-    active().truncate_to(offset);
+    if (active().truncate_to(offset) > 0) active().file()->sync();
     truncate_transaction_index(where_, active().base_offset(), offset);
     active().cut_transaction_index();
     log_end_offset_ = offset;
