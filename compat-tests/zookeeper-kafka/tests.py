@@ -1,6 +1,7 @@
-"""Kafka 3.9.2 brokers, JVMs, on our coordinator: a cluster of three, and one whose ZooKeeper is exchanged under it."""
+"""Kafka 3.9.2 brokers, JVMs, on our coordinator: a cluster of three, and a secure one whose ZooKeeper is exchanged under it."""
 import json
 import os
+import re
 import subprocess
 
 from harness import tools, venv
@@ -18,14 +19,19 @@ SMALL = {
     "auto.leader.rebalance.enable": "false", "offsets.topic.num.partitions": 3, "zookeeper.session.timeout.ms": 30000,
     "replica.lag.time.max.ms": 30000, "controlled.shutdown.retry.backoff.ms": 200,
 }
+# DIGEST-MD5, and znodes that belong to who made them.
+LOGIN = ("kafka", "kafka secret")
+DIGEST = "org.apache.zookeeper.server.auth.DigestLoginModule required"
+JAAS = (f'Server {{\n  {DIGEST} user_kafka="{LOGIN[1]}";\n}};\n'
+        f'Client {{\n  {DIGEST} username="{LOGIN[0]}" password="{LOGIN[1]}";\n}};\n')
 
 
 class Znodes:
     """Reads znodes by a kazoo process that lives as long as the coordinator's port."""
 
-    def __init__(self, context, server):
+    def __init__(self, context, server, login=()):
         program = context.root / "compat-tests" / "zookeeper-kafka" / "znodes.py"
-        self.child = context.spawn([venv.python(context), program, server.connect], stdin=subprocess.PIPE,
+        self.child = context.spawn([venv.python(context), program, server.connect, *login], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE)
 
     def read(self, *paths):
@@ -39,6 +45,17 @@ class Znodes:
     def children(self, path):
         return self.read(path)[0]["children"]
 
+    def rules(self, topic):
+        """Who may do what to each znode that stays, those of one topic alone as TOPIC."""
+        found, paths = {}, ["/"]
+        while paths:
+            nodes = dict(zip(paths, self.read(*paths)))
+            found.update({path: node["rules"] for path, node in nodes.items() if node})
+            paths = [f"{path.rstrip('/')}/{child}" for path, node in nodes.items() if node for child in node["children"]]
+        passing = r"/(zookeeper|admin|isr_change_notification|config/changes|(brokers|config)/topics)/.*"
+        wanted = {path: rules for path, rules in found.items() if f"/{topic}/" in path + "/" or not re.match(passing, path)}
+        return {path.replace(topic, "TOPIC"): rules for path, rules in wanted.items()}
+
 
 CONTROLLER = 2
 
@@ -46,17 +63,26 @@ CONTROLLER = 2
 class Cluster:
     """Three brokers, of which the last is the controller at first. Its session may be a short one."""
 
-    def __init__(self, context, kind, session_of_controller_ms):
+    def __init__(self, context, kind, session_of_controller_ms, secure=False):
         self.context = context
-        self.server = context.new_coordinator(kind, settings={"maxSessionTimeout": 60000})
-        self.znodes = Znodes(context, self.server)
+        provider = {"authProvider.1": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"} if secure else {}
+        self.server = context.new_coordinator(kind, start=False, settings={"maxSessionTimeout": 60000, **provider})
+        jaas = context.work / context.name("jaas")
+        jaas.write_text(JAAS)
+        options = [f"-Djava.security.auth.login.config={jaas}"] if secure else []
+        self.server.java_options += options
+        self.server.start()
+        self.znodes = Znodes(context, self.server, LOGIN if secure else ())
         self.brokers = []
         for number in range(3):
             settings = {**SMALL, "broker.id": number, "offsets.topic.replication.factor": 3}
             if number == CONTROLLER:
                 settings["zookeeper.session.timeout.ms"] = session_of_controller_ms
+            if secure:
+                settings["zookeeper.set.acl"] = "true"
             broker = Broker("kafka", context.work / context.name("broker"), settings=settings, coordinator=self.server)
             broker.heap = "320m"
+            broker.java_options = broker.java_options + options
             context.brokers.append(broker)
             self.brokers.append(broker)
         self.brokers[CONTROLLER].launch()
@@ -260,13 +286,24 @@ def test_killed_broker(context):
     three.expect_records("first", WORDS)
 
 
-def takeover(context, kind):
-    """The coordinator is exchanged under three brokers that go on, and handed back: one dataDir, one port."""
+def expect_open_to_kafka_alone(rules):
+    """What set.acl asks for, and that nothing but what Kafka leaves open on purpose is anybody's."""
+    everybody, kafka = [1, "world", "anyone"], [31, "sasl", "kafka"]
+    expect_equal(rules["/brokers/topics/TOPIC/partitions/1/state"], [everybody, kafka], "a partition's rules")
+    expect_equal(rules["/brokers/ids/1"], [everybody, kafka], "a broker's rules")
+    expect_equal(rules["/config/users"], [kafka], "the rules of passwords")
+    writable = {path for path, who in rules.items() if [31, "world", "anyone"] in who}
+    expect_equal(writable, {"/", "/consumers", "/zookeeper"}, "what anybody may write")
+
+
+def takeover(context, kind, secure):
+    """The coordinator is exchanged under three brokers that go on, and handed back: one dataDir, one port. Ours is killed, too.
+    A secure cluster logs in to each anew, and its znodes belong to it under each by the same rules."""
     if hasattr(context, "cluster"):
         context.cluster.close()
-    three = Cluster(context, kind, 30000)
+    three = Cluster(context, kind, 30000, secure)
     before = three.registrations()
-    words = {}
+    words, rules = {}, {}
 
     def turn(name):
         three.create(name, 2, 3)
@@ -278,12 +315,20 @@ def takeover(context, kind):
             three.expect_records(topic, expected)
         expect_equal([topic for topic in three.znodes.children("/brokers/topics") if topic in words], sorted(words), "topics")
         expect_equal(three.registrations(), before, f"registrations in turn {name}")
+        rules[name] = three.znodes.rules(name)
+        expect_equal(rules[name], rules["a-real"], f"rules in turn {name}")
 
     turn("a-real")
+    if secure:
+        expect_open_to_kafka_alone(rules["a-real"])
     for name, next_kind in (("b-ours", "milena"), ("c-real-again", kind), ("d-ours-again", "milena")):
         three.server.stop()
         three.server.kind, three.server.binary = next_kind, context.binary
         three.server.start()
+        if next_kind == "milena":
+            three.wait_until_attached(before)
+            three.server.kill()
+            three.server.start()
         three.wait_until_attached(before)
         turn(name)
         if name.startswith("c") and not LONG:
@@ -293,15 +338,15 @@ def takeover(context, kind):
     three.tool("kafka-topics", "--delete", "--topic", "a-real")
     wait_until("the deletion", lambda: "a-real" not in three.znodes.children("/brokers/topics"), GUARD_S)
     three.close()
-    return "the same sessions and epochs throughout"
+    return f"the same sessions and epochs throughout, and the rules of {len(rules['a-real'])} znodes"
 
 
 @only("milena")
 def test_takeover_under_live_brokers_3_9_4(context):
-    return takeover(context, "zookeeper")
+    return takeover(context, "zookeeper", secure=True)
 
 
 if LONG:
     @only("milena")
     def test_takeover_under_live_brokers_3_8_4(context):
-        return takeover(context, "kafka")
+        return takeover(context, "kafka", secure=False)
