@@ -19,18 +19,20 @@ class Certificates:
         subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=self.directory)
 
     def authority(self, name):
+        """name.key, name.crt: signs itself."""
         self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
                      f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt",
                      "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         return name
 
-    def issue(self, name, authority, subject, names="", days=2):
-        """name.key, name.crt, name.pem with both, name.p12."""
+    def issue(self, name, authority, subject, names="", days=2, more=""):
+        """name.key, name.crt, name.pem with both, name.p12. `more`: extensions, a line each."""
         self.serial += 1
         self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-utf8", "-subj", subject,
                      "-multivalue-rdn", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         extensions = self.path(f"{name}.ext")
-        extensions.write_text("basicConstraints=CA:FALSE\n" + (f"subjectAltName={names}\n" if names else ""))
+        basic = "" if "basicConstraints" in more else "basicConstraints=CA:FALSE\n"
+        extensions.write_text(basic + more + (f"subjectAltName={names}\n" if names else ""))
         self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.crt", "-CAkey", f"{authority}.key",
                      "-set_serial", 1000 + self.serial, "-days", days, "-extfile", extensions, "-out", f"{name}.crt")
         self.path(f"{name}.pem").write_text(self.path(f"{name}.key").read_text() + self.path(f"{name}.crt").read_text())

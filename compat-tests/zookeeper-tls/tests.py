@@ -1,4 +1,5 @@
 """TLS to the coordinator: who gets in and as whom, in the same words as ZooKeeper 3.9.4; zkCli, Kafka 3.9.2 and our own broker over it."""
+import os
 import pathlib
 import socket
 import ssl
@@ -13,6 +14,9 @@ from harness.runner import only
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import tls_client  # noqa: E402
 from certificates import PASSWORD, Certificates  # noqa: E402
+from revocation import KINDER, Revocation  # noqa: E402
+
+LONG = os.environ.get("MILENA_LONG") == "1"
 
 # Subjects that show how a name is written: order, levels, escapes, attributes without a keyword, other alphabets.
 SUBJECTS = {
@@ -184,6 +188,30 @@ def test_stores_of_java(context):
         expect_in(f"{stores[f'ssl.{store}.location']}: its password is wrong, or the file is damaged", done.out + done.err)
         expect("not-it" not in done.out + done.err, "the password is in the log")
     return f"{served} servers"
+
+
+@only("milena")
+def test_revocation(context):
+    """ssl.crl and ssl.ocsp: who is let in by ZooKeeper is let in by us, and nobody else but for one kind."""
+    made = certificates(context)
+    with Revocation(made) as lists:
+        names = lists.clients(f"http://127.0.0.1:{free_port()}", LONG)
+        compared = 0
+        for key in ("ssl.crl", "ssl.ocsp"):
+            theirs, ours = ([name for name in names if not tls_client.refusal(port, context_of(context, name))]
+                            for port in (one_that_checks(context, kind, key) for kind in ("zookeeper", "milena")))
+            expect_equal([name for name in ours if name not in KINDER], theirs, f"who is let in with {key}")
+            expect({"file-good", "http-good"} <= set(ours) and not [name for name in ours if name.endswith("-bad")], f"{ours}")
+            expect_equal("ocsp-good" in ours, key == "ssl.ocsp", key)
+            compared += len(names)
+    text = context.brokers[-1].log.read_text("utf-8")
+    expect_in("The certificate CN=nothing-good names no revocation list", text)
+    expect_in("certificate verify failed: certificate revoked", text)
+    return f"{compared} clients"
+
+
+def one_that_checks(context, kind, key):
+    return secure_coordinator(context, kind, **{key: "true"}).secure_port
 
 
 @only("milena")

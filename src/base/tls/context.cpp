@@ -68,6 +68,12 @@ void use_ciphers(SSL_CTX* context, const std::vector<std::string>& names) {
   if (!of_12.empty() && SSL_CTX_set_cipher_list(context, of_12.c_str()) != 1) fail("TLS cipher suites");
 }
 
+int verify_with_revocation(X509_STORE_CTX* certificates, void* checker) {
+  const int verdict = X509_verify_cert(certificates);
+  if (verdict <= 0) return verdict;
+  return static_cast<RevocationChecker*>(checker)->check(certificates) ? 1 : 0;
+}
+
 }  // namespace
 
 Context::Context(Role role, const Options& options)
@@ -123,6 +129,9 @@ void Context::use_trust(const Options& options) {
     if (options.client_auth == ClientAuth::need) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   }
   SSL_CTX_set_verify(context, mode, nullptr);
+  if (options.revocation == Revocation::none) return;
+  revocation_ = std::make_unique<RevocationChecker>(options.revocation);
+  SSL_CTX_set_cert_verify_callback(context, verify_with_revocation, revocation_.get());
 }
 
 }  // namespace base::tls

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/tls/key_store.h"
+#include "base/tls/revocation.h"
 
 namespace base::tls {
 
@@ -20,6 +21,7 @@ struct Options {
   std::vector<std::string> protocols;         // Java's names (TLSv1.3); empty: 1.2 and 1.3. Older ones are left out
   std::vector<std::string> cipher_suites;     // Java's names; empty: OpenSSL's default
   ClientAuth client_auth = ClientAuth::need;  // a server's
+  Revocation revocation = Revocation::none;
   bool verify_host = true;                    // a client's: the certificate must name the host
 };
 
@@ -32,6 +34,8 @@ class Context {
 
   Role role() const { return role_; }
   bool verifies_host() const { return verify_host_; }
+  // A handshake then waits for others: see RevocationChecker.
+  bool checks_revocation() const { return revocation_ != nullptr; }
   ssl_ctx_st* handle() const { return handle_.get(); }
 
  private:
@@ -40,6 +44,7 @@ class Context {
 
   Role role_;
   bool verify_host_;
+  std::unique_ptr<RevocationChecker> revocation_;  // before what calls it
   ContextHandle handle_;
 };
 

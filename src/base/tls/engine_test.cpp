@@ -128,6 +128,20 @@ TEST_F(Tls, ACertificateOfAnotherAuthority) {
   EXPECT_TRUE(connect().both);
 }
 
+// What it takes for a certificate to pass is RevocationTest's.
+TEST_F(Tls, ACertificateOfUnknownRevocation) {
+  for (const Revocation kind : {Revocation::lists, Revocation::ocsp}) {
+    server_options_.revocation = kind;
+    const Outcome outcome = connect();
+    EXPECT_FALSE(outcome.both);
+    EXPECT_THAT(outcome.server_failure, HasSubstr("certificate verify failed: unable to get certificate CRL"));
+  }
+  server_options_.client_auth = ClientAuth::want;
+  EXPECT_FALSE(connect().both);
+  client_options_.key_store.path.clear();
+  EXPECT_TRUE(connect().both);
+}
+
 TEST_F(Tls, ACertificateOutOfItsTime) {
   testing::write_pem(directory_ / "old.pem", make_identity({{"CN", "c"}}, &authority_, false, "", -7200, -3600));
   client_options_.key_store.path = directory_ / "old.pem";

@@ -3,10 +3,12 @@
 
 #include <memory>
 
+struct X509_crl_st;
 struct evp_pkey_st;
 struct ssl_ctx_st;
 struct ssl_st;
 struct x509_st;
+struct x509_store_ctx_st;
 
 namespace base::tls {
 

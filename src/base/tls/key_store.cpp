@@ -120,7 +120,9 @@ OpenedPkcs12 read_pkcs12(const Store& store, const std::string& bytes) {
   OpenedPkcs12 opened{Pkcs12Handle(d2i_PKCS12(nullptr, &at, static_cast<long>(bytes.size()))), store.password.c_str()};
   if (!opened.store) {
     ERR_clear_error();
-    throw TlsError(store.path + " is neither PEM nor PKCS12 nor JKS");
+    throw TlsError(store.path + " is neither PEM nor PKCS12 nor JKS. If it is BCFKS, convert it: keytool -importkeystore "
+                   "-srckeystore " + store.path + " -srcstoretype BCFKS -destkeystore " + store.path +
+                   ".p12 -deststoretype PKCS12, with Bouncy Castle's provider");
   }
   PKCS12* parsed = opened.store.get();
   if (PKCS12_mac_present(parsed) == 1 && PKCS12_verify_mac(parsed, opened.password, -1) != 1) {

@@ -418,8 +418,14 @@ TEST(TlsConfig, Keys) {
   EXPECT_TRUE(config.warnings.empty()) << config.warnings.front();
   EXPECT_TRUE(parse("secureClientPort=2182\nclientPort=2181\n").serves_client_port);
   EXPECT_FALSE(parse("clientPort=2181\n").tls.x509_enabled());
+  const auto revocation = [&](const std::string& text) { return parse(text).tls.options.revocation; };
+  EXPECT_EQ(revocation("ssl.crl=false\nssl.ocsp=\n"), base::tls::Revocation::none);
+  EXPECT_EQ(revocation("ssl.crl=TRUE\n"), base::tls::Revocation::lists);
+  EXPECT_EQ(revocation("ssl.ocsp=true\nssl.crl=true\n"), base::tls::Revocation::ocsp);
+  EXPECT_EQ(revocation("ssl.crl=true\nssl.ocsp=true\n"), base::tls::Revocation::ocsp);
+  EXPECT_EQ(revocation("ssl.quorum.crl=true\nssl.quorum.ocsp=true\n"), base::tls::Revocation::none);
   for (const char* refused :
-       {"secureClientPort=x", "ssl.clientAuth=maybe", "ssl.crl=true", "ssl.ocsp=true", "ssl.keyStore.type=BCFKS",
+       {"secureClientPort=x", "ssl.clientAuth=maybe", "ssl.crl=yes", "ssl.ocsp=1", "ssl.keyStore.type=BCFKS",
         "ssl.clientHostnameVerification=true", "ssl.context.supplier.class=a.B", "ssl.unknown=1",
         "X509AuthenticationProvider.clientCertIdType=SAN", "secureClientPortAddress=127.0.0.1",
         "authProvider.1=org.example.Provider"}) {

@@ -1,5 +1,6 @@
 #include "zk/server/tls_config.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <functional>
@@ -45,7 +46,8 @@ void check_store_type(TlsConfig&, const std::string& value) {
   for (const char* known : {"", "JKS", "PEM", "PKCS12"}) {
     if (equal_ignoring_case(value, known)) return;
   }
-  refuse("JKS, PEM and PKCS12 are served");
+  refuse("JKS, PEM and PKCS12 are served. Convert the store: keytool -importkeystore -srckeystore STORE -srcstoretype " + value +
+         " -destkeystore STORE.p12 -deststoretype PKCS12");
 }
 
 void set_client_auth(TlsConfig& config, const std::string& value) {
@@ -64,6 +66,13 @@ void set_client_auth(TlsConfig& config, const std::string& value) {
 Setter only_false(const char* what) {
   return [what](TlsConfig&, const std::string& value) {
     if (boolean(value)) refuse(std::string(what) + " is not served, and ignoring it would be unsafe");
+  };
+}
+
+// As in ZooKeeper, ssl.ocsp alone looks into lists, too, where no responder says enough.
+Setter check_revocation(base::tls::Revocation kind) {
+  return [kind](TlsConfig& config, const std::string& value) {
+    if (boolean(value)) config.options.revocation = std::max(config.options.revocation, kind);
   };
 }
 
@@ -113,8 +122,8 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"ssl.hostnameVerification", ignore_boolean},  // of servers, by clients
       {"ssl.clientHostnameVerification", only_false("checking the host names of clients")},
       {"ssl.allowReverseDnsLookup", ignore_boolean},
-      {"ssl.crl", only_false("checking revocation lists")},
-      {"ssl.ocsp", only_false("OCSP")},
+      {"ssl.crl", check_revocation(base::tls::Revocation::lists)},
+      {"ssl.ocsp", check_revocation(base::tls::Revocation::ocsp)},
       {"ssl.context.supplier.class", only("")},
       {"ssl.handshakeDetectionTimeoutMillis", ignore_number},
       {"fips-mode", ignore_boolean},

@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* kLogger = "milena.zookeeper.Tls";
 constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kThreadsThatWait = 8;  // for revocation lists and responders
 
 using boost::asio::ip::tcp;
 using boost::system::error_code;
@@ -78,7 +79,7 @@ class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> 
     }
     reached_tls_ = true;
     sealed.resize(got);
-    boost::asio::post(owner_.thread_, [self = shared_from_this(), sealed = std::move(sealed)] { self->work(sealed); });
+    boost::asio::post(owner_.threads_, [self = shared_from_this(), sealed = std::move(sealed)] { self->work(sealed); });
   }
 
   // On the thread for handshakes; nobody else touches the engine meanwhile.
@@ -115,7 +116,10 @@ class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> 
 
 TlsHandshakes::TlsHandshakes(boost::asio::io_context& io, std::shared_ptr<const base::tls::Context> context,
                              Events events)
-    : io_(io), context_(std::move(context)), events_(std::move(events)) {}
+    : io_(io),
+      context_(std::move(context)),
+      events_(std::move(events)),
+      threads_(context_->checks_revocation() ? kThreadsThatWait : 1) {}
 
 TlsHandshakes::~TlsHandshakes() { stop(); }
 
@@ -156,7 +160,7 @@ void TlsHandshakes::stop() {
     handshake->over = true;
     handshake->socket.close(ignored);
   }
-  thread_.join();
+  threads_.join();
 }
 
 }  // namespace zk::server

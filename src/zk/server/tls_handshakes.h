@@ -1,6 +1,6 @@
 // TLS handshakes of the server's clients, from the new socket until both sides know each other. The work for a
 // signature, a millisecond or so, is done on a thread of its own, so that many new clients at once don't delay those
-// who are there. Everything else runs on the owner's event loop, on which all callbacks are called.
+// who are there; on several where a client's certificate is looked up over the network. Everything else runs on the owner's event loop, on which all callbacks are called.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -53,7 +53,7 @@ class TlsHandshakes {
   Events events_;
   std::unordered_set<std::shared_ptr<Handshake>> handshakes_;
   bool stopped_ = false;
-  boost::asio::thread_pool thread_{1};
+  boost::asio::thread_pool threads_;
 };
 
 }  // namespace zk::server

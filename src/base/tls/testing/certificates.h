@@ -60,10 +60,13 @@ inline void add_extension(X509* certificate, int nid, const std::string& value) 
   X509_EXTENSION_free(extension);
 }
 
+// OpenSSL's number of the extension, and its value as in OpenSSL's configuration.
+using Extensions = std::vector<std::pair<int, std::string>>;
+
 // Signed by `issuer`, or by itself. `names` as in DNS:localhost,IP:127.0.0.1.
 inline Identity make_identity(const Subject& subject, const Identity* issuer, bool authority,
                               const std::string& names = {}, long starts_in_seconds = -3600,
-                              long ends_in_seconds = 86400) {
+                              long ends_in_seconds = 86400, const Extensions& extensions = {}) {
   static long serial = 1;
   Identity made;
   made.key.reset(EVP_EC_gen("P-256"));
@@ -80,6 +83,7 @@ inline Identity make_identity(const Subject& subject, const Identity* issuer, bo
   X509_set_issuer_name(certificate, X509_get_subject_name(signer.certificate.get()));
   add_extension(certificate, NID_basic_constraints, authority ? "critical,CA:TRUE" : "CA:FALSE");
   if (!names.empty()) add_extension(certificate, NID_subject_alt_name, names);
+  for (const auto& [nid, value] : extensions) add_extension(certificate, nid, value);
   require(X509_sign(certificate, signer.key.get(), EVP_sha256()) > 0, "signature");
   if (issuer != nullptr) {
     made.issuers.push_back(issuer);
