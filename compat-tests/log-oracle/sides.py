@@ -2,6 +2,7 @@
 import concurrent.futures
 import os
 
+from harness import venv
 from harness.broker import Broker
 from harness.context import expect
 from harness.process import Failure, wait_until
@@ -11,16 +12,26 @@ SETTINGS = {
     "log.initial.task.delay.ms": 100, "log.segment.delete.delay.ms": 200, "log.cleaner.backoff.ms": 50, "log.cleaner.threads": 1, "log.cleaner.dedupe.buffer.size": 4_194_304, "producer.id.expiration.ms": 2_147_483_647,
     "offsets.topic.num.partitions": 3, "transaction.state.log.num.partitions": 3, "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": 0, "num.network.threads": 2, "num.io.threads": 4,
-    "zookeeper.connection.timeout.ms": 60_000,  # on a busy machine even a session may take longer than its short timeout
+    # No machine is so busy that a session ends in the middle of a step, which Kafka answers with an error of its own.
+    "zookeeper.connection.timeout.ms": 120_000, "zookeeper.session.timeout.ms": 120_000,
 }
-SESSION_MS = {"milena": 1500, "kafka": 4000}  # short, since SIGKILL leaves a session to wait for
+UNREGISTER = """
+import sys
+from kazoo.client import KazooClient
+client = KazooClient(hosts=sys.argv[1], timeout=120)
+client.start(120)
+for path in ("/brokers/ids/0", "/controller"):
+    if client.exists(path):
+        client.delete(path)
+client.stop()
+"""
 
 
 class Sides:
     def __init__(self, context):
         self.context, self.brokers = context, []
         for kind in ("kafka", "milena"):
-            coordinator = context.new_coordinator("milena", settings={"tickTime": 400})
+            coordinator = context.new_coordinator("milena", settings={"maxSessionTimeout": 120_000})
             broker = Broker(kind, context.work / context.name(f"{kind}-first"), context.binary, SETTINGS, coordinator=coordinator)
             context.brokers.append(broker)
             self.brokers.append(broker)
@@ -32,9 +43,8 @@ class Sides:
 
     def start(self, brokers):
         def one(broker):
-            broker.settings["zookeeper.session.timeout.ms"] = SESSION_MS[broker.kind]
-            broker.write_properties()
-            wait_until("the old session to end", lambda: "/brokers/ids/0" not in broker.coordinator.command(b"dump"))
+            if "/brokers/ids/0" in broker.coordinator.command(b"dump"):  # SIGKILL left it, and its session may last
+                self.context.run([venv.python(self.context), "-c", UNREGISTER, broker.coordinator.connect])
             return broker.start()
         with concurrent.futures.ThreadPoolExecutor(len(brokers)) as pool:
             list(pool.map(one, brokers))

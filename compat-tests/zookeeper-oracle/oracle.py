@@ -1,14 +1,18 @@
 """Two servers in lockstep: each step goes to both, and what comes back on each connection must be the same."""
 import contextlib
 import itertools
+import re
 import socket
 import struct
+import time
 
 import codec
 import stream
 
 GUARD_S = 120  # not an expectation: it ends what would never end
 CLOSED = ("closed",)
+WORDS_S = 10  # a server may notice a little later than the other that a socket was closed
+NUMBERS = ("zk_znode_count", "zk_watch_count", "zk_ephemerals_count")
 WALKER_SLOT = 1000  # the connection that walks the tree
 
 
@@ -124,7 +128,7 @@ class Lockstep:
         self.sides = (self.reference, self.candidate)
         self.zxid, self.xid = 0, 0
         self.versions, self.sequential = {}, []
-        self.replies, self.events = 0, 0
+        self.replies, self.events, self.told = 0, 0, 0
         self.closings = set()  # zxids at which a session ended
 
     def close(self):
@@ -279,6 +283,15 @@ class Lockstep:
         for slot in sorted(self.reference.connections):
             if self.reference.connection(slot):
                 self.requests(slot, [("ping",)])
+        self.compare_words()
+
+    def compare_words(self):
+        """Who watches what, whose the ephemerals are, and how many there are, as an operator asks for them."""
+        end = time.monotonic() + WORDS_S
+        while len({repr(said := words(side)) for side in self.sides}) > 1 and time.monotonic() < end:
+            time.sleep(0.05)
+        self.on_both(words, "wchp, dump, mntr")
+        self.told += len(said)
 
 
 def ends_connection(request, frame):
@@ -313,6 +326,34 @@ def first_difference(expected, found):
             return f"  frame {number}\n  ZooKeeper {short(pair[0])}\n  Milena    {short(pair[1])}\n"
     number = min(len(expected), len(found))
     return f"  from frame {number} on\n  ZooKeeper {short(expected[number:])}\n  Milena    {short(found[number:])}\n"
+
+
+# Words
+
+def word(side, name):
+    with socket.create_connection(("127.0.0.1", side.port), timeout=GUARD_S) as connection:
+        connection.sendall(name)
+        data = b""
+        while part := connection.recv(262144):
+            data += part
+    return re.sub(r"\b0x[0-9a-f]+", lambda found: str(side.label(int(found[0], 16))), data.decode("utf-8", "replace"))
+
+
+def groups(text):
+    """Lines with what is indented below each, in no order. ZooKeeper's dump still names sessions whose ephemerals are gone."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("\t") and found:
+            found[-1][1].append(line.strip())
+        elif line:
+            found.append((line, []))
+    return [f"{line} {sorted(below)}" for line, below in sorted(found) if below]
+
+
+def words(side):
+    ephemerals = word(side, b"dump").partition("ephemeral nodes dump:")[2].partition("Connections dump:")[0]
+    numbers = [line for line in word(side, b"mntr").splitlines() if line.startswith(NUMBERS)]
+    return groups(word(side, b"wchp")) + groups(ephemerals) + sorted(numbers)
 
 
 # Trees

@@ -146,7 +146,7 @@ def run_seed(context, seed, operations):
 @only("milena")
 @sanitizer_workload
 def test_random_streams(context):
-    replies = events = 0
+    replies = events = told = 0
     seeds = SEEDS if context.scale == 1.0 else SEEDS[:1]
     if LONG:
         seeds = range(1, 41)
@@ -154,9 +154,10 @@ def test_random_streams(context):
         pair = run_seed(context, seed, share(context, OPERATIONS) * (4 if LONG else 1))
         replies += pair.lockstep.replies
         events += pair.lockstep.events
+        told += pair.lockstep.told
         pair.stop()
     expect_no_complaints(context)
-    return f"{len(seeds)} seeds, {replies} replies and {events} events equal"
+    return f"{len(seeds)} seeds, {replies} replies, {events} events and {told} lines of words equal"
 
 
 def swapped(pair):
