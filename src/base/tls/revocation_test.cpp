@@ -13,8 +13,10 @@
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
+#include <atomic>
 #include <fstream>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include "base/testing/temp_dir.h"
