@@ -1,6 +1,7 @@
-// What a request costs on this machine without a broker's work: Produce requests are cut out of the stream, written to a file (the page
-// cache) and answered with the answer that a real broker gave to the first of them; all other requests are handed to that broker.
-//   answering_loop PORT BROKER_PORT FILE          the broker's advertised listener is PORT
+// What a request costs on this machine without a broker's work: requests of one API are cut out of the stream, written to a file (the page
+// cache) and answered with the answer that a real broker gave to the first of them on its connection; all others are handed to that broker.
+// Those that come together are written together, and answered together.
+//   answering_loop PORT BROKER_PORT FILE API_KEY          the broker's advertised listener is PORT
 // One thread, blocking towards the broker. It prints "listening", and ends by a signal.
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -28,7 +29,6 @@ namespace {
 constexpr std::size_t LENGTH_BYTES = 4;
 constexpr std::size_t CORRELATION_ID_IN_REQUEST = 8;
 constexpr std::size_t CORRELATION_ID_IN_RESPONSE = 4;
-constexpr int PRODUCE = 0;
 
 int checked(int result, const char* what) {
   if (result < 0) throw std::runtime_error(std::string(what) + ": " + std::strerror(errno));
@@ -61,7 +61,8 @@ void send_all(int socket, std::span<const char> bytes) {
 /// One client's connection with a connection of its own to the broker.
 class Relay {
  public:
-  Relay(int client, const char* broker_port) : client_(client), broker_(checked(socket(AF_INET, SOCK_STREAM, 0), "socket")) {
+  Relay(int client, const char* broker_port, int api_key)
+      : client_(client), broker_(checked(socket(AF_INET, SOCK_STREAM, 0), "socket")), api_key_(api_key) {
     const sockaddr_in address = loopback(broker_port);
     checked(connect(broker_, reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect to the broker");
     without_delay(client_);
@@ -88,25 +89,36 @@ class Relay {
 
  private:
   void answer(int file, off_t& position) {
-    std::size_t at = 0;
+    std::size_t at = 0, written = 0;
     while (held_ - at >= LENGTH_BYTES) {
       const std::size_t size = LENGTH_BYTES + big_endian(buffer_.data() + at);
       if (held_ - at < size) break;
       const std::span<const char> request(buffer_.data() + at, size);
-      const bool produce = request[LENGTH_BYTES] == 0 && request[LENGTH_BYTES + 1] == PRODUCE;
-      if (produce && !answer_.empty()) {
-        position += checked(static_cast<int>(pwrite(file, request.data(), request.size(), position)), "write");
+      const bool is_answered = api_key_of(request) == api_key_;
+      if (is_answered && !answer_.empty()) {
         std::memcpy(answer_.data() + CORRELATION_ID_IN_RESPONSE, request.data() + CORRELATION_ID_IN_REQUEST, 4);
-        send_all(client_, answer_);
+        answers_.insert(answers_.end(), answer_.begin(), answer_.end());
       } else {
+        write_and_send(file, position, std::span(buffer_).subspan(written, at - written));
+        written = at + size;
         const std::vector<char> answered = ask_broker(request);
         send_all(client_, answered);
-        if (produce) answer_ = answered;
+        if (is_answered) answer_ = answered;
       }
       at += size;
     }
+    write_and_send(file, position, std::span(buffer_).subspan(written, at - written));
     std::memmove(buffer_.data(), buffer_.data() + at, held_ - at);
     held_ -= at;
+  }
+
+  static int api_key_of(std::span<const char> request) { return static_cast<int>(big_endian(request.data() + LENGTH_BYTES) >> 16); }
+
+  void write_and_send(int file, off_t& position, std::span<const char> requests) {
+    if (requests.empty()) return;
+    position += checked(static_cast<int>(pwrite(file, requests.data(), requests.size(), position)), "write");
+    send_all(client_, answers_);
+    answers_.clear();
   }
 
   std::vector<char> ask_broker(std::span<const char> request) const {
@@ -127,15 +139,17 @@ class Relay {
   int broker_;
   std::vector<char> buffer_ = std::vector<char>(1 << 20);
   std::size_t held_ = 0;
-  std::vector<char> answer_;  // to Produce
+  int api_key_;
+  std::vector<char> answer_;   // to what has that key
+  std::vector<char> answers_;  // not yet sent
 };
 
-[[noreturn]] void run(const char* port, const char* broker_port, const char* path) {
+[[noreturn]] void run(const char* port, const char* broker_port, const char* path, int api_key) {
   const int file = checked(open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600), path);
   const int listener = checked(socket(AF_INET, SOCK_STREAM, 0), "socket");
   const sockaddr_in address = loopback(port);
   checked(bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
-  checked(listen(listener, 10), "listen");
+  checked(listen(listener, SOMAXCONN), "listen");
   const int events = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   const auto watch = [events](int socket, std::uint32_t how) {
     epoll_event event{.events = how, .data = {.fd = socket}};
@@ -152,7 +166,7 @@ class Relay {
     for (const epoll_event& event : std::span(ready).first(static_cast<std::size_t>(count < 0 ? 0 : count))) {
       if (event.data.fd == listener) {
         const int client = checked(accept(listener, nullptr, nullptr), "accept");
-        relays.try_emplace(client, client, broker_port);
+        relays.try_emplace(client, client, broker_port, api_key);
         watch(client, EPOLLIN | EPOLLET);
       } else if (!relays.at(event.data.fd).serve(file, position)) {
         relays.erase(event.data.fd);
@@ -165,12 +179,12 @@ class Relay {
 }  // namespace bench
 
 int main(int count, char** values) {
-  if (count != 4) {
-    std::fputs("usage: answering_loop PORT BROKER_PORT FILE\n", stderr);
+  if (count != 5) {
+    std::fputs("usage: answering_loop PORT BROKER_PORT FILE API_KEY\n", stderr);
     return 2;
   }
   try {
-    bench::run(values[1], values[2], values[3]);
+    bench::run(values[1], values[2], values[3], std::atoi(values[4]));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "answering_loop: %s\n", error.what());
     return 1;

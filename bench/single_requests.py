@@ -8,6 +8,7 @@ import pathlib
 
 from harness.process import Child, cpu_seconds, free_port, wait_until
 
+PRODUCE, OFFSET_COMMIT = 0, 8  # api keys
 PACE = 1000  # requests a second
 PLACEMENTS = {  # the processor of the server and that of the client, as indices; None: as the scheduler likes
     "": None,
@@ -17,13 +18,14 @@ PLACEMENTS = {  # the processor of the server and that of the client, as indices
 
 
 class Loop:
-    """A loop that does nothing but write and answer Produce requests (answering_loop.cpp), before a broker that answers all else."""
+    """A loop that does nothing but write and answer the requests of one API (answering_loop.cpp), before a broker that answers all else."""
 
-    def __init__(self, side, work, number):
-        port = free_port()
+    def __init__(self, side, work, number, api_key=PRODUCE, settings=None):
+        self.port = free_port()
         self.side = side
-        self.broker = side.new_broker(f"behind-loop-{number}", {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"}).start()
-        self.child = Child([side.load_program.parent / "answering_loop", port, self.broker.port, work / "answered"], work / "loop.log")
+        self.broker = side.new_broker(f"behind-loop-{number}", {
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}", **(settings or {})}).start()
+        self.child = Child([side.load_program.parent / "answering_loop", self.port, self.broker.port, work / "answered", api_key], work / "loop.log")
         wait_until("the loop", lambda: "listening" in self.child.text())
 
     def stop(self):
