@@ -21,9 +21,8 @@ using protocol::OffsetCommitResponse;
 
 constexpr std::int16_t kFirstVersionWithTopicIds = 10;
 
-group::OffsetCommit to_commit(const std::string& topic, OffsetCommitRequest::OffsetCommitRequestPartition& one,
-                              std::int64_t retention_ms, std::int64_t now_ms) {
-  group::OffsetCommit commit;
+void fill_commit(group::OffsetCommit& commit, const std::string& topic, OffsetCommitRequest::OffsetCommitRequestPartition& one,
+                 std::int64_t retention_ms, std::int64_t now_ms) {
   commit.partition.topic = topic;
   commit.partition.partition = one.partition_index;
   commit.value.offset = one.committed_offset;
@@ -31,7 +30,6 @@ group::OffsetCommit to_commit(const std::string& topic, OffsetCommitRequest::Off
   if (one.committed_metadata) commit.value.metadata = std::move(*one.committed_metadata);
   commit.value.commit_timestamp = one.commit_timestamp;
   if (retention_ms != -1) commit.value.expire_timestamp = base::saturating_add(now_ms, retention_ms);
-  return commit;
 }
 
 // Fills the response with what can be told at once, and the rest into `commits`. Takes names and metadata out of the request.
@@ -59,7 +57,7 @@ void sort_out(const RequestContext& context, OffsetCommitRequest& request, Offse
       } else if (!known->partitions.contains(partition.partition_index)) {
         one.error_code = ErrorCode::unknown_topic_or_partition;
       } else {
-        commits.push_back(to_commit(known->name, partition, retention_ms, now_ms));
+        fill_commit(commits.emplace_back(), known->name, partition, retention_ms, now_ms);
       }
     }
   }

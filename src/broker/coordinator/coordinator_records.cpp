@@ -3,35 +3,13 @@
 #include <cstdlib>
 #include <limits>
 
+#include "broker/coordinator/record_list.h"
 #include "broker/coordinator/utf16.h"
-#include "protocol/record_batch_builder.h"
 
 namespace broker::coordinator {
-namespace {
-
-std::size_t bytes_of(const std::vector<KeyAndValue>& records) {
-  std::size_t bytes = 0;
-  for (const KeyAndValue& one : records) bytes += kRecordOverheadMax + one.key.size() + (one.value ? one.value->size() : 0);
-  return bytes;
-}
-
-}  // namespace
 
 base::Bytes build_batch(const std::vector<KeyAndValue>& records, std::int64_t timestamp, const BatchSender& sender) {
-  protocol::RecordBatchBuilder builder;
-  builder.header.base_sequence = sender.base_sequence;
-  builder.header.producer_id = sender.producer_id;
-  builder.header.producer_epoch = sender.producer_epoch;
-  if (sender.transactional) builder.header.attributes |= protocol::kAttributeTransactional;
-  builder.reserve(bytes_of(records));
-  for (const KeyAndValue& one : records) {
-    protocol::NewRecord record;
-    record.key = one.key;
-    if (one.value) record.value = *one.value;
-    record.timestamp = timestamp;
-    builder.append(record);
-  }
-  return builder.build();
+  return RecordList(records).build_batch(timestamp, sender);
 }
 
 std::int32_t partition_of(std::string_view id, std::int32_t partition_count) {

@@ -20,6 +20,22 @@ struct TopicPartition {
   auto operator<=>(const TopicPartition&) const = default;
 };
 
+// The same for who only looks for one.
+struct TopicPartitionView {
+  std::string_view topic;
+  std::int32_t partition = 0;
+
+  TopicPartitionView() = default;
+  TopicPartitionView(const TopicPartition& of) : topic(of.topic), partition(of.partition) {}
+  auto operator<=>(const TopicPartitionView&) const = default;
+};
+
+// As TopicPartition's own order. Of maps in which views are looked for.
+struct InOrder {
+  using is_transparent = void;
+  bool operator()(const TopicPartitionView& a, const TopicPartitionView& b) const { return a < b; }
+};
+
 struct KeyAndValue {
   base::Bytes key;
   std::optional<base::Bytes> value;  // nothing: a tombstone

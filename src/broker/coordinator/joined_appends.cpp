@@ -65,7 +65,7 @@ struct JoinedAppends::Operation {
   Turn* turn = nullptr;
   const void* subject = nullptr;
   BatchSender sender;
-  std::vector<KeyAndValue> records;
+  RecordList records;
   std::size_t bytes = 0;
   std::int64_t timestamp = 0;
   bool ends_turn = false;  // whoever has its ticket sees to it that its turn is appended
@@ -173,12 +173,12 @@ void JoinedAppends::append_before(Queue& queue, const void* subject, std::thread
   for (Turn* turn : before) append_added(*turn, Resume::later);
 }
 
-JoinedAppends::OperationPtr JoinedAppends::operation_of(std::vector<KeyAndValue> records, std::int64_t timestamp,
+JoinedAppends::OperationPtr JoinedAppends::operation_of(RecordList records, std::int64_t timestamp,
                                                         const BatchSender& sender) {
   auto operation = std::make_shared<Operation>();
   operation->sender = sender;
   operation->timestamp = timestamp;
-  for (const KeyAndValue& one : records) operation->bytes += one.key.size() + (one.value ? one.value->size() : 0);
+  operation->bytes = records.bytes();
   operation->records = std::move(records);
   return operation;
 }
@@ -193,7 +193,7 @@ JoinedAppends::Ticket JoinedAppends::add_to(Turn& turn, const OperationPtr& oper
   return Ticket(operation);
 }
 
-JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp,
+JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, RecordList records, std::int64_t timestamp,
                                          const BatchSender& sender, const void* subject) {
   Queue& queue = queue_of(partition);
   const std::thread::id loop = std::this_thread::get_id();
@@ -207,10 +207,10 @@ JoinedAppends::Ticket JoinedAppends::add(std::int32_t partition, std::vector<Key
       return add_to(turn, operation);
     }
   }
-  return Ticket(append_alone(queue, build_batch(records, timestamp, sender)));
+  return Ticket(append_alone(queue, records.build_batch(timestamp, sender)));
 }
 
-JoinedAppends::Ticket JoinedAppends::line_up(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp,
+JoinedAppends::Ticket JoinedAppends::line_up(std::int32_t partition, RecordList records, std::int64_t timestamp,
                                              const void* subject, bool is_behind) {
   Queue& queue = queue_of(partition);
   const std::thread::id loop = std::this_thread::get_id();
@@ -379,17 +379,9 @@ JoinedAppends::Outcome JoinedAppends::append_batch(std::int32_t partition, const
   protocol::RecordBatchBuilder builder;
   builder.header.base_sequence = (*first)->sender.base_sequence;
   std::size_t bytes = 0;
-  for (const OperationPtr* one = first; one != last; ++one) bytes += (*one)->bytes + (*one)->records.size() * kRecordOverheadMax;
+  for (const OperationPtr* one = first; one != last; ++one) bytes += (*one)->records.bytes_in_batch_max();
   builder.reserve(bytes);
-  for (const OperationPtr* one = first; one != last; ++one) {
-    for (const KeyAndValue& each : (*one)->records) {
-      protocol::NewRecord record;
-      record.key = each.key;
-      if (each.value) record.value = *each.value;
-      record.timestamp = (*one)->timestamp;
-      builder.append(record);
-    }
-  }
+  for (const OperationPtr* one = first; one != last; ++one) (*one)->records.append_to(builder, (*one)->timestamp);
   Outcome outcome = log_.append(partition, builder.build(), std::nullopt);
   outcome.committed = outcome && log_.is_committed(partition, *outcome);
   return outcome;

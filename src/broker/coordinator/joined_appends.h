@@ -18,7 +18,7 @@
 
 #include "base/task.h"
 #include "broker/coordinator/coordinator_log.h"
-#include "broker/coordinator/coordinator_records.h"
+#include "broker/coordinator/record_list.h"
 
 namespace broker::coordinator {
 
@@ -63,11 +63,11 @@ class JoinedAppends {
 
   // Called in the lock that orders the caller's decisions on `subject`, so that the log has them in their order. On an event
   // loop, whose coroutine asks for the outcome next.
-  Ticket add(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp, const BatchSender& sender,
+  Ticket add(std::int32_t partition, RecordList records, std::int64_t timestamp, const BatchSender& sender,
              const void* subject);
   // Of what may stand in the log before or behind what other loops add of the subject, unless it `is_behind` that. Called in such a
   // lock, too, and appends nothing of its own in it: append_now() comes behind the lock.
-  Ticket line_up(std::int32_t partition, std::vector<KeyAndValue> records, std::int64_t timestamp,
+  Ticket line_up(std::int32_t partition, RecordList records, std::int64_t timestamp,
                  const void* subject = nullptr, bool is_behind = false);
   // If it isn't to be joined with others: the ticket has its outcome then.
   void append_now(Ticket& ticket);
@@ -95,7 +95,7 @@ class JoinedAppends {
   void append_before(Queue& queue, const void* subject, std::thread::id loop);
   bool is_to_wait(const Queue& queue, Turn& turn) const;
   static Ticket add_to(Turn& turn, const OperationPtr& operation);
-  static OperationPtr operation_of(std::vector<KeyAndValue> records, std::int64_t timestamp, const BatchSender& sender);
+  static OperationPtr operation_of(RecordList records, std::int64_t timestamp, const BatchSender& sender);
   void append_added(Queue& queue);
   void append_added(Turn& turn, Resume resume);
   void end_turn(Turn& turn);

@@ -22,6 +22,7 @@
 namespace broker::group {
 
 using coordinator::JoinedAppends;
+using coordinator::RecordList;
 
 inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
@@ -210,11 +211,11 @@ class GroupCoordinator::Impl {
     std::uint64_t tenure = 0;
   };
 
-  std::vector<KeyAndValue> prepare_commits(CommitRequest& request, Time time, PendingCommit& pending) const;
-  ErrorCode take_commits(CommitRequest& request, std::vector<KeyAndValue> records, Time time, PendingCommit& pending);
+  RecordList prepare_commits(CommitRequest& request, Time time, PendingCommit& pending) const;
+  ErrorCode take_commits(CommitRequest& request, RecordList records, Time time, PendingCommit& pending);
   // These two in the group's lock.
-  void line_up(std::vector<KeyAndValue> records, Time time, std::uint64_t sender, PendingCommit& pending);
-  void append_transactional(const std::vector<KeyAndValue>& records, Time time, PendingCommit& pending);
+  void line_up(RecordList records, Time time, std::uint64_t sender, PendingCommit& pending);
+  void append_transactional(const RecordList& records, Time time, PendingCommit& pending);
   CommitAnswer answer_commit(PendingCommit pending);
   CommitAnswer answer_transactional(PendingCommit pending);
   base::Task<std::vector<ErrorCode>> finish_commit(PendingCommit pending);

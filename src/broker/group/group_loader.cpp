@@ -2,7 +2,16 @@
 
 #include <utility>
 
+#include "broker/group/offset_records.h"
+
 namespace broker::group {
+namespace {
+
+std::int16_t key_version(base::ByteView key) {
+  return key.size() < sizeof(std::int16_t) ? -1 : base::load_big_endian<std::int16_t>(key.data());
+}
+
+}  // namespace
 
 void GroupLoader::add(base::ByteView batches) {
   while (true) {
@@ -43,12 +52,19 @@ void GroupLoader::add_batch(base::ByteView batch) {
       }
       continue;
     }
+    if (record.key && is_offset_key(key_version(*record.key))) {
+      OffsetRecordView offset;
+      if (read_offset_record(record, offset) == nullptr) {
+        apply(header, record.offset, offset);
+      } else {
+        ++unknown_count_;
+      }
+      continue;
+    }
     StoredRecord stored = read_group_record(record);
-    if (auto* offset = std::get_if<OffsetRecord>(&stored)) {
-      apply(header, record.offset, std::move(*offset));
-    } else if (auto* group = std::get_if<GroupRecord>(&stored)) {
+    if (auto* group = std::get_if<GroupRecord>(&stored)) {
       // A deleted group had no offsets left, or their tombstones come by themselves.
-      LoadedGroup& loaded = groups_[group->group_id];
+      LoadedGroup& loaded = group_of(group->group_id);
       loaded.group = std::move(group->value);
       if (loaded.group) loaded.consumers.reset();
     } else if (const auto* consumers = std::get_if<StoredConsumerRecord>(&stored)) {
@@ -59,22 +75,35 @@ void GroupLoader::add_batch(base::ByteView batch) {
   }
 }
 
-void GroupLoader::apply(const protocol::BatchHeader& batch, std::int64_t log_offset, OffsetRecord record) {
-  GroupOffsets& offsets = groups_[record.group_id].offsets;
-  if (!record.value) {
-    offsets.remove(record.partition);
-  } else if (batch.is_transactional()) {
-    groups_in_transaction_[batch.producer_id].insert(record.group_id);
-    offsets.replay_transactional(batch.producer_id, record.partition, std::move(*record.value), log_offset);
-  } else {
-    offsets.replay(record.partition, std::move(*record.value), log_offset);
+LoadedGroup& GroupLoader::group_of(std::string_view id) {
+  if (last_ && (*last_)->first == id) return (*last_)->second;
+  auto found = groups_.lower_bound(id);
+  if (found == groups_.end() || found->first != id) found = groups_.try_emplace(found, std::string(id));
+  last_ = found;
+  return found->second;
+}
+
+void GroupLoader::apply(const protocol::BatchHeader& batch, std::int64_t log_offset, const OffsetRecordView& record) {
+  LoadedGroup& group = group_of(record.group_id);
+  if (!record.deleted && !batch.is_transactional()) return group.offsets.replay(group.last_offset, record, log_offset);
+  TopicPartition partition;
+  partition.topic = record.partition.topic;
+  partition.partition = record.partition.partition;
+  if (record.deleted) {
+    group.last_offset.forget();
+    group.offsets.remove(partition);
+    return;
   }
+  CommittedOffset value;
+  record.copy_to(value);
+  groups_in_transaction_[batch.producer_id].emplace(record.group_id);
+  group.offsets.replay_transactional(batch.producer_id, partition, std::move(value), log_offset);
 }
 
 // A group of the newer protocol is there from its first record until the tombstone of its epoch. Other tombstones may come
 // later, or alone.
 void GroupLoader::apply(const StoredConsumerRecord& record) {
-  LoadedGroup& loaded = groups_[record.group_id];
+  LoadedGroup& loaded = group_of(record.group_id);
   const auto* epoch = std::get_if<GroupEpochRecord>(&record.record);
   if (epoch != nullptr && !epoch->value) {
     loaded.consumers.reset();

@@ -10,7 +10,8 @@ GroupOffsets::OnTheirWay GroupOffsets::begin(const std::vector<OffsetCommit>& co
   OnTheirWay begun;
   begun.entries_.reserve(commits.size());
   try {
-    for (const OffsetCommit& one : commits) begun.entries_.push_back(offsets_.try_emplace(one.partition).first);
+    Place place;
+    for (const OffsetCommit& one : commits) begun.entries_.push_back(find_or_add(place, one.partition));
   } catch (...) {  // no memory; the last one may be there more than once
     for (const auto& entry : begun.entries_) ++entry->second.on_their_way;
     abandon(std::move(begun));
@@ -56,6 +57,29 @@ void GroupOffsets::put(Entry& entry, CommittedOffset value, std::int64_t log_off
 
 void GroupOffsets::replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset) {
   put(offsets_[partition], std::move(value), log_offset);
+}
+
+GroupOffsets::Entries::iterator GroupOffsets::find_or_add(Place& place, const coordinator::TopicPartitionView& partition) {
+  Entries::iterator entry = offsets_.end();
+  if (place.entry_) entry = std::next(*place.entry_);
+  if (entry == offsets_.end()) entry = offsets_.begin();
+  if (entry == offsets_.end() || coordinator::TopicPartitionView(entry->first) != partition) entry = offsets_.lower_bound(partition);
+  if (entry == offsets_.end() || coordinator::TopicPartitionView(entry->first) != partition) {
+    TopicPartition added;
+    added.topic = partition.topic;
+    added.partition = partition.partition;
+    entry = offsets_.try_emplace(entry, std::move(added));
+  }
+  place.entry_ = entry;
+  return entry;
+}
+
+void GroupOffsets::replay(Place& place, const OffsetRecordView& record, std::int64_t log_offset) {
+  Entry& entry = find_or_add(place, record.partition)->second;
+  if (entry.committed && log_offset < entry.log_offset) return;
+  record.copy_to(entry.value);
+  entry.log_offset = log_offset;
+  entry.committed = true;
 }
 
 void GroupOffsets::replay_transactional(std::int64_t producer_id, const TopicPartition& partition,

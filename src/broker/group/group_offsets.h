@@ -12,6 +12,7 @@
 
 #include "broker/group/classic_group.h"
 #include "broker/group/group_types.h"
+#include "broker/group/offset_records.h"
 
 namespace broker::group {
 
@@ -28,7 +29,7 @@ class GroupOffsets {
     std::uint64_t last_sender = 0;  // of these
     bool committed = false;         // else `value` is none
   };
-  using Entries = std::map<TopicPartition, Entry>;
+  using Entries = std::map<TopicPartition, Entry, coordinator::InOrder>;
 
  public:
   // Where the commits of one batch will go, so that they are looked for once.
@@ -50,7 +51,17 @@ class GroupOffsets {
   void commit(OnTheirWay begun, std::vector<OffsetCommit> commits, std::int64_t first_log_offset);
   void abandon(OnTheirWay begun);
 
+  // Where in here the last one of several was put: the next one is mostly of the partition behind it.
+  class Place {
+   public:
+    void forget() { entry_.reset(); }  // whenever anything is removed
+
+   private:
+    friend class GroupOffsets;
+    std::optional<Entries::iterator> entry_;
+  };
   // From the log. An older record never replaces a newer one.
+  void replay(Place& place, const OffsetRecordView& record, std::int64_t log_offset);
   void replay(const TopicPartition& partition, CommittedOffset value, std::int64_t log_offset);
   void replay_transactional(std::int64_t producer_id, const TopicPartition& partition, CommittedOffset value,
                             std::int64_t log_offset);
@@ -82,6 +93,7 @@ class GroupOffsets {
                                       std::int64_t now_wall_ms, std::int64_t retention_ms) const;
 
  private:
+  Entries::iterator find_or_add(Place& place, const coordinator::TopicPartitionView& partition);
   static void put(Entry& entry, CommittedOffset value, std::int64_t log_offset);
   void drop_unused(Entries::iterator entry);
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -119,6 +121,49 @@ TEST(GroupOffsets, WhatWasCommittedBeforeAllTimeHasExpired) {
   const GroupLimits limits;
   const ClassicGroup nobody("g", limits);
   EXPECT_EQ(offsets.expired(nobody, 1'000'000, 10).size(), 1U);
+}
+
+OffsetRecordView record_of(const std::string& topic, std::int32_t partition, std::int64_t offset) {
+  OffsetRecordView record;
+  record.partition.topic = topic;
+  record.partition.partition = partition;
+  record.offset = offset;
+  return record;
+}
+
+// Wherever the one before was: what is behind it, the same one again, one far away, a new one in between or at the ends.
+TEST(GroupOffsets, ReplayedInAnyOrder) {
+  GroupOffsets offsets;
+  GroupOffsets::Place place;
+  std::map<TopicPartition, std::int64_t> expected;
+  std::int64_t log_offset = 0;
+  const auto replay = [&](const std::string& topic, std::int32_t partition) {
+    offsets.replay(place, record_of(topic, partition, log_offset + 100), log_offset);
+    expected[TopicPartition{topic, partition}] = log_offset++ + 100;
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (const int partition : {5, 6, 7, 7, 5, 6, 1, 9, 8, 0}) {
+      for (const char* topic : {"b", "a", "c"}) replay(topic, partition);
+    }
+    for (int partition = 0; partition < 10; ++partition) replay("a", partition);
+  }
+  for (const TopicPartition& one : {TopicPartition{"c", 9}, TopicPartition{"a", 9}}) {  // the last of all, and the last replayed
+    offsets.remove(one);
+    place.forget();
+    expected.erase(one);
+    replay("c", 8);
+  }
+  replay("a", 9);
+  ASSERT_EQ(offsets.all().size(), expected.size());
+  for (const auto& [partition, offset] : expected) EXPECT_EQ(offsets.find(partition)->offset, offset) << partition.topic << partition.partition;
+}
+
+TEST(GroupOffsets, AnOlderRecordReplacesNothing) {
+  GroupOffsets offsets;
+  GroupOffsets::Place place;
+  offsets.replay(place, record_of("t", 0, 2), 20);
+  offsets.replay(place, record_of("t", 0, 1), 10);
+  EXPECT_EQ(offsets.find(kPartition)->offset, 2);
 }
 
 }  // namespace

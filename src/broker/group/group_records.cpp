@@ -3,37 +3,26 @@
 #include <cstdlib>
 #include <limits>
 
+#include "broker/group/offset_records.h"
 #include "protocol/codec/codec.h"
-#include "protocol/record_batch_builder.h"
 #include "protocol/records/group_metadata.h"
 
 namespace broker::group {
 namespace {
 
-constexpr std::int16_t kOffsetKeyVersion = 1;
 constexpr std::int16_t kGroupKeyVersion = 2;
-constexpr std::int16_t kOffsetValueVersion = 3;
-constexpr std::int16_t kOffsetValueVersionWithExpiry = 1;
 constexpr std::int16_t kGroupValueVersion = 3;
 
 base::Bytes to_bytes(base::ByteView view) { return {view.begin(), view.end()}; }
 
 StoredRecord read_offset(const protocol::Record& record) {
-  protocol::OffsetCommitKey key;
+  OffsetRecordView view;
+  if (const char* wrong = read_offset_record(record, view)) return UnknownRecord{wrong};
   OffsetRecord out;
-  if (!protocol::decode_with_version(key, *record.key)) return UnknownRecord{"an offset key that can't be read"};
-  out.group_id = key.group;
-  out.partition.topic = key.topic;
-  out.partition.partition = key.partition;
-  if (!record.value) return out;
-  protocol::OffsetCommitValue value;
-  if (!protocol::decode_with_version(value, *record.value)) return UnknownRecord{"an offset value that can't be read"};
-  CommittedOffset& offset = out.value.emplace();
-  offset.offset = value.offset;
-  offset.leader_epoch = value.leader_epoch;
-  offset.metadata = value.metadata;
-  offset.commit_timestamp = value.commit_timestamp;
-  if (value.expire_timestamp != -1) offset.expire_timestamp = value.expire_timestamp;
+  out.group_id = view.group_id;
+  out.partition.topic = view.partition.topic;
+  out.partition.partition = view.partition.partition;
+  if (!view.deleted) view.copy_to(out.value.emplace());
   return out;
 }
 
@@ -70,7 +59,7 @@ StoredRecord read_group(const protocol::Record& record) {
 StoredRecord read_group_record(const protocol::Record& record) {
   if (!record.key || record.key->size() < sizeof(std::int16_t)) return UnknownRecord{"a record without a key"};
   const auto version = base::load_big_endian<std::int16_t>(record.key->data());
-  if (version == 0 || version == kOffsetKeyVersion) return read_offset(record);
+  if (is_offset_key(version)) return read_offset(record);
   if (version == kGroupKeyVersion) return read_group(record);
   if (is_consumer_group_record(version)) {
     auto stored = read_consumer_group_record(version, record);
@@ -79,29 +68,14 @@ StoredRecord read_group_record(const protocol::Record& record) {
   return UnknownRecord{"a key of type " + std::to_string(version)};
 }
 
-KeyAndValue CommitRecords::record(const TopicPartition& partition, const CommittedOffset& committed) {
-  KeyAndValue out = tombstone(partition);
-  value_.offset = committed.offset;
-  value_.leader_epoch = committed.leader_epoch;
-  value_.metadata = committed.metadata;
-  value_.commit_timestamp = committed.commit_timestamp;
-  value_.expire_timestamp = committed.expire_timestamp.value_or(-1);
-  out.value = protocol::encode_with_version(
-      value_, committed.expire_timestamp ? kOffsetValueVersionWithExpiry : kOffsetValueVersion);
-  return out;
-}
-
-KeyAndValue CommitRecords::tombstone(const TopicPartition& partition) {
-  key_.topic = partition.topic;
-  key_.partition = partition.partition;
-  KeyAndValue out;
-  out.key = protocol::encode_with_version(key_, kOffsetKeyVersion);
-  return out;
-}
-
 KeyAndValue to_record(const OffsetRecord& record) {
-  CommitRecords records(record.group_id);
-  return record.value ? records.record(record.partition, *record.value) : records.tombstone(record.partition);
+  KeyAndValue out;
+  out.key.resize(size_of_offset_key(record.group_id, record.partition));
+  write_offset_key(out.key.data(), record.group_id, record.partition);
+  if (!record.value) return out;
+  out.value.emplace(size_of_offset_value(*record.value));
+  write_offset_value(out.value->data(), *record.value);
+  return out;
 }
 
 KeyAndValue to_record(const GroupRecord& record) {

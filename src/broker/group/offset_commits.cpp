@@ -8,6 +8,7 @@
 #include "broker/coordinator/utf16.h"
 #include "broker/coordinator/write_errors.h"
 #include "broker/group/coordinator_impl.h"
+#include "broker/group/offset_records.h"
 
 namespace broker::group {
 namespace {
@@ -99,7 +100,7 @@ CommitAnswer GroupCoordinator::Impl::commit(CommitRequest&& request, const Place
   if (found && !pending.group) error = ErrorCode::illegal_generation;
   if (error == ErrorCode::none) {
     const Time time = now();
-    std::vector<KeyAndValue> records = prepare_commits(request, time, pending);
+    RecordList records = prepare_commits(request, time, pending);
     error = take_commits(request, std::move(records), time, pending);
   }
   if (error != ErrorCode::none) {
@@ -111,10 +112,10 @@ CommitAnswer GroupCoordinator::Impl::commit(CommitRequest&& request, const Place
 }
 
 // Which of them can't be taken has its answer then; of the others, their records.
-std::vector<KeyAndValue> GroupCoordinator::Impl::prepare_commits(CommitRequest& request, Time time, PendingCommit& pending) const {
-  std::vector<KeyAndValue> records;
-  records.reserve(request.commits.size());
-  CommitRecords made(std::move(request.group_id));
+RecordList GroupCoordinator::Impl::prepare_commits(CommitRequest& request, Time time, PendingCommit& pending) const {
+  constexpr std::size_t kUsualBytes = 64;  // of a topic's name, numbers, and little metadata
+  RecordList records;
+  records.reserve(request.commits.size(), request.commits.size() * (request.group_id.size() + kUsualBytes));
   for (std::size_t i = 0; i < request.commits.size(); ++i) {
     OffsetCommit& one = request.commits[i];
     if (is_too_long(one.value.metadata, limits_.offset_metadata_bytes_max)) {
@@ -122,13 +123,13 @@ std::vector<KeyAndValue> GroupCoordinator::Impl::prepare_commits(CommitRequest& 
       continue;
     }
     if (one.value.commit_timestamp < 0) one.value.commit_timestamp = time.wall_ms;
-    records.push_back(made.record(one.partition, one.value));
+    add_offset_record(records, request.group_id, one.partition, one.value);
   }
   return records;
 }
 
 // The error is one of the whole request.
-ErrorCode GroupCoordinator::Impl::take_commits(CommitRequest& request, std::vector<KeyAndValue> records, Time time,
+ErrorCode GroupCoordinator::Impl::take_commits(CommitRequest& request, RecordList records, Time time,
                                                PendingCommit& pending) {
   Group& group = *pending.group;
   std::lock_guard lock(group.mutex);
@@ -152,7 +153,7 @@ ErrorCode GroupCoordinator::Impl::take_commits(CommitRequest& request, std::vect
   return error;
 }
 
-void GroupCoordinator::Impl::line_up(std::vector<KeyAndValue> records, Time time, std::uint64_t sender, PendingCommit& pending) {
+void GroupCoordinator::Impl::line_up(RecordList records, Time time, std::uint64_t sender, PendingCommit& pending) {
   Group& group = *pending.group;
   pending.on_their_way = group.offsets.begin(pending.commits, sender);
   try {
@@ -173,7 +174,7 @@ CommitAnswer GroupCoordinator::Impl::answer_commit(PendingCommit pending) {
   return std::move(pending.answers);
 }
 
-void GroupCoordinator::Impl::append_transactional(const std::vector<KeyAndValue>& records, Time time, PendingCommit& pending) {
+void GroupCoordinator::Impl::append_transactional(const RecordList& records, Time time, PendingCommit& pending) {
   Group& group = *pending.group;
   coordinator::BatchSender sender;
   sender.base_sequence = kOffsetCommitSequence;
@@ -181,7 +182,7 @@ void GroupCoordinator::Impl::append_transactional(const std::vector<KeyAndValue>
   sender.producer_epoch = pending.producer->producer_epoch;
   sender.transactional = true;
   const auto end =
-      appends_.append(group.partition, build_batch(records, time.wall_ms, sender), pending.producer->verification_guard);
+      appends_.append(group.partition, records.build_batch(time.wall_ms, sender), pending.producer->verification_guard);
   if (!end) {
     pending.settled = true;
     return answer_all(pending.answers, error_of_commit(end.error()));
