@@ -118,8 +118,13 @@ class Reader {
   void take(std::optional<std::string>& value) {
     const std::int32_t length = take_length(1);
     if (failed_) return;
-    value.reset();
-    if (length >= 0) value.emplace(take_text(length));
+    if (length < 0) {
+      value.reset();
+    } else if (value) {
+      *value = take_text(length);
+    } else {
+      value.emplace(take_text(length));
+    }
   }
 
   template <class T>

@@ -8,7 +8,7 @@
 #include "base/logging.h"
 #include "zk/server/digest_check.h"
 #include "zk/server/snapshot.h"
-#include "zk/server/txn_log.h"
+#include "zk/server/txns_ahead.h"
 
 namespace zk::server {
 
@@ -170,28 +170,33 @@ void DataDir::replay(tree::State& state, std::int64_t snapshot_zxid, DigestCheck
   std::int64_t previous = snapshot_zxid;
   std::string last_path;
   std::uint64_t last_offset = 0;
-  for (auto log = first; log != logs.end(); ++log) {
-    TxnLogReader reader(files_, log->path);
-    while (auto txn = reader.next()) {
-      if (txn->zxid <= previous) continue;
-      if (same_epoch(txn->zxid, previous) && txn->zxid != previous + 1) {
+  std::vector<std::string> paths;
+  for (auto log = first; log != logs.end(); ++log) paths.push_back(log->path);
+  TxnsAhead ahead(files_, paths);
+  while (const TxnBatch* batch = ahead.next()) {
+    const std::string& path = paths[batch->file];
+    for (const auto& [txn, offset, bytes] : batch->records()) {
+      if (txn.zxid <= previous) continue;
+      if (same_epoch(txn.zxid, previous) && txn.zxid != previous + 1) {
         throw DataDirError(
-            log->path, reader.offset(),
-            fmt::format("transaction 0x{:x} follows 0x{:x}: those between are missing", txn->zxid, previous),
+            path, offset,
+            fmt::format("transaction 0x{:x} follows 0x{:x}: those between are missing", txn.zxid, previous),
             "Nothing was changed. Bring back the missing log file, or a newer snapshot");
       }
-      previous = txn->zxid;
-      state.apply(*txn);
+      previous = txn.zxid;
+      state.apply(txn);
       ++result.replayed;
-      if (last_path != log->path) result.replayed_logs.push_back(log->path);
-      auto refusal = check.after(*txn, state.tree().digest());
-      if (refusal && options.check_digests) throw DataDirError(log->path, reader.offset(), *refusal, kDigestAdvice);
-      last_path = log->path;
-      last_offset = reader.offset();
-      if (observer) observer(log->path, *txn, state);
+      if (last_path != path) result.replayed_logs.push_back(path);
+      auto refusal = check.after(txn, state.tree().digest());
+      if (refusal && options.check_digests) throw DataDirError(path, offset, *refusal, kDigestAdvice);
+      last_path = path;
+      last_offset = offset;
+      if (observer) observer(path, txn, state);
     }
-    result.log_bytes += reader.offset();
-    if (auto torn = reader.torn_at()) result.torn.push_back(TornLog{log->path, *torn, reader.is_empty()});
+    if (batch->failure) std::rethrow_exception(batch->failure);
+    if (!batch->end) continue;
+    result.log_bytes += batch->end->offset;
+    if (auto torn = batch->end->torn_at) result.torn.push_back(TornLog{path, *torn, batch->end->is_empty});
   }
   auto refusal = check.log_refusal();
   if (refusal && options.check_digests) throw DataDirError(last_path, last_offset, *refusal, kDigestAdvice);

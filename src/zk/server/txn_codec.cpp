@@ -76,8 +76,27 @@ bool take_create(proto::Reader& reader, tree::CreateTxn& txn, Create&& body) {
   return true;
 }
 
+// With the open list, as most are: right into its place.
+bool read_open_create(proto::Reader& reader, tree::CreateTxn& txn) {
+  proto::Reader from = reader;
+  if (!from.read(txn.path) || !from.read(txn.data) || !from.skip(kOpenAclBytes) || !from.read(txn.ephemeral) ||
+      !from.read(txn.parent_cversion)) {
+    return false;
+  }
+  txn.acl = tree::AclHandle();
+  reader = from;
+  return true;
+}
+
+// Into one that may have been another before.
 bool read_create(proto::Reader& reader, OpCode type, tree::CreateTxn& txn) {
   txn.type = type;
+  txn.ttl_ms = 0;
+  txn.known.reset();
+  const bool is_plain = type == OpCode::create || type == OpCode::create2;
+  if (is_plain && read_open_create(reader, txn)) return true;
+  txn.ephemeral = false;
+  txn.parent_cversion = -1;
   if (type == OpCode::create_container) return take_create(reader, txn, proto::CreateContainerTxn());
   if (type == OpCode::create_ttl) return take_create(reader, txn, proto::CreateTTLTxn());
   proto::Reader as_new = reader;
@@ -95,6 +114,7 @@ bool read_part(proto::Reader& reader, OpCode type, Body& body) {
     case OpCode::create2:
     case OpCode::create_container:
     case OpCode::create_ttl:
+      if (auto* there = std::get_if<tree::CreateTxn>(&body)) return read_create(reader, type, *there);
       return read_create(reader, type, body.template emplace<tree::CreateTxn>());
     case OpCode::remove:
     case OpCode::delete_container: {

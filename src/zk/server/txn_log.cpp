@@ -92,27 +92,36 @@ bool TxnLogReader::need(std::size_t bytes) {
 }
 
 std::optional<tree::Txn> TxnLogReader::next() {
+  std::optional<tree::Txn> txn(std::in_place);
+  if (!next(*txn)) txn.reset();
+  return txn;
+}
+
+bool TxnLogReader::next(tree::Txn& txn) {
   record_offset_ = position_;
-  if (file_size_ < position_ + kRecordHeadBytes || !need(kRecordHeadBytes)) return std::nullopt;
+  if (file_size_ < position_ + kRecordHeadBytes || !need(kRecordHeadBytes)) return false;
   auto checksum = base::load_big_endian<std::int64_t>(buffer_.data() + cursor_);
   auto length = base::load_big_endian<std::int32_t>(buffer_.data() + cursor_ + 8);
-  if (length == 0 && checksum == 0) return std::nullopt;
+  if (length == 0 && checksum == 0) return false;
   const std::size_t size = length > 0 ? static_cast<std::size_t>(length) : 0;
-  if (length <= 0 || !need(kRecordHeadBytes + size + 1)) return refuse_damage();
+  if (length <= 0 || !need(kRecordHeadBytes + size + 1)) {
+    refuse_damage();
+    return false;
+  }
   base::ByteView entry(buffer_.data() + cursor_ + kRecordHeadBytes, size);
   if (buffer_[cursor_ + kRecordHeadBytes + size] != kRecordEnd ||
       checksum != static_cast<std::int64_t>(base::adler32(entry))) {
-    return refuse_damage();
+    refuse_damage();
+    return false;
   }
-  tree::Txn txn;
   std::string error;
   if (!decode_txn(entry, txn, error)) throw DataDirError(path_, position_, error, kRestoreAdvice);
   cursor_ += kRecordHeadBytes + size + 1;
   position_ += kRecordHeadBytes + size + 1;
-  return txn;
+  return true;
 }
 
-std::nullopt_t TxnLogReader::refuse_damage() {
+void TxnLogReader::refuse_damage() {
   std::uint64_t end = file_size_;
   base::Bytes part(static_cast<std::size_t>(std::min<std::uint64_t>(end - position_, kReadBytes)));
   while (end > position_) {
@@ -127,7 +136,6 @@ std::nullopt_t TxnLogReader::refuse_damage() {
   file_->read_at(position_, tail);
   if (auto damage = damage_in_tail(tail, position_)) throw DataDirError(path_, position_, *damage, kRestoreAdvice);
   torn_at_ = position_;
-  return std::nullopt;
 }
 
 TxnLogWriter::TxnLogWriter(base::FileSystem& files, std::string directory, TxnLogOptions options)

@@ -25,7 +25,10 @@ class TxnLogReader {
   // The next transaction; nothing at the end. The end is a length of 0 (preallocated space), the end of the file, or a
   // record that is not whole because the writer was killed in it. (One that is damaged throws.)
   std::optional<tree::Txn> next();
+  // The same into memory that is there; false at the end.
+  bool next(tree::Txn& txn);
   std::uint64_t offset() const { return record_offset_; }  // of the last one returned
+  std::size_t record_bytes() const { return static_cast<std::size_t>(position_ - record_offset_); }  // of the same
   // Once next() has returned nothing: where the record begins that is not whole; 0: not even the file's header is.
   std::optional<std::uint64_t> torn_at() const { return torn_at_; }
   // Whether there is nothing in the file but zeros, if torn_at() is 0.
@@ -35,7 +38,7 @@ class TxnLogReader {
   bool need(std::size_t bytes);
   // For a record that isn't whole: throws, or returns if it is where the writer was killed.
   void begin_without_header();
-  std::nullopt_t refuse_damage();
+  void refuse_damage();
 
   std::string path_;
   std::unique_ptr<base::File> file_;

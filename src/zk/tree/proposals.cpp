@@ -250,12 +250,7 @@ void Proposals::plan_create(const CreateTxn& txn, const Found& there, const Scop
   Records::value_type& changed = change(txn.path, there, scope.zxid);
   Record& made = changed.second;
   made.exists = true;
-  made.stat = StatPersisted();
-  made.stat.czxid = made.stat.mzxid = made.stat.pzxid = scope.zxid;
-  made.stat.ctime = made.stat.mtime = scope.time_ms;
-  if (txn.type == OpCode::create_container) made.stat.ephemeral_owner = kContainerOwner;
-  if (txn.type == OpCode::create_ttl) made.stat.ephemeral_owner = kTtlOwnerMask | txn.ttl_ms;
-  if (txn.ephemeral) made.stat.ephemeral_owner = scope.caller.session_id;
+  made.stat = stat_of_created(owner_of(txn, scope.caller.session_id), scope.zxid, scope.time_ms);
   made.child_count = 0;
   made.content_crc = content_crc(txn.path, data);
   made.data_bytes = static_cast<std::int64_t>(data.size());

@@ -42,14 +42,7 @@ Outcome State::apply_one(const ErrorTxn& txn, const Txn&, EventSink*) {
 }
 
 Outcome State::apply_one(const CreateTxn& txn, const Txn& whole, EventSink* events) {
-  std::int64_t owner = 0;
-  if (txn.type == OpCode::create_container) {
-    owner = kContainerOwner;
-  } else if (txn.type == OpCode::create_ttl) {
-    owner = kTtlOwnerMask | txn.ttl_ms;
-  } else if (txn.ephemeral) {
-    owner = whole.session_id;
-  }
+  const std::int64_t owner = owner_of(txn, whole.session_id);
   Outcome outcome;
   outcome.type = txn.type;
   const Znode* node = nullptr;

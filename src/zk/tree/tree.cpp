@@ -327,12 +327,9 @@ Error Tree::create(const CreateTxn& txn, std::int64_t owner, std::int64_t zxid, 
     parent->stat.cversion = cversion;
     parent->stat.pzxid = zxid;
   }
-  after_change(parent, is_new && txn.known ? txn.known->parent_digest : digest_of(*parent));
+  after_change(parent, is_new && txn.known && txn.known->parent_digest ? *txn.known->parent_digest : digest_of(*parent));
 
-  Attached attached{path, view_of(txn.data), acl_id()};
-  attached.stat.czxid = attached.stat.mzxid = attached.stat.pzxid = zxid;
-  attached.stat.ctime = attached.stat.mtime = time_ms;
-  attached.stat.ephemeral_owner = owner;
+  const Attached attached{path, view_of(txn.data), acl_id(), stat_of_created(owner, zxid, time_ms)};
   const Znode* node = attach(parent, attached, hash, txn.known);
   if (made != nullptr) *made = node;
   quota_after_create(path, static_cast<std::int64_t>(txn.data ? txn.data->size() : 0));
@@ -417,8 +414,10 @@ bool Tree::load(std::string_view path, std::optional<std::string_view> data, std
     after_change(root_);
   } else {
     Znode* parent = find_parent_to_load(path);
-    if (parent == nullptr || find_child(parent, name_of(path)) != nullptr) return false;
-    attach(parent, {path, data, acl_id, stat});
+    if (parent == nullptr) return false;
+    const std::uint32_t hash = child_hash(parent, name_of(path));
+    if (find_child(parent, name_of(path), hash) != nullptr) return false;
+    attach(parent, {path, data, acl_id, stat}, hash, std::nullopt);
     constexpr std::string_view kLimits = "/zookeeper_limits";
     if (path.starts_with("/zookeeper/quota/") && path.ends_with(kLimits)) {
       quotas_.emplace(path.substr(kQuota.size(), path.size() - kQuota.size() - kLimits.size()));

@@ -14,7 +14,7 @@ using Data = std::optional<std::string>;  // a znode's data may be null
 struct KnownDigests {
   std::uint32_t content_crc = 0;  // of path and data
   std::uint32_t digest = 0;       // what the znode adds to the tree's, after this transaction
-  std::uint32_t parent_digest = 0;  // the same of its parent; of a create
+  std::optional<std::uint32_t> parent_digest = {};  // the same of its parent; of a create that was decided
 };
 
 struct CreateTxn {
@@ -81,6 +81,12 @@ struct Txn {
   TxnBody body;
   std::optional<std::uint64_t> digest;  // of the tree after it; error records have none
 };
+
+// What a create gives its znode: the owner field, and the Stat.
+std::int64_t owner_of(const CreateTxn& txn, std::int64_t session_id);
+StatPersisted stat_of_created(std::int64_t owner, std::int64_t zxid, std::int64_t time_ms);
+// Of a create that comes from the log, so that who applies it has the parent's alone to compute.
+void compute_digests(Txn& txn);
 
 OpCode type_of(const TxnBody& body);
 OpCode type_of(const SubTxn& txn);
