@@ -206,6 +206,7 @@ TEST_F(DataPath, ListOffsetsForTheOldestClients) {
   };
   using Offsets = std::vector<std::int64_t>;
   EXPECT_EQ(ask(-1, 5).old_style_offsets, (Offsets{0}));
+  for (const std::int64_t later : {-3, -4, -6}) EXPECT_EQ(ask(later, 1).error_code, ErrorCode::unsupported_version);
   produce(produce_request("t", batch_of({"a", "b", "c"}, 1'700'000'000'000)));
   EXPECT_EQ(ask(-1, 1).old_style_offsets, (Offsets{3}));
   EXPECT_EQ(ask(-1, 5).old_style_offsets, (Offsets{3, 0}));

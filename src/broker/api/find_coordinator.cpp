@@ -21,12 +21,18 @@ using protocol::FindCoordinatorResponse;
 constexpr std::int8_t kGroupKey = 0;
 constexpr std::int16_t kFirstVersionOfBatches = 4;
 constexpr std::int8_t kTransactionKey = 1;
+constexpr std::int8_t kShareKey = 2;
 
-void refuse(FindCoordinatorResponse::Coordinator& answer, ErrorCode error, std::optional<std::string> message) {
+void refuse(FindCoordinatorResponse::Coordinator& answer, ErrorCode error) {
   answer.node_id = -1;
   answer.port = -1;
   answer.error_code = error;
-  answer.error_message = std::move(message);
+}
+
+// Up to v3. Later versions have words only if Kafka fails with the whole request: at a type of keys that it doesn't know.
+const char* text_of(ErrorCode error) {
+  if (error == ErrorCode::none) return kTextOfNone;
+  return error == ErrorCode::invalid_request ? kTextOfInvalidRequest : kTextOfCoordinatorNotAvailable;
 }
 
 const metadata::Endpoint* endpoint_on(const metadata::ClusterMetadata& cluster, std::int32_t broker_id,
@@ -43,7 +49,7 @@ base::Task<FindCoordinatorResponse::Coordinator> find(RequestContext& context, s
   FindCoordinatorResponse::Coordinator answer;
   answer.key = key;
   if (key_type != kGroupKey && key_type != kTransactionKey) {
-    refuse(answer, ErrorCode::invalid_request, kTextOfInvalidRequest);
+    refuse(answer, ErrorCode::invalid_request);
     co_return answer;
   }
   // The leader of the key's partition coordinates it. The topic is made when the first one is looked for.
@@ -64,7 +70,7 @@ base::Task<FindCoordinatorResponse::Coordinator> find(RequestContext& context, s
     endpoint = endpoint_on(*cluster, leader, context.listener);
   }
   if (endpoint == nullptr) {
-    refuse(answer, ErrorCode::coordinator_not_available, kTextOfCoordinatorNotAvailable);
+    refuse(answer, ErrorCode::coordinator_not_available);
     co_return answer;
   }
   answer.node_id = leader;
@@ -80,7 +86,7 @@ Answer<FindCoordinatorResponse> handle(RequestContext& context, protocol::FindCo
   if (context.api_version < kFirstVersionOfBatches) {
     FindCoordinatorResponse::Coordinator found = co_await find(context, std::move(request.key), request.key_type);
     response.error_code = found.error_code;
-    response.error_message = found.error_code == ErrorCode::none ? kTextOfNone : std::move(found.error_message);
+    response.error_message = text_of(found.error_code);
     response.node_id = found.node_id;
     response.host = std::move(found.host);
     response.port = found.port;
@@ -88,6 +94,7 @@ Answer<FindCoordinatorResponse> handle(RequestContext& context, protocol::FindCo
   }
   for (std::string& key : request.coordinator_keys) {
     FindCoordinatorResponse::Coordinator found = co_await find(context, std::move(key), request.key_type);
+    if (request.key_type < kGroupKey || request.key_type > kShareKey) found.error_message = kTextOfInvalidRequest;
     response.coordinators.push_back(std::move(found));
   }
   co_return response;

@@ -173,6 +173,14 @@ TEST_F(GroupPath, FindCoordinatorInEveryVersion) {
   const auto refused = ask<FindCoordinatorResponse>(share, 1);
   EXPECT_EQ(refused.error_code, ErrorCode::invalid_request);
   EXPECT_TRUE(refused.error_message && refused.error_message->starts_with("This most likely occurs because of a request"));
+  FindCoordinatorRequest odd;
+  odd.coordinator_keys = {"x"};
+  for (const auto& [type, words] : {std::pair(2, false), std::pair(7, true)}) {
+    odd.key_type = static_cast<std::int8_t>(type);
+    const auto found = ask<FindCoordinatorResponse>(odd, 5).coordinators.at(0);
+    EXPECT_EQ(found.error_code, ErrorCode::invalid_request);
+    EXPECT_EQ(found.error_message != "", words) << "a type that Kafka doesn't know fails with the whole request";
+  }
 }
 
 TEST_F(GroupPath, AMembersLifeInEveryVersion) {

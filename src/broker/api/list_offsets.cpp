@@ -40,7 +40,7 @@ storage::ReadIsolation isolation_of(const ListOffsetsRequest& request) {
 
 void look_up(const RequestContext& context, const ListOffsetsRequest& request, const std::string& topic,
              const ListOffsetsRequest::ListOffsetsPartition& wanted, PartitionAnswer& answer) {
-  if (context.api_version > 0 && !is_supported(wanted.timestamp, context.api_version)) {
+  if (!is_supported(wanted.timestamp, context.api_version)) {
     answer.error_code = ErrorCode::unsupported_version;
     return;
   }

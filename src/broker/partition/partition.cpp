@@ -123,7 +123,7 @@ void Partition::set_min_insync_replicas(std::int32_t count) {
 }
 
 ErrorCode Partition::check_leader(std::int32_t current_leader_epoch) const {
-  if (leader_ && current_leader_epoch >= 0 && current_leader_epoch != leader_epoch_) {
+  if (leader_ && current_leader_epoch != -1 && current_leader_epoch != leader_epoch_) {
     return current_leader_epoch < leader_epoch_ ? ErrorCode::fenced_leader_epoch : ErrorCode::unknown_leader_epoch;
   }
   return leader_ ? ErrorCode::none : stopped_reason_;

@@ -101,6 +101,7 @@ TEST_F(PartitionManagerTest, LeadingAgainKeepsThePartitionAndRaisesTheEpoch) {
   EXPECT_EQ(partition->epoch_end_offset(-1, 0)->end_offset, 2);
   EXPECT_EQ(partition->epoch_end_offset(-1, 5)->end_offset, 3);
   EXPECT_EQ(partition->epoch_end_offset(4, 5).error(), ErrorCode::fenced_leader_epoch);
+  EXPECT_EQ(partition->epoch_end_offset(-2, 5).error(), ErrorCode::fenced_leader_epoch) << "only -1 knows no epoch";
   EXPECT_EQ(partition->epoch_end_offset(6, 5).error(), ErrorCode::unknown_leader_epoch);
 }
 
