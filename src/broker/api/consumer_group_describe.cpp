@@ -35,7 +35,7 @@ ConsumerGroupDescribeResponse::Assignment to_wire(const group::Partitions& parti
 void fill(ConsumerGroupDescribeResponse::DescribedGroup& to, group::ConsumerGroupSummary from,
           const metadata::ClusterMetadata& cluster) {
   to.error_code = from.error;
-  if (from.error != protocol::ErrorCode::none) to.error_message = std::move(from.error_message);
+  if (!from.error_message.empty()) to.error_message = std::move(from.error_message);
   to.group_state = std::move(from.state);
   to.group_epoch = from.group_epoch;
   to.assignment_epoch = from.assignment_epoch;

@@ -344,10 +344,10 @@ TEST_F(GroupPath, NewerGroupsInAllVersions) {
     EXPECT_EQ(commit(5, 10, *joined.member_id, joined.member_epoch + 1), ErrorCode::stale_member_epoch);
 
     ConsumerGroupDescribeRequest describe;
-    describe.group_ids = {"g", "none"};
+    describe.group_ids = {"g", "none", ""};
     describe.include_authorized_operations = true;
     const auto described = ask<ConsumerGroupDescribeResponse>(describe, version);
-    ASSERT_EQ(described.groups.size(), 2u);
+    ASSERT_EQ(described.groups.size(), 3u);
     const auto& group = described.groups[0];
     EXPECT_EQ(group.group_state, "Stable");
     EXPECT_EQ(group.group_epoch, joined.member_epoch);
@@ -359,6 +359,8 @@ TEST_F(GroupPath, NewerGroupsInAllVersions) {
     EXPECT_EQ(group.members[0].member_type, version == 0 ? -1 : 1);
     EXPECT_EQ(described.groups[1].error_code, ErrorCode::group_id_not_found);
     EXPECT_EQ(described.groups[1].error_message, "Group none not found.");
+    EXPECT_EQ(described.groups[2].error_code, ErrorCode::invalid_group_id);
+    EXPECT_EQ(described.groups[2].error_message, std::nullopt);
 
     DescribeGroupsRequest classic;
     classic.groups = {"g"};

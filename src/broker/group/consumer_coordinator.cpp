@@ -268,7 +268,10 @@ base::Task<ConsumerHeartbeatResult> GroupCoordinator::consumer_heartbeat(Consume
   const auto found = joins ? impl.find_or_create(request.group_id, place) : impl.find(request.group_id, place);
   if (!found) co_return refused(found.error(), "");
   const GroupPtr group = *found;
-  if (!group) co_return refused(ErrorCode::group_id_not_found, "Consumer group " + request.group_id + " not found.");
+  if (!group) {
+    const std::string what = request.member_epoch < 0 ? "Group " : "Consumer group ";  // who leaves looks for any kind
+    co_return refused(ErrorCode::group_id_not_found, what + request.group_id + " not found.");
+  }
   ConsumerHeartbeatResult result;
   std::optional<std::int64_t> end;
   impl.run_consumers(group, [&](Group& one, Effects& effects) {
@@ -283,6 +286,10 @@ base::Task<ConsumerHeartbeatResult> GroupCoordinator::consumer_heartbeat(Consume
 
 base::Task<ConsumerGroupSummary> GroupCoordinator::describe_consumer(std::string group_id) {
   ConsumerGroupSummary summary;
+  if (group_id.empty()) {
+    summary.error = ErrorCode::invalid_group_id;
+    co_return summary;
+  }
   const Impl::Place place = co_await impl_->locate(group_id, true);
   const auto found = impl_->find(group_id, place);
   summary.error = found.error();

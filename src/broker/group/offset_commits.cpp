@@ -73,6 +73,9 @@ PendingCommit::~PendingCommit() {
   group->offsets.abandon(std::move(on_their_way));
 }
 
+// Kafka 4 says so from v9 on; v9 is answered as by Kafka 3.9.
+constexpr std::int16_t kGroupIdNotFoundFrom = 10;
+
 CommitAnswer GroupCoordinator::begin_commit(CommitRequest request) {
   const auto place = impl_->locate_now(request.group_id, !request.producer);
   if (!place) return commit_offsets(std::move(request));
@@ -97,7 +100,9 @@ CommitAnswer GroupCoordinator::Impl::commit(CommitRequest&& request, const Place
   auto found = may_create ? find_or_create(request.group_id, place) : find(request.group_id, place);
   ErrorCode error = found.error();
   if (found) pending.group = std::move(*found);
-  if (found && !pending.group) error = ErrorCode::illegal_generation;
+  if (found && !pending.group) {
+    error = request.version >= kGroupIdNotFoundFrom ? ErrorCode::group_id_not_found : ErrorCode::illegal_generation;
+  }
   if (error == ErrorCode::none) {
     const Time time = now();
     RecordList records = prepare_commits(request, time, pending);
