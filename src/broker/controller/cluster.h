@@ -68,8 +68,9 @@ class Cluster {
  public:
   virtual ~Cluster() = default;
 
-  // `timeout_ms`, as in Kafka: the time from when the change is written, that is, can't be taken back, to when clients see it. What
-  // takes longer is answered with REQUEST_TIMED_OUT, and so is all that was begun if it isn't above zero. The change goes on.
+  // `timeout_ms`, as in Kafka: the time from when the change is written, that is, can't be taken back, to when clients see it, with a
+  // leader for every partition of the topic, or the elected one. What takes longer is answered with REQUEST_TIMED_OUT, and so is all
+  // that was begun if it isn't above zero. The change goes on.
   virtual base::Task<std::vector<TopicCreated>> create_topics(std::vector<NewTopic> topics, bool validate_only,
                                                               std::int32_t timeout_ms) = 0;
   virtual base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics, std::int32_t timeout_ms) = 0;

@@ -112,4 +112,10 @@ base::Task<Response> ControlContext::execute_fenced(Request operation) {
   co_return std::move(responses.front());
 }
 
+void ControlContext::publish() {
+  const std::shared_ptr<const metadata::ClusterMetadata> seen = state.snapshot();
+  cache.set(seen);
+  std::erase_if(waiting, [&seen](const Waiting& each) { return each(*seen); });
+}
+
 }  // namespace broker::controller

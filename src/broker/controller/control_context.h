@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "broker/controller/cluster.h"
@@ -101,7 +102,10 @@ struct ControlContext {
   zk::client::Request fence(std::vector<zk::client::Request> operations) const;
   static void require_fence(const zk::client::Response& response);
 
-  void publish() { cache.set(state.snapshot()); }
+  void publish();
+  // Asked at each publish whether what they wait for is to be seen now, or nobody waits any more: then they are let go of.
+  using Waiting = std::function<bool(const metadata::ClusterMetadata& seen)>;
+  std::vector<Waiting> waiting;
 };
 
 }  // namespace broker::controller

@@ -123,6 +123,7 @@ base::Task<void> Controller::end_session() {
   closed_ = true;
   context_.active = false;
   queue_->close();
+  context_.waiting.clear();
   const std::shared_ptr<zk::client::ZooKeeper> session = std::move(context_.zookeeper);
   if (session) co_await session->close();
 }

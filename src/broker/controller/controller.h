@@ -106,14 +106,23 @@ class Controller final : public Cluster {
   static base::Task<void> pause(boost::asio::any_io_executor executor, std::int32_t duration_ms);
   void schedule(const std::string& path);
   void lose_control(const std::string& reason);
-  // What is said to a request whose time is over, of what it has begun: on its own thread, with what clients see by then.
+  // Marks with REQUEST_TIMED_OUT what has begun without an error and isn't to be seen by clients; whether there was any. On any thread.
   template <class T>
-  using Late = std::function<T(T so_far, const metadata::ClusterMetadata& seen)>;
-  // Runs a change under this broker as controller; `otherwise` if it isn't, or loses that on the way.
+  using MarkUnseen = std::function<bool(T& answers, const metadata::ClusterMetadata& seen)>;
+  // Runs a change under this broker as controller; `otherwise` if it isn't, or loses that on the way. Without a time it is answered
+  // when the change is done, else when all of it is to be seen as well.
   template <class T>
-  base::Task<T> as_controller(std::function<base::Task<T>(Begun<T>)> job, T otherwise, std::int32_t timeout_ms, Late<T> late);
+  base::Task<T> as_controller(std::function<base::Task<T>(Begun<T>)> job, T otherwise, std::optional<std::int32_t> timeout_ms,
+                              MarkUnseen<T> mark_unseen);
   template <class T>
-  base::Task<T> run_as_controller(std::function<base::Task<T>(Begun<T>)> job, Begun<T> begun, T otherwise);
+  struct Asked;
+  template <class T>
+  base::Task<std::optional<T>> run_until_seen(std::function<base::Task<T>(Begun<T>)> job, Begun<T> begun, T otherwise,
+                                              std::shared_ptr<Asked<T>> asked, std::function<bool()> waits);
+  template <class T>
+  base::Task<std::optional<T>> run_as_controller(std::function<base::Task<T>(Begun<T>)> job, Begun<T> begun);
+  base::Task<std::vector<TopicCreated>> create(std::vector<NewTopic> topics, bool validate_only,
+                                               std::optional<std::int32_t> timeout_ms);
   base::Task<Outcome> create_unless_there(NewTopic topic);
   base::Task<protocol::Result<ProducerIdBlock>> take_producer_ids_now(std::int32_t broker_id);
   base::Task<protocol::Result<ProducerIdBlock>> take_producer_ids(std::int32_t broker_id);

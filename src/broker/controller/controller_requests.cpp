@@ -1,11 +1,13 @@
 // What request handlers ask, each as a job of the control thread.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <chrono>
 #include <memory>
+#include <utility>
 
 #include "base/logging.h"
 #include "broker/controller/controller.h"
@@ -30,15 +32,25 @@ std::vector<T> not_controller(std::size_t count) {
   return answers;
 }
 
-void time_out(Outcome& answer) {
-  if (answer.error == ErrorCode::none) answer.error = ErrorCode::request_timed_out;
+// As Kafka's DelayedCreatePartitions looks at it: at all partitions of the topic, those that were there before too.
+bool all_have_leaders(const metadata::ClusterMetadata& seen, const std::string& topic, std::int32_t partitions) {
+  const metadata::Topic* const found = seen.topic(topic);
+  return found != nullptr && std::cmp_greater_equal(found->partitions.size(), partitions) &&
+         std::ranges::all_of(found->partitions, [](const auto& each) { return each.second.leader >= 0; });
 }
 
-// New topics, partitions and leaders are all seen at once, right before the answer in time.
-template <class T>
-std::vector<T> all_late(std::vector<T> answers, const metadata::ClusterMetadata&) {
-  for (T& answer : answers) time_out(answer);
-  return answers;
+bool has_leader(const metadata::ClusterMetadata& seen, const TopicPartition& which, std::int32_t leader) {
+  const metadata::Topic* const topic = seen.topic(which.topic);
+  if (topic == nullptr) return false;
+  const auto found = topic->partitions.find(which.partition);
+  return found != topic->partitions.end() && found->second.leader == leader;
+}
+
+// Whether it wasn't to be seen.
+bool time_out_unless(bool is_seen, Outcome& answer) {
+  if (is_seen || answer.error != ErrorCode::none) return false;
+  answer.error = ErrorCode::request_timed_out;
+  return true;
 }
 
 }  // namespace
@@ -55,9 +67,9 @@ void Controller::log_directory_failed() {
 }
 
 template <class T>
-base::Task<T> Controller::run_as_controller(std::function<base::Task<T>(Begun<T>)> job, Begun<T> begun, T otherwise) {
-  if (!context_.active) co_return otherwise;
+base::Task<std::optional<T>> Controller::run_as_controller(std::function<base::Task<T>(Begun<T>)> job, Begun<T> begun) {
   std::optional<T> answer;
+  if (!context_.active) co_return answer;
   std::string reason;
   try {
     answer = co_await job(std::move(begun));
@@ -67,79 +79,146 @@ base::Task<T> Controller::run_as_controller(std::function<base::Task<T>(Begun<T>
   } catch (const ControlLost& lost) {
     reason = lost.what();
   }
-  if (answer) co_return std::move(*answer);
-  lose_control(reason);
-  co_return otherwise;
+  if (!answer) lose_control(reason);
+  co_return answer;
 }
 
+// One who asked, while the answer is open.
 template <class T>
-base::Task<T> Controller::as_controller(std::function<base::Task<T>(Begun<T>)> job, T otherwise, std::int32_t timeout_ms,
-                                        Late<T> late) {
-  const base::OneShot<T> answer;
+struct Controller::Asked {
+  Asked(boost::asio::any_io_executor executor, const metadata::MetadataCache& published, MarkUnseen<T> marks)
+      : caller(std::move(executor)), cache(published), mark_unseen(std::move(marks)) {}
+
+  // Only the first answer counts.
+  void answer(T told) const {
+    late.set(told);
+    in_time.set(std::move(told));
+  }
+  void time_out(T so_far) const {
+    mark_unseen(so_far, *cache.get());
+    answer(std::move(so_far));
+  }
+
+  const boost::asio::any_io_executor caller;
+  const metadata::MetadataCache& cache;
+  const MarkUnseen<T> mark_unseen;
+  const base::OneShot<std::optional<T>> in_time;  // none: the change is done, but not to be seen
+  const base::OneShot<T> late;
+  bool has_begun = false;  // of the control thread
+};
+
+template <class T>
+base::Task<T> Controller::as_controller(std::function<base::Task<T>(Begun<T>)> job, T otherwise,
+                                        std::optional<std::int32_t> timeout_ms, MarkUnseen<T> mark_unseen) {
   const boost::asio::any_io_executor executor = co_await boost::asio::this_coro::executor;
+  const auto asked = std::make_shared<Asked<T>>(executor, context_.cache, std::move(mark_unseen));
   // On the caller's loop, as the control thread may be at work on a disk when the time is over. Ends with this coroutine.
   const auto timer = std::make_shared<boost::asio::steady_timer>(executor);
-  Begun<T> begun = [answer, late = std::move(late), timeout_ms, executor, &cache = context_.cache,
-                    waiting = std::weak_ptr(timer)](T so_far) {
-    if (timeout_ms <= 0) {
-      answer.set(late(std::move(so_far), *cache.get()));
-      return;
-    }
-    boost::asio::post(executor, [answer, late, timeout_ms, &cache, waiting, so_far = std::move(so_far)]() mutable {
+  const std::weak_ptr<boost::asio::steady_timer> waiting = timer;
+  Begun<T> begun = [asked, timeout_ms, waiting](T so_far) {
+    asked->has_begun = true;
+    if (!timeout_ms) return;
+    if (*timeout_ms <= 0) return asked->time_out(std::move(so_far));
+    boost::asio::post(asked->caller, [asked, timeout_ms, waiting, so_far = std::move(so_far)]() mutable {
       const auto armed = waiting.lock();
       if (!armed) return;
-      armed->expires_after(std::chrono::milliseconds(timeout_ms));
-      armed->async_wait([answer, late, &cache, so_far = std::move(so_far)](const boost::system::error_code& cancelled) {
-        if (!cancelled) answer.set(late(so_far, *cache.get()));
+      armed->expires_after(std::chrono::milliseconds(*timeout_ms));
+      armed->async_wait([asked, so_far = std::move(so_far)](const boost::system::error_code& cancelled) {
+        if (!cancelled) asked->time_out(so_far);
       });
     });
   };
-  std::function<base::Task<T>()> guarded = [this, job = std::move(job), begun = std::move(begun), otherwise] {
-    return run_as_controller<T>(job, begun, otherwise);
+  std::function<bool()> waits = [asked, timeout_ms, waiting] { return timeout_ms && asked->has_begun && !waiting.expired(); };
+  std::function<base::Task<std::optional<T>>()> guarded = [this, job = std::move(job), begun = std::move(begun), otherwise, asked,
+                                                           waits = std::move(waits)] {
+    return run_until_seen<T>(job, begun, otherwise, asked, waits);
   };
-  co_return co_await ask<T>(queue_, std::move(guarded), otherwise, Asker::request, answer);
+  std::optional<T> closed = std::move(otherwise);
+  std::optional<T> answer = co_await ask<std::optional<T>>(queue_, std::move(guarded), std::move(closed), Asker::request, asked->in_time);
+  if (answer) co_return std::move(*answer);
+  co_return co_await asked->late.wait();
+}
+
+template <class T>
+base::Task<std::optional<T>> Controller::run_until_seen(std::function<base::Task<T>(Begun<T>)> job, Begun<T> begun, T otherwise,
+                                                        std::shared_ptr<Asked<T>> asked, std::function<bool()> waits) {
+  std::optional<T> answer = co_await run_as_controller<T>(std::move(job), std::move(begun));
+  if (!answer) {
+    answer = std::move(otherwise);
+    co_return answer;
+  }
+  T so_far = *answer;
+  if (!waits() || !asked->mark_unseen(so_far, *context_.cache.get())) co_return answer;
+  // Also where nobody answers any more.
+  const std::shared_ptr<void> at_the_end(nullptr, [asked, otherwise = std::move(otherwise)](void*) { asked->answer(otherwise); });
+  context_.waiting.push_back([asked, waits = std::move(waits), done = std::move(*answer), at_the_end](const metadata::ClusterMetadata& seen) {
+    T marked = done;
+    if (waits() && asked->mark_unseen(marked, seen)) return false;
+    asked->answer(std::move(marked));
+    return true;
+  });
+  answer.reset();
+  co_return answer;
+}
+
+base::Task<std::vector<TopicCreated>> Controller::create(std::vector<NewTopic> topics, bool validate_only,
+                                                         std::optional<std::int32_t> timeout_ms) {
+  using Answers = std::vector<TopicCreated>;
+  Answers otherwise = not_controller<TopicCreated>(topics.size());
+  MarkUnseen<Answers> mark_unseen = [topics](Answers& answers, const metadata::ClusterMetadata& seen) {
+    bool any = false;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      any |= time_out_unless(all_have_leaders(seen, topics[i].name, answers[i].partitions), answers[i]);
+    }
+    return any;
+  };
+  std::function<base::Task<Answers>(Begun<Answers>)> job = [this, topics = std::move(topics), validate_only](Begun<Answers> begun) {
+    return topics_.create(topics, validate_only, std::move(begun));
+  };
+  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, std::move(mark_unseen));
 }
 
 base::Task<std::vector<TopicCreated>> Controller::create_topics(std::vector<NewTopic> topics, bool validate_only,
                                                                 std::int32_t timeout_ms) {
-  using Answers = std::vector<TopicCreated>;
-  Answers otherwise = not_controller<TopicCreated>(topics.size());
-  std::function<base::Task<Answers>(Begun<Answers>)> job = [this, topics = std::move(topics), validate_only](Begun<Answers> begun) {
-    return topics_.create(topics, validate_only, std::move(begun));
-  };
-  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, all_late<TopicCreated>);
+  return create(std::move(topics), validate_only, timeout_ms);
 }
 
 base::Task<std::vector<Outcome>> Controller::delete_topics(std::vector<std::string> topics, std::int32_t timeout_ms) {
   using Answers = std::vector<Outcome>;
   Answers otherwise = not_controller<Outcome>(topics.size());
   // Clients see no topic any more whose logs are still being deleted.
-  Late<Answers> late = [topics](Answers answers, const metadata::ClusterMetadata& seen) {
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      if (seen.topic(topics[i]) != nullptr) time_out(answers[i]);
-    }
-    return answers;
+  MarkUnseen<Answers> mark_unseen = [topics](Answers& answers, const metadata::ClusterMetadata& seen) {
+    bool any = false;
+    for (std::size_t i = 0; i < answers.size(); ++i) any |= time_out_unless(seen.topic(topics[i]) == nullptr, answers[i]);
+    return any;
   };
   std::function<base::Task<Answers>(Begun<Answers>)> job = [this, topics = std::move(topics)](Begun<Answers> begun) {
     return topics_.remove(topics, std::move(begun));
   };
-  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, std::move(late));
+  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, std::move(mark_unseen));
 }
 
 base::Task<std::vector<Outcome>> Controller::create_partitions(std::vector<NewPartitions> topics, bool validate_only,
                                                                std::int32_t timeout_ms) {
   using Answers = std::vector<Outcome>;
   Answers otherwise = not_controller<Outcome>(topics.size());
+  MarkUnseen<Answers> mark_unseen = [topics](Answers& answers, const metadata::ClusterMetadata& seen) {
+    bool any = false;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      any |= time_out_unless(all_have_leaders(seen, topics[i].topic, topics[i].count), answers[i]);
+    }
+    return any;
+  };
   std::function<base::Task<Answers>(Begun<Answers>)> job = [this, topics = std::move(topics), validate_only](Begun<Answers> begun) {
     return topics_.grow(topics, validate_only, std::move(begun));
   };
-  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, all_late<Outcome>);
+  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, std::move(mark_unseen));
 }
 
 base::Task<Outcome> Controller::create_unless_there(NewTopic topic) {
   std::vector<NewTopic> topics;
   topics.push_back(std::move(topic));
-  std::vector<TopicCreated> answers = co_await create_topics(std::move(topics), false, INT32_MAX);
+  std::vector<TopicCreated> answers = co_await create(std::move(topics), false, std::nullopt);
   Outcome outcome = std::move(answers.front());
   if (outcome.error == ErrorCode::topic_already_exists) outcome = Outcome();
   co_return outcome;
@@ -254,18 +333,22 @@ base::Task<protocol::Result<ProducerIdBlock>> Controller::take_producer_ids(std:
 
 base::Task<std::map<TopicPartition, Outcome>> Controller::elect_leaders(std::vector<TopicPartition> partitions,
                                                                         bool unclean, std::int32_t timeout_ms) {
-  using Answers = std::map<TopicPartition, Outcome>;
+  using Answers = std::map<TopicPartition, Elected>;
   Answers otherwise;
   for (const TopicPartition& each : partitions) otherwise[each].error = ErrorCode::not_controller;
   const Election kind = unclean ? Election::unclean : Election::preferred;
   std::function<base::Task<Answers>(Begun<Answers>)> job = [this, partitions = std::move(partitions), kind](Begun<Answers> begun) {
     return topics_.elect_leaders(partitions, kind, std::move(begun));
   };
-  Late<Answers> late = [](Answers answers, const metadata::ClusterMetadata&) {
-    for (auto& [which, answer] : answers) time_out(answer);
-    return answers;
+  MarkUnseen<Answers> mark_unseen = [](Answers& answers, const metadata::ClusterMetadata& seen) {
+    bool any = false;
+    for (auto& [which, answer] : answers) any |= time_out_unless(has_leader(seen, which, answer.leader), answer);
+    return any;
   };
-  co_return co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, std::move(late));
+  const Answers answers = co_await as_controller<Answers>(std::move(job), std::move(otherwise), timeout_ms, std::move(mark_unseen));
+  std::map<TopicPartition, Outcome> outcomes;
+  for (const auto& [which, answer] : answers) outcomes.emplace_hint(outcomes.end(), which, answer);
+  co_return outcomes;
 }
 
 StringMap Controller::config_overrides(ConfigEntityType type, std::string_view name) const {

@@ -2,6 +2,7 @@
 // DelayedElectLeader do, it is done nevertheless.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <thread>
 
@@ -58,13 +59,28 @@ class LateAnswers : public ::testing::Test {
     for (NewPartitions& each : all) each.count = count;
     return all;
   }
-  void leave_leaderless(const std::string& topic) {
+  void leave_leaderless(const std::string& topic, const std::string& replicas = "[7,1]") {
     const std::string path = "/brokers/topics/" + topic;
-    server.apply(zk::client::create(path, R"({"version":1,"partitions":{"0":[7,1]}})"));
+    server.apply(zk::client::create(path, R"({"version":1,"partitions":{"0":)" + replicas + "}}"));
     for (const char* folder : {"/partitions", "/partitions/0"}) server.apply(zk::client::create(path + folder, std::nullopt));
     server.apply(zk::client::create(path + "/partitions/0/state",
                                     R"({"controller_epoch":1,"leader":-1,"version":1,"leader_epoch":4,"isr":[7]})"));
     node.settle();
+  }
+
+  // What is asked so goes on while the loop is polled: it isn't answered until its leaders are there.
+  template <class T>
+  std::future<T> begin(base::Task<T> task) {
+    auto result = boost::asio::co_spawn(node.loop, std::move(task), boost::asio::use_future);
+    poll();
+    return result;
+  }
+  void poll() {
+    node.loop.restart();
+    node.loop.poll();
+  }
+  static bool is_there(const std::future<std::vector<Outcome>>& answer) {
+    return answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   }
 
   FakeZooKeeper server;
@@ -129,6 +145,71 @@ TEST_F(LateAnswers, OfElections) {
   EXPECT_EQ(late.at(asked[0]).error, ErrorCode::request_timed_out);
   EXPECT_EQ(late.at(asked[1]).error, ErrorCode::election_not_needed);
   EXPECT_EQ(node.topic("v")->partitions.at(0).leader, 1);
+}
+
+TEST_F(LateAnswers, WhereAPartitionGetsNoLeader) {
+  node.sink.on_failed_disk = {"t-1", "a-0", "u-0", "__consumer_offsets-0"};
+  const auto grown = node.run(node.controller->create_partitions(growth(2), false, 1));
+  EXPECT_EQ(grown[0].error, ErrorCode::request_timed_out);
+  EXPECT_EQ(grown[0].message, std::nullopt);
+  EXPECT_EQ(grown[1].error, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(node.topic("t")->partitions.at(1).leader, -1);
+  EXPECT_EQ(node.run(node.controller->create_partitions(growth(3), true, 1))[0].error, ErrorCode::none);
+  EXPECT_EQ(node.run(node.controller->create_partitions(growth(3), false, 1))[0].error, ErrorCode::request_timed_out)
+      << "all partitions of the topic count, not only the new ones";
+  EXPECT_EQ(node.topic("t")->partitions.at(2).leader, 1);
+
+  const auto created = node.run(node.controller->create_topics(topics({"a", "b"}), false, 1));
+  EXPECT_EQ(created[0].error, ErrorCode::request_timed_out);
+  EXPECT_EQ(created[0].topic_id, node.topic("a")->id);
+  EXPECT_EQ(created[1].error, ErrorCode::none);
+
+  leave_leaderless("u");
+  leave_leaderless("v");
+  const std::vector<TopicPartition> asked = {{"u", 0}, {"v", 0}, {"t", 0}};
+  const auto elected = node.run(node.controller->elect_leaders(asked, true, 1));
+  EXPECT_EQ(elected.at(asked[0]).error, ErrorCode::request_timed_out);
+  EXPECT_EQ(elected.at(asked[1]).error, ErrorCode::none);
+  EXPECT_EQ(elected.at(asked[2]).error, ErrorCode::election_not_needed);
+
+  // Who gives no time isn't kept waiting, and finds out by itself.
+  EXPECT_EQ(node.run(node.controller->ensure_internal_topic("__consumer_offsets")).error, ErrorCode::none);
+}
+
+TEST_F(LateAnswers, WaitForALeaderThatComesInTime) {
+  leave_leaderless("u", "[1]");
+  std::vector<NewPartitions> wanted(1);
+  wanted[0].topic = "u";
+  wanted[0].count = 2;
+  auto answer = begin(node.controller->create_partitions(wanted, false, INT32_MAX));
+  EXPECT_EQ(node.topic("u")->partitions.size(), 2u);
+  EXPECT_FALSE(is_there(answer));
+  begin(node.controller->create_partitions(growth(2), false, INT32_MAX));
+  EXPECT_EQ(node.topic("t")->partitions.size(), 2u) << "nobody waits for it";
+  EXPECT_FALSE(is_there(answer));
+  node.unclean = "u";
+  const ConfigEdit edit = [](StringMap& stored) {
+    stored["x"] = "y";
+    return Outcome();
+  };
+  begin(node.controller->change_config(ConfigEntityType::topic, "u", edit));
+  ASSERT_TRUE(is_there(answer));
+  EXPECT_EQ(answer.get()[0].error, ErrorCode::none);
+  EXPECT_EQ(node.topic("u")->partitions.at(0).leader, 1);
+}
+
+TEST_F(LateAnswers, WhoWaitsForALeaderIsAnsweredAtTheEnd) {
+  leave_leaderless("u", "[1]");
+  std::vector<NewPartitions> wanted(1);
+  wanted[0].topic = "u";
+  wanted[0].count = 2;
+  auto answer = begin(node.controller->create_partitions(wanted, false, INT32_MAX));
+  EXPECT_FALSE(is_there(answer));
+  auto closed = boost::asio::co_spawn(node.loop, node.controller->close(), boost::asio::use_future);
+  poll();
+  closed.get();
+  ASSERT_TRUE(is_there(answer));
+  EXPECT_EQ(answer.get()[0].error, ErrorCode::not_controller);
 }
 
 }  // namespace

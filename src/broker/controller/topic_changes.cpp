@@ -119,13 +119,6 @@ base::Task<std::vector<TopicCreated>> TopicManager::write_topics(std::vector<New
   if (begun && !partitions.empty()) begun(answers);
   co_await settle(partitions);
   if (!partitions.empty()) context_.publish();
-  // A partition without a live replica has no leader in time; Kafka waits for one until the request times out.
-  for (const std::size_t i : asked) {
-    if (answers[i].error != ErrorCode::none) continue;
-    for (const auto& [number, partition] : context_.state.topic(topics[i].name)->partitions) {
-      if (!partition.state) answers[i].error = ErrorCode::request_timed_out;
-    }
-  }
   co_return answers;
 }
 
@@ -336,14 +329,14 @@ base::Task<bool> TopicManager::delete_tree(std::string path) {
 
 // ---- elections
 
-base::Task<std::map<TopicPartition, Outcome>> TopicManager::elect_leaders(std::vector<TopicPartition> partitions,
+base::Task<std::map<TopicPartition, Elected>> TopicManager::elect_leaders(std::vector<TopicPartition> partitions,
                                                                           Election kind,
-                                                                          Begun<std::map<TopicPartition, Outcome>> begun) {
-  std::map<TopicPartition, Outcome> answers;
+                                                                          Begun<std::map<TopicPartition, Elected>> begun) {
+  std::map<TopicPartition, Elected> answers;
   std::vector<Change> changes;
   std::vector<TopicPartition> changed;
   for (const TopicPartition& each : partitions) {
-    Outcome& answer = answers[each];
+    Elected& answer = answers[each];
     const KnownPartition* partition = context_.state.partition(each.topic, each.partition);
     if (partition == nullptr || !partition->state) {
       answer.error = ErrorCode::unknown_topic_or_partition;
@@ -360,6 +353,7 @@ base::Task<std::map<TopicPartition, Outcome>> TopicManager::elect_leaders(std::v
                       kind == Election::preferred ? "PreferredReplicaPartitionLeaderElectionStrategy"
                                                   : "OfflinePartitionLeaderElectionStrategy(true)");
     } else {
+      answer.leader = result.next.leader;
       changes.push_back(Change{each, std::move(result.next)});
       changed.push_back(each);
     }

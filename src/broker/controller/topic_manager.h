@@ -20,6 +20,10 @@ namespace broker::controller {
 template <class T>
 using Begun = std::function<void(T so_far)>;
 
+struct Elected : Outcome {
+  std::int32_t leader = -1;  // who is to lead where there is no error
+};
+
 class TopicManager {
  public:
   TopicManager(ControlContext& context, StoredConfigs& configs) : context_(context), configs_(configs) {}
@@ -43,8 +47,8 @@ class TopicManager {
   base::Task<std::vector<Outcome>> remove(std::vector<std::string> topics, Begun<std::vector<Outcome>> begun);
   base::Task<std::vector<Outcome>> grow(std::vector<NewPartitions> topics, bool validate_only,
                                         Begun<std::vector<Outcome>> begun);
-  base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions, Election kind,
-                                                              Begun<std::map<TopicPartition, Outcome>> begun);
+  base::Task<std::map<TopicPartition, Elected>> elect_leaders(std::vector<TopicPartition> partitions, Election kind,
+                                                              Begun<std::map<TopicPartition, Elected>> begun);
 
  private:
   struct Change {
