@@ -5,13 +5,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <cstddef>
-#include <map>
 
 #include "base/clock.h"
 #include "broker/api/handlers.h"
 #include "broker/api/request_context.h"
+#include "broker/api/testing/noting_cluster.h"
 #include "broker/config/config_store.h"
-#include "broker/controller/cluster.h"
 #include "broker/metadata/cluster_metadata.h"
 #include "protocol/messages/allocate_producer_ids.h"
 #include "protocol/messages/alter_partition_reassignments.h"
@@ -27,73 +26,7 @@
 namespace broker::api {
 namespace {
 
-using controller::Outcome;
-using controller::TopicPartition;
 using protocol::ErrorCode;
-
-class FakeCluster final : public controller::Cluster {
- public:
-  base::Task<std::vector<controller::TopicCreated>> create_topics(std::vector<controller::NewTopic> topics,
-                                                                  bool validate_only, std::int32_t timeout_ms) override {
-    timeouts.push_back(timeout_ms);
-    std::vector<controller::TopicCreated> answers;
-    for (const auto& topic : topics) {
-      calls.push_back((validate_only ? "validate " : "create ") + topic.name);
-      auto& answer = answers.emplace_back();
-      answer.topic_id = base::Uuid::random();
-      answer.partitions = 2;
-      answer.replication_factor = 1;
-      answer.error = create_error;
-    }
-    co_return answers;
-  }
-  base::Task<std::vector<Outcome>> delete_topics(std::vector<std::string> topics, std::int32_t timeout_ms) override {
-    timeouts.push_back(timeout_ms);
-    for (const auto& topic : topics) calls.push_back("delete " + topic);
-    co_return std::vector<Outcome>(topics.size());
-  }
-  base::Task<std::vector<Outcome>> create_partitions(std::vector<controller::NewPartitions> topics, bool,
-                                                     std::int32_t timeout_ms) override {
-    timeouts.push_back(timeout_ms);
-    for (const auto& topic : topics) calls.push_back("grow " + topic.topic);
-    co_return std::vector<Outcome>(topics.size());
-  }
-  base::Task<Outcome> ensure_internal_topic(std::string) override { co_return Outcome(); }
-  base::Task<Outcome> auto_create_topic(std::string name) override {
-    calls.push_back("auto " + name);
-    Outcome outcome;
-    outcome.error = auto_create_error;
-    co_return outcome;
-  }
-  base::Task<Outcome> change_config(controller::ConfigEntityType, std::string, controller::ConfigEdit) override {
-    co_return Outcome();
-  }
-  base::Task<protocol::Result<controller::ProducerIdBlock>> allocate_producer_ids() override {
-    protocol::Result<controller::ProducerIdBlock> none = ErrorCode::unknown_server_error;
-    co_return none;
-  }
-  base::Task<protocol::Result<controller::ProducerIdBlock>> allocate_producer_ids_for(std::int32_t broker_id,
-                                                                                      std::int64_t broker_epoch) override {
-    calls.push_back("ids for " + std::to_string(broker_id) + " of epoch " + std::to_string(broker_epoch));
-    protocol::Result<controller::ProducerIdBlock> answer = ErrorCode::stale_broker_epoch;
-    if (broker_epoch == 5) answer = controller::ProducerIdBlock{3000, 1000};
-    co_return answer;
-  }
-  base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions, bool,
-                                                              std::int32_t timeout_ms) override {
-    timeouts.push_back(timeout_ms);
-    std::map<TopicPartition, Outcome> answers;
-    for (const auto& each : partitions) answers[each].error = ErrorCode::election_not_needed;
-    co_return answers;
-  }
-  controller::StringMap config_overrides(controller::ConfigEntityType, std::string_view) const override { return {}; }
-  std::int64_t broker_epoch() const override { return 1; }
-
-  std::vector<std::string> calls;
-  std::vector<std::int32_t> timeouts;
-  ErrorCode create_error = ErrorCode::none;
-  ErrorCode auto_create_error = ErrorCode::none;
-};
 
 // Services that these handlers don't touch.
 struct Unused {
@@ -169,7 +102,7 @@ class ClusterHandlers : public ::testing::Test {
   base::SystemClock clock_;
   config::ConfigStore configs_;
   metadata::MetadataCache cache_;
-  FakeCluster cluster_;
+  testing::NotingCluster cluster_;
   Unused unused_;
   Services services_;
 };
