@@ -458,6 +458,7 @@ void Coordinator::on_tick() {
     next_sweep_ms_ = now_ms + config_.container_check_ms;
     sweep_containers(clock_.wall_ms());
   }
+  in_flight_.trim();
 }
 
 bool Coordinator::is_outdated(const tree::Znode& node, std::int64_t now_ms) const {

@@ -9,13 +9,13 @@
 
 #include <deque>
 #include <functional>
-#include <memory_resource>
 #include <random>
 
 #include "base/clock.h"
 #include "zk/proto/jute.h"
 #include "zk/proto/records.h"
 #include "zk/server/audit.h"
+#include "zk/server/burst_queue.h"
 #include "zk/server/config.h"
 #include "zk/server/log_batch.h"
 #include "zk/server/peer.h"
@@ -205,9 +205,7 @@ class Coordinator final : private tree::EventSink {
   tree::WatcherId last_peer_id_ = 0;
   std::int64_t next_session_id_ = 0;
   std::int64_t last_proposed_zxid_ = 0;
-  // Each block of a deque holds few of these: the blocks are used again.
-  std::pmr::unsynchronized_pool_resource in_flight_memory_;
-  std::pmr::deque<InFlight> in_flight_{&in_flight_memory_};
+  BurstQueue<InFlight> in_flight_;
   std::deque<OutstandingWait> outstanding_waits_;  // by zxid
   LogBatch batch_;
   std::uint64_t bytes_at_log_ = 0;  // of the batches taken that aren't on disk
