@@ -83,15 +83,15 @@ struct Server::Impl {
     std::lock_guard changing(change_mutex);
     for (const auto& listener : listeners) accept_on(listener);
     std::lock_guard lock(loops_mutex);
-    for (std::size_t i = 0; i < loops.size(); ++i) {
-      std::function<void()> recover;
-      if (i == 0) recover = [this] { accept_on_all(); };
-      loops[i]->start(static_cast<int>(i), std::move(recover));
-    }
+    const std::function<void()> recover = [this] { accept_on_all(); };
+    for (std::size_t i = 0; i < loops.size(); ++i) loops[i]->start(static_cast<int>(i), i == 0 ? recover : nullptr);
     started = true;
   }
 
   void stop();
+  void stop_loops() {
+    for (auto& loop : loops) loop->stop_and_join();
+  }
   void add_loop();
   void set_network_threads(int threads);
   void set_limits(ConnectionLimitOptions limit_options);
@@ -450,7 +450,7 @@ void Server::Impl::stop() {
       stopped = true;  // from here on there come no more
       was_started = started;
     }
-    if (!was_started) return;
+    if (!was_started) return stop_loops();  // those that were begun before a thread couldn't be had
     close([](const ListenerOptions&) { return true; });
     std::lock_guard lock(loops_mutex);
     started = false;
@@ -462,7 +462,7 @@ void Server::Impl::stop() {
   }
   auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(options.stop_grace_ms);
   for (auto& promise : finished) (void)promise->get_future().wait_until(until);
-  for (auto& loop : loops) loop->stop_and_join();
+  stop_loops();
 }
 
 Server::Server(ServerOptions options, api::FrameHandler& handler)

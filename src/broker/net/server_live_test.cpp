@@ -1,7 +1,12 @@
 // Limits and threads of a running server.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/read.hpp>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
+#include <thread>
 
 #include "base/testing/few_descriptors.h"
 #include "base/testing/no_threads.h"
@@ -74,6 +79,40 @@ TEST_F(ServerTest, NetworkThreadsThatCannotBeHadGetNoConnections) {
   server->set_network_threads(3);
   ask();
   EXPECT_EQ(handler.threads_seen(), 3u);
+}
+
+std::ptrdiff_t threads_of_this_process() {
+  const std::filesystem::directory_iterator all("/proc/self/task");
+  return std::distance(begin(all), end(all));
+}
+
+// What has begun of it ends with stop(): what it serves goes away then.
+TEST_F(ServerTest, AStartThatRunsOutOfThreadsIsStopped) {
+  options.network_threads = 64;
+  options.listeners.push_back({"PLAINTEXT", "127.0.0.1", 0});
+  bool has_failed = false;
+  while (!has_failed) {  // until there are no more after the first
+    server = std::make_unique<Server>(options, handler);
+    const std::ptrdiff_t before = threads_of_this_process();
+    std::atomic<bool> is_over = false;
+    std::thread limit([before, &is_over] {
+      while (!is_over && threads_of_this_process() < before + 2) std::this_thread::yield();
+      const base::testing::NoThreads none;
+      while (!is_over) std::this_thread::yield();
+    });
+    try {
+      server->start();
+    } catch (const std::system_error&) {
+      has_failed = true;
+    }
+    is_over = true;
+    limit.join();
+    server->stop();
+  }
+  Client client(server->port("PLAINTEXT"));
+  client.send({kEcho});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it would be served by now
+  EXPECT_EQ(handler.started, 0);
 }
 
 class LoweredLimit : public ServerTest {
