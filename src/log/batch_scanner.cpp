@@ -79,4 +79,27 @@ std::optional<ScannedBatch> BatchScanner::next() {
   return batch;
 }
 
+bool BatchScanner::next_is_buffered() const {
+  const std::uint64_t buffer_end = buffer_position_ + buffer_size_;
+  if (ended_ != ScanEnd::none || position_ < buffer_position_ || position_ >= std::min(buffer_end, end_)) return false;
+  // next() asks for a header first, which may be longer than a small old batch.
+  if (position_ + std::min<std::uint64_t>(protocol::kBatchHeaderSize, end_ - position_) > buffer_end) return false;
+  const base::ByteView rest =
+      base::ByteView(buffer_).first(buffer_size_).subspan(static_cast<std::size_t>(position_ - buffer_position_));
+  return protocol::next_batch(rest).frame == protocol::BatchFrame::whole;
+}
+
+void BatchScanner::exchange_buffer(base::Bytes& buffer) {
+  const std::uint64_t buffer_end = buffer_position_ + buffer_size_;
+  std::size_t kept = 0;  // of the batch that the buffer's end cuts in two
+  if (position_ >= buffer_position_ && position_ < buffer_end) {
+    kept = static_cast<std::size_t>(buffer_end - position_);
+    if (buffer.size() < kept) buffer.resize(kept);
+    std::memcpy(buffer.data(), buffer_.data() + (buffer_size_ - kept), kept);
+  }
+  buffer_.swap(buffer);
+  buffer_position_ = position_;
+  buffer_size_ = kept;
+}
+
 }  // namespace storage

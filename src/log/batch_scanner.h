@@ -28,6 +28,12 @@ class BatchScanner {
   // Nothing at the end, and where no batch can be read; ended() tells which.
   std::optional<ScannedBatch> next();
   ScanEnd ended() const { return ended_; }
+  // For who goes on with batches while the next ones are read. Whether next() finds a whole batch without reading, so that
+  // what it returned before stays where it is.
+  bool next_is_buffered() const;
+  // Gives away the buffer that all batches since the last exchange point into, if each behind the first was buffered, and
+  // reads into `buffer` from now on.
+  void exchange_buffer(base::Bytes& buffer);
   std::uint64_t position() const { return position_; }  // behind the last batch returned
 
  private:

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
+#include <thread>
 #include <unordered_map>
 
-#include "log/batch_scanner.h"
 #include "log/corrupt_file.h"
 #include "log/segment.h"
 
@@ -35,7 +36,7 @@ struct Compactor::Pass {
   std::int64_t first_uncleanable_offset;
   const LogConfig& config;
   CleanerStats& stats;
-  BatchFilter filter;
+  std::array<BatchFilter, HelpedQueue::kWorkers> filters;
   std::unordered_map<std::int64_t, LastOfProducer> last_of_producers;
 
   bool is_last_of_producer(const BatchHeader& header) const {
@@ -60,9 +61,10 @@ class Compactor::Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
-  base::Bytes& pending() { return pending_.bytes; }
-  void note_batch(const BatchHeader& header, const FilteredBatch& filtered) {
-    std::uint64_t position = pending_.bytes.size() - filtered.size;
+  std::size_t pending_size() const { return pending_.bytes.size(); }
+  void append_batch(const BatchHeader& header, const FilteredBatch& filtered, base::ByteView bytes) {
+    const std::uint64_t position = pending_.bytes.size();
+    pending_.bytes.insert(pending_.bytes.end(), bytes.begin(), bytes.end());
     pending_.batches.push_back(
         {header.base_offset, header.last_offset(), position, filtered.size, filtered.max_timestamp});
   }
@@ -97,7 +99,10 @@ class Compactor::Output {
   // Complete, on the disk, and as old as its last source, since retention may go by that.
   void finish(std::int64_t modified_ms) {
     segment_->finish();
-    for (const auto& file : segment_->files_to_sync(true)) file->sync();
+    // All on their way first: on a journaling file system one commit is then for all of them.
+    const auto files = segment_->files_to_sync(true);
+    for (const auto& file : files) file->start_writing_back(0, file->size());
+    for (const auto& file : files) file->sync();
     if (has_transactions_) {
       where_.files.open(where_.path(base_offset_, kTransactionIndexSuffix), base::OpenMode::read_write)->sync();
     }
@@ -144,58 +149,53 @@ void Compactor::throttle(const CleaningSession& session, std::uint64_t bytes) {
   }
 }
 
-template <class Take>
-void Compactor::for_each_batch(CleaningSession& session, const CleaningSource& source, Take take) {
+void Compactor::walk(CleaningSession& session, const CleaningSource& source, BatchWalk::Steps steps) {
   PartitionFiles where{session.file_system(), session.directory()};
   const std::string path = where.path(source.base_offset, kLogSuffix);
   std::unique_ptr<base::File> file = where.files.open(path, base::OpenMode::read);
-  BatchScanner scanner(*file, 0, source.size, BatchScanner::What::whole);
-  auto fail = [&](std::uint64_t position, const std::string& what) {
-    throw CorruptFile(path + " at position " + std::to_string(position) + ": " + what);
-  };
-  while (auto batch = scanner.next()) {
+  steps.take = [&, take = std::move(steps.take)](WalkedPiece& piece, WalkedBatch& batch) {
     check_wanted(session);
-    const bool offset_fits =
-        batch->header.last_offset() >= source.base_offset &&
-        batch->header.last_offset() - source.base_offset <= std::numeric_limits<std::int32_t>::max();
-    if (!offset_fits) fail(batch->position, "a batch whose offsets don't fit the segment");
-    if (!protocol::crc_is_valid(batch->bytes)) fail(batch->position, "a batch with a wrong checksum");
-    try {
-      if (!take(*batch)) return;
-    } catch (const protocol::InvalidRecord& error) {
-      fail(batch->position, error.what());
-    } catch (const base::CompressionError& error) {
-      fail(batch->position, error.what());
-    }
-    throttle(session, batch->size);
-  }
-  if (scanner.ended() != ScanEnd::end) fail(scanner.position(), "what follows is no batch");
+    if (!take(piece, batch)) return false;
+    throttle(session, batch.scanned.size);
+    return true;
+  };
+  batches_->walk(*file, path, source, steps);
 }
 
-bool Compactor::map_batch(base::ByteView batch, const BatchHeader& header, std::int64_t first_dirty, Mapping& mapping,
-                          CleanerStats& stats) {
-  if (header.last_offset() < first_dirty) return true;  // the segment's begin may be clean
-  hashes_.clear();
-  offsets_.clear();
-  protocol::RecordReader reader(batch, unpacked_);
+void Compactor::read_keys(WalkedPiece& piece, WalkedBatch& batch, std::int64_t first_dirty, const KeyHasher& hasher,
+                          std::size_t worker) {
+  batch.begin = piece.records.size();
+  batch.end = batch.begin;
+  const BatchHeader& header = batch.scanned.header;
+  if (header.is_control() || batch.fate.aborted) return;
+  if (header.last_offset() < first_dirty) return;  // the segment's begin may be clean
+  protocol::RecordReader reader(batch.scanned.bytes, unpacked_[worker]);
   protocol::Record record;
   while (reader.next(record)) {
-    ++stats.map_records_read;
+    ++batch.records_read;
     if (record.offset < first_dirty) continue;
+    // One without a key goes, and is counted, when it is copied.
+    piece.records.push_back({record.offset, record.key.has_value(), record.key ? hasher(*record.key) : KeyHash{}});
+  }
+  batch.end = piece.records.size();
+}
+
+bool Compactor::map_batch(const WalkedPiece& piece, const WalkedBatch& batch, Mapping& mapping) {
+  const BatchHeader& header = batch.scanned.header;
+  const auto records = std::span(piece.records).subspan(batch.begin, batch.end - batch.begin);
+  for (const MappedRecord& record : records) {
     if (header.magic >= 2 && (record.offset < header.base_offset || record.offset > header.last_offset())) {
       mapping.newest.give_up();
     }
     mapping.newest.add(record.offset);
-    if (!record.key) continue;  // it goes, and is counted, when it is copied
-    hashes_.push_back(mapping.hasher(*record.key));
-    offsets_.push_back(record.offset);
-    mapping.offsets.prefetch(hashes_.back());
+    if (record.has_key) mapping.offsets.prefetch(record.hash);
   }
-  for (std::size_t i = 0; i < hashes_.size(); ++i) {
+  for (const MappedRecord& record : records) {
+    if (!record.has_key) continue;
     std::int64_t replaced = -1;
-    if (!mapping.offsets.put(hashes_[i], offsets_[i], replaced)) return false;
+    if (!mapping.offsets.put(record.hash, record.offset, replaced)) return false;
     mapping.newest.drop(replaced);
-    mapping.last_offset = offsets_[i];
+    mapping.last_offset = record.offset;
   }
   mapping.last_offset = header.last_offset();
   return true;
@@ -203,20 +203,34 @@ bool Compactor::map_batch(base::ByteView batch, const BatchHeader& header, std::
 
 void Compactor::map_segment(CleaningSession& session, const CleaningSource& source, std::int64_t first_dirty,
                             CleanedTransactions& transactions, Mapping& mapping, CleanerStats& stats) {
-  for_each_batch(session, source, [&](const ScannedBatch& batch) {
-    stats.map_bytes_read += batch.size;
-    const BatchHeader& header = batch.header;
+  BatchWalk::Steps steps;
+  steps.look = [&](WalkedBatch& batch) {
+    const BatchHeader& header = batch.scanned.header;
     if (header.is_control()) {
-      transactions.on_marker(header, batch.bytes);
-    } else if (!transactions.on_data(header)) {
-      mapping.full = !map_batch(batch.bytes, header, first_dirty, mapping, stats);
-      return !mapping.full;
+      transactions.on_marker(header, batch.scanned.bytes);
     } else {
-      mapping.newest.add_all(header.base_offset, header.last_offset());  // nothing in it was looked at
+      batch.fate.aborted = transactions.on_data(header);
     }
-    if (header.last_offset() >= first_dirty) mapping.last_offset = header.last_offset();
-    return true;
-  });
+  };
+  steps.work = [&](WalkedPiece& piece, WalkedBatch& batch, std::size_t worker) {
+    read_keys(piece, batch, first_dirty, mapping.hasher, worker);
+  };
+  steps.take = [&](WalkedPiece& piece, WalkedBatch& batch) {
+    const BatchHeader& header = batch.scanned.header;
+    stats.map_bytes_read += batch.scanned.size;
+    stats.map_records_read += batch.records_read;
+    if (header.last_offset() < first_dirty) return true;
+    if (header.is_control()) {
+      mapping.last_offset = header.last_offset();
+    } else if (batch.fate.aborted) {
+      mapping.newest.add_all(header.base_offset, header.last_offset());  // nothing in it was looked at
+      mapping.last_offset = header.last_offset();
+    } else {
+      mapping.full = !map_batch(piece, batch, mapping);
+    }
+    return !mapping.full;
+  };
+  walk(session, source, std::move(steps));
 }
 
 Compactor::Mapping Compactor::map_dirty_part(CleaningSession& session, const std::vector<CleaningSource>& sources,
@@ -244,25 +258,39 @@ void Compactor::clean_segment(Pass& pass, const CleaningSource& source, Output& 
     stats.bytes_written += written;
     throttle(pass.session, written);
   };
-  for_each_batch(pass.session, source, [&](const ScannedBatch& batch) {
-    BatchFate fate;
-    if (batch.header.is_control()) {
-      CleanedTransactions::Marker marker = pass.transactions.on_marker(batch.header, batch.bytes);
-      fate.transaction_is_gone = marker.transaction_is_gone;
-      if (marker.index_entry) output.append_transaction(*marker.index_entry);
+  BatchWalk::Steps steps;
+  steps.look = [&](WalkedBatch& batch) {
+    const BatchHeader& header = batch.scanned.header;
+    if (header.is_control()) {
+      CleanedTransactions::Marker marker = pass.transactions.on_marker(header, batch.scanned.bytes);
+      batch.fate.transaction_is_gone = marker.transaction_is_gone;
+      batch.index_entry = marker.index_entry;
     } else {
-      fate.aborted = pass.transactions.on_data(batch.header);
+      batch.fate.aborted = pass.transactions.on_data(header);
     }
-    fate.header_stays = pass.is_last_of_producer(batch.header) || batch.header.next_offset() == pass.first_uncleanable_offset;
-    FilteredBatch filtered = pass.filter.filter(batch.bytes, batch.header, fate, pass.rules, output.pending());
-    stats.bytes_read += batch.size;
+    batch.fate.header_stays =
+        pass.is_last_of_producer(header) || header.next_offset() == pass.first_uncleanable_offset;
+  };
+  steps.work = [&](WalkedPiece& piece, WalkedBatch& batch, std::size_t worker) {
+    batch.begin = piece.output.size();
+    batch.filtered = pass.filters[worker].filter(batch.scanned.bytes, batch.scanned.header, batch.fate, pass.rules, piece.output);
+    batch.end = piece.output.size();
+  };
+  steps.take = [&](WalkedPiece& piece, WalkedBatch& batch) {
+    if (batch.index_entry) output.append_transaction(*batch.index_entry);
+    const FilteredBatch& filtered = batch.filtered;
+    stats.bytes_read += batch.scanned.size;
     stats.records_read += static_cast<std::uint64_t>(filtered.records_read);
     stats.records_written += static_cast<std::uint64_t>(filtered.records_kept);
     stats.keyless_records += static_cast<std::uint64_t>(filtered.keyless);
-    if (filtered.size > 0) output.note_batch(batch.header, filtered);
-    if (output.pending().size() >= options_.write_bytes) write();
+    if (filtered.size > 0) {
+      output.append_batch(batch.scanned.header, filtered,
+                          base::ByteView(piece.output).subspan(batch.begin, batch.end - batch.begin));
+    }
+    if (output.pending_size() >= options_.write_bytes) write();
     return true;
-  });
+  };
+  walk(pass.session, source, std::move(steps));
   write();
 }
 
@@ -295,6 +323,15 @@ std::int64_t Compactor::clean(CleaningSession& session, const Cleanable& cleanab
   const std::int64_t now_ms = clock_.wall_ms();
   const LogConfig config = session.log().config();
   std::vector<CleaningSource> sources = session.sources(cleanable.first_uncleanable_offset);
+  // A throttled cleaning has time, and reads no further than it may.
+  batches_.emplace(!throttle_->limits() && std::thread::hardware_concurrency() > 1);
+  struct Guard {
+    Compactor& compactor;
+    ~Guard() {
+      compactor.batches_.reset();
+      compactor.unpacked_ = {};
+    }
+  } guard{*this};
   const Mapping mapping = map_dirty_part(session, sources, cleanable, stats);
   unpacked_ = {};
   stats.mapped_ms = clock_.monotonic_ms();
@@ -319,7 +356,8 @@ std::int64_t Compactor::clean(CleaningSession& session, const Cleanable& cleanab
               cleanable.first_uncleanable_offset,
               config,
               stats,
-              BatchFilter(mapping.offsets, mapping.hasher, mapping.newest),
+              {BatchFilter(mapping.offsets, mapping.hasher, mapping.newest),
+               BatchFilter(mapping.offsets, mapping.hasher, mapping.newest)},
               {}};
     for (const SourceGroup& group :
          group_sources(sources, config.segment_bytes, config.segment_index_bytes, cleanable.first_uncleanable_offset)) {

@@ -1,19 +1,23 @@
 // Cleans one log at a time: maps the newest offset of each key of its dirty part, then copies what stays of every
 // segment up to there into new segments, which take the place of the old ones. A pass reads each byte once, dirty ones
-// twice. Belongs to one thread, which may wait for disks; holds no lock of the log while it reads or writes.
+// twice. Belongs to one thread, which may wait for disks and has a helper for what needs none (batch_walk.h); holds no
+// lock of the log while it reads or writes.
 //
 // Errors: CleaningStopped if the session is unwanted or stop_requested says so; std::system_error for file calls;
 // CorruptFile, InvalidRecord and CompressionError for a log that can't be read, which leaves it as it is: a batch with
 // a wrong crc isn't copied, since that would bless it with a right one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 #include "base/clock.h"
 #include "log/cleaner/batch_filter.h"
+#include "log/cleaner/batch_walk.h"
 #include "log/cleaner/cleanable.h"
 #include "log/cleaner/cleaned_transactions.h"
 #include "log/cleaner/throttle.h"
@@ -73,22 +77,23 @@ class Compactor {
                          const Cleanable& cleanable, CleanerStats& stats);
   void map_segment(CleaningSession& session, const CleaningSource& source, std::int64_t first_dirty,
                    CleanedTransactions& transactions, Mapping& mapping, CleanerStats& stats);
-  bool map_batch(base::ByteView batch, const protocol::BatchHeader& header, std::int64_t first_dirty, Mapping& mapping,
-                 CleanerStats& stats);
+  // On either thread: the keys of a batch. Then, in order: what they change.
+  void read_keys(WalkedPiece& piece, WalkedBatch& batch, std::int64_t first_dirty, const KeyHasher& hasher,
+                 std::size_t worker);
+  bool map_batch(const WalkedPiece& piece, const WalkedBatch& batch, Mapping& mapping);
   void clean_group(Pass& pass, const std::vector<CleaningSource>& sources, const SourceGroup& group);
   void clean_segment(Pass& pass, const CleaningSource& source, Output& output);
-  // Calls `take` with every batch, checked, until it answers false.
-  template <class Take>
-  void for_each_batch(CleaningSession& session, const CleaningSource& source, Take take);
+  // Every batch, checked, until a step answers false.
+  void walk(CleaningSession& session, const CleaningSource& source, BatchWalk::Steps steps);
   void check_wanted(const CleaningSession& session) const;
   void throttle(const CleaningSession& session, std::uint64_t bytes);
 
   const base::Clock& clock_;
   const std::shared_ptr<Throttle> throttle_;
   const CompactorOptions options_;
-  std::vector<KeyHash> hashes_;
-  std::vector<std::int64_t> offsets_;
-  base::Bytes unpacked_;  // of the batch that is being mapped
+  // Of the cleaning that runs: the batches that are being mapped unpack into these.
+  std::array<base::Bytes, HelpedQueue::kWorkers> unpacked_;
+  std::optional<BatchWalk> batches_;
 };
 
 }  // namespace storage

@@ -142,7 +142,7 @@ class CompactionFixture : public LogFixture {
     EXPECT_NE(session, nullptr);
     if (anew) log().set_first_dirty_offset(std::nullopt);
     Cleanable cleanable = find_cleanable(*log().cleaning_facts(), clock_.wall_ms());
-    Compactor compactor(clock_, std::make_shared<Throttle>(std::numeric_limits<double>::max()), options_);
+    Compactor compactor(clock_, std::make_shared<Throttle>(io_bytes_per_second_max_), options_);
     std::int64_t end = compactor.clean(*session, cleanable, stats_);
     session->set_first_dirty_offset(end);
     return end;
@@ -178,6 +178,7 @@ class CompactionFixture : public LogFixture {
     return found;
   }
 
+  double io_bytes_per_second_max_ = Throttle::kUnlimited;
   CompactorOptions options_;
   CleanerStats stats_;
 };
