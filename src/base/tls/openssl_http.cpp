@@ -15,6 +15,7 @@ namespace base::tls {
 namespace {
 
 constexpr int kExchangeSecondsMax = 5;
+constexpr int kWholeValue = 1;  // of ASN.1: OpenSSL knows its length, and gives it out once all of it has come
 
 struct ReleaseBio {
   void operator()(BIO* bio) const { BIO_free_all(bio); }
@@ -82,7 +83,7 @@ std::string transfer(const std::string& url, BIO* body, const char* type, const 
   const BioHandle connection = connect(parsed, std::time(nullptr) + seconds);
   const BioHandle answer(OSSL_HTTP_transfer(nullptr, parsed.host.c_str(), parsed.port.c_str(), parsed.path.c_str(), 0, nullptr,
                                             nullptr, connection.get(), connection.get(), nullptr, nullptr, 0, nullptr, type,
-                                            body, answer_type, 0, bytes_max, seconds, 0));
+                                            body, answer_type, kWholeValue, bytes_max, seconds, 0));
   if (!answer) throw TlsError(take_openssl_error());
   return all_of(answer.get(), bytes_max);
 }

@@ -248,6 +248,10 @@ TEST_F(RevocationTest, ListsOverHttpAreKnownForAWhile) {
   EXPECT_EQ(verdict(checker, good, authority_), X509_V_OK);
   EXPECT_EQ(verdict(checker, revoked, authority_), X509_V_ERR_CERT_REVOKED);
   EXPECT_EQ(server.asked(), 1);
+  // One that arrives in many parts.
+  server.answer([list = list_of(authority_, std::vector<const Identity*>(50'000, &revoked))](const std::string&) { return list; });
+  EXPECT_EQ(verdict(Revocation::lists, good, authority_), X509_V_OK);
+  EXPECT_EQ(verdict(Revocation::lists, revoked, authority_), X509_V_ERR_CERT_REVOKED);
   server.answer({});
   EXPECT_EQ(verdict(checker, good, authority_), X509_V_OK);
   EXPECT_EQ(verdict(Revocation::lists, good, authority_), X509_V_ERR_UNABLE_TO_GET_CRL);  // closed without an answer
