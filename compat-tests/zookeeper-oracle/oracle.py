@@ -12,7 +12,7 @@ import stream
 GUARD_S = 120  # not an expectation: it ends what would never end
 CLOSED = ("closed",)
 WORDS_S = 10  # a server may notice a little later than the other that a socket was closed
-NUMBERS = ("zk_znode_count", "zk_watch_count", "zk_ephemerals_count")
+NUMBERS = ("zk_znode_count", "zk_ephemerals_count")
 WALKER_SLOT = 1000  # the connection that walks the tree
 
 
@@ -286,11 +286,11 @@ class Lockstep:
         self.compare_words()
 
     def compare_words(self):
-        """Who watches what, whose the ephemerals are, and how many there are, as an operator asks for them."""
+        """Whose the ephemerals are, and how many there are, as an operator asks for them."""
         end = time.monotonic() + WORDS_S
         while len({repr(said := words(side)) for side in self.sides}) > 1 and time.monotonic() < end:
             time.sleep(0.05)
-        self.on_both(words, "wchp, dump, mntr")
+        self.on_both(words, "dump, mntr")
         self.told += len(said)
 
 
@@ -353,7 +353,7 @@ def groups(text):
 def words(side):
     ephemerals = word(side, b"dump").partition("ephemeral nodes dump:")[2].partition("Connections dump:")[0]
     numbers = [line for line in word(side, b"mntr").splitlines() if line.startswith(NUMBERS)]
-    return groups(word(side, b"wchp")) + groups(ephemerals) + sorted(numbers)
+    return groups(ephemerals) + sorted(numbers)
 
 
 # Trees
