@@ -323,6 +323,7 @@ void BrokerApp::Parts::stop() {
   transactions.stop();
   groups.stop();
   partitions.shutdown();
+  if (controller) controller->let_nobody_wait();
   if (server) server->stop();
   partition::wait_until_nothing_runs_aside();
   if (metrics_endpoint) metrics_endpoint->stop();

@@ -115,7 +115,14 @@ base::Task<Response> ControlContext::execute_fenced(Request operation) {
 void ControlContext::publish() {
   const std::shared_ptr<const metadata::ClusterMetadata> seen = state.snapshot();
   cache.set(seen);
-  std::erase_if(waiting, [&seen](const Waiting& each) { return each(*seen); });
+  // One that can't be asked is let go of, which answers it. The publish of a change must not fail by it, nor the order be left half changed.
+  std::erase_if(waiting, [&seen](const Waiting& each) {
+    try {
+      return each(*seen);
+    } catch (const std::exception&) {
+      return true;
+    }
+  });
 }
 
 }  // namespace broker::controller

@@ -114,6 +114,13 @@ base::Task<void> Controller::start(metadata::Broker self) {
   if (!failure.empty()) throw StartError(failure);
 }
 
+void Controller::let_nobody_wait() {
+  boost::asio::post(queue_->executor(), [this] {
+    lets_wait_ = false;
+    context_.waiting.clear();
+  });
+}
+
 base::Task<void> Controller::close() {
   // Not a job: the one at hand may be waiting for a ZooKeeper that is away.
   co_await boost::asio::co_spawn(queue_->executor(), end_session(), boost::asio::use_awaitable);
@@ -123,6 +130,7 @@ base::Task<void> Controller::end_session() {
   closed_ = true;
   context_.active = false;
   queue_->close();
+  lets_wait_ = false;
   context_.waiting.clear();
   const std::shared_ptr<zk::client::ZooKeeper> session = std::move(context_.zookeeper);
   if (session) co_await session->close();

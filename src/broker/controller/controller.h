@@ -61,6 +61,9 @@ class Controller final : public Cluster {
   void change_endpoints(std::vector<metadata::Endpoint> endpoints);
   // Tells the controller, whoever it is, that a log directory of this broker failed. From any thread.
   void log_directory_failed();
+  // From now on no request waits for what it did to be seen: those that do are answered with NOT_CONTROLLER, and whoever would
+  // begin to is. For a stop, before it waits for the requests that clients have in flight. From any thread.
+  void let_nobody_wait();
   // Ends the session, so that others see at once that this broker is gone. Requests fail from now on.
   base::Task<void> close();
 
@@ -132,6 +135,7 @@ class Controller final : public Cluster {
   ControlContext context_;
   StoredConfigs configs_;
   TopicManager topics_;
+  bool lets_wait_ = true;  // for what a request did to be seen
   std::set<std::string> scheduled_;  // events that wait for their job
   std::atomic<std::int64_t> broker_epoch_{-1};
   std::array<std::atomic<std::uint64_t>, 5> session_counts_{};  // by zk::client::SessionState

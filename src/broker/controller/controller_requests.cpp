@@ -149,6 +149,10 @@ base::Task<std::optional<T>> Controller::run_until_seen(std::function<base::Task
   }
   T so_far = *answer;
   if (!waits() || !asked->mark_unseen(so_far, *context_.cache.get())) co_return answer;
+  if (!lets_wait_) {
+    answer = std::move(otherwise);
+    co_return answer;
+  }
   // Also where nobody answers any more.
   const std::shared_ptr<void> at_the_end(nullptr, [asked, otherwise = std::move(otherwise)](void*) { asked->answer(otherwise); });
   context_.waiting.push_back([asked, waits = std::move(waits), done = std::move(*answer), at_the_end](const metadata::ClusterMetadata& seen) {

@@ -212,5 +212,43 @@ TEST_F(LateAnswers, WhoWaitsForALeaderIsAnsweredAtTheEnd) {
   EXPECT_EQ(answer.get()[0].error, ErrorCode::not_controller);
 }
 
+TEST_F(LateAnswers, WhoWaitsIsAnsweredBeforeAStopWaitsForRequests) {
+  leave_leaderless("u", "[1]");
+  std::vector<NewPartitions> wanted(1);
+  wanted[0].topic = "u";
+  wanted[0].count = 2;
+  auto answer = begin(node.controller->create_partitions(wanted, false, INT32_MAX));
+  EXPECT_FALSE(is_there(answer));
+  node.controller->let_nobody_wait();
+  poll();
+  ASSERT_TRUE(is_there(answer));
+  EXPECT_EQ(answer.get()[0].error, ErrorCode::not_controller);
+  // One that comes between that and the end doesn't begin to wait.
+  wanted[0].count = 3;
+  auto late = begin(node.controller->create_partitions(wanted, false, INT32_MAX));
+  ASSERT_TRUE(is_there(late));
+  EXPECT_EQ(late.get()[0].error, ErrorCode::not_controller);
+}
+
+TEST_F(LateAnswers, WhoCannotBeAskedCostsNoPublish) {
+  base::ManualClock clock;
+  metadata::MetadataCache cache;
+  ControlContext context(clock, cache, node.sink);
+  int asked = 0;
+  const auto stays = [&asked](const metadata::ClusterMetadata&) {
+    ++asked;
+    return false;
+  };
+  context.waiting.emplace_back([](const metadata::ClusterMetadata&) { return true; });
+  context.waiting.emplace_back(stays);
+  context.waiting.emplace_back([](const metadata::ClusterMetadata&) -> bool { throw std::bad_alloc(); });
+  context.waiting.emplace_back(stays);
+  context.publish();
+  EXPECT_EQ(asked, 2);
+  context.publish();
+  EXPECT_EQ(asked, 4);
+  EXPECT_EQ(context.waiting.size(), 2u);
+}
+
 }  // namespace
 }  // namespace broker::controller
