@@ -342,18 +342,18 @@ def word(side, name):
 def groups(text):
     """Lines with what is indented below each, in no order. ZooKeeper's dump still names sessions whose ephemerals are gone."""
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # paths may have what Python, too, takes for the end of a line
         if line.startswith("\t") and found:
             found[-1][1].append(line.strip())
         elif line:
             found.append((line, []))
-    return [f"{line} {sorted(below)}" for line, below in sorted(found) if below]
+    return sorted(f"{line} {sorted(below)}" for line, below in found if below)
 
 
 def words(side):
     ephemerals = word(side, b"dump").partition("ephemeral nodes dump:")[2].partition("Connections dump:")[0]
     numbers = [line for line in word(side, b"mntr").splitlines() if line.startswith(NUMBERS)]
-    return groups(ephemerals) + sorted(numbers)
+    return groups(ephemerals) + groups(word(side, b"wchp")) + sorted(numbers)
 
 
 # Trees

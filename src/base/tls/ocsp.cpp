@@ -20,6 +20,8 @@ namespace {
 constexpr const char* kLogger = "milena.tls.Revocation";
 constexpr std::size_t kAnswerBytesMax = 256UL << 10U;
 constexpr long kClockSkewSeconds = 900;
+constexpr std::chrono::seconds kSilenceIsKnown{5};
+constexpr std::size_t kSilentMax = 100;
 
 template <auto release>
 struct Releaser {
@@ -54,6 +56,19 @@ std::string request_about(const OCSP_CERTID* id) {
   return text;
 }
 
+std::string ask(const std::string& url, const OCSP_CERTID* id, std::chrono::steady_clock::time_point deadline,
+                SilentResponders& silent) {
+  if (silent.contains(url)) throw TlsError("it didn't answer a moment ago");
+  const std::string request = request_about(id);
+  try {
+    return http_post(url, request, "application/ocsp-request", "application/ocsp-response", kAnswerBytesMax, deadline);
+  } catch (const TlsError&) {
+    // What had no time left says nothing about the responder.
+    if (deadline - std::chrono::steady_clock::now() >= std::chrono::seconds(1)) silent.add(url);
+    throw;
+  }
+}
+
 OcspVerdict verdict_of(const std::string& answer, X509_STORE_CTX* verified, OCSP_CERTID* id) {
   const auto* at = reinterpret_cast<const unsigned char*>(answer.data());
   const ResponseHandle response(d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(answer.size())));
@@ -84,7 +99,21 @@ OcspVerdict verdict_of(const std::string& answer, X509_STORE_CTX* verified, OCSP
 
 }  // namespace
 
-OcspVerdict ask_ocsp(X509_STORE_CTX* verified, int place, std::chrono::steady_clock::time_point deadline) {
+bool SilentResponders::contains(const std::string& url) {
+  const std::lock_guard lock(mutex_);
+  const auto found = until_.find(url);
+  return found != until_.end() && std::chrono::steady_clock::now() < found->second;
+}
+
+void SilentResponders::add(const std::string& url) {
+  const auto now = std::chrono::steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(until_, [now](const auto& each) { return each.second <= now; });
+  if (until_.size() < kSilentMax) until_[url] = now + kSilenceIsKnown;
+}
+
+OcspVerdict ask_ocsp(X509_STORE_CTX* verified, int place, std::chrono::steady_clock::time_point deadline,
+                     SilentResponders& silent) {
   STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(verified);
   X509* certificate = sk_X509_value(chain, place);
   const std::vector<std::string> urls = responders_of(certificate);
@@ -93,9 +122,7 @@ OcspVerdict ask_ocsp(X509_STORE_CTX* verified, int place, std::chrono::steady_cl
   if (!id) return OcspVerdict::unknown;
   for (const std::string& url : urls) {
     try {
-      const std::string answer = http_post(url, request_about(id.get()), "application/ocsp-request",
-                                           "application/ocsp-response", kAnswerBytesMax, deadline);
-      const OcspVerdict verdict = verdict_of(answer, verified, id.get());
+      const OcspVerdict verdict = verdict_of(ask(url, id.get(), deadline, silent), verified, id.get());
       if (verdict != OcspVerdict::unknown) return verdict;
       log_warn(kLogger, "The OCSP responder {} doesn't know {}", url, subject_of(certificate));
     } catch (const TlsError& error) {

@@ -65,6 +65,21 @@ BioHandle connect(const Url& url, std::time_t until) {
   return connection;
 }
 
+// OpenSSL looks at the time only where there is nothing to read, and at the size only behind the header.
+constexpr std::size_t kHeaderBytesMax = 64UL << 10U;
+struct Limit {
+  std::size_t bytes;
+  std::chrono::steady_clock::time_point until;
+};
+
+long end_at_limit(BIO* connection, int operation, const char*, std::size_t, int, long, int result, std::size_t* processed) {
+  if (operation != (BIO_CB_READ | BIO_CB_RETURN) || result <= 0) return result;
+  auto& limit = *reinterpret_cast<Limit*>(BIO_get_callback_arg(connection));
+  if (*processed > limit.bytes || std::chrono::steady_clock::now() > limit.until) return -1;
+  limit.bytes -= *processed;
+  return result;
+}
+
 std::string all_of(BIO* answer, std::size_t bytes_max) {
   std::string bytes;
   char part[16 * 1024];
@@ -81,6 +96,9 @@ std::string transfer(const std::string& url, BIO* body, const char* type, const 
   const int seconds = seconds_until(deadline);
   ERR_clear_error();
   const BioHandle connection = connect(parsed, std::time(nullptr) + seconds);
+  Limit limit{bytes_max + kHeaderBytesMax, std::chrono::steady_clock::now() + std::chrono::seconds(seconds)};
+  BIO_set_callback_arg(connection.get(), reinterpret_cast<char*>(&limit));
+  BIO_set_callback_ex(connection.get(), end_at_limit);
   const BioHandle answer(OSSL_HTTP_transfer(nullptr, parsed.host.c_str(), parsed.port.c_str(), parsed.path.c_str(), 0, nullptr,
                                             nullptr, connection.get(), connection.get(), nullptr, nullptr, 0, nullptr, type,
                                             body, answer_type, kWholeValue, bytes_max, seconds, 0));

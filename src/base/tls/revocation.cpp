@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -21,12 +22,11 @@ namespace base::tls {
 namespace {
 
 constexpr const char* kLogger = "milena.tls.Revocation";
-// All that one peer may take, below the 10 s of a handshake.
-constexpr std::chrono::seconds kWholeCheck{8};
 // Java, too, looks again after 30 s. What failed is tried again sooner, but not by each of a thousand clients.
 constexpr std::chrono::seconds kListIsKnown{30};
 constexpr std::chrono::seconds kFailureIsKnown{5};
 constexpr std::size_t kKnownMax = 100;
+constexpr std::time_t kClockSkewSeconds = 900;  // Java's for lists, too
 constexpr std::size_t kListBytesMax = 64UL << 20U;
 
 struct ReleasePoints {
@@ -78,7 +78,10 @@ std::shared_ptr<X509_CRL> parse_list(const std::string& bytes) {
   }
   ERR_clear_error();
   if (list == nullptr) throw TlsError("what is there is no revocation list");
-  return {list, X509_CRL_free};
+  std::shared_ptr<X509_CRL> owned(list, X509_CRL_free);
+  // It would count for ever; Java doesn't take it either.
+  if (X509_CRL_get0_nextUpdate(list) == nullptr) throw TlsError("the list doesn't say until when it counts");
+  return owned;
 }
 
 // file:/path and file:///path, with %41 for A.
@@ -131,10 +134,27 @@ struct Settled {
   std::vector<const X509*> certificates;
 };
 
-// Of OpenSSL's second walk over the chain: who is settled needs no list.
+// Whether a list that OpenSSL calls outdated, or too early, is so by more than clocks differ.
+bool within_clock_skew(const X509_CRL* list, int error) {
+  std::time_t limit = std::time(nullptr);
+  if (error == X509_V_ERR_CRL_HAS_EXPIRED) {
+    limit -= kClockSkewSeconds;
+    return X509_cmp_time(X509_CRL_get0_nextUpdate(list), &limit) > 0;
+  }
+  limit += kClockSkewSeconds;
+  return X509_cmp_time(X509_CRL_get0_lastUpdate(list), &limit) < 0;
+}
+
+// Of OpenSSL's second walk over the chain: who is settled needs no list, and lists are looked at with Java's patience.
 int let_settled_pass(int good, X509_STORE_CTX* context) {
   if (good == 1) return 1;
   const int error = X509_STORE_CTX_get_error(context);
+  if (error == X509_V_ERR_CRL_HAS_EXPIRED || error == X509_V_ERR_CRL_NOT_YET_VALID) {
+    const X509_CRL* list = X509_STORE_CTX_get0_current_crl(context);
+    const bool good_enough = list != nullptr && within_clock_skew(list, error);
+    if (good_enough) X509_STORE_CTX_set_error(context, X509_V_OK);
+    return good_enough ? 1 : 0;
+  }
   if (error != X509_V_ERR_UNABLE_TO_GET_CRL && error != X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER &&
       error != X509_V_ERR_DIFFERENT_CRL_SCOPE) {
     return 0;
@@ -170,8 +190,8 @@ int check_by_lists(X509_STORE_CTX* verified, const std::vector<std::shared_ptr<X
 
 }  // namespace
 
-bool RevocationChecker::check(X509_STORE_CTX* verified) {
-  const Deadline deadline = std::chrono::steady_clock::now() + kWholeCheck;
+bool RevocationChecker::check(X509_STORE_CTX* verified, std::chrono::steady_clock::duration within) {
+  const Deadline deadline = std::chrono::steady_clock::now() + within;
   STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(verified);
   const int count = sk_X509_num(chain);
   const int trusted = place_of_trusted(verified);
@@ -180,7 +200,7 @@ bool RevocationChecker::check(X509_STORE_CTX* verified) {
   for (int i = trusted; i < count; ++i) settled.certificates.push_back(sk_X509_value(chain, i));
   for (int i = 0; i < trusted; ++i) {
     X509* certificate = sk_X509_value(chain, i);
-    const OcspVerdict verdict = kind_ == Revocation::ocsp ? ask_ocsp(verified, i, deadline) : OcspVerdict::unknown;
+    const OcspVerdict verdict = kind_ == Revocation::ocsp ? ask_ocsp(verified, i, deadline, silent_) : OcspVerdict::unknown;
     if (verdict == OcspVerdict::revoked) {
       X509_STORE_CTX_set_error(verified, X509_V_ERR_CERT_REVOKED);
       return false;
@@ -218,9 +238,16 @@ std::shared_ptr<X509_CRL> RevocationChecker::list_at(const std::string& url, Dea
   } catch (const TlsError& error) {
     log_warn(kLogger, "No revocation list from {}: {}", url, error.what());
   }
+  const auto now = std::chrono::steady_clock::now();
   const std::lock_guard lock(mutex_);
+  std::erase_if(known_, [now](const auto& each) { return each.second.until <= now; });
+  if (!list) {
+    const auto known = known_.find(url);
+    if (known != known_.end() && known->second.list) return known->second.list;  // another thread had more luck
+    if (deadline - now < std::chrono::seconds(1)) return nullptr;  // for want of our time: that says nothing about the list
+  }
   if (known_.size() >= kKnownMax) known_.clear();
-  known_[url] = Known{list, std::chrono::steady_clock::now() + (list ? kListIsKnown : kFailureIsKnown)};
+  known_[url] = Known{list, now + (list ? kListIsKnown : kFailureIsKnown)};
   return list;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/tls/handles.h"
+#include "base/tls/ocsp.h"
 
 namespace base::tls {
 
@@ -27,8 +28,9 @@ class RevocationChecker {
   explicit RevocationChecker(Revocation kind) : kind_(kind) {}
 
   // `verified` has just built and checked a chain. Every certificate of it below the trusted one needs a verdict: what can't be
-  // found out counts as revoked. False leaves OpenSSL's reason in `verified`; the log says what could not be had.
-  bool check(x509_store_ctx_st* verified);
+  // found out counts as revoked. False leaves OpenSSL's reason in `verified`; the log says what could not be had. Nothing is asked
+  // after `within`, which is below the 10 s of a handshake.
+  bool check(x509_store_ctx_st* verified, std::chrono::steady_clock::duration within = std::chrono::seconds(8));
 
  private:
   struct Known {
@@ -37,13 +39,13 @@ class RevocationChecker {
   };
   using Lists = std::vector<std::shared_ptr<X509_crl_st>>;
 
-
   void add_lists(const x509_st* certificate, Deadline deadline, Lists& lists);
   std::shared_ptr<X509_crl_st> list_at(const std::string& url, Deadline deadline);
 
   const Revocation kind_;
   std::mutex mutex_;
   std::map<std::string, Known> known_;  // by URL
+  SilentResponders silent_;
 };
 
 }  // namespace base::tls

@@ -17,6 +17,7 @@
 #include <fstream>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/testing/temp_dir.h"
@@ -49,6 +50,8 @@ class Responder {
   }
 
   std::string url() const { return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/a?b=c"; }
+  // From now on header lines come for ever.
+  void flood() { flood_ = true; }
   void answer(Answer answer) {
     const std::lock_guard lock(mutex_);
     answer_ = std::move(answer);
@@ -85,6 +88,10 @@ class Responder {
     body.resize(length);
     if (had < length) boost::asio::read(socket, boost::asio::buffer(body.data() + had, length - had));
     ++asked_;
+    if (flood_) boost::asio::write(socket, boost::asio::buffer(std::string("HTTP/1.0 200 OK\r\n")));
+    std::string lines;
+    for (int i = 0; i < 1000; ++i) lines += "A: b\r\n";
+    while (flood_) boost::asio::write(socket, boost::asio::buffer(lines));
     const std::lock_guard lock(mutex_);
     EXPECT_TRUE(has_host);
     EXPECT_NE(request_line.find(" /a?b=c HTTP/1.0"), std::string::npos) << request_line;
@@ -99,20 +106,24 @@ class Responder {
   tcp::acceptor acceptor_;
   std::atomic<bool> stop_ = false;
   std::atomic<int> asked_ = 0;
+  std::atomic<bool> flood_ = false;
   std::mutex mutex_;
   Answer answer_;
   std::thread thread_;
 };
 
-std::string list_of(const Identity& authority, const std::vector<const Identity*>& revoked, long ends_in_seconds = kHour,
-                    const Identity* signer = nullptr) {
+std::string list_of(const Identity& authority, const std::vector<const Identity*>& revoked,
+                    std::optional<long> ends_in_seconds = kHour, const Identity* signer = nullptr,
+                    long begins_in_seconds = -2 * kHour) {
   X509_CRL* list = X509_CRL_new();
   X509_CRL_set_version(list, 1);
   X509_CRL_set_issuer_name(list, X509_get_subject_name(authority.certificate.get()));
-  ASN1_TIME* time = X509_gmtime_adj(nullptr, -2 * kHour);
+  ASN1_TIME* time = X509_gmtime_adj(nullptr, begins_in_seconds);
   X509_CRL_set1_lastUpdate(list, time);
-  X509_gmtime_adj(time, ends_in_seconds);
-  X509_CRL_set1_nextUpdate(list, time);
+  if (ends_in_seconds) {
+    X509_gmtime_adj(time, *ends_in_seconds);
+    X509_CRL_set1_nextUpdate(list, time);
+  }
   for (const Identity* one : revoked) {
     X509_REVOKED* entry = X509_REVOKED_new();
     X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(one->certificate.get()));
@@ -157,7 +168,8 @@ std::string ocsp_answer(const std::string& request, const Identity& signer, int 
 class RevocationTest : public ::testing::Test {
  protected:
   // OpenSSL's verdict on the chain of `peer`, of which `trusted` is in the trust store.
-  static int verdict(RevocationChecker& checker, const Identity& peer, const Identity& trusted) {
+  static int verdict(RevocationChecker& checker, const Identity& peer, const Identity& trusted,
+                     std::chrono::seconds within = std::chrono::seconds(8)) {
     X509_STORE* store = X509_STORE_new();
     X509_STORE_add_cert(store, trusted.certificate.get());
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
@@ -166,7 +178,7 @@ class RevocationTest : public ::testing::Test {
     X509_STORE_CTX* context = X509_STORE_CTX_new();
     X509_STORE_CTX_init(context, store, peer.certificate.get(), sent);
     EXPECT_EQ(X509_verify_cert(context), 1);
-    const bool good = checker.check(context);
+    const bool good = checker.check(context, within);
     const int error = X509_STORE_CTX_get_error(context);
     EXPECT_EQ(good, error == X509_V_OK);
     X509_STORE_CTX_free(context);
@@ -302,6 +314,53 @@ TEST_F(RevocationTest, NobodyListens) {
   both.push_back(list_at(list).front());
   EXPECT_EQ(verdict(Revocation::ocsp, client(authority_, both), authority_), X509_V_OK);
   EXPECT_EQ(verdict(Revocation::lists, client(authority_, second), authority_), X509_V_OK);
+}
+
+TEST_F(RevocationTest, ListsMayBeOffByAQuarterOfAnHour) {
+  const std::string url = file("list.crl", list_of(authority_, {}));
+  const Identity peer = client(authority_, list_at(url)), revoked = client(authority_, list_at(url));
+  const long minute = 60;
+  const auto with = [&](long begins, long ends, const std::vector<const Identity*>& of_it = {}) {
+    file("list.crl", list_of(authority_, of_it, ends, nullptr, begins));
+    return verdict(Revocation::lists, peer, authority_);
+  };
+  EXPECT_EQ(with(-kHour, -10 * minute), X509_V_OK);
+  EXPECT_EQ(with(-kHour, -10 * minute, {&peer}), X509_V_ERR_CERT_REVOKED);
+  EXPECT_EQ(with(-kHour, -20 * minute), X509_V_ERR_CRL_HAS_EXPIRED);
+  EXPECT_EQ(with(10 * minute, kHour), X509_V_OK);
+  EXPECT_EQ(with(20 * minute, kHour), X509_V_ERR_CRL_NOT_YET_VALID);
+  // One that counts for ever could be shown for ever by whoever stands between.
+  file("list.crl", list_of(authority_, {}, std::nullopt));
+  EXPECT_EQ(verdict(Revocation::lists, peer, authority_), X509_V_ERR_UNABLE_TO_GET_CRL);
+}
+
+TEST_F(RevocationTest, ASilentServerIsLeftAloneForAWhile) {
+  Responder server;
+  RevocationChecker by_responder(Revocation::ocsp), by_list(Revocation::lists);
+  const Identity asks = client(authority_, responder_at(server.url())), reads = client(authority_, list_at(server.url()));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(verdict(by_responder, asks, authority_), X509_V_ERR_UNABLE_TO_GET_CRL);
+  EXPECT_EQ(server.asked(), 1);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(verdict(by_list, reads, authority_), X509_V_ERR_UNABLE_TO_GET_CRL);
+  EXPECT_EQ(server.asked(), 2);
+}
+
+TEST_F(RevocationTest, WhoHadNoTimeShutsNobodyElseOut) {
+  Responder server;
+  const Identity reads = client(authority_, list_at(server.url())), asks = client(authority_, responder_at(server.url()));
+  server.answer([list = list_of(authority_, {})](const std::string&) { return list; });
+  RevocationChecker by_list(Revocation::lists), by_responder(Revocation::ocsp);
+  EXPECT_EQ(verdict(by_list, reads, authority_, std::chrono::seconds(0)), X509_V_ERR_UNABLE_TO_GET_CRL);
+  EXPECT_EQ(verdict(by_list, reads, authority_), X509_V_OK);
+  EXPECT_EQ(verdict(by_responder, asks, authority_, std::chrono::seconds(0)), X509_V_ERR_UNABLE_TO_GET_CRL);
+  server.answer([&](const std::string& request) { return ocsp_answer(request, authority_, V_OCSP_CERTSTATUS_GOOD); });
+  EXPECT_EQ(verdict(by_responder, asks, authority_), X509_V_OK);
+}
+
+TEST_F(RevocationTest, AnEndlessHeaderEnds) {
+  Responder server;
+  server.flood();
+  const Identity asks = client(authority_, responder_at(server.url()));
+  EXPECT_EQ(verdict(Revocation::ocsp, asks, authority_), X509_V_ERR_UNABLE_TO_GET_CRL);
 }
 
 TEST_F(RevocationTest, TheListSpeaksWhereTheResponderDoesNot) {

@@ -1,6 +1,7 @@
 #include "zk/server/tls_handshakes.h"
 
 #include <array>
+#include <atomic>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -54,7 +55,7 @@ class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> 
   std::int64_t began_ms;
   std::unique_ptr<base::tls::Engine> engine;
   base::Bytes input;
-  bool over = false;
+  std::atomic<bool> over = false;  // set by the loop; the threads look whether what waits for them is still worth it
 
  private:
   void on_readable() {
@@ -84,6 +85,7 @@ class TlsHandshakes::Handshake : public std::enable_shared_from_this<Handshake> 
 
   // On the thread for handshakes; nobody else touches the engine meanwhile.
   void work(const base::Bytes& sealed) {
+    if (over) return;
     const bool good = engine->receive(sealed, input);
     boost::asio::post(owner_.io_, [self = shared_from_this(), good] { self->worked(good); });
   }
@@ -160,6 +162,7 @@ void TlsHandshakes::stop() {
     handshake->over = true;
     handshake->socket.close(ignored);
   }
+  threads_.stop();  // what waits is over
   threads_.join();
 }
 
