@@ -18,6 +18,10 @@ struct Stopped {};
 }  // namespace
 
 TxnsAhead::TxnsAhead(base::FileSystem& files, std::vector<std::string> paths) : files_(files), paths_(std::move(paths)) {
+  if (paths_.empty()) {  // a new directory: what a thread touches would count for as long as the process lives
+    has_ended_ = true;
+    return;
+  }
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "zk-read-ahead");
 }
@@ -28,7 +32,7 @@ TxnsAhead::~TxnsAhead() {
     is_stopping_ = true;
   }
   applied_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 const TxnBatch* TxnsAhead::next() {

@@ -70,6 +70,11 @@ TEST_F(TxnsAheadTest, BringsAllOfAllFilesInTheirOrder) {
   EXPECT_EQ(ahead.next(), nullptr);
 }
 
+TEST_F(TxnsAheadTest, ThereMayBeNoFile) {
+  TxnsAhead ahead(files_, {});
+  EXPECT_EQ(ahead.next(), nullptr);
+}
+
 TEST_F(TxnsAheadTest, AFailureComesBehindWhatCouldBeRead) {
   const std::vector<std::string> paths{write_log(1, 1500, 10), write_log(1501, 1500, 10), write_log(3001, 1, 10)};
   TxnLogReader reader(files_, paths[1]);
