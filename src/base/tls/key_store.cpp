@@ -22,15 +22,11 @@ namespace base::tls {
 
 void Release::operator()(evp_pkey_st* key) const { EVP_PKEY_free(key); }
 void Release::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
+void Release::operator()(bio_st* bio) const { BIO_free_all(bio); }
 void Release::operator()(ssl_st* ssl) const { SSL_free(ssl); }
 void Release::operator()(x509_st* certificate) const { X509_free(certificate); }
 
 namespace {
-
-struct ReleaseBio {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using BioHandle = std::unique_ptr<BIO, ReleaseBio>;
 
 struct ReleasePkcs12 {
   void operator()(PKCS12* store) const { PKCS12_free(store); }

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <memory>
 
+#include "base/tls/handles.h"
 #include "base/tls/key_store.h"
 
 namespace base::tls {
@@ -16,11 +17,6 @@ namespace {
 
 constexpr int kExchangeSecondsMax = 5;
 constexpr int kWholeValue = 1;  // of ASN.1: OpenSSL knows its length, and gives it out once all of it has come
-
-struct ReleaseBio {
-  void operator()(BIO* bio) const { BIO_free_all(bio); }
-};
-using BioHandle = std::unique_ptr<BIO, ReleaseBio>;
 
 struct ReleaseText {
   void operator()(char* text) const { OPENSSL_free(text); }

@@ -72,9 +72,8 @@ std::shared_ptr<X509_CRL> parse_list(const std::string& bytes) {
   const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
   X509_CRL* list = d2i_X509_CRL(nullptr, &at, static_cast<long>(bytes.size()));
   if (list == nullptr) {  // Java takes PEM, too; we from files
-    BIO* reader = BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()));
-    list = PEM_read_bio_X509_CRL(reader, nullptr, nullptr, nullptr);
-    BIO_free(reader);
+    const BioHandle reader(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
+    list = PEM_read_bio_X509_CRL(reader.get(), nullptr, nullptr, nullptr);
   }
   ERR_clear_error();
   if (list == nullptr) throw TlsError("what is there is no revocation list");

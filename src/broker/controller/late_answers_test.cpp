@@ -75,6 +75,12 @@ class LateAnswers : public ::testing::Test {
     poll();
     return result;
   }
+  std::future<std::vector<Outcome>> begin_growth(const std::string& topic, std::int32_t count) {
+    std::vector<NewPartitions> wanted(1);
+    wanted[0].topic = topic;
+    wanted[0].count = count;
+    return begin(node.controller->create_partitions(wanted, false, INT32_MAX));
+  }
   void poll() {
     node.loop.restart();
     node.loop.poll();
@@ -200,10 +206,7 @@ TEST_F(LateAnswers, WaitForALeaderThatComesInTime) {
 
 TEST_F(LateAnswers, WhoWaitsForALeaderIsAnsweredAtTheEnd) {
   leave_leaderless("u", "[1]");
-  std::vector<NewPartitions> wanted(1);
-  wanted[0].topic = "u";
-  wanted[0].count = 2;
-  auto answer = begin(node.controller->create_partitions(wanted, false, INT32_MAX));
+  auto answer = begin_growth("u", 2);
   EXPECT_FALSE(is_there(answer));
   auto closed = boost::asio::co_spawn(node.loop, node.controller->close(), boost::asio::use_future);
   poll();
@@ -214,18 +217,14 @@ TEST_F(LateAnswers, WhoWaitsForALeaderIsAnsweredAtTheEnd) {
 
 TEST_F(LateAnswers, WhoWaitsIsAnsweredBeforeAStopWaitsForRequests) {
   leave_leaderless("u", "[1]");
-  std::vector<NewPartitions> wanted(1);
-  wanted[0].topic = "u";
-  wanted[0].count = 2;
-  auto answer = begin(node.controller->create_partitions(wanted, false, INT32_MAX));
+  auto answer = begin_growth("u", 2);
   EXPECT_FALSE(is_there(answer));
   node.controller->let_nobody_wait();
   poll();
   ASSERT_TRUE(is_there(answer));
   EXPECT_EQ(answer.get()[0].error, ErrorCode::not_controller);
   // One that comes between that and the end doesn't begin to wait.
-  wanted[0].count = 3;
-  auto late = begin(node.controller->create_partitions(wanted, false, INT32_MAX));
+  auto late = begin_growth("u", 3);
   ASSERT_TRUE(is_there(late));
   EXPECT_EQ(late.get()[0].error, ErrorCode::not_controller);
 }
