@@ -343,9 +343,9 @@ def groups(text):
     """Lines with what is indented below each, in no order. ZooKeeper's dump still names sessions whose ephemerals are gone."""
     found = []
     for line in text.split("\n"):  # paths may have what Python, too, takes for the end of a line
-        if line.startswith("\t") and found:
+        if line.startswith("\t"):
             found[-1][1].append(line.strip())
-        elif line:
+        else:  # an empty line is a path, too: addWatch takes any
             found.append((line, []))
     return sorted(f"{line} {sorted(below)}" for line, below in found if below)
 
