@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <set>
 
@@ -86,7 +87,7 @@ TEST(TopicConfig, OverridesGoOverTheBroker) {
   EXPECT_TRUE(topic->unclean_leader_election_enable());
 }
 
-// No key of a topic is without a place where it acts, but for those named here.
+// Each key of a topic sets its own place in the log's config, and no other one, but for those named here.
 TEST(TopicConfig, EachKeyActs) {
   const std::set<std::string, std::less<>> elsewhere = {
       "min.insync.replicas",             // Partition
@@ -98,17 +99,49 @@ TEST(TopicConfig, EachKeyActs) {
       "remote.log.copy.disable", "remote.log.delete.on.disable", "remote.storage.enable",
       "message.format.version",  // nor in Kafka from 3.0 on
   };
-  const std::map<std::string, std::string, std::less<>> other_values = {
-      {"cleanup.policy", "compact"},          {"compression.type", "lz4"},  {"message.timestamp.type", "LogAppendTime"},
-      {"min.cleanable.dirty.ratio", "0.125"}, {"preallocate", "true"},      {"message.downconversion.enable", "false"},
-      {"compression.zstd.level", "7"},        {"compression.lz4.level", "7"},   {"segment.bytes", "50"}};
+  struct Place {
+    const char* value;
+    std::function<void(storage::LogConfig&)> set;
+  };
+  using Config = storage::LogConfig;
+  const std::map<std::string, Place, std::less<>> places = {
+      {"cleanup.policy", {"compact", [](Config& log) { log.cleanup_compact = true, log.cleanup_delete = false; }}},
+      {"compression.gzip.level", {"5", [](Config& log) { log.compression_gzip_level = 5; }}},
+      {"compression.lz4.level", {"7", [](Config& log) { log.compression_lz4_level = 7; }}},
+      {"compression.type", {"lz4", [](Config& log) { log.compression = base::Codec::lz4; }}},
+      {"compression.zstd.level", {"6", [](Config& log) { log.compression_zstd_level = 6; }}},
+      {"delete.retention.ms", {"5", [](Config& log) { log.delete_retention_ms = 5; }}},
+      {"file.delete.delay.ms", {"5", [](Config& log) { log.file_delete_delay_ms = 5; }}},
+      {"flush.messages", {"5", [](Config& log) { log.flush_messages = 5; }}},
+      {"flush.ms", {"5", [](Config& log) { log.flush_ms = 5; }}},
+      {"index.interval.bytes", {"5", [](Config& log) { log.index_interval_bytes = 5; }}},
+      {"max.compaction.lag.ms", {"5", [](Config& log) { log.max_compaction_lag_ms = 5; }}},
+      {"max.message.bytes", {"5", [](Config& log) { log.max_message_bytes = 5; }}},
+      {"message.downconversion.enable", {"false", [](Config& log) { log.down_conversion = false; }}},
+      {"message.timestamp.after.max.ms", {"5", [](Config& log) { log.timestamp_after_max_ms = 5; }}},
+      {"message.timestamp.before.max.ms", {"5", [](Config& log) { log.timestamp_before_max_ms = 5; }}},
+      {"message.timestamp.difference.max.ms",
+       {"5", [](Config& log) { log.timestamp_before_max_ms = log.timestamp_after_max_ms = 5; }}},
+      {"message.timestamp.type",
+       {"LogAppendTime", [](Config& log) { log.timestamp_type = protocol::TimestampType::log_append_time; }}},
+      {"min.cleanable.dirty.ratio", {"0.125", [](Config& log) { log.min_cleanable_dirty_ratio = 0.125; }}},
+      {"min.compaction.lag.ms", {"5", [](Config& log) { log.min_compaction_lag_ms = 5; }}},
+      {"preallocate", {"true", [](Config& log) { log.preallocate = true; }}},
+      {"retention.bytes", {"5", [](Config& log) { log.retention_bytes = 5; }}},
+      {"retention.ms", {"5", [](Config& log) { log.retention_ms = 5; }}},
+      {"segment.bytes", {"50", [](Config& log) { log.segment_bytes = 50; }}},
+      {"segment.index.bytes", {"5", [](Config& log) { log.segment_index_bytes = 5; }}},
+      {"segment.jitter.ms", {"5", [](Config& log) { log.segment_jitter_ms = 5; }}},
+      {"segment.ms", {"5", [](Config& log) { log.segment_ms = 5; }}}};
   const auto broker = broker_of();
-  const storage::LogConfig plain = TopicConfig::create(broker, {})->log();
   for (const ConfigKey& key : topic_keys()) {
-    const auto other = other_values.find(key.name);
-    const std::string value = other == other_values.end() ? "5" : other->second;
     if (elsewhere.contains(key.name) || without_effect.contains(key.name)) continue;
-    EXPECT_FALSE(TopicConfig::create(broker, {{std::string(key.name), value}})->log() == plain) << key.name;
+    const auto place = places.find(key.name);
+    ASSERT_NE(place, places.end()) << key.name;
+    storage::LogConfig expected;
+    place->second.set(expected);
+    EXPECT_FALSE(expected == storage::LogConfig()) << key.name;
+    EXPECT_TRUE(TopicConfig::create(broker, {{std::string(key.name), place->second.value}})->log() == expected) << key.name;
   }
   EXPECT_EQ(TopicConfig::create(broker, {{"min.insync.replicas", "2"}})->min_insync_replicas(), 2);
   EXPECT_TRUE(

@@ -211,10 +211,14 @@ c joins t with sticky
 )");
 }
 
+// All of a topic's name must match.
 TEST(ConsumerGroup, ExpressionsMeanTheTopicsThatThereAre) {
   expect_script(R"(
 topic t 1
 topic u 1
+topic at 1
+topic ta 1
+topic av 1
 a joins matching t|v.*
 = epoch 2: t-0
 topic v 2
