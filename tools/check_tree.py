@@ -67,7 +67,7 @@ def check_includes(path, text, complaints):
 def check_lengths(path, text, complaints):
     name = path.relative_to(ROOT).as_posix()
     lines = text.splitlines()
-    if len(lines) > FILE_LINES_MAX and name not in LONG_FILES and not name.endswith("_test.cpp"):
+    if len(lines) > FILE_LINES_MAX and name not in LONG_FILES:
         complaints.append(f"{name}: {len(lines)} lines, {FILE_LINES_MAX} at most")
     start = None
     for number, line in enumerate(lines, 1):

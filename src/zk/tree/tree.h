@@ -113,7 +113,8 @@ class Tree {
   void write_quota(std::string_view path, std::int64_t count, std::int64_t bytes);
   std::optional<std::string_view> quota_prefix(std::string_view path) const;
 
-  void hand_over(Znode* node);
+  void hand_over(Znode* node);  // and its ancestors, before it, that weren't yet
+  void hand_over_alone(Znode* node);
   static Znode* next_in_order(const Znode* node);
 
   ZnodePool znodes_;

@@ -1,6 +1,9 @@
 // A tree at one moment, handed over in steps while changes go on.
 #include "zk/tree/tree.h"
 
+#include <utility>
+#include <vector>
+
 namespace zk::tree {
 
 void Tree::begin_snapshot(SnapshotSink sink) {
@@ -27,14 +30,29 @@ Znode* Tree::next_in_order(const Znode* node) {
 }
 
 void Tree::hand_over(Znode* node) {
-  // Ancestors that the walk has not reached are unchanged so far, or they would be marked.
-  if (node->parent != nullptr && node->parent->snapshot_mark != snapshot_mark_) hand_over(node->parent);
+  // Ancestors that the walk has not reached are unchanged so far, or they would be marked. There may be as many as a path has
+  // bytes for, so no stack holds them.
+  std::vector<Znode*> unreached;
+  for (Znode* above = node->parent; above != nullptr && above->snapshot_mark != snapshot_mark_; above = above->parent) {
+    unreached.push_back(above);
+  }
+  for (auto above = unreached.rbegin(); above != unreached.rend(); ++above) hand_over_alone(*above);
+  hand_over_alone(node);
+}
+
+void Tree::hand_over_alone(Znode* node) {
   if (node == root_) {
     snapshot_sink_("/", *node);
   } else {
-    if (snapshot_below_ != node->parent) {
-      snapshot_below_ = node->parent;
-      snapshot_path_ = join(path_of(*node->parent), "");
+    const Znode* parent = node->parent;
+    if (snapshot_below_ != parent) {
+      const Znode* below = std::exchange(snapshot_below_, nullptr);
+      if (below != nullptr && below == parent->parent) {  // a level down: a deep path isn't made anew for each
+        snapshot_path_.append(parent->name()).push_back('/');
+      } else {
+        snapshot_path_ = join(path_of(*parent), "");
+      }
+      snapshot_below_ = parent;
     }
     const std::size_t parent_size = snapshot_path_.size();
     snapshot_path_ += node->name();

@@ -2,9 +2,12 @@
 #include "zk/tree/tree.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace zk::tree {
 namespace {
@@ -88,6 +91,73 @@ TEST(Tree, LoadsParentsFirstOnly) {
     (void)tree.create(again, 0, 1, 1);
     EXPECT_EQ(tree.find(path)->acl_id, AclCache::kOpenId) << path;
   }
+}
+
+// A path has bytes for half a million levels; who walks them has no more stack for that.
+class DeepTreeTest : public testing::Test {
+ protected:
+  static constexpr std::size_t kLevels = 1500;
+  static constexpr std::size_t kStackBytes = 128 * 1024;
+
+  void fill() {
+    std::string path;
+    for (std::size_t level = 0; level < kLevels; ++level) {
+      ASSERT_TRUE(tree_.load(path += "/a", "d", AclCache::kOpenId, StatPersisted{}));
+    }
+    deepest_ = path;
+  }
+  // On a thread whose stack has less than 90 bytes for each level (a sanitizer gives it more).
+  static void on_a_small_stack(std::function<void()> work) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    ASSERT_EQ(pthread_attr_setstacksize(&attributes, kStackBytes), 0);
+    pthread_t thread;
+    const auto run = [](void* argument) -> void* {
+      (*static_cast<std::function<void()>*>(argument))();
+      return nullptr;
+    };
+    ASSERT_EQ(pthread_create(&thread, &attributes, run, &work), 0);
+    pthread_attr_destroy(&attributes);
+    pthread_join(thread, nullptr);
+  }
+
+  Tree tree_;
+  std::string deepest_;
+};
+
+TEST_F(DeepTreeTest, AChangeAtTheBottomHandsTheAncestorsOverFirst) {
+  fill();
+  std::vector<std::size_t> sizes;
+  on_a_small_stack([&] {
+    tree_.begin_snapshot([&](std::string_view path, const Znode& node) {
+      sizes.push_back(path.size());
+      EXPECT_EQ(node.data.view(), path == "/" || path.starts_with("/zookeeper") ? "" : "d");
+    });
+    EXPECT_EQ(tree_.set_data(SetDataTxn{.path = deepest_, .data = std::string("new"), .version = 1}, 2, 1), Error::ok);
+  });
+  ASSERT_EQ(sizes.size(), kLevels + 1);  // and the root
+  for (std::size_t level = 1; level <= kLevels; ++level) ASSERT_EQ(sizes[level], level * 2);
+  while (!tree_.step_snapshot(100)) {
+  }
+  EXPECT_EQ(sizes.size(), tree_.node_count());
+}
+
+TEST_F(DeepTreeTest, IsWalkedCountedAndDeletedOnASmallStack) {
+  fill();
+  on_a_small_stack([&] {
+    std::size_t handed = 0;
+    tree_.begin_snapshot([&](std::string_view path, const Znode& node) {
+      ++handed;
+      EXPECT_EQ(path, tree_.path_of(node));
+    });
+    while (!tree_.step_snapshot(100)) {
+    }
+    EXPECT_EQ(handed, tree_.node_count());
+    EXPECT_EQ(tree_.descendant_count(*tree_.find("/")) + 1, static_cast<std::int64_t>(tree_.node_count()));
+    EXPECT_EQ(tree_.remove(deepest_, 3), Error::ok);
+    tree_.clear();
+  });
+  EXPECT_EQ(tree_.node_count(), 1u);
 }
 
 }  // namespace
