@@ -25,7 +25,7 @@ class History:
     def __init__(self, path):
         self.sent, self.acknowledged, self.outcome, self.asked = {}, {}, {}, set()
         self.saw, self.final = collections.defaultdict(list), collections.defaultdict(list)
-        self.watched, self.committed_offsets, self.topics = collections.defaultdict(list), collections.defaultdict(dict), []
+        self.watched, self.topics = collections.defaultdict(list), []
         self.events, self.carried = 0, 0
         with open(path, encoding="utf-8") as file:
             for line in file:
@@ -60,9 +60,6 @@ class History:
             self.topics.append((rest[0], int(rest[1]), int(rest[2])))
         elif what == "committed offset":
             self.watched[int(rest[0])].append(int(rest[1]))
-        elif what == "offset":
-            number, partition, offset = rest
-            self.committed_offsets[(client, int(number))][int(partition)] = int(offset)
 
 
 def topic_of(history, client):

@@ -82,13 +82,17 @@ def test_checker(context):
     bad = {"": [], "lost": [("10 last final t 0 0 a", None)], "torn": [("10 last final t 0 0 a", None)],
            "duplicated": [("", "16 last final t 0 5 a")], "aborted": [("", "36 last final t 0 5 c")], "unwritten": [("", "16 last final t 0 5 z")],
            "inconsistent": [("", "16 reader-0-1 saw t 0 0 b")], "backwards": [("", "16 reader-0-0 saw t 0 0 a")],
-           "skipped": [("", "16 last final t 0 5 a"), ("", "16 reader-0-1 saw t 0 7 a")], "miscopied": [("12 last final t-copy 0 0 a", None)]}
-    for kind, changes in [*bad.items(), ("aborted", [("25 writer-0 committed 4", "25 writer-0 aborted 4")])]:
+           "skipped": [("", "16 last final t 0 5 a"), ("", "16 reader-0-1 saw t 0 7 a")], "miscopied": [("12 last final t-copy 0 0 a", None)],
+           "reordered": [("3 writer-0 sent 1 0 0 a", "3 writer-0 sent 1 0 9 a")]}
+    also = [("aborted", [("25 writer-0 committed 4", "25 writer-0 aborted 4")]), ("miscopied", [("", "28 last final t-copy 0 3 f")]),
+            ("aborted", [("", "29 reader-0-0 saw t 1 7 c")]),
+            ("backwards", [("", "15 watcher committed_offset 0 5"), ("", "16 watcher committed_offset 0 4")])]
+    for kind, changes in [*bad.items(), *also]:
         lines = list(good)
         for old, new in changes:
             lines = [line for line in lines if line != old] + ([new] if new else [])
         path = context.work / "made-up.tsv"
-        path.write_text("".join(line.replace(" ", "\t") + "\n" for line in lines), encoding="utf-8")
+        path.write_text("".join(line.replace(" ", "\t").replace("_", " ") + "\n" for line in lines), encoding="utf-8")
         found = [name for name, cases in checker.check(checker.History(path)).items() if cases]
         expect_equal(kind in found if kind else not found, True, f"{kind} in {found}")
 
