@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "base/java_options.h"
+#include "base/linker_tables.h"
 #include "base/logging.h"
 #include "base/process_limits.h"
 #include "broker/app/broker_settings.h"
@@ -160,6 +161,7 @@ class Process {
       start(*broker_);
     }
     if (command.kind == CommandKind::start) print_first_steps(*config);
+    base::release_linker_tables();
     signals_.wait();
     const std::optional<std::string> reason = failure_.reason();
     if (reason) base::log_fatal(logger_, "{}", *reason);
