@@ -45,7 +45,7 @@ void DataDir::prepare(bool may_create) {
     }
   }
   make(snapshot_dir_);
-  make(log_dir_);
+  if (log_dir_ != snapshot_dir_) make(log_dir_);
 }
 
 // By the start of their names alone, as ZooKeeper 3.9 does.

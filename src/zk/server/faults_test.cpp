@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <thread>
 
@@ -17,6 +18,7 @@ namespace zk::server {
 namespace {
 
 using base::UnsyncedBytes;
+using ::testing::ElementsAre;
 using testing::config_in;
 using testing::RawClient;
 using testing::Reply;
@@ -170,6 +172,23 @@ INSTANTIATE_TEST_SUITE_P(Faults, FaultsTest,
                                            Case{ENOSPC, true, true, UnsyncedBytes::kept},
                                            Case{EIO, true, false, UnsyncedBytes::torn, 4},
                                            Case{ENOSPC, false, true, UnsyncedBytes::lost, 4}));
+
+// A start waits for the disk no oftener than its first answer needs: each directory with a new name, and each file, once.
+TEST(Syncs, OfAStartOnANewDirectoryAndItsFirstSession) {
+  base::MemoryFileSystem memory;
+  base::FaultyFileSystem files(memory);
+  std::vector<std::string> syncs;  // by one thread at a time: the start, then the loop
+  files.set_before_change([&syncs](std::string_view operation, const std::string& path) {
+    if (operation.starts_with("sync")) syncs.push_back(std::string(operation) + " " + path);
+  });
+  Server server(config_in("/data"), files);
+  server.start();
+  ASSERT_TRUE(RawClient(server.port()).connect());
+  server.stop();
+  syncs.resize(std::min<std::size_t>(syncs.size(), 6));  // behind it, the session may end
+  EXPECT_THAT(syncs, ElementsAre("sync directory /data", "sync directory /", "sync /data/version-2/unfinished-snapshot.tmp",
+                                 "sync directory /data/version-2", "sync directory /data/version-2", "sync /data/version-2/log.1"));
+}
 
 }  // namespace
 }  // namespace zk::server

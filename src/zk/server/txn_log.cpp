@@ -141,6 +141,7 @@ void TxnLogReader::refuse_damage() {
 TxnLogWriter::TxnLogWriter(base::FileSystem& files, std::string directory, TxnLogOptions options)
     : files_(files), directory_(std::move(directory)), options_(options) {}
 
+// The header reaches the disk with the first records, before anybody is told of these.
 void TxnLogWriter::start_file(std::int64_t first_zxid) {
   const std::string path = directory_ + "/" + hex_name("log.", first_zxid);
   file_ = files_.open(path, base::OpenMode::create);
@@ -149,7 +150,6 @@ void TxnLogWriter::start_file(std::int64_t first_zxid) {
   base::append_big_endian(header, kLogMagic);
   base::append_big_endian(header, kFileVersion);
   base::append_big_endian(header, std::int64_t{0});
-  file_->write_at(0, header);
   position_ = header.size();
   allocated_ = position_;
   zeroed_ = 0;
@@ -158,11 +158,10 @@ void TxnLogWriter::start_file(std::int64_t first_zxid) {
     blocks_bytes_ = kBlock;
     blocks_ = make_blocks(kBlock);
     std::copy(header.begin(), header.end(), blocks_.get());
+  } else {
+    file_->write_at(0, header);
   }
-  if (options_.sync) {
-    file_->sync();
-    files_.sync_directory(directory_);
-  }
+  if (options_.sync) files_.sync_directory(directory_);
 }
 
 void TxnLogWriter::make_room(std::uint64_t end) {
