@@ -107,6 +107,47 @@ TEST_F(LogProducers, TransactionsHoldTheLastStableOffset) {
   }
 }
 
+// Its end would find nobody whose transaction it is, and the last stable offset would stay where it is for ever.
+TEST_F(LogProducers, AProducerWithAnOpenTransactionDoesNotExpire) {
+  constexpr std::int64_t kLaterMs = 1'700'000'000'000 + 10 * LogConfig::kDayMs;
+  open();
+  BatchFields fields = from(1, 0, 0);
+  fields.transactional = true;
+  append({"in"}, fields);
+  log().expire_producers(kLaterMs);
+  ASSERT_EQ(log().active_producers().size(), 1u);
+  clock_.advance_ms(10 * LogConfig::kDayMs);
+  log().close();
+  open({.clean_shutdown = true});
+  EXPECT_EQ(log().last_stable_offset(), 0);
+  ASSERT_EQ(log().active_producers().size(), 1u);
+  EXPECT_EQ(log().active_producers()[0].current_transaction_first_offset, 0);
+  EXPECT_TRUE(append_bytes(protocol::build_control_batch(1, 0, protocol::ControlType::commit, 0, 1), 0,
+                           protocol::AppendOrigin::coordinator)
+                  .ok());
+  EXPECT_EQ(log().last_stable_offset(), 2);
+  log().expire_producers(kLaterMs);
+  EXPECT_TRUE(log().active_producers().empty());
+}
+
+// It comes late, from before its producer was fenced.
+TEST_F(LogProducers, AMarkerOfAnOlderEpochEndsNothing) {
+  open();
+  BatchFields fields = from(1, 1, 0);
+  fields.transactional = true;
+  append({"in"}, fields);
+  const auto commit_of_epoch = [&](std::int16_t epoch) {
+    return append_bytes(protocol::build_control_batch(1, epoch, protocol::ControlType::commit, 0, 1), 0,
+                        protocol::AppendOrigin::coordinator)
+        .error;
+  };
+  EXPECT_EQ(commit_of_epoch(0), ErrorCode::invalid_producer_epoch);
+  EXPECT_EQ(log().log_end_offset(), 1);
+  EXPECT_EQ(log().last_stable_offset(), 0);
+  EXPECT_EQ(commit_of_epoch(1), ErrorCode::none);
+  EXPECT_EQ(log().last_stable_offset(), 2);
+}
+
 // A fetch ends anywhere within a batch, where a producer's bytes may look like a batch that begins at an early offset.
 TEST_F(LogProducers, AbortedTransactionsAreNamedWhereverAFetchIsCut) {
   config_.index_interval_bytes = 100;
