@@ -86,6 +86,14 @@ std::ptrdiff_t threads_of_this_process() {
   return std::distance(begin(all), end(all));
 }
 
+bool somebody_listens(std::uint16_t port) {
+  asio::io_context context;
+  tcp::socket socket(context);
+  boost::system::error_code error;
+  socket.connect(tcp::endpoint(asio::ip::address_v4::loopback(), port), error);
+  return !error;
+}
+
 // What has begun of it ends with stop(): what it serves goes away then.
 TEST_F(ServerTest, AStartThatRunsOutOfThreadsIsStopped) {
   options.network_threads = 64;
@@ -107,12 +115,22 @@ TEST_F(ServerTest, AStartThatRunsOutOfThreadsIsStopped) {
     }
     is_over = true;
     limit.join();
+    if (has_failed) port = server->port("PLAINTEXT");
     server->stop();
   }
-  Client client(server->port("PLAINTEXT"));
-  client.send({kEcho});
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it would be served by now
+  EXPECT_FALSE(somebody_listens(port));
   EXPECT_EQ(handler.started, 0);
+}
+
+// What comes after the binding may fail before there is a start(): the ports are free for others as soon as the stop begins.
+TEST_F(ServerTest, AStopWithoutAStartFreesThePorts) {
+  options.listeners = {{"PLAINTEXT", "127.0.0.1", 0}, {"INTERNAL", "127.0.0.1", 0}};
+  server = std::make_unique<Server>(options, handler);
+  const std::uint16_t ports[] = {server->port("PLAINTEXT"), server->port("INTERNAL")};
+  for (const std::uint16_t each : ports) EXPECT_TRUE(somebody_listens(each));
+  server->stop();
+  for (const std::uint16_t each : ports) EXPECT_FALSE(somebody_listens(each));
+  EXPECT_EQ(server->set_listeners(options.listeners), std::nullopt);
 }
 
 class LoweredLimit : public ServerTest {
