@@ -193,8 +193,8 @@ void compaction(benchmark::State& state, base::Codec codec) {
     state.ResumeTiming();
   }
 }
-BENCHMARK_CAPTURE(compaction, none, base::Codec::none)->ArgsProduct({{usual(4000)}, {1024, 100}})->Iterations(1)->UseRealTime();
-BENCHMARK_CAPTURE(compaction, lz4, base::Codec::lz4)->ArgsProduct({{usual(4000)}, {1024, 100}})->Iterations(1)->UseRealTime();
+BENCHMARK_CAPTURE(compaction, none, base::Codec::none)->ArgsProduct({{usual(4000)}, {1024, 100}})->Iterations(1)->UseRealTime()->MeasureProcessCPUTime();
+BENCHMARK_CAPTURE(compaction, lz4, base::Codec::lz4)->ArgsProduct({{usual(4000)}, {1024, 100}})->Iterations(1)->UseRealTime()->MeasureProcessCPUTime();
 
 }  // namespace
 

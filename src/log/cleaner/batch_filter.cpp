@@ -12,7 +12,16 @@ namespace {
 using protocol::BatchHeader;
 using protocol::Record;
 
-void append_empty_batch(const BatchHeader& header, base::Bytes& out) {
+void append_bytes(base::Bytes& out, base::ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+bool tombstone_stays(const BatchHeader& header, const FilterRules& rules) {
+  if (header.magic < 2) return rules.keep_legacy_tombstones;
+  return !header.has_delete_horizon() || rules.now_ms < header.base_timestamp;
+}
+
+}  // namespace
+
+void BatchFilter::append_empty_batch(const BatchHeader& header, base::Bytes& out) {
   constexpr std::int16_t kKept =
       protocol::kAttributeLogAppendTime | protocol::kAttributeTransactional | protocol::kAttributeControl;
   BatchHeader empty = header;
@@ -26,10 +35,6 @@ void append_empty_batch(const BatchHeader& header, base::Bytes& out) {
   protocol::write_batch_header(bytes, empty);
   protocol::renew_crc(bytes);
 }
-
-void append_bytes(base::Bytes& out, base::ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
-
-}  // namespace
 
 // All its records were read when the map was made, and what is newer than each is known.
 bool BatchFilter::is_mapped(const BatchHeader& header, const FilterRules& rules) const {
@@ -71,9 +76,7 @@ bool BatchFilter::stays(const Record& record, std::size_t index, const BatchHead
     return false;
   }
   if (record.offset < map_.get(hashes_[index])) return false;
-  if (record.value) return true;
-  if (header.magic < 2) return rules.keep_legacy_tombstones;
-  return !header.has_delete_horizon() || rules.now_ms < header.base_timestamp;
+  return record.value || tombstone_stays(header, rules);
 }
 
 FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& header, const BatchFate& fate,
@@ -83,8 +86,6 @@ FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& heade
   const bool superseded = is_mapped(header, rules) && !newest_.next(header.base_offset, header.last_offset());
   const bool drop_records =
       header.is_control() ? fate.transaction_is_gone && horizon_passed : fate.aborted || superseded;
-  const std::size_t out_before = out.size();
-  bool has_tombstone = false;
   records_.clear();
   if (drop_records) {
     result.records_read = std::max(header.record_count, 0);
@@ -93,12 +94,39 @@ FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& heade
     std::size_t kept = 0;
     for (std::size_t i = 0; i < records_.size(); ++i) {
       if (!header.is_control() && !stays(records_[i], i, header, rules, result)) continue;
-      has_tombstone = has_tombstone || !records_[i].value;
       if (kept != i) records_[kept] = records_[i];
       ++kept;
     }
     records_.resize(kept);
   }
+  write(batch, header, fate, rules, result, out);
+  return result;
+}
+
+FilteredBatch BatchFilter::filter_decided(base::ByteView batch, const BatchHeader& header, const DecidedRecords& decided,
+                                          const FilterRules& rules, base::Bytes& out) {
+  FilteredBatch result;
+  result.records_read = header.record_count;
+  records_.clear();
+  Record record;
+  for (const MappedRecord& one : decided.records) {
+    if (!one.may_stay) continue;
+    if (!decided.reader.next_from(one.offset, record)) throw protocol::InvalidRecord("A batch has other records than it had");
+    if (!record.key) {
+      ++result.keyless;
+    } else if (record.value || tombstone_stays(header, rules)) {
+      records_.push_back(record);
+    }
+  }
+  write(batch, header, {}, rules, result, out);
+  return result;
+}
+
+// The batch of those records that are kept.
+void BatchFilter::write(base::ByteView batch, const BatchHeader& header, const BatchFate& fate, const FilterRules& rules,
+                        FilteredBatch& result, base::Bytes& out) {
+  const std::size_t out_before = out.size();
+  const bool has_tombstone = std::any_of(records_.begin(), records_.end(), [](const Record& one) { return !one.value; });
   result.records_kept = static_cast<std::int32_t>(records_.size());
   result.max_timestamp = header.max_timestamp;
   if (records_.empty()) {
@@ -118,7 +146,6 @@ FilteredBatch BatchFilter::filter(base::ByteView batch, const BatchHeader& heade
     }
   }
   result.size = out.size() - out_before;
-  return result;
 }
 
 // Offsets are told from the base, which stays, so only times are told anew, and those only if the first record went or a

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "base/bytes.h"
@@ -42,6 +44,20 @@ struct FilteredBatch {
   std::int32_t keyless = 0;  // dropped, since they can't be compacted: from before the topic was
 };
 
+// A record as it is mapped.
+struct MappedRecord {
+  std::int64_t offset = 0;
+  bool has_key = false;
+  bool may_stay = false;  // found by who maps the newest first: no newer one has its key
+  KeyHash hash;
+};
+
+// A batch of magic 2 with all its records, in order: a reader that has unpacked them and read none, and what is known of each.
+struct DecidedRecords {
+  protocol::RecordReader& reader;
+  std::span<const MappedRecord> records;
+};
+
 class BatchFilter {
  public:
   // `newest` only saves looking at what can't stay: one that knows nothing is right, too.
@@ -51,6 +67,12 @@ class BatchFilter {
   // Appends what is left of the batch (a whole one, of any magic) to `out`.
   FilteredBatch filter(base::ByteView batch, const protocol::BatchHeader& header, const BatchFate& fate,
                        const FilterRules& rules, base::Bytes& out);
+  // The same for a batch of data whose records were unpacked and decided on before, but for its header: if no record is kept
+  // nothing is appended. Looks at neither the map nor the newest offsets.
+  FilteredBatch filter_decided(base::ByteView batch, const protocol::BatchHeader& header, const DecidedRecords& decided,
+                               const FilterRules& rules, base::Bytes& out);
+  // What a batch that keeps no record is, if its header stays: for magic 2.
+  static void append_empty_batch(const protocol::BatchHeader& header, base::Bytes& out);
 
  private:
   bool is_mapped(const protocol::BatchHeader& header, const FilterRules& rules) const;
@@ -58,6 +80,8 @@ class BatchFilter {
                     FilteredBatch& result);
   bool stays(const protocol::Record& record, std::size_t index, const protocol::BatchHeader& header,
              const FilterRules& rules, FilteredBatch& result) const;
+  void write(base::ByteView batch, const protocol::BatchHeader& header, const BatchFate& fate, const FilterRules& rules,
+             FilteredBatch& result, base::Bytes& out);
   void rebuild(const protocol::BatchHeader& header, std::int64_t delete_horizon_ms, FilteredBatch& result,
                base::Bytes& out);
   void append_records(std::int64_t base_timestamp, base::Bytes& to) const;

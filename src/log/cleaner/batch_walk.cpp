@@ -138,8 +138,9 @@ void BatchWalk::read_ahead(Segment& segment) {
   } while (worth_sharing && !segment.ended && weight_ahead_ < ahead_bytes_);
 }
 
-void BatchWalk::walk(const base::File& file, const std::string& path, const CleaningSource& source, const Steps& steps) {
-  Segment segment{path, source, steps, BatchScanner(file, 0, source.size, BatchScanner::What::whole)};
+void BatchWalk::walk(const base::File& file, const std::string& path, const CleaningSource& source, Range range,
+                     const Steps& steps) {
+  Segment segment{path, source, steps, BatchScanner(file, range.begin, range.end, BatchScanner::What::whole)};
   struct Guard {
     BatchWalk& walk;
     ~Guard() {

@@ -22,12 +22,6 @@
 
 namespace storage {
 
-struct MappedRecord {
-  std::int64_t offset = 0;
-  bool has_key = false;
-  KeyHash hash;
-};
-
 // A batch and what the steps know of it. Only the lists that it points into are its neighbours' too.
 struct WalkedBatch {
   ScannedBatch scanned;
@@ -68,7 +62,15 @@ class BatchWalk {
   explicit BatchWalk(bool with_helper);
   ~BatchWalk();
 
-  void walk(const base::File& file, const std::string& path, const CleaningSource& source, const Steps& steps);
+  // All of the segment, or what lies in `range` of it, which begins and ends with a batch.
+  struct Range {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+  };
+  void walk(const base::File& file, const std::string& path, const CleaningSource& source, const Steps& steps) {
+    walk(file, path, source, {0, source.size}, steps);
+  }
+  void walk(const base::File& file, const std::string& path, const CleaningSource& source, Range range, const Steps& steps);
 
  private:
   struct Segment;

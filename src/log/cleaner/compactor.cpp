@@ -37,8 +37,12 @@ struct Compactor::Pass {
   const LogConfig& config;
   CleanerStats& stats;
   std::array<BatchFilter, HelpedQueue::kWorkers> filters;
+  std::vector<std::vector<ReadyPiece>> ready;
   std::unordered_map<std::int64_t, LastOfProducer> last_of_producers;
 
+  std::vector<ReadyPiece> take_ready(std::size_t source) {
+    return source < ready.size() ? std::move(ready[source]) : std::vector<ReadyPiece>();
+  }
   bool is_last_of_producer(const BatchHeader& header) const {
     if (!header.has_producer_id()) return false;
     auto found = last_of_producers.find(header.producer_id);
@@ -149,7 +153,8 @@ void Compactor::throttle(const CleaningSession& session, std::uint64_t bytes) {
   }
 }
 
-void Compactor::walk(CleaningSession& session, const CleaningSource& source, BatchWalk::Steps steps) {
+void Compactor::walk(CleaningSession& session, const CleaningSource& source, BatchWalk::Range range,
+                     BatchWalk::Steps steps) {
   PartitionFiles where{session.file_system(), session.directory()};
   const std::string path = where.path(source.base_offset, kLogSuffix);
   std::unique_ptr<base::File> file = where.files.open(path, base::OpenMode::read);
@@ -159,7 +164,7 @@ void Compactor::walk(CleaningSession& session, const CleaningSource& source, Bat
     throttle(session, batch.scanned.size);
     return true;
   };
-  batches_->walk(*file, path, source, steps);
+  batches_->walk(*file, path, source, range, steps);
 }
 
 void Compactor::read_keys(WalkedPiece& piece, WalkedBatch& batch, std::int64_t first_dirty, const KeyHasher& hasher,
@@ -175,7 +180,7 @@ void Compactor::read_keys(WalkedPiece& piece, WalkedBatch& batch, std::int64_t f
     ++batch.records_read;
     if (record.offset < first_dirty) continue;
     // One without a key goes, and is counted, when it is copied.
-    piece.records.push_back({record.offset, record.key.has_value(), record.key ? hasher(*record.key) : KeyHash{}});
+    piece.records.push_back({record.offset, record.key.has_value(), false, record.key ? hasher(*record.key) : KeyHash{}});
   }
   batch.end = piece.records.size();
 }
@@ -230,16 +235,54 @@ void Compactor::map_segment(CleaningSession& session, const CleaningSource& sour
     }
     return !mapping.full;
   };
-  walk(session, source, std::move(steps));
+  walk(session, source, {0, source.size}, std::move(steps));
+}
+
+Compactor::Mapping Compactor::new_mapping(const Cleanable& cleanable) const {
+  return {OffsetMap(options_.map_bytes_max, options_.map_load_factor),
+          NewestOffsets(cleanable.first_dirty_offset, options_.map_bytes_max / kNewestShare),
+          {},
+          cleanable.first_dirty_offset - 1};
+}
+
+// Nothing if that can't be, or isn't worth it. What is kept for the copy has the memory that the map surely won't take.
+std::optional<Compactor::Mapping> Compactor::map_newest_first(CleaningSession& session,
+                                                              const std::vector<CleaningSource>& sources,
+                                                              const Cleanable& cleanable, const FilterRules& rules,
+                                                              CleanerStats& stats) const {
+  // A throttled cleaning has time, and reads no further than it may.
+  if (options_.map_order == MapOrder::oldest_first || throttle_->limits()) return std::nullopt;
+  Mapping mapping = new_mapping(cleanable);
+  if (!mapping.newest.covers(cleanable.first_dirty_offset, rules.mapped_to)) return std::nullopt;
+  DirtyPiecesWanted wanted;
+  wanted.records_max = mapping.offsets.size_max();
+  wanted.all_batches = options_.map_order == MapOrder::newest_first;
+  wanted.check_wanted = [&] { check_wanted(session); };
+  const auto dirty = find_dirty_pieces(session, sources, cleanable, wanted);
+  if (!dirty) return std::nullopt;
+  const std::size_t map_bytes = mapping.offsets.memory_bytes_max(dirty->records);
+  NewestFirst how{session, sources, rules};
+  how.ready_bytes_max = options_.map_bytes_max - std::min(options_.map_bytes_max, map_bytes);
+  how.with_helper = std::thread::hardware_concurrency() > 1;
+  how.check_wanted = wanted.check_wanted;
+  how.on_mapped = [&](std::uint64_t bytes, std::uint64_t records) {
+    stats.map_bytes_read += bytes;
+    stats.map_records_read += records;
+  };
+  auto ready = how.map(*dirty, mapping.hasher, mapping.offsets, mapping.newest);
+  if (!ready) {
+    stats.map_bytes_read = stats.map_records_read = 0;
+    return std::nullopt;
+  }
+  mapping.ready = std::move(*ready);
+  mapping.last_offset = rules.mapped_to;
+  return mapping;
 }
 
 Compactor::Mapping Compactor::map_dirty_part(CleaningSession& session, const std::vector<CleaningSource>& sources,
                                              const Cleanable& cleanable, CleanerStats& stats) {
   const std::int64_t end = cleanable.first_uncleanable_offset;
-  Mapping mapping{OffsetMap(options_.map_bytes_max, options_.map_load_factor),
-                  NewestOffsets(cleanable.first_dirty_offset, options_.map_bytes_max / kNewestShare),
-                  {},
-                  cleanable.first_dirty_offset - 1};
+  Mapping mapping = new_mapping(cleanable);
   CleanedTransactions transactions(session.aborted_transactions(cleanable.first_dirty_offset, end));
   for (std::size_t i = 0; i < sources.size() && !mapping.full; ++i) {
     const std::int64_t next_base = i + 1 < sources.size() ? sources[i + 1].base_offset : end;
@@ -250,7 +293,7 @@ Compactor::Mapping Compactor::map_dirty_part(CleaningSession& session, const std
   return mapping;
 }
 
-void Compactor::clean_segment(Pass& pass, const CleaningSource& source, Output& output) {
+void Compactor::clean_segment(Pass& pass, const CleaningSource& source, std::vector<ReadyPiece> ready, Output& output) {
   pass.rules.keep_legacy_tombstones = source.modified_ms > pass.legacy_delete_horizon_ms;
   CleanerStats& stats = pass.stats;
   auto write = [&] {
@@ -290,7 +333,30 @@ void Compactor::clean_segment(Pass& pass, const CleaningSource& source, Output& 
     if (output.pending_size() >= options_.write_bytes) write();
     return true;
   };
-  walk(pass.session, source, std::move(steps));
+  std::uint64_t copied = 0;
+  for (ReadyPiece& piece : ready) {
+    if (piece.position > copied) walk(pass.session, source, {copied, piece.position}, steps);
+    check_wanted(pass.session);
+    WalkedPiece walked;
+    walked.output = std::move(piece.output);
+    for (ReadyBatch& one : piece.batches) {
+      WalkedBatch batch;
+      batch.scanned = one.scanned;
+      steps.look(batch);
+      batch.filtered = one.filtered;
+      batch.begin = one.begin;
+      batch.end = one.end;
+      if (one.filtered.size == 0 && batch.fate.header_stays) {
+        batch.begin = walked.output.size();
+        BatchFilter::append_empty_batch(one.scanned.header, walked.output);
+        batch.end = walked.output.size();
+        batch.filtered.size = batch.end - batch.begin;
+      }
+      steps.take(walked, batch);
+    }
+    copied = piece.position + piece.size;
+  }
+  if (copied < source.size) walk(pass.session, source, {copied, source.size}, steps);
   write();
 }
 
@@ -303,7 +369,7 @@ void Compactor::clean_group(Pass& pass, const std::vector<CleaningSource>& sourc
   std::vector<std::int64_t> bases;
   try {
     for (std::size_t i = 0; i < group.count; ++i) {
-      clean_segment(pass, first[i], output);
+      clean_segment(pass, first[i], pass.take_ready(group.first + i), output);
       bases.push_back(first[i].base_offset);
     }
     output.finish(first[group.count - 1].modified_ms);
@@ -332,11 +398,14 @@ std::int64_t Compactor::clean(CleaningSession& session, const Cleanable& cleanab
       compactor.unpacked_ = {};
     }
   } guard{*this};
-  const Mapping mapping = map_dirty_part(session, sources, cleanable, stats);
+  FilterRules rules{now_ms, config.delete_retention_ms, true, cleanable.first_uncleanable_offset - 1};
+  std::optional<Mapping> newest_first = map_newest_first(session, sources, cleanable, rules, stats);
+  Mapping mapping = newest_first ? *std::move(newest_first) : map_dirty_part(session, sources, cleanable, stats);
   unpacked_ = {};
   stats.mapped_ms = clock_.monotonic_ms();
   stats.map_utilization = mapping.offsets.utilization();
   const std::int64_t end = mapping.last_offset + 1;
+  rules.mapped_to = mapping.last_offset;
 
   // Formats 0 and 1 know no delete horizon of their own: the time of the last segment that was cleaned before.
   std::int64_t legacy_horizon_ms = 0;
@@ -351,13 +420,14 @@ std::int64_t Compactor::clean(CleaningSession& session, const Cleanable& cleanab
     Pass pass{session,
               mapping,
               CleanedTransactions(session.aborted_transactions(sources.front().base_offset, upper)),
-              {now_ms, config.delete_retention_ms, true, mapping.last_offset},
+              rules,
               legacy_horizon_ms,
               cleanable.first_uncleanable_offset,
               config,
               stats,
               {BatchFilter(mapping.offsets, mapping.hasher, mapping.newest),
                BatchFilter(mapping.offsets, mapping.hasher, mapping.newest)},
+              std::move(mapping.ready),
               {}};
     for (const SourceGroup& group :
          group_sources(sources, config.segment_bytes, config.segment_index_bytes, cleanable.first_uncleanable_offset)) {

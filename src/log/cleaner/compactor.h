@@ -1,7 +1,7 @@
 // Cleans one log at a time: maps the newest offset of each key of its dirty part, then copies what stays of every
 // segment up to there into new segments, which take the place of the old ones. A pass reads each byte once, dirty ones
-// twice. Belongs to one thread, which may wait for disks and has a helper for what needs none (batch_walk.h); holds no
-// lock of the log while it reads or writes.
+// twice unless newest_first.h has what stays of them ready. Belongs to one thread, which may wait for disks and has a
+// helper for what needs none (batch_walk.h); holds no lock of the log while it reads or writes.
 //
 // Errors: CleaningStopped if the session is unwanted or stop_requested says so; std::system_error for file calls;
 // CorruptFile, InvalidRecord and CompressionError for a log that can't be read, which leaves it as it is: a batch with
@@ -20,6 +20,7 @@
 #include "log/cleaner/batch_walk.h"
 #include "log/cleaner/cleanable.h"
 #include "log/cleaner/cleaned_transactions.h"
+#include "log/cleaner/newest_first.h"
 #include "log/cleaner/throttle.h"
 #include "log/log_compaction.h"
 
@@ -44,10 +45,17 @@ struct CleanerStats {
   double map_utilization = 0;
 };
 
+enum class MapOrder {
+  chosen,  // newest first where batches are large and compressed, so that unpacking them once is worth it
+  oldest_first,
+  newest_first,  // if the dirty part is such that it can be
+};
+
 struct CompactorOptions {
   std::size_t map_bytes_max = std::size_t{128} << 20;  // log.cleaner.dedupe.buffer.size by the number of threads
   double map_load_factor = 0.9;                        // log.cleaner.io.buffer.load.factor
   std::size_t write_bytes = std::size_t{256} << 10;    // half of log.cleaner.io.buffer.size by the number of threads
+  MapOrder map_order = MapOrder::chosen;               // changes no byte of what is made
 };
 
 class Compactor {
@@ -69,10 +77,14 @@ class Compactor {
     KeyHasher hasher;
     std::int64_t last_offset = -1;  // up to which the log is mapped
     bool full = false;
+    std::vector<std::vector<ReadyPiece>> ready = {};  // of each source, if it was mapped from the newest batch on
   };
   class Output;
   struct Pass;
 
+  Mapping new_mapping(const Cleanable& cleanable) const;
+  std::optional<Mapping> map_newest_first(CleaningSession& session, const std::vector<CleaningSource>& sources,
+                                          const Cleanable& cleanable, const FilterRules& rules, CleanerStats& stats) const;
   Mapping map_dirty_part(CleaningSession& session, const std::vector<CleaningSource>& sources,
                          const Cleanable& cleanable, CleanerStats& stats);
   void map_segment(CleaningSession& session, const CleaningSource& source, std::int64_t first_dirty,
@@ -82,9 +94,9 @@ class Compactor {
                  std::size_t worker);
   bool map_batch(const WalkedPiece& piece, const WalkedBatch& batch, Mapping& mapping);
   void clean_group(Pass& pass, const std::vector<CleaningSource>& sources, const SourceGroup& group);
-  void clean_segment(Pass& pass, const CleaningSource& source, Output& output);
+  void clean_segment(Pass& pass, const CleaningSource& source, std::vector<ReadyPiece> ready, Output& output);
   // Every batch, checked, until a step answers false.
-  void walk(CleaningSession& session, const CleaningSource& source, BatchWalk::Steps steps);
+  void walk(CleaningSession& session, const CleaningSource& source, BatchWalk::Range range, BatchWalk::Steps steps);
   void check_wanted(const CleaningSession& session) const;
   void throttle(const CleaningSession& session, std::uint64_t bytes);
 

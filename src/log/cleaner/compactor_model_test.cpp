@@ -80,8 +80,14 @@ class ModelTest : public CompactionFixture {
     model_ = {};
     history_.emplace(seed, keys);
     producers_.clear();
-    for (std::int64_t id = 1; id <= 6; ++id) producers_.push_back({id, 0, id % 2 == 0, false, {}});
+    for (std::int64_t id = 1; id <= 6; ++id) producers_.push_back({id, 0, with_transactions_ && id % 2 == 0, false, {}});
     open();
+  }
+
+  void start_seed(std::uint64_t seed) {
+    with_transactions_ = seed % 5 > 1;  // with them the newest can't come first
+    options_.map_order = seed % 2 == 0 ? MapOrder::oldest_first : MapOrder::newest_first;
+    start(seed, seed % 4 == 0 ? 200 : 15);
   }
 
   void append_some() {
@@ -169,6 +175,7 @@ class ModelTest : public CompactionFixture {
     }
   }
 
+  bool with_transactions_ = true;
   Model model_;
   std::optional<History> history_;
   std::vector<Producer> producers_;
@@ -179,7 +186,7 @@ TEST_F(ModelTest, RandomHistories) {
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     config_.segment_bytes = 400 + static_cast<std::int64_t>(seed % 7) * 400;
     options_.map_bytes_max = seed % 3 == 0 ? OffsetMap::kSlotBytes * 12 : 1 << 20;
-    start(seed, seed % 4 == 0 ? 200 : 15);
+    start_seed(seed);
     std::int64_t clean_to = 0;
     std::int64_t whole_from = 0;  // with a small map, a cleaning from the start doesn't come as far as one before
     for (int step = 0; step < 300; ++step) {
@@ -247,8 +254,13 @@ TEST_F(ModelTest, RandomHistories) {
 
 // --- A cleaning that is cut off ---
 
-class CutOffTest : public ModelTest {
+// With transactions the dirty part is mapped from its oldest batch on, whatever is asked for.
+class CutOffTest : public ModelTest, public ::testing::WithParamInterface<MapOrder> {
  protected:
+  CutOffTest() {
+    options_.map_order = GetParam();
+    with_transactions_ = GetParam() == MapOrder::oldest_first;
+  }
   base::FileSystem& file_system() override { return faulty_; }
 
   // A log that lies safely on the disk, with a good deal to clean; and a first cleaning behind it.
@@ -304,7 +316,7 @@ class CutOffTest : public ModelTest {
   std::int64_t end_ = 0;
 };
 
-TEST_F(CutOffTest, EveryFileCallFails) {
+TEST_P(CutOffTest, EveryFileCallFails) {
   std::uint64_t calls = 0;
   for (bool persistent : {false, true}) {
     for (std::uint64_t call = 1;; ++call) {
@@ -321,7 +333,7 @@ TEST_F(CutOffTest, EveryFileCallFails) {
   }
 }
 
-TEST_F(CutOffTest, PowerIsLostAtEveryFileCall) {
+TEST_P(CutOffTest, PowerIsLostAtEveryFileCall) {
   using base::UnsyncedBytes;
   std::uint64_t calls = 0;
   for (auto unsynced : {UnsyncedBytes::lost, UnsyncedBytes::zeroed, UnsyncedBytes::torn, UnsyncedBytes::kept}) {
@@ -338,6 +350,8 @@ TEST_F(CutOffTest, PowerIsLostAtEveryFileCall) {
   }
   EXPECT_GT(calls, 40u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Orders, CutOffTest, ::testing::Values(MapOrder::oldest_first, MapOrder::newest_first));
 
 }  // namespace
 }  // namespace storage

@@ -16,8 +16,10 @@ using testing::CompactionFixture;
 using testing::KeyedRecord;
 using testing::kNull;
 
-class CompactorTest : public CompactionFixture {
+// With the dirty part mapped in either order.
+class CompactorTest : public CompactionFixture, public ::testing::WithParamInterface<MapOrder> {
  protected:
+  CompactorTest() { options_.map_order = GetParam(); }
   std::vector<std::string> texts(bool committed = false) {
     std::vector<std::string> result;
     for (const KeyedRecord& record : read(committed)) {
@@ -28,7 +30,7 @@ class CompactorTest : public CompactionFixture {
   using Texts = std::vector<std::string>;
 };
 
-TEST_F(CompactorTest, KeepsTheNewestOfEachKeyAndItsOffset) {
+TEST_P(CompactorTest, KeepsTheNewestOfEachKeyAndItsOffset) {
   open();
   put({{"a", "1"}, {"b", "1"}});
   put({{"a", "2"}});
@@ -46,7 +48,7 @@ TEST_F(CompactorTest, KeepsTheNewestOfEachKeyAndItsOffset) {
   EXPECT_EQ(texts(), (Texts{"1:b=1", "2:a=2", "4:c=2", "6:d=2", "7:e=1"}));
 }
 
-TEST_F(CompactorTest, BatchesThatLoseNothingAreCopiedByteForByte) {
+TEST_P(CompactorTest, BatchesThatLoseNothingAreCopiedByteForByte) {
   for (base::Codec codec :
        {base::Codec::none, base::Codec::gzip, base::Codec::snappy, base::Codec::lz4, base::Codec::zstd}) {
     files_.remove_all("/data/t-0");
@@ -69,7 +71,7 @@ TEST_F(CompactorTest, BatchesThatLoseNothingAreCopiedByteForByte) {
   }
 }
 
-TEST_F(CompactorTest, WhatIsRebuiltKeepsItsTimes) {
+TEST_P(CompactorTest, WhatIsRebuiltKeepsItsTimes) {
   for (bool log_append_time : {false, true}) {
     files_.remove_all("/data/t-0");
     config_.timestamp_type =
@@ -91,7 +93,7 @@ TEST_F(CompactorTest, WhatIsRebuiltKeepsItsTimes) {
   }
 }
 
-TEST_F(CompactorTest, TombstonesGoAfterTheirHorizon) {
+TEST_P(CompactorTest, TombstonesGoAfterTheirHorizon) {
   open();
   put({{"a", "1"}, {"b", "1"}});
   put({{"a", kNull}});
@@ -119,7 +121,7 @@ TEST_F(CompactorTest, TombstonesGoAfterTheirHorizon) {
   EXPECT_EQ(horizon_of(2), -2);
 }
 
-TEST_F(CompactorTest, ATombstoneKeptForEverHasNoHorizon) {
+TEST_P(CompactorTest, ATombstoneKeptForEverHasNoHorizon) {
   config_.delete_retention_ms = LogConfig::kUnlimited;
   open();
   put({{"a", kNull}});
@@ -130,7 +132,7 @@ TEST_F(CompactorTest, ATombstoneKeptForEverHasNoHorizon) {
   EXPECT_FALSE(headers().front().has_delete_horizon());
 }
 
-TEST_F(CompactorTest, SmallSegmentsAreMerged) {
+TEST_P(CompactorTest, SmallSegmentsAreMerged) {
   open();
   for (int i = 0; i < 90; ++i) put({{"k" + std::to_string(i % 4), "value-" + std::to_string(i)}});
   std::size_t before = log().segment_count();
@@ -163,7 +165,7 @@ TEST_F(CompactorTest, SmallSegmentsAreMerged) {
   log().close();
 }
 
-TEST_F(CompactorTest, TheModificationTimeIsKept) {
+TEST_P(CompactorTest, TheModificationTimeIsKept) {
   open();
   put({{"a", "1"}});
   log().roll();
@@ -172,7 +174,7 @@ TEST_F(CompactorTest, TheModificationTimeIsKept) {
   EXPECT_EQ(files_.info("/data/t-0/00000000000000000000.log").modified_ms, 12345);
 }
 
-TEST_F(CompactorTest, RecordsWithoutKeysAreDropped) {
+TEST_P(CompactorTest, RecordsWithoutKeysAreDropped) {
   config_.cleanup_compact = false;
   open();
   protocol::RecordBatchBuilder builder;
@@ -193,7 +195,7 @@ TEST_F(CompactorTest, RecordsWithoutKeysAreDropped) {
   EXPECT_EQ(stats_.keyless_records, 1u);
 }
 
-TEST_F(CompactorTest, AnEmptyKeyIsAKey) {
+TEST_P(CompactorTest, AnEmptyKeyIsAKey) {
   open();
   put({{"", "1"}});
   put({{"", "2"}});
@@ -203,7 +205,7 @@ TEST_F(CompactorTest, AnEmptyKeyIsAKey) {
 }
 
 // A map that is too small for all keys: the pass ends where it is full, and the next goes on from there.
-TEST_F(CompactorTest, ASmallMapTakesSeveralPasses) {
+TEST_P(CompactorTest, ASmallMapTakesSeveralPasses) {
   options_.map_bytes_max = OffsetMap::kSlotBytes * 8;
   open();
   for (int i = 0; i < 120; ++i) {
@@ -229,7 +231,7 @@ TEST_F(CompactorTest, ASmallMapTakesSeveralPasses) {
   EXPECT_GT(passes, 10);
 }
 
-TEST_F(CompactorTest, TheFirstGuessOfTheMapGrows) {
+TEST_P(CompactorTest, TheFirstGuessOfTheMapGrows) {
   open();
   std::vector<std::pair<std::string, std::string>> tiny;
   for (int i = 0; i < 20'000; ++i) tiny.emplace_back("key" + std::to_string(i), "");
@@ -243,7 +245,7 @@ TEST_F(CompactorTest, TheFirstGuessOfTheMapGrows) {
 
 // --- Producers and transactions ---
 
-TEST_F(CompactorTest, TheLastBatchOfAProducerStaysEmpty) {
+TEST_P(CompactorTest, TheLastBatchOfAProducerStaysEmpty) {
   open();
   for (int i = 0; i < 4; ++i) {
     put({{"a", std::to_string(i)}, {"b", std::to_string(i)}},
@@ -277,7 +279,7 @@ TEST_F(CompactorTest, TheLastBatchOfAProducerStaysEmpty) {
   EXPECT_EQ(headers().size(), 1u);
 }
 
-TEST_F(CompactorTest, AbortedDataGoesAtOnceAndItsMarkerLater) {
+TEST_P(CompactorTest, AbortedDataGoesAtOnceAndItsMarkerLater) {
   open();
   put({{"a", "good"}});
   put({{"a", "bad"}, {"b", "bad"}}, {.producer_id = 1, .producer_epoch = 0, .base_sequence = 0, .transactional = true});
@@ -310,7 +312,7 @@ TEST_F(CompactorTest, AbortedDataGoesAtOnceAndItsMarkerLater) {
   EXPECT_EQ(texts(true), good);
 }
 
-TEST_F(CompactorTest, AnOpenTransactionHoldsCleaningBack) {
+TEST_P(CompactorTest, AnOpenTransactionHoldsCleaningBack) {
   open();
   put({{"a", "1"}});
   put({{"a", "2"}});
@@ -328,7 +330,7 @@ TEST_F(CompactorTest, AnOpenTransactionHoldsCleaningBack) {
 }
 
 // Else a consumer of committed records would never get from 1 to 3, where the open transaction begins.
-TEST_F(CompactorTest, TheLastBatchThatMayBeCleanedStaysEmpty) {
+TEST_P(CompactorTest, TheLastBatchThatMayBeCleanedStaysEmpty) {
   open();
   put({{"a", "1"}});
   put({{"b", "bad"}, {"c", "bad"}}, {.producer_id = 1, .producer_epoch = 0, .base_sequence = 0, .transactional = true});
@@ -352,7 +354,7 @@ TEST_F(CompactorTest, TheLastBatchThatMayBeCleanedStaysEmpty) {
 }
 
 // A transaction over several segments, of which the last, empty batch stays for its producer: so do marker and entry.
-TEST_F(CompactorTest, TheIndexEntryStaysAsLongAsABatchDoes) {
+TEST_P(CompactorTest, TheIndexEntryStaysAsLongAsABatchDoes) {
   open();
   for (int i = 0; i < 20; ++i) {
     put({{"a", std::string(100, 'x')}},
@@ -388,7 +390,7 @@ TEST_F(CompactorTest, TheIndexEntryStaysAsLongAsABatchDoes) {
 
 // --- Others at work on the same log ---
 
-TEST_F(CompactorTest, ReadersKeepWhatTheyHold) {
+TEST_P(CompactorTest, ReadersKeepWhatTheyHold) {
   open();
   put({{"a", "1"}});
   put({{"a", "2"}});
@@ -401,7 +403,7 @@ TEST_F(CompactorTest, ReadersKeepWhatTheyHold) {
   EXPECT_EQ(testing::values_in(testing::bytes_of(held->records)), (Texts{"1", "2"}));
 }
 
-TEST_F(CompactorTest, OneAtATimeAndNotOfAClosedLog) {
+TEST_P(CompactorTest, OneAtATimeAndNotOfAClosedLog) {
   open();
   auto session = CleaningSession::try_begin(log_);
   ASSERT_NE(session, nullptr);
@@ -412,7 +414,7 @@ TEST_F(CompactorTest, OneAtATimeAndNotOfAClosedLog) {
   EXPECT_EQ(CleaningSession::try_begin(log_), nullptr);
 }
 
-TEST_F(CompactorTest, TruncationEndsACleaningAndTakesTheCheckpointBack) {
+TEST_P(CompactorTest, TruncationEndsACleaningAndTakesTheCheckpointBack) {
   open();
   for (int i = 0; i < 30; ++i) put({{"k" + std::to_string(i % 3), std::to_string(i)}});
   log().roll();
@@ -435,7 +437,7 @@ TEST_F(CompactorTest, TruncationEndsACleaningAndTakesTheCheckpointBack) {
   EXPECT_EQ(log().first_dirty_offset(), 8);
 }
 
-TEST_F(CompactorTest, DeleteRecordsDuringACleaning) {
+TEST_P(CompactorTest, DeleteRecordsDuringACleaning) {
   config_.cleanup_delete = true;
   config_.retention_ms = -1;
   open();
@@ -458,7 +460,7 @@ TEST_F(CompactorTest, DeleteRecordsDuringACleaning) {
 
 // --- Damage ---
 
-TEST_F(CompactorTest, ACorruptBatchIsNotBlessed) {
+TEST_P(CompactorTest, ACorruptBatchIsNotBlessed) {
   for (std::uint64_t position : {std::uint64_t{40}, std::uint64_t{75}, std::uint64_t{130}}) {
     files_.remove_all("/data/t-0");
     open();
@@ -476,6 +478,8 @@ TEST_F(CompactorTest, ACorruptBatchIsNotBlessed) {
     for (const std::string& name : names()) EXPECT_FALSE(name.ends_with(".cleaned")) << name;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Orders, CompactorTest, ::testing::Values(MapOrder::oldest_first, MapOrder::newest_first));
 
 }  // namespace
 }  // namespace storage

@@ -32,6 +32,12 @@ void NewestOffsets::add_all(std::int64_t first, std::int64_t last) {
   }
 }
 
+void NewestOffsets::add_older(std::int64_t offset) {
+  const auto bit = static_cast<std::uint64_t>(offset - first_offset_);
+  if (bit / kWordBits >= words_.size()) words_.resize(bit / kWordBits + 1);
+  words_[bit / kWordBits] |= std::uint64_t{1} << (bit % kWordBits);
+}
+
 void NewestOffsets::drop(std::int64_t offset) {
   if (offset < first_offset_) return;
   const auto bit = static_cast<std::uint64_t>(offset - first_offset_);

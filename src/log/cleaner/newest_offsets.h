@@ -20,6 +20,9 @@ class NewestOffsets {
   void add(std::int64_t offset);
   void add_all(std::int64_t first, std::int64_t last);
   void drop(std::int64_t offset);  // one that isn't there is ignored
+  // For who comes from the newest to the oldest and adds only what may stay: each offset is covered and smaller than those
+  // before, and takes the place of add().
+  void add_older(std::int64_t offset);
   void give_up() { bits_max_ = 0; }
 
   // Whether all is known of these offsets, provided that all records up to there were added.

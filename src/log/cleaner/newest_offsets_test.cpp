@@ -84,5 +84,13 @@ TEST(NewestOffsets, RangesAreAsTheirOffsets) {
   }
 }
 
+TEST(NewestOffsets, OlderOnesAreAddedToo) {
+  NewestOffsets newest(10, 1024);
+  for (const std::int64_t offset : {500, 138, 75, 74, 73, 10}) newest.add_older(offset);
+  std::vector<std::int64_t> found;
+  for (auto at = newest.next(10, 600); at; at = newest.next(*at + 1, 600)) found.push_back(*at);
+  EXPECT_EQ(found, (std::vector<std::int64_t>{10, 73, 74, 75, 138, 500}));
+}
+
 }  // namespace
 }  // namespace storage

@@ -26,24 +26,43 @@ void OffsetMap::set_slot_count(std::size_t count) {
   size_before_growth_ = std::clamp<std::size_t>(loaded, 1, home_count_);
 }
 
+// Tables grow to twice the slots, and one may grow before its time, where a long run reaches its end.
+std::size_t OffsetMap::memory_bytes_max(std::size_t keys) const {
+  if (keys >= size_max_) return slot_count_max_ * kSlotBytes;
+  const double slots = std::max(static_cast<double>(keys) / load_factor_, static_cast<double>(kFirstSlots));
+  return static_cast<std::size_t>(std::min(4 * slots, static_cast<double>(slot_count_max_))) * kSlotBytes;
+}
+
 bool OffsetMap::put(const KeyHash& key, std::int64_t offset, std::int64_t& replaced) {
-  replaced = -1;
+  return put(key, offset, replaced, true);
+}
+
+bool OffsetMap::put_if_absent(const KeyHash& key, std::int64_t offset, bool& was_absent) {
+  std::int64_t there = -1;
+  const bool done = put(key, offset, there, false);
+  was_absent = there < 0;
+  return done;
+}
+
+bool OffsetMap::put(const KeyHash& key, std::int64_t offset, std::int64_t& there, bool replace) {
+  there = -1;
   if (size_ >= size_max_) return false;
   if (size_ >= size_before_growth_ && !grow()) return false;
-  while (!put_here(key, offset, replaced)) {
+  while (!put_here(key, offset, there, replace)) {
     if (!grow()) return false;
   }
   return true;
 }
 
 // Homes grow with the hashes, so all of the table is in the order of the hashes, with gaps.
-bool OffsetMap::put_here(const KeyHash& key, std::int64_t offset, std::int64_t& replaced) {
+bool OffsetMap::put_here(const KeyHash& key, std::int64_t offset, std::int64_t& there, bool replace) {
   std::size_t at = home(key);
   while (at < slot_count_ && slots_[at].offset_and_one != 0 && slots_[at].key < key) ++at;
   if (at == slot_count_) return false;
   if (slots_[at].offset_and_one != 0) {
     if (slots_[at].key == key) {
-      replaced = std::exchange(slots_[at].offset_and_one, offset + 1) - 1;
+      there = slots_[at].offset_and_one - 1;
+      if (replace) slots_[at].offset_and_one = offset + 1;
       return true;
     }
     std::size_t empty = at + 1;

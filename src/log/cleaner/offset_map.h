@@ -27,11 +27,15 @@ class OffsetMap {
     std::int64_t replaced = -1;
     return put(key, offset, replaced);
   }
+  // For who comes from the newest to the oldest: a key that is there keeps its offset. False as put() says it.
+  bool put_if_absent(const KeyHash& key, std::int64_t offset, bool& was_absent);
   std::int64_t get(const KeyHash& key) const;  // -1: not there
   void prefetch(const KeyHash& key) const { __builtin_prefetch(&slots_[home(key)]); }
 
   std::size_t size() const { return size_; }
   std::size_t size_max() const { return size_max_; }
+  // That so many keys can take at most.
+  std::size_t memory_bytes_max(std::size_t keys) const;
   // Of the slots that there may be.
   double utilization() const { return static_cast<double>(size_) / static_cast<double>(slot_count_max_); }
 
@@ -53,8 +57,10 @@ class OffsetMap {
   void set_slot_count(std::size_t count);
   // Twice the slots, or as many as there may be. False if there are, or the system has no more memory.
   bool grow();
+  // `there` is the offset that the key has already, -1 if none.
+  bool put(const KeyHash& key, std::int64_t offset, std::int64_t& there, bool replace);
   // False, and unchanged, if the slots end.
-  bool put_here(const KeyHash& key, std::int64_t offset, std::int64_t& replaced);
+  bool put_here(const KeyHash& key, std::int64_t offset, std::int64_t& there, bool replace);
 
   const std::size_t slot_count_max_;
   const double load_factor_;

@@ -63,6 +63,25 @@ TEST(OffsetMap, GrowsUpToItsBoundAndNoFurther) {
   for (std::size_t i = 0; i < keys.size(); ++i) EXPECT_EQ(map.get(keys[i]), static_cast<std::int64_t>(i));
 }
 
+TEST(OffsetMap, KeepsWhatIsThereIfAsked) {
+  OffsetMap map(OffsetMap::kSlotBytes * 100, 0.9);
+  bool was_absent = false;
+  ASSERT_TRUE(map.put_if_absent({1, 1}, 7, was_absent));
+  EXPECT_TRUE(was_absent);
+  ASSERT_TRUE(map.put_if_absent({1, 1}, 5, was_absent));
+  EXPECT_FALSE(was_absent);
+  EXPECT_EQ(map.get({1, 1}), 7);
+  EXPECT_EQ(map.size(), 1u);
+}
+
+TEST(OffsetMap, TellsWhatSoManyKeysCanTake) {
+  OffsetMap map(OffsetMap::kSlotBytes * 100'000, 0.9);
+  EXPECT_EQ(map.memory_bytes_max(100'000), OffsetMap::kSlotBytes * 100'000);
+  EXPECT_GE(map.memory_bytes_max(10'000), OffsetMap::kSlotBytes * 20'000);
+  EXPECT_LT(map.memory_bytes_max(10'000), OffsetMap::kSlotBytes * 50'000);
+  EXPECT_GE(map.memory_bytes_max(0), OffsetMap::kSlotBytes * OffsetMap::kFirstSlots);
+}
+
 TEST(OffsetMap, AgreesWithAMap) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     std::mt19937_64 random(seed);
