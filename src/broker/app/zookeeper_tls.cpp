@@ -41,14 +41,11 @@ constexpr Key kEnabled = {"zookeeper.ssl.client.enable", "zookeeper.client.secur
 constexpr Key kKeyStore = {"zookeeper.ssl.keystore.location", "zookeeper.ssl.keyStore.location"};
 constexpr Key kTrustStore = {"zookeeper.ssl.truststore.location", "zookeeper.ssl.trustStore.location"};
 
-void refuse_checks_not_served(const Values& values) {
-  for (const Key& key :
-       {Key{"zookeeper.ssl.crl.enable", "zookeeper.ssl.crl"}, Key{"zookeeper.ssl.ocsp.enable", "zookeeper.ssl.ocsp"}}) {
-    if (!values.is_true(key)) continue;
-    throw config::ConfigError(std::string("Invalid value true for configuration ") + key.kafka +
-                                  ": revocation of certificates isn't checked so far",
-                              key.kafka);
-  }
+// Java's validator takes lists where it was told to ask responders and has no answer, so the latter means both.
+base::tls::Revocation revocation(const Values& values) {
+  if (values.is_true({"zookeeper.ssl.ocsp.enable", "zookeeper.ssl.ocsp"})) return base::tls::Revocation::ocsp;
+  if (values.is_true({"zookeeper.ssl.crl.enable", "zookeeper.ssl.crl"})) return base::tls::Revocation::lists;
+  return base::tls::Revocation::none;
 }
 
 bool verifies_host(const Values& values) {
@@ -82,7 +79,6 @@ std::shared_ptr<const base::tls::Context> zookeeper_tls(const config::BrokerConf
                                                         const base::JavaOptions& java_options) {
   const Values values(config, java_options);
   if (!values.is_true(kEnabled)) return nullptr;
-  refuse_checks_not_served(values);
   base::tls::Options options;
   options.key_store.path = values.text(kKeyStore);
   options.key_store.password = values.text({"zookeeper.ssl.keystore.password", "zookeeper.ssl.keyStore.password"});
@@ -96,6 +92,7 @@ std::shared_ptr<const base::tls::Context> zookeeper_tls(const config::BrokerConf
   if (options.protocols.empty() && protocol) options.protocols.push_back(*protocol);
   options.cipher_suites = values.list({"zookeeper.ssl.cipher.suites", "zookeeper.ssl.ciphersuites"});
   options.verify_host = verifies_host(values);
+  options.revocation = revocation(values);
   try {
     return std::make_shared<base::tls::Context>(base::tls::Context::Role::client, options);
   } catch (const base::tls::TlsError& error) {

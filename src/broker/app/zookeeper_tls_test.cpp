@@ -9,11 +9,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <deque>
+#include <fstream>
 #include <future>
 #include <thread>
 
 #include "base/testing/temp_dir.h"
 #include "base/tls/testing/certificates.h"
+#include "base/tls/testing/revocation_list.h"
 #include "broker/app/broker_settings.h"
 #include "zk/client/session.h"
 #include "zk/server/server.h"
@@ -163,6 +165,41 @@ TEST_F(ZooKeeperTls, NoSessionWith) {
   EXPECT_FALSE(connects(kWaitMs));  // a server that speaks TLS alone
 }
 
+// Its certificate needs a verdict, as in Kafka; here from the list that it names.
+TEST_F(ZooKeeperTls, ARevokedServerIsLeftAlone) {
+  using namespace base::tls::testing;
+  constexpr std::int32_t kWaitMs = 300;
+  const std::string list = directory_ / "revoked.crl";
+  const auto give_out = [&](const std::vector<const Identity*>& revoked) {
+    std::ofstream(list, std::ios::binary) << list_of(authority_, revoked);
+  };
+  const Identity& server = identities_.emplace_back(make_identity(
+      {{"CN", "s"}}, &authority_, false, "DNS:localhost", -kHour, kHour, {{NID_crl_distribution_points, "URI:file://" + list}}));
+  for (const std::string key : {"zookeeper.ssl.crl.enable", "zookeeper.ssl.ocsp.enable"}) {
+    set(key, "true");
+    EXPECT_FALSE(connects(kWaitMs)) << key << ": nobody says anything of it";
+    drop_session();
+    server_->stop();
+    write_pkcs12(directory_ / "server.p12", "server-secret", &server);
+    server_.reset();
+    start_server(0);
+    connect_to("localhost");
+    give_out({});
+    EXPECT_TRUE(connects()) << key;
+    give_out({&server});
+    EXPECT_FALSE(connects(kWaitMs)) << key;
+    set(key, "false");
+    EXPECT_TRUE(connects()) << key;
+    // As it was before, for the next key.
+    drop_session();
+    server_->stop();
+    write_pkcs12(directory_ / "server.p12", "server-secret", &identities_.front());
+    server_.reset();
+    start_server(0);
+    connect_to("localhost");
+  }
+}
+
 TEST_F(ZooKeeperTls, ConfigurationsThatAreRefused) {
   set("zookeeper.ssl.keystore.password", "wrong-secret");
   EXPECT_THAT(refusal(), ::testing::StartsWith("zookeeper.ssl.keystore.location: "));
@@ -176,8 +213,6 @@ TEST_F(ZooKeeperTls, ConfigurationsThatAreRefused) {
   set("zookeeper.ssl.cipher.suites", "TLS_NONE");
   EXPECT_THAT(refusal(), HasSubstr("TLS_NONE is unknown"));
   set("zookeeper.ssl.cipher.suites", "TLS_AES_128_GCM_SHA256");
-  set("zookeeper.ssl.crl.enable", "true");
-  EXPECT_THAT(refusal(), HasSubstr("zookeeper.ssl.crl.enable"));
 }
 
 // As in Kafka, ZooKeeper's own properties count where Kafka's keys aren't set.
@@ -192,6 +227,12 @@ TEST_F(ZooKeeperTls, PropertiesOfTheJvm) {
   EXPECT_NE(zookeeper_tls(*config, options), nullptr);
   file.set("zookeeper.ssl.client.enable", "false");
   EXPECT_EQ(zookeeper_tls(*config::BrokerConfig::create(file), options), nullptr);
+  EXPECT_FALSE(zookeeper_tls(*config, options)->checks_revocation());
+  for (const std::string key : {"crl", "ocsp"}) {
+    base::JavaOptions with = options;
+    with.add("-Dzookeeper.ssl." + key + "=true");
+    EXPECT_TRUE(zookeeper_tls(*config, with)->checks_revocation()) << key;
+  }
 }
 
 }  // namespace

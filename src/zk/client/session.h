@@ -40,7 +40,8 @@ struct SessionOptions {
   // jute.maxbuffer of this client: a larger request isn't sent, and the answer to one whose response is larger is
   // MARSHALLINGERROR. Kafka's default; lists of many children need it.
   std::size_t frame_bytes_max = std::size_t{4} * 1024 * 1024;
-  // A client's; null: plaintext.
+  // A client's; null: plaintext. One that checks revocation waits for lists and responders on the session's thread, up to 8 s for each new
+  // connection, as ZooKeeper's client does.
   std::shared_ptr<const base::tls::Context> tls;
   // Who the client is by SASL, proved before all else on each connection; null: no SASL. A failure ends the session.
   // Kerberos may wait for the KDC: on a thread of the session's own, for which its destructor waits.
