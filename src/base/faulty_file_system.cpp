@@ -1,5 +1,6 @@
 #include "base/faulty_file_system.h"
 
+#include <atomic>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -11,6 +12,7 @@ struct FaultyFileSystem::Plan {
   Fault fault;
   std::uint64_t calls = 0;
   bool met = false;
+  std::atomic<bool> cold = false;
   std::function<void()> before_sync, before_remove, before_read;
   std::function<void(std::string_view, const std::string&)> before_change;
 
@@ -92,7 +94,7 @@ class FaultyFileSystem::OpenFile final : public File {
   }
   int native_handle() const override { return inner_->native_handle(); }
   bool is_resident(std::uint64_t position, std::size_t length) const override {
-    return inner_->is_resident(position, length);
+    return !plan_->cold && inner_->is_resident(position, length);
   }
 
  private:
@@ -133,6 +135,8 @@ void FaultyFileSystem::set_before_read(std::function<void()> before_read) {
   std::lock_guard lock(plan_->mutex);
   plan_->before_read = std::move(before_read);
 }
+
+void FaultyFileSystem::set_cold(bool cold) { plan_->cold = cold; }
 
 bool FaultyFileSystem::fault_met() const {
   std::lock_guard lock(plan_->mutex);

@@ -33,6 +33,8 @@ class FaultyFileSystem final : public FileSystem {
   // The same before each read_at(), in which it may throw; and before each remove() of a file.
   void set_before_read(std::function<void()> before_read);
   void set_before_remove(std::function<void()> before_remove);
+  // From now on nothing that its files hold is in memory, as far as is_resident() tells; or what the other file system says again.
+  void set_cold(bool cold);
   // And before each call that changes something, with its name as in an error's text: "write", "sync", "rename", …
   void set_before_change(std::function<void(std::string_view operation, const std::string& path)> before_change);
 

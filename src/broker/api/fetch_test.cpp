@@ -162,6 +162,25 @@ TEST_F(DataPath, ColdIndexesAreReadAside) {
   EXPECT_FALSE(loop_waited);
 }
 
+// Long slices leave by sendfile, which would wait for the disk on the loop. What lies in memory needs no other thread.
+TEST_F(DataPath, ColdRecordsAreReadAside) {
+  broker.add_topic("t");
+  for (int i = 0; i < 3; ++i) produce(produce_request("t", batch_of({std::string(20'000, 'x')})));
+  const auto loop = std::this_thread::get_id();
+  std::atomic<int> on_the_loop = 0, aside = 0;
+  for (const bool cold : {false, true}) {
+    broker.files.set_cold(cold);
+    broker.files.set_before_read([&] { ++(std::this_thread::get_id() == loop ? on_the_loop : aside); });
+    const Reply reply = broker.serve(TestBroker::frame_of(fetch_request("t", 0), 12));
+    broker.files.set_before_read(nullptr);
+    std::uint64_t size = 0;
+    for (const auto& each : reply.message.slices()) size += each.records.is_slice() ? each.records.size() : 0;
+    EXPECT_EQ(size, 3 * batch_of({std::string(20'000, 'x')}).size());
+    EXPECT_EQ(aside > 0, cold);
+  }
+  EXPECT_EQ(on_the_loop, 0);
+}
+
 TEST_F(DataPath, FetchErrors) {
   broker.add_topic("t");
   produce(produce_request("t", batch_of({"a", "b"})));
