@@ -109,6 +109,28 @@ std::vector<EpochEntry> decode_epoch_checkpoint(base::ByteView bytes) {
   return result;
 }
 
+bool is_beginning_of_epoch_checkpoint(base::ByteView bytes) {
+  std::string_view text = base::as_text(bytes);
+  text = text.substr(0, text.find('\0'));
+  const std::string_view whole_lines = text.substr(0, text.rfind('\n') + 1);
+  if (text.substr(whole_lines.size()).find_first_not_of("-0123456789 ") != std::string_view::npos) return false;
+  Lines lines(base::as_bytes(whole_lines));
+  const auto version = lines.next();
+  if (!version) return true;
+  if (*version != "0") return false;
+  const auto count_line = lines.next();
+  if (!count_line) return true;
+  const auto count = parse_number<std::int64_t>(*count_line);
+  if (!count) return false;
+  std::int64_t taken = 0;
+  while (const auto line = lines.next()) {
+    const std::vector<std::string_view> words = words_of(*line);
+    if (words.size() != 2 || !parse_number<std::int32_t>(words[0]) || !parse_number<std::int64_t>(words[1])) return false;
+    ++taken;
+  }
+  return taken < *count;
+}
+
 std::string encode_epoch_checkpoint(const std::vector<EpochEntry>& entries) {
   std::string text = "0\n" + std::to_string(entries.size()) + "\n";
   for (const EpochEntry& entry : entries) {

@@ -32,6 +32,9 @@ struct EpochEntry {
 OffsetCheckpoint decode_offset_checkpoint(base::ByteView bytes);
 std::string encode_offset_checkpoint(const OffsetCheckpoint& offsets);
 std::vector<EpochEntry> decode_epoch_checkpoint(base::ByteView bytes);
+// Whether this is one that somebody was writing: what there is of it is right, and there is less than it says. Zeros count as missing.
+// A last line without its end may lack digits.
+bool is_beginning_of_epoch_checkpoint(base::ByteView bytes);
 std::string encode_epoch_checkpoint(const std::vector<EpochEntry>& entries);
 
 // A missing file reads as empty.

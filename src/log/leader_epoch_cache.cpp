@@ -6,13 +6,19 @@
 
 namespace storage {
 
-LeaderEpochCache::LeaderEpochCache(base::FileSystem& files, const std::string& directory)
+LeaderEpochCache::LeaderEpochCache(base::FileSystem& files, const std::string& directory, bool after_crash)
     : files_(files), directory_(directory) {
   std::string path = directory_ + "/" + kLeaderEpochFile;
   file_exists_ = files_.exists(path);
   if (!file_exists_) return;
   try {
     base::Bytes bytes = base::read_file(files_, path);
+    if (after_crash && !is_blank(bytes) && is_beginning_of_epoch_checkpoint(bytes)) {
+      files_.remove(path);
+      files_.sync_directory(directory_);  // a start after a clean stop must not find it again
+      file_exists_ = false;
+      return;
+    }
     if (!is_blank(bytes)) entries_ = decode_epoch_checkpoint(bytes);
   } catch (const CorruptFile& error) {
     throw CorruptFile(path + ": " + error.what());

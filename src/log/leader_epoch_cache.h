@@ -19,8 +19,9 @@ inline constexpr std::string_view kNextLeaderEpochFile = "leader-epoch-checkpoin
 
 class LeaderEpochCache {
  public:
-  // Reads the file; throws CorruptFile if it isn't one.
-  LeaderEpochCache(base::FileSystem& files, const std::string& directory);
+  // Reads the file; throws CorruptFile if it isn't one. After a crash the beginning of one goes: only a log's first file gets its name
+  // before it is synced (write()), and all of its epochs are found again in batches that were not flushed either.
+  LeaderEpochCache(base::FileSystem& files, const std::string& directory, bool after_crash = false);
 
   // No-op if `epoch` is the latest and began earlier; else what it contradicts goes first. Not written by itself: an
   // epoch matters once records have it, and a flush before the recovery point passes them. Any load drops an epoch that began at the

@@ -22,7 +22,7 @@ Log::Log(base::FileSystem& files, const base::Clock& clock, LogOptions options)
       options_(std::move(options)),
       where_{files, options_.directory},
       config_(std::make_shared<const LogConfig>(options_.config)),
-      epochs_(files, options_.directory),
+      epochs_(files, options_.directory, !options_.clean_shutdown),
       snapshots_(where_),
       last_flush_ms_(clock.monotonic_ms()) {}
 

@@ -96,6 +96,28 @@ TEST_F(LeaderEpochs, AssignmentsReplaceWhatTheyContradict) {
   EXPECT_EQ(LeaderEpochCache(files_, "/d").entries(), cache.entries());
 }
 
+TEST_F(LeaderEpochs, AfterACrashTheBeginningOfAFileGoes) {
+  const std::string whole = "0\n2\n1 10\n3 -1\n";
+  const auto put = [&](const std::string& text) {
+    base::write_file_atomically(files_, "/d/leader-epoch-checkpoint", base::as_bytes(text));
+  };
+  for (std::size_t size = 1; size < whole.size(); ++size) {
+    for (const std::string& zeros : {std::string(), std::string(whole.size() - size, '\0')}) {
+      put(whole.substr(0, size) + zeros);
+      const LeaderEpochCache cache(files_, "/d", true);
+      EXPECT_TRUE(cache.entries().empty()) << size;
+      EXPECT_FALSE(cache.file_exists()) << size;
+      EXPECT_FALSE(files_.exists("/d/leader-epoch-checkpoint")) << size;
+    }
+  }
+  for (const char* damaged : {"1\n", "0\nx", "0\n2\n1 10\nthree", "0\n1\n1 10\n3 30\n", "0\n2\n1 10 2\n", "0\n2\n1\n3 30\n"}) {
+    put(damaged);
+    EXPECT_THROW(LeaderEpochCache(files_, "/d", true), CorruptFile) << damaged;
+  }
+  put(whole.substr(0, 5));
+  EXPECT_THROW(LeaderEpochCache(files_, "/d"), CorruptFile) << "not after a clean stop";
+}
+
 TEST_F(LeaderEpochs, OnlyWhatChangedIsWritten) {
   LeaderEpochCache cache(files_, "/d");
   EXPECT_FALSE(cache.file_exists());
@@ -215,6 +237,24 @@ TEST(CleanShutdownMarker, IsKafkas) {
   files.create_directories("/d");
   write_clean_shutdown_marker(files, "/d");
   EXPECT_EQ(text_of(files, "/d/.kafka_cleanshutdown"), R"({"version":0,"brokerEpoch":-1})");
+}
+
+TEST(PartitionMetadata, AfterACrashTheBeginningOfAFileGoes) {
+  base::MemoryFileSystem files;
+  files.create_directories("/d");
+  const std::string whole = "version: 0\ntopic_id: " + base::Uuid::random().to_string();
+  const auto goes = [&](const std::string& text) {
+    base::write_file_atomically(files, "/d/partition.metadata", base::as_bytes(text));
+    remove_beginning_of_partition_metadata(files, "/d");
+    return !files.exists("/d/partition.metadata");
+  };
+  for (std::size_t size = 1; size < whole.size(); ++size) {
+    EXPECT_TRUE(goes(whole.substr(0, size))) << size;
+    EXPECT_TRUE(goes(whole.substr(0, size) + std::string(whole.size() - size, '\0'))) << size;
+  }
+  EXPECT_FALSE(goes(whole));
+  EXPECT_FALSE(goes(whole + "\n"));
+  EXPECT_FALSE(goes("version: 1\n"));
 }
 
 TEST(PartitionMetadata, RoundTripsAndDamageIsNoticed) {

@@ -284,6 +284,7 @@ void Log::load() {
     if (suffix == kSnapshotSuffix) snapshots_.found(offset);
   }
   remove_orphaned_indexes(found);
+  if (!options_.clean_shutdown) remove_beginning_of_partition_metadata(files_, where_.directory);
   if (options_.keep_partition_metadata) {
     topic_id_ = read_partition_metadata(files_, where_.directory);
   } else {

@@ -142,6 +142,46 @@ TEST_F(LogPowerTest, AnEpochThatBeginsKeepsTheOlderOnes) {
   }
 }
 
+// A log's first file of epochs and its topic id aren't synced before they get their names, but only before the recovery point moves.
+TEST_F(LogPowerTest, OfTheFirstSmallFilesAPartMayBeLeft) {
+  const TopicPartition name{"u", 0};
+  for (auto bytes : {UnsyncedBytes::lost, UnsyncedBytes::zeroed, UnsyncedBytes::torn}) {
+    for (bool with_record : {false, true}) {
+      const std::string what = std::to_string(static_cast<int>(bytes)) + std::to_string(with_record);
+      start_anew();
+      std::shared_ptr<Log> log = *manager_->get_or_create(name, config_, base::Uuid::random(), {.is_new = true});
+      log->start_leader_epoch(7);
+      if (with_record) {
+        AppendContext context;
+        context.leader_epoch = 7;
+        base::Bytes batch = testing::make_batch({"one"});
+        ASSERT_TRUE(log->append_as_leader(batch, context).ok());
+        faulty_.set_before_change([&](std::string_view operation, const std::string& path) {
+          const bool is_late = operation == "sync" && path.ends_with("u-0/leader-epoch-checkpoint");
+          if (is_late) throw std::system_error(std::make_error_code(std::errc::io_error));
+        });
+        EXPECT_THROW(log->flush(), std::system_error) << what;
+        faulty_.set_before_change(nullptr);
+      }
+      log.reset();
+      crash_and_start(bytes, UnsyncedNames::kept);
+      for (const char* when : {" after the crash", " after a clean stop"}) {
+        log = manager_->find(name);
+        ASSERT_NE(log, nullptr) << what << when;
+        EXPECT_FALSE(manager_->directories().front().offline) << what << when;
+        if (log->log_end_offset() > 0) {
+          EXPECT_EQ(log->latest_epoch(), 7) << what << when;
+          EXPECT_EQ(log->epoch_end_offset(7).end_offset, 1) << what << when;
+        }
+        log.reset();
+        log_.reset();
+        manager_->shutdown();
+        start();
+      }
+    }
+  }
+}
+
 // Below the recovery point a start makes anew what lacks an index, and only once.
 TEST_F(LogPowerTest, WhatAStartMadeAnewIsSafe) {
   start_anew();
