@@ -3,6 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
 #include "broker/group/testing/consumer_script.h"
 
 namespace broker::group {
@@ -236,6 +243,50 @@ a subscribes u matching
 a beats
 = epoch 5: u-0
 )");
+}
+
+// Else a member that changes its mind again and again leaves more and more of them to be looked for, in memory and in the log.
+TEST(ConsumerGroup, ExpressionsThatNobodyHasAreForgotten) {
+  World world;
+  world.set_topic("t", 1);
+  std::map<std::string, std::int32_t> epochs;
+  const auto send = [&](const std::string& member, std::optional<std::string> regex) {
+    ConsumerHeartbeat request;
+    request.group_id = "g";
+    request.member_id = member;
+    request.client_id = "c";
+    request.member_epoch = regex ? epochs[member] : kLeaveEpoch;
+    request.rebalance_timeout_ms = 20'000;
+    request.owned.emplace();
+    request.subscribed_topic_regex = std::move(regex);
+    const ConsumerHeartbeatResult result = world.send(request);
+    EXPECT_EQ(result.error, ErrorCode::none);
+    epochs[member] = result.member_epoch;
+  };
+  using Expressions = std::vector<std::string>;
+  const auto of = [](const ConsumerGroup& group) {
+    Expressions all;
+    for (const ConsumerGroupRecord& record : group.tombstones()) {
+      if (const auto* one = std::get_if<RegexRecord>(&record)) all.push_back(one->regex);
+    }
+    return all;
+  };
+  const auto known = [&] {
+    EXPECT_EQ(of(world.group), of(world.reloaded()));
+    return of(world.group);
+  };
+  send("a", "t.*");
+  send("b", "t.*");
+  EXPECT_EQ(known(), Expressions{"t.*"});
+  send("a", "u.*");
+  EXPECT_EQ(known(), (Expressions{"t.*", "u.*"})) << "the other one still has it";
+  send("b", "v.*");
+  EXPECT_EQ(known(), (Expressions{"u.*", "v.*"}));
+  send("b", "u.*");
+  EXPECT_EQ(known(), Expressions{"u.*"});
+  send("b", "");
+  send("a", std::nullopt);
+  EXPECT_EQ(known(), Expressions());
 }
 
 TEST(ConsumerGroup, MorePartitionsAreFound) {

@@ -89,6 +89,17 @@ TEST(MixedGroup, TooManyMembersForTheOtherKind) {
   EXPECT_EQ(other.step("N joins"), "GROUP_ID_NOT_FOUND");
 }
 
+TEST(MixedGroup, NobodyOfEitherKindComesIntoAFullGroup) {
+  MixedWorld world;
+  world.limits.consumer.size_max = 1;
+  world.restart();
+  EXPECT_EQ(world.step("N joins"), "epoch 2 0123");
+  EXPECT_EQ(world.step("N2 joins"), "GROUP_MAX_SIZE_REACHED");
+  EXPECT_EQ(world.step("C joins"), "GROUP_MAX_SIZE_REACHED");
+  EXPECT_EQ(world.step("N joins"), "epoch 2 0123") << "who is in it may come back";
+  EXPECT_EQ(world.step("group"), "newer Stable 2/2; N at 2: 0123 -> 0123");
+}
+
 // Nobody of the newer protocol speaks who would compute a target without those who left.
 TEST(MixedGroup, ClassicMembersAmongThemselvesShareWhatBecomesFree) {
   MixedWorld silent;  // the newer member's session goes on
