@@ -93,21 +93,24 @@ std::optional<BatchHeader> read_batch_header(base::ByteView bytes) {
 
 bool crc_is_valid(base::ByteView batch) {
   const auto header = read_batch_header(batch);
-  if (!header || header->size_in_bytes() != static_cast<std::int64_t>(batch.size())) return false;
-  if (header->magic == 2) return base::crc32c(batch.subspan(kAttributesAt)) == header->crc;
-  return base::crc32(batch.subspan(kMagicAt)) == header->crc;
+  return header && header->size_in_bytes() == static_cast<std::int64_t>(batch.size()) && crc_is_valid(batch, *header);
+}
+
+bool crc_is_valid(base::ByteView batch, const BatchHeader& header) {
+  if (header.magic == 2) return base::crc32c(batch.subspan(kAttributesAt)) == header.crc;
+  return base::crc32(batch.subspan(kMagicAt)) == header.crc;
 }
 
 void set_base_offset(base::MutableByteView batch, std::int64_t base_offset) { store(batch, 0, base_offset); }
 
 void set_partition_leader_epoch(base::MutableByteView batch, std::int32_t epoch) { store(batch, kEpochAt, epoch); }
 
-void set_max_timestamp(base::MutableByteView batch, TimestampType type, std::int64_t max_timestamp) {
+bool set_max_timestamp(base::MutableByteView batch, TimestampType type, std::int64_t max_timestamp) {
   const auto attributes = load<std::int16_t>(batch, kAttributesAt);
   const bool log_append_time = type == TimestampType::log_append_time;
   if (((attributes & kAttributeLogAppendTime) != 0) == log_append_time &&
       load<std::int64_t>(batch, kMaxTimestampAt) == max_timestamp) {
-    return;
+    return false;
   }
   // Kafka writes the attributes anew here, which clears the bits that have no meaning yet.
   int changed =
@@ -116,6 +119,7 @@ void set_max_timestamp(base::MutableByteView batch, TimestampType type, std::int
   store(batch, kAttributesAt, static_cast<std::int16_t>(changed));
   store(batch, kMaxTimestampAt, max_timestamp);
   renew_crc(batch);
+  return true;
 }
 
 void renew_crc(base::MutableByteView batch) { store(batch, kCrcAt, base::crc32c(batch.subspan(kAttributesAt))); }

@@ -74,12 +74,13 @@ std::optional<BatchHeader> read_batch_header(base::ByteView bytes);
 
 // Over the whole batch, of any magic. False for a length too short for the format.
 bool crc_is_valid(base::ByteView batch);
+bool crc_is_valid(base::ByteView batch, const BatchHeader& header);  // read from it, of as many bytes
 
 // In place, magic 2. Base offset and leader epoch lie outside of the crc; the timestamp doesn't and renews it, which
 // costs a pass over the batch: nothing is done if nothing changes.
 void set_base_offset(base::MutableByteView batch, std::int64_t base_offset);
 void set_partition_leader_epoch(base::MutableByteView batch, std::int32_t epoch);
-void set_max_timestamp(base::MutableByteView batch, TimestampType type, std::int64_t max_timestamp);
+bool set_max_timestamp(base::MutableByteView batch, TimestampType type, std::int64_t max_timestamp);  // whether anything changed
 void renew_crc(base::MutableByteView batch);
 
 // Writes 61 bytes; the crc is left to renew_crc().

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <random>
@@ -220,6 +221,48 @@ TEST(RecordBatchValidation, CoordinatorsWriteControlBatches) {
   const ValidatedRecords validated = validate_for_append(batch, rules, request);
   EXPECT_TRUE(validated.ok());
   EXPECT_FALSE(validated.header.is_compressed());
+}
+
+// What isn't looked at again is taken as if it were: what comes out, and when it is refused.
+TEST(RecordBatchValidation, WhatWasBuiltHereIsTakenAsWhatIsChecked) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 2000; ++round) {
+    RecordBatchBuilder builder;
+    if (random() % 3 == 0) builder.header.producer_id = 5;
+    if (random() % 3 == 0) builder.header.attributes |= kAttributeTransactional;
+    for (std::uint32_t i = 0, count = 1 + random() % 4; i < count; ++i) {
+      builder.append(record_of("key", std::string(random() % 40, 'v'), static_cast<std::int64_t>(1000 + random() % 5)));
+    }
+    base::Bytes built = builder.build(random() % 4 == 0 ? base::Codec::lz4 : base::Codec::none);
+    base::Bytes checked = built;
+    AppendRules rules;
+    rules.compacted = true;
+    if (random() % 4 == 0) rules.compression = static_cast<base::Codec>(random() % 5);
+    if (random() % 4 == 0) rules.timestamp_type = TimestampType::log_append_time;
+    if (random() % 4 == 0) rules.timestamp_before_max_ms = 2;
+    if (random() % 4 == 0) rules.timestamp_after_max_ms = 2;
+    if (random() % 4 == 0) rules.max_message_bytes = 100;
+    AppendRequest request;
+    request.origin = AppendOrigin::coordinator;
+    request.now_ms = 1002;
+    const ValidatedRecords expected = validate_for_append(checked, rules, request);
+    request.built_here = true;
+    const ValidatedRecords got = validate_for_append(built, rules, request);
+    ASSERT_EQ(got.error, expected.error);
+    ASSERT_TRUE(std::ranges::equal(got.batch, expected.batch));
+    EXPECT_EQ(got.max_timestamp, expected.max_timestamp);
+    EXPECT_EQ(got.log_append_time, expected.log_append_time);
+    EXPECT_EQ(got.record_count, expected.record_count);
+    EXPECT_EQ(got.offset_delta_of_max_timestamp, expected.offset_delta_of_max_timestamp);
+    if (!got.ok()) continue;
+    for (const BatchHeader& header : {got.header, expected.header}) {
+      const BatchHeader in_bytes = *read_batch_header(got.batch);
+      EXPECT_EQ(header.max_timestamp, in_bytes.max_timestamp);
+      EXPECT_EQ(header.attributes, in_bytes.attributes);
+      EXPECT_EQ(header.crc, in_bytes.crc);
+      EXPECT_EQ(header.producer_id, in_bytes.producer_id);
+    }
+  }
 }
 
 TEST(RecordBatchValidation, LargeRecordsAndBombsPassThroughASmallBuffer) {

@@ -37,6 +37,7 @@ class Validation {
   ErrorCode check_for_version(base::ByteView first, base::ByteView rest) const;
   ErrorCode check_bytes(base::ByteView batch, const BatchHeader& header) const;
   ErrorCode check_header() const;
+  bool is_to_be_believed() const;
   ErrorCode check_records_in_place();
   [[gnu::noinline]] ErrorCode rewrite();
   std::uint64_t unpacked_bytes_max(base::ByteView packed) const;
@@ -63,6 +64,7 @@ class Validation {
   BatchHeader header_;                               // of the first one
   base::Codec source_codec_ = base::Codec::none;
   bool timestamp_refused_ = false;
+  bool bytes_changed_ = false;  // of the header, since it was read
   std::size_t refused_count_ = 0;
   ValidatedRecords out_;
 };
@@ -79,9 +81,9 @@ bool is_bad(const NextBatch& next) { return next.frame == BatchFrame::corrupt ||
 ErrorCode Validation::check_for_version(base::ByteView first, base::ByteView rest) const {
   if (request_.produce_version < kFirstVersionOfMagic2) return ErrorCode::none;
   if (first.empty() || first[kBatchUpToMagic - 1] != 2) return ErrorCode::invalid_record;
-  const auto header = read_batch_header(first);
-  if (header && request_.produce_version < kFirstVersionOfZstd && header->codec() == base::Codec::zstd) {
-    return ErrorCode::unsupported_compression_type;
+  if (request_.produce_version < kFirstVersionOfZstd) {
+    const auto header = read_batch_header(first);
+    if (header && header->codec() == base::Codec::zstd) return ErrorCode::unsupported_compression_type;
   }
   const NextBatch second = next_batch(rest);
   if (is_bad(second)) return error_of(second.frame);
@@ -120,7 +122,7 @@ ErrorCode Validation::check_bytes(base::ByteView batch, const BatchHeader& heade
     return ErrorCode::invalid_record;
   }
   if (header.size_in_bytes() > rules_.max_message_bytes) return ErrorCode::message_too_large;
-  if (!crc_is_valid(batch)) return ErrorCode::corrupt_message;
+  if (!request_.built_here && !crc_is_valid(batch, header)) return ErrorCode::corrupt_message;
   if (!header.codec()) return ErrorCode::unknown_server_error;
   return ErrorCode::none;
 }
@@ -210,9 +212,21 @@ std::size_t Validation::rewritten_bytes_max(base::ByteView batch) const {
   return static_cast<std::size_t>(std::min<std::uint64_t>(rules_.rewritten_bytes_max, unpacked_bytes_max(packed)));
 }
 
+bool Validation::is_to_be_believed() const {
+  constexpr std::int64_t kAnyTime = std::numeric_limits<std::int64_t>::max();
+  return request_.built_here && header_.magic == 2 && source_codec_ == base::Codec::none && keeps_codec() &&
+         rules_.timestamp_type == TimestampType::create_time && header_.timestamp_type() == TimestampType::create_time &&
+         rules_.timestamp_before_max_ms == kAnyTime && rules_.timestamp_after_max_ms == kAnyTime;
+}
+
 // The usual way: nothing is copied. The batch's timestamp is made true, and the rest stays as the producer wrote it.
 ErrorCode Validation::check_records_in_place() {
   const base::MutableByteView batch = first_;
+  if (is_to_be_believed()) {
+    out_.batch = batch;
+    out_.max_timestamp = header_.max_timestamp;
+    return ErrorCode::none;
+  }
   const base::ByteView packed = batch.subspan(kBatchHeaderSize);
   const bool compressed = source_codec_ != base::Codec::none;
   const bool stamped = header_.timestamp_type() == TimestampType::log_append_time;
@@ -242,7 +256,7 @@ ErrorCode Validation::check_records_in_place() {
   // Kafka lets wrong deltas pass if the batch isn't compressed, and fails over them in its own way if it is.
   if (compressed && !offsets_follow) return ErrorCode::unknown_server_error;
   if (rules_.timestamp_type == TimestampType::log_append_time) max_timestamp = request_.now_ms;
-  set_max_timestamp(batch, rules_.timestamp_type, max_timestamp);
+  bytes_changed_ = set_max_timestamp(batch, rules_.timestamp_type, max_timestamp);
   out_.batch = batch;
   out_.max_timestamp = max_timestamp;
   return ErrorCode::none;
@@ -297,6 +311,7 @@ ErrorCode Validation::rewrite() {
   for (std::size_t i = 0; i < more_.size() && error == ErrorCode::none; ++i) error = append_all(more_[i], builder);
   if (error != ErrorCode::none) return error;
   if (builder.record_count() == 0) return ErrorCode::invalid_record;
+  bytes_changed_ = true;
   out_.rewritten.make() = builder.build(rules_.compression.value_or(source_codec_), rules_.compression_level);
   out_.batch = *out_.rewritten;
   out_.max_timestamp = builder.header.max_timestamp;
@@ -324,7 +339,7 @@ ValidatedRecords Validation::run() {
     out_.rewritten = {};
     return std::move(out_);
   }
-  out_.header = *read_batch_header(out_.batch);
+  out_.header = bytes_changed_ ? *read_batch_header(out_.batch) : header_;
   out_.record_count = out_.header.record_count;
   out_.offset_delta_of_max_timestamp = out_.header.last_offset_delta;
   if (rules_.timestamp_type == TimestampType::log_append_time) out_.log_append_time = request_.now_ms;

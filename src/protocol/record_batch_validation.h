@@ -45,6 +45,9 @@ struct AppendRules {                       // a topic's configuration
 struct AppendRequest {
   std::int16_t produce_version = 12;  // below 3: also formats 0 and 1, and any number of entries; below 7: no zstd
   AppendOrigin origin = AppendOrigin::client;
+  // The batch was made by this process a moment ago, with keys: neither its crc nor its records are looked at again, where the rules
+  // ask nothing of these that is up to a topic.
+  bool built_here = false;
   std::int64_t now_ms = 0;
   std::string_view topic_partition;  // "topic-0", for messages
 };
