@@ -153,11 +153,22 @@ std::int64_t Log::last_stable_offset_locked() const {
   return unstable ? std::min(std::max(*unstable, log_start_offset_), high_watermark_) : high_watermark_;
 }
 
-std::int64_t Log::update_high_watermark(std::int64_t offset) {
-  std::lock_guard lock(mutex_);
+void Log::update_high_watermark_locked(std::int64_t offset) {
   high_watermark_ = std::clamp(offset, log_start_offset_, std::max(log_end_offset_, log_start_offset_));
   producers_.on_high_watermark(high_watermark_);
+}
+
+std::int64_t Log::update_high_watermark(std::int64_t offset) {
+  std::lock_guard lock(mutex_);
+  update_high_watermark_locked(offset);
   return high_watermark_;
+}
+
+Log::Acknowledged Log::commit_acknowledgeable() {
+  std::lock_guard lock(mutex_);
+  const std::int64_t end = acknowledgeable_end_locked();
+  update_high_watermark_locked(end);
+  return {end, high_watermark_};
 }
 
 ErrorCode Log::start_leader_epoch(std::int32_t leader_epoch) {
@@ -329,10 +340,14 @@ void Log::flush() {
   watching_for_failure([&] { flush_segments(true); });
 }
 
-std::int64_t Log::acknowledgeable_end() const {
-  std::lock_guard lock(mutex_);
+std::int64_t Log::acknowledgeable_end_locked() const {
   const std::int64_t flushed = held_back_from_.value_or(log_end_offset_);
   return std::min(flushed, acknowledgements_held_from_.value_or(flushed));
+}
+
+std::int64_t Log::acknowledgeable_end() const {
+  std::lock_guard lock(mutex_);
+  return acknowledgeable_end_locked();
 }
 
 void Log::hold_acknowledgements(std::int64_t offset) {

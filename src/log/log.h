@@ -148,6 +148,12 @@ class Log {
   void flush();
   // The log end; or, while flush.messages asks for a flush that isn't done, where what waits for it begins.
   std::int64_t acknowledgeable_end() const;
+  // The high watermark goes there, as far as update_high_watermark() lets it; both are told.
+  struct Acknowledged {
+    std::int64_t end = 0;
+    std::int64_t high_watermark = 0;
+  };
+  Acknowledged commit_acknowledgeable();
   bool flush_is_due() const;
   // Nothing from `offset` on is acknowledged until it is released: for a log whose place isn't safe yet. Appends say
   // `flush_due` meanwhile.
@@ -239,6 +245,8 @@ class Log {
   std::shared_ptr<Segment> segment_of(std::int64_t offset) const;  // the one with the largest base <= offset, or null
   LogOffsets offsets_locked() const;
   std::int64_t last_stable_offset_locked() const;
+  std::int64_t acknowledgeable_end_locked() const;
+  void update_high_watermark_locked(std::int64_t offset);
   // What an append seldom comes to is kept out of the way of all others.
   [[gnu::cold]] AppendResult too_large(std::size_t bytes) const;
   [[gnu::cold]] void as_before(const ProducerBatch& before, AppendResult& result) const;

@@ -67,6 +67,7 @@ AppendResult Log::append_as_leader(base::MutableByteView batch, const AppendCont
   protocol::AppendRequest request;
   request.produce_version = context.produce_version;
   request.origin = context.origin;
+  request.built_here = context.built_here;
   request.now_ms = context.now_ms;
   protocol::ValidatedRecords records = protocol::validate_for_append(batch, rules_of(*config), request);
   if (!records.ok() || records.nothing_to_append()) return not_appended(records);

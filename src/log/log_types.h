@@ -25,6 +25,7 @@ struct AppendContext {
   std::int32_t leader_epoch = 0;
   std::int16_t produce_version = 11;  // of the Produce request; decides whether zstd is allowed
   AppendOrigin origin = AppendOrigin::client;
+  bool built_here = false;  // see protocol::AppendRequest
   std::int64_t now_ms = 0;
   // For transactional batches: from Log::start_verification(). Nothing: isn't asked for.
   std::optional<std::uint64_t> verification_guard;
@@ -41,6 +42,7 @@ struct AppendResult {
   std::int64_t log_append_time = -1;   // -1 unless the topic says LogAppendTime
   std::int64_t log_start_offset = -1;  // set on errors too
   std::int64_t log_end_offset = -1;    // after the append
+  std::int64_t high_watermark = -1;    // after the append, of a partition that leads; -1: not known
   bool duplicate = false;              // an idempotent producer sent it before; the offsets are the old ones
   // flush.messages: the caller sees to it that the log is flushed, and acknowledges this, and shows it to consumers, when
   // Log::acknowledgeable_end() lies behind it.

@@ -1,6 +1,7 @@
 #include "broker/app/partition_coordinator_log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/logging.h"
@@ -40,15 +41,21 @@ std::optional<std::int32_t> PartitionCoordinatorLog::leader_epoch(std::int32_t p
 
 protocol::Result<std::int64_t> PartitionCoordinatorLog::append(std::int32_t partition, base::Bytes batch,
                                                                std::optional<std::uint64_t> verification_guard) {
+  return append_and_look(partition, std::move(batch), verification_guard).end;
+}
+
+coordinator::CoordinatorLog::Appended PartitionCoordinatorLog::append_and_look(std::int32_t partition, base::Bytes batch,
+                                                                               std::optional<std::uint64_t> verification_guard) {
   const auto found = partitions_.find(topic_, partition);
-  if (!found) return protocol::ErrorCode::not_coordinator;
+  if (!found) return {protocol::ErrorCode::not_coordinator};
   partition::AppendOptions options;
   options.origin = protocol::AppendOrigin::coordinator;
+  options.built_here = true;
   options.now_ms = base::SystemClock().wall_ms();
   options.verification_guard = verification_guard;
   const storage::AppendResult result = found->append(batch, options);
-  if (!result.ok()) return result.error;
-  return result.last_offset + 1;
+  if (!result.ok()) return {result.error};
+  return {result.last_offset + 1, result.high_watermark > result.last_offset};
 }
 
 std::uint64_t PartitionCoordinatorLog::start_verification(std::int32_t partition, std::int64_t producer_id,

@@ -24,6 +24,7 @@ class PartitionCoordinatorLog final : public coordinator::CoordinatorLog {
   std::optional<std::int32_t> leader_epoch(std::int32_t partition) const override;
   protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch,
                                         std::optional<std::uint64_t> verification_guard) override;
+  Appended append_and_look(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> verification_guard) override;
   std::uint64_t start_verification(std::int32_t partition, std::int64_t producer_id,
                                    std::int16_t producer_epoch) override;
   void cancel_verification(std::int32_t partition, std::int64_t producer_id, std::uint64_t guard) override;

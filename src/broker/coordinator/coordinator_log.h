@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/task.h"
@@ -29,6 +30,16 @@ class CoordinatorLog {
                                                 std::optional<std::uint64_t> verification_guard) = 0;
   protocol::Result<std::int64_t> append(std::int32_t partition, base::Bytes batch) {
     return append(partition, std::move(batch), std::nullopt);
+  }
+  // The same, and whether it is committed already, else that isn't known: in one go for whoever asks anyway.
+  struct Appended {
+    protocol::Result<std::int64_t> end;
+    bool committed = false;
+  };
+  virtual Appended append_and_look(std::int32_t partition, base::Bytes batch, std::optional<std::uint64_t> verification_guard) {
+    Appended appended{append(partition, std::move(batch), verification_guard)};
+    appended.committed = appended.end && is_committed(partition, *appended.end);
+    return appended;
   }
   // Before a producer's first transactional batch: storage::Log::start_verification and cancel_verification.
   virtual std::uint64_t start_verification(std::int32_t partition, std::int64_t producer_id,

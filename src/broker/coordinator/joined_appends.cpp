@@ -53,6 +53,10 @@ std::string message_of(const std::exception_ptr& failure) {
   }
 }
 
+[[gnu::cold]] void tell_of(const std::exception_ptr& failure, std::size_t operations, std::int32_t partition) {
+  base::log_error(kLogger, "Appending {} operations to partition {} failed: {}", operations, partition, message_of(failure));
+}
+
 bool is_too_large(ErrorCode error) {
   return error == ErrorCode::message_too_large || error == ErrorCode::record_list_too_large ||
          error == ErrorCode::invalid_fetch_size;
@@ -110,7 +114,8 @@ struct JoinedAppends::Turn {
 
   // The rest in the queue's lock.
   std::vector<OperationPtr> added;
-  const std::vector<OperationPtr>* taken = nullptr;  // not yet in the log
+  std::span<const OperationPtr> taken;               // not yet in the log
+  OperationPtr spare;                                // of one that ended at once, for the next one
   bool has_end = false;                              // somebody has a ticket that ends it
   bool joins = false;                                // the last one had some to join
   std::size_t count = 0;                             // of this turn's operations
@@ -118,7 +123,7 @@ struct JoinedAppends::Turn {
 
   bool has(const void* subject) const {
     const auto is_of = [subject](const OperationPtr& one) { return one->subject == subject; };
-    return std::ranges::any_of(added, is_of) || (taken != nullptr && std::ranges::any_of(*taken, is_of));
+    return std::ranges::any_of(added, is_of) || std::ranges::any_of(taken, is_of);
   }
 };
 
@@ -173,6 +178,11 @@ void JoinedAppends::append_before(Queue& queue, const void* subject, std::thread
   for (Turn* turn : before) append_added(*turn, Resume::later);
 }
 
+// In the queue's lock: a new one, or the last one's memory.
+JoinedAppends::OperationPtr JoinedAppends::operation_in(Turn& turn) {
+  return turn.spare ? std::move(turn.spare) : std::make_shared<Operation>();
+}
+
 JoinedAppends::OperationPtr JoinedAppends::operation_of(RecordList records, std::int64_t timestamp,
                                                         const BatchSender& sender) {
   auto operation = std::make_shared<Operation>();
@@ -215,19 +225,58 @@ JoinedAppends::Ticket JoinedAppends::line_up(std::int32_t partition, RecordList 
   Queue& queue = queue_of(partition);
   const std::thread::id loop = std::this_thread::get_id();
   if (is_behind) append_before(queue, subject, loop);
-  const OperationPtr operation = operation_of(std::move(records), timestamp, sender_);
-  operation->subject = subject;
   std::lock_guard lock(queue.mutex);
   Turn& turn = turn_of(queue, loop);
+  const OperationPtr operation = operation_in(turn);
+  operation->sender = sender_;
+  operation->timestamp = timestamp;
+  operation->bytes = records.bytes();
+  operation->records = std::move(records);
+  operation->subject = subject;
   operation->at_once = !is_to_wait(queue, turn);
   return add_to(turn, operation);
 }
 
 void JoinedAppends::append_now(Ticket& ticket) {
   if (!ticket.operation || !ticket.operation->at_once) return;
+  if (append_single(ticket)) return;
   end_turn(*ticket.operation->turn);
   ticket.outcome = ticket.operation->outcome;  // set, and by nobody any more
   ticket.operation = nullptr;
+}
+
+// What end_turn() does, where the turn has this one alone, as mostly: nobody else waits for it, and it is told without its lock. False:
+// another loop has taken it, or is about to.
+bool JoinedAppends::append_single(Ticket& ticket) {
+  const OperationPtr& operation = ticket.operation;
+  Turn& turn = *operation->turn;
+  Queue& queue = turn.queue;
+  std::exception_ptr failure;
+  {
+    std::lock_guard one_at_a_time(turn.appending);
+    {
+      std::lock_guard lock(queue.mutex);
+      if (turn.added.size() != 1 || turn.added.front() != operation) return false;
+      turn.has_end = false;
+      turn.count = 0;
+      turn.added.clear();
+      turn.taken = {&operation, 1};
+    }
+    ++queue.appending;
+    try {
+      ticket.outcome = append_batch(queue.partition, &operation, &operation + 1);
+    } catch (...) {  // as in append_added()
+      failure = std::current_exception();
+      ticket.outcome = Outcome(ErrorCode::unknown_server_error);
+    }
+    --queue.appending;
+    operation->records = RecordList();
+    std::lock_guard lock(queue.mutex);
+    turn.taken = {};
+    turn.spare = std::move(ticket.operation);
+  }
+  if (failure) tell_of(failure, 1, queue.partition);
+  return true;
 }
 
 void JoinedAppends::give_up(const Operation& operation) noexcept {
@@ -264,7 +313,7 @@ base::Task<JoinedAppends::Outcome> JoinedAppends::appended(Ticket ticket) {
 JoinedAppends::Outcome JoinedAppends::append(std::int32_t partition, base::Bytes batch,
                                              std::optional<std::uint64_t> verification_guard) {
   append_added(queue_of(partition));
-  return log_.append(partition, std::move(batch), verification_guard);
+  return log_.append_and_look(partition, std::move(batch), verification_guard);
 }
 
 void JoinedAppends::flush_all() {
@@ -281,7 +330,7 @@ void JoinedAppends::append_added(Queue& queue) {
   {
     std::lock_guard lock(queue.mutex);
     for (const auto& turn : queue.turns) {
-      if (!turn->added.empty() || turn->taken != nullptr) turns.push_back(turn.get());
+      if (!turn->added.empty() || !turn->taken.empty()) turns.push_back(turn.get());
     }
   }
   for (Turn* turn : turns) append_added(*turn, Resume::later);
@@ -307,7 +356,7 @@ void JoinedAppends::append_added(Turn& turn, Resume resume) {
       std::lock_guard lock(queue.mutex);
       operations.swap(turn.added);
       if (operations.empty()) return;
-      turn.taken = &operations;
+      turn.taken = operations;
     }
     ++queue.appending;
     try {
@@ -318,13 +367,10 @@ void JoinedAppends::append_added(Turn& turn, Resume resume) {
     }
     --queue.appending;
     std::lock_guard lock(queue.mutex);
-    turn.taken = nullptr;
+    turn.taken = {};
   }
   wake_all(operations, resume);
-  if (failure) {
-    base::log_error(kLogger, "Appending {} operations to partition {} failed: {}", operations.size(), queue.partition,
-                    message_of(failure));
-  }
+  if (failure) tell_of(failure, operations.size(), queue.partition);
 }
 
 JoinedAppends::Outcome JoinedAppends::append_alone(Queue& queue, base::Bytes batch) {
@@ -334,9 +380,7 @@ JoinedAppends::Outcome JoinedAppends::append_alone(Queue& queue, base::Bytes bat
     std::atomic<int>& count;
   };
   const Counted counted(queue.appending);
-  Outcome outcome = log_.append(queue.partition, std::move(batch), std::nullopt);
-  outcome.committed = outcome && log_.is_committed(queue.partition, *outcome);
-  return outcome;
+  return log_.append_and_look(queue.partition, std::move(batch), std::nullopt);
 }
 
 void JoinedAppends::wake_all(const std::vector<OperationPtr>& operations, Resume resume) {
@@ -352,7 +396,7 @@ void JoinedAppends::wake_all(const std::vector<OperationPtr>& operations, Resume
 }
 
 // In as few batches as the bound on their size allows.
-void JoinedAppends::append_together(std::int32_t partition, const std::vector<OperationPtr>& operations) {
+void JoinedAppends::append_together(std::int32_t partition, std::span<const OperationPtr> operations) {
   const OperationPtr* const end = operations.data() + operations.size();
   for (const OperationPtr* first = operations.data(); first != end;) {
     std::size_t bytes = (*first)->bytes;
@@ -382,9 +426,7 @@ JoinedAppends::Outcome JoinedAppends::append_batch(std::int32_t partition, const
   for (const OperationPtr* one = first; one != last; ++one) bytes += (*one)->records.bytes_in_batch_max();
   builder.reserve(bytes);
   for (const OperationPtr* one = first; one != last; ++one) (*one)->records.append_to(builder, (*one)->timestamp);
-  Outcome outcome = log_.append(partition, builder.build(), std::nullopt);
-  outcome.committed = outcome && log_.is_committed(partition, *outcome);
-  return outcome;
+  return log_.append_and_look(partition, builder.build(), std::nullopt);
 }
 
 }  // namespace broker::coordinator

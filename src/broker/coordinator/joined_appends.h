@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -28,6 +29,7 @@ class JoinedAppends {
   struct Outcome : protocol::Result<std::int64_t> {
     using protocol::Result<std::int64_t>::Result;
     Outcome(protocol::Result<std::int64_t> end) : Result(std::move(end)) {}
+    Outcome(CoordinatorLog::Appended appended) : Result(std::move(appended.end)), committed(appended.committed) {}
     bool committed = false;  // already; else it isn't known
   };
   struct Operation;
@@ -96,10 +98,12 @@ class JoinedAppends {
   bool is_to_wait(const Queue& queue, Turn& turn) const;
   static Ticket add_to(Turn& turn, const OperationPtr& operation);
   static OperationPtr operation_of(RecordList records, std::int64_t timestamp, const BatchSender& sender);
+  static OperationPtr operation_in(Turn& turn);
+  bool append_single(Ticket& ticket);
   void append_added(Queue& queue);
   void append_added(Turn& turn, Resume resume);
   void end_turn(Turn& turn);
-  void append_together(std::int32_t partition, const std::vector<OperationPtr>& operations);
+  void append_together(std::int32_t partition, std::span<const OperationPtr> operations);
   Outcome append_alone(Queue& queue, base::Bytes batch);
   Outcome append_batch(std::int32_t partition, const OperationPtr* first, const OperationPtr* last);
   void append_joined(std::int32_t partition, const OperationPtr* first, const OperationPtr* last);

@@ -169,17 +169,6 @@ TEST_F(JoinedAppendsTest, WhatIsLinedUpIsAppendedBehindTheLock) {
   EXPECT_EQ(batches().back(), "d");
 }
 
-TEST_F(JoinedAppendsTest, TooMuchIsSplit) {
-  auto appends = appends_of(40);  // each of the records has 11 bytes
-  std::vector<Later> later;
-  for (const char* key : {"a", "b", "c", "d", "e"}) later.push_back(operate(appends, records_of({key}, 10)));
-  later.push_back(operate(appends, records_of({"f", "g", "h", "i"}, 10)));
-  world.poll();
-  EXPECT_EQ(batches(), (std::vector<std::string>{"a b c", "d e", "f g h i"}));
-  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ((*later[i])->value(), static_cast<std::int64_t>(i + 1));
-  EXPECT_EQ((*later[5])->value(), 9);
-}
-
 // Refuses batches as the check wants it, which may throw.
 class CheckedLog final : public testing::ForwardingLog {
  public:
@@ -193,6 +182,40 @@ class CheckedLog final : public testing::ForwardingLog {
  private:
   const Check check_;
 };
+
+// One behind the other they lie in the same memory: nothing of one must be left for the next.
+TEST_F(JoinedAppendsTest, WhatIsAppendedAloneHasItsOwnOutcome) {
+  const auto refuse_b = [](base::ByteView batch) {
+    if (keys_of(batch) == "c") throw std::logic_error("no c");
+    return keys_of(batch) == "b" ? ErrorCode::not_enough_replicas : ErrorCode::none;
+  };
+  CheckedLog refusing(world.log, refuse_b);
+  JoinedAppends appends(refusing, BatchSender());
+  const int subject = 1;
+  const auto append = [&](const char* key) {
+    JoinedAppends::Ticket ticket = appends.line_up(kPartition, records_of({key}), 1, &subject, true);
+    appends.append_now(ticket);
+    EXPECT_TRUE(ticket.outcome && !ticket.operation);
+    return ticket.outcome.value_or(ErrorCode::none);
+  };
+  for (std::int64_t end = 1; end < 5; ++end) {
+    EXPECT_EQ(append("a").value(), end);
+    EXPECT_EQ(append("b").error(), ErrorCode::not_enough_replicas);
+    EXPECT_EQ(append("c").error(), ErrorCode::unknown_server_error);
+  }
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a", "a", "a", "a"}));
+}
+
+TEST_F(JoinedAppendsTest, TooMuchIsSplit) {
+  auto appends = appends_of(40);  // each of the records has 11 bytes
+  std::vector<Later> later;
+  for (const char* key : {"a", "b", "c", "d", "e"}) later.push_back(operate(appends, records_of({key}, 10)));
+  later.push_back(operate(appends, records_of({"f", "g", "h", "i"}, 10)));
+  world.poll();
+  EXPECT_EQ(batches(), (std::vector<std::string>{"a b c", "d e", "f g h i"}));
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ((*later[i])->value(), static_cast<std::int64_t>(i + 1));
+  EXPECT_EQ((*later[5])->value(), 9);
+}
 
 TEST_F(JoinedAppendsTest, WhoIsTooLargeIsRefusedAlone) {
   // As max.message.bytes of the topic does it.

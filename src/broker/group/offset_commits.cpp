@@ -197,7 +197,7 @@ void GroupCoordinator::Impl::append_transactional(const RecordList& records, Tim
   for (const OffsetCommit& one : pending.commits) {
     group.offsets.replay_transactional(sender.producer_id, one.partition, one.value, log_offset++);
   }
-  pending.settled = log_.is_committed(group.partition, *end);  // as far as the commit goes: the transaction's marker decides
+  pending.settled = end.committed;  // as far as the commit goes: the transaction's marker decides
 }
 
 CommitAnswer GroupCoordinator::Impl::answer_transactional(PendingCommit pending) {

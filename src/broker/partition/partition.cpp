@@ -147,6 +147,7 @@ storage::AppendResult Partition::append_here(base::MutableByteView records, cons
   context.leader_epoch = leader_epoch_;
   context.produce_version = options.produce_version;
   context.origin = options.origin;
+  context.built_here = options.built_here;
   context.now_ms = options.now_ms;
   context.verification_guard = options.verification_guard;
   context.marker_transaction_version = options.marker_transaction_version;
@@ -159,30 +160,30 @@ storage::AppendResult Partition::append_here(base::MutableByteView records, cons
   } else if (result.ok() && !result.duplicate) {
     // The end of a transaction, which comes from its coordinator, lets readers see what came long before it.
     const bool marker = options.origin == storage::AppendOrigin::coordinator;
-    advance_high_watermark(marker ? kMuchNews : static_cast<std::int64_t>(records.size()));
+    result.high_watermark = advance_high_watermark(marker ? kMuchNews : static_cast<std::int64_t>(records.size()));
   }
   return result;
 }
 
 // With this broker alone in the ISR everything that may be acknowledged is committed. With followers it will be the
 // lowest of their log ends, and move when they fetch.
-void Partition::advance_high_watermark(std::int64_t bytes) {
+std::int64_t Partition::advance_high_watermark(std::int64_t bytes) {
   const bool alone = isr_.size() == 1 && isr_.front() == broker_id_;
   std::unique_lock progress(progress_mutex_);
-  const std::int64_t flushed = log_->acknowledgeable_end();
-  if (alone) log_->update_high_watermark(flushed);
-  if (fetch_waiters_.empty() && waiters_.empty()) return;
-  wake_those_who_wait(std::move(progress), alone, flushed, bytes);
+  const storage::Log::Acknowledged now =
+      alone ? log_->commit_acknowledgeable() : storage::Log::Acknowledged{log_->acknowledgeable_end(), log_->high_watermark()};
+  if (!fetch_waiters_.empty() || !waiters_.empty()) wake_those_who_wait(std::move(progress), alone, now, bytes);
+  return now.high_watermark;
 }
 
-void Partition::wake_those_who_wait(std::unique_lock<std::mutex> progress, bool alone, std::int64_t flushed,
+void Partition::wake_those_who_wait(std::unique_lock<std::mutex> progress, bool alone, const storage::Log::Acknowledged& now,
                                     std::int64_t bytes) {
   std::vector<std::shared_ptr<FetchWaiter>> fetches;
   std::vector<Waiter> producers;
-  const std::int64_t committed = alone ? flushed : log_->high_watermark();
+  const std::int64_t committed = alone ? now.end : now.high_watermark;
   if (alone) fetches = fetch_waiters_;
   auto still_waiting = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& each) {
-    return each.end_offset > (each.awaited == Awaited::flushed ? flushed : committed);
+    return each.end_offset > (each.awaited == Awaited::flushed ? now.end : committed);
   });
   std::move(still_waiting, waiters_.end(), std::back_inserter(producers));
   waiters_.erase(still_waiting, waiters_.end());

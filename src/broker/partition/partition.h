@@ -30,6 +30,7 @@ struct AppendOptions {
   std::int16_t acks = -1;
   std::int16_t produce_version = 11;
   storage::AppendOrigin origin = storage::AppendOrigin::client;
+  bool built_here = false;  // see protocol::AppendRequest
   std::int64_t now_ms = 0;
   std::optional<std::uint64_t> verification_guard;  // see storage::AppendContext
   std::int16_t marker_transaction_version = 0;      // likewise
@@ -114,10 +115,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   storage::AppendResult append_here(base::MutableByteView records, const AppendOptions& options);
   FetchOutcome fetch_here(const FetchOptions& options);
   protocol::ErrorCode check_leader(std::int32_t current_leader_epoch) const;  // state_mutex_ is held
-  void advance_high_watermark(std::int64_t bytes);                            // state_mutex_ is held
+  std::int64_t advance_high_watermark(std::int64_t bytes);                    // likewise; where it is then
   // The same, and gives progress_mutex_ back before it wakes.
-  [[gnu::noinline]] void wake_those_who_wait(std::unique_lock<std::mutex> progress, bool alone, std::int64_t flushed,
-                                             std::int64_t bytes);
+  [[gnu::noinline]] void wake_those_who_wait(std::unique_lock<std::mutex> progress, bool alone,
+                                             const storage::Log::Acknowledged& now, std::int64_t bytes);
   base::OneShot<protocol::ErrorCode> wait_for(Awaited awaited, std::int64_t end_offset);
   bool start_flush();              // state_mutex_ is held; false: it can't be begun
   bool post_flush();               // both mutexes are held; likewise
