@@ -154,7 +154,7 @@ std::optional<std::int32_t> LeaderEpochCache::epoch_of(std::int64_t offset) cons
 }
 
 EpochEndOffset LeaderEpochCache::end_offset(std::int32_t epoch, std::int64_t log_end_offset) const {
-  if (epoch < 0 || entries_.empty()) return {};
+  if (epoch == -1 || entries_.empty()) return {};  // below it is an old one, whose records are gone
   if (entries_.back().epoch == epoch) return {epoch, log_end_offset};
   auto higher = std::find_if(entries_.begin(), entries_.end(), [&](const EpochEntry& e) { return e.epoch > epoch; });
   if (higher == entries_.end()) return {};

@@ -198,6 +198,7 @@ TEST_F(LeaderEpochs, EndOffsets) {
     return std::pair(cache.end_offset(epoch, 99).leader_epoch, cache.end_offset(epoch, 99).end_offset);
   };
   EXPECT_EQ(end(-1), std::pair(-1, std::int64_t{-1}));
+  EXPECT_EQ(end(-2), std::pair(-2, std::int64_t{10})) << "only -1 is none";
   EXPECT_EQ(end(0), std::pair(0, std::int64_t{10}));
   EXPECT_EQ(end(1), std::pair(1, std::int64_t{30}));
   EXPECT_EQ(end(2), std::pair(1, std::int64_t{30}));

@@ -117,7 +117,8 @@ TEST_F(EveryVersion, OfRecordedRequestsIsAnswered) {
       const Reply reply = broker.serve(std::move(frame));
       ASSERT_NE(reply.kind, Reply::Kind::close) << reply.close_reason.get();
       if (reply.kind == Reply::Kind::none) {
-        EXPECT_EQ(api.name, "Produce") << "only acks=0 has no answer";
+        // Only acks=0 has no answer, and an ACL with an UNKNOWN element, which closes the connection.
+        EXPECT_TRUE(api.name == "Produce" || (api.name.ends_with("Acls") && reply.close_after));
         ++silent;
         continue;
       }
@@ -128,7 +129,7 @@ TEST_F(EveryVersion, OfRecordedRequestsIsAnswered) {
   }
   EXPECT_GT(answered, 700u);
   EXPECT_GT(silent, 0u);
-  std::printf("%zu requests answered, %zu with acks=0\n", answered, silent);
+  std::printf("%zu requests answered, %zu without an answer\n", answered, silent);
 }
 
 }  // namespace

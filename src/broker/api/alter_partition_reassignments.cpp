@@ -36,14 +36,19 @@ const metadata::Partition* find_partition(const metadata::ClusterMetadata& clust
   return partition == found->partitions.end() ? nullptr : &partition->second;
 }
 
+// As Kafka's words have it.
+std::string shown(const Replicas& replicas) { return fmt::format("ArrayBuffer({})", fmt::join(replicas, ", ")); }
+
 // Of a list that is one at all.
 Outcome check_assignment(const metadata::ClusterMetadata& cluster, const metadata::Partition* partition, const Replicas& replicas) {
   const auto is_new = [&](std::int32_t id) { return partition == nullptr || std::ranges::count(partition->replicas, id) == 0; };
-  Replicas dead;
-  std::ranges::copy_if(replicas, std::back_inserter(dead), [&](std::int32_t id) { return is_new(id) && !cluster.brokers.contains(id); });
-  if (!dead.empty()) {
+  Replicas added, alive;
+  std::ranges::copy_if(replicas, std::back_inserter(added), is_new);
+  if (std::ranges::any_of(added, [&](std::int32_t id) { return !cluster.brokers.contains(id); })) {
+    for (const auto& [id, broker] : cluster.brokers) alive.push_back(id);
     return {ErrorCode::invalid_replica_assignment,
-            fmt::format("Replica assignment has brokers that are not alive. Replica list: {}", dead)};
+            fmt::format("Replica assignment has brokers that are not alive. Replica list: {}, live broker list: Set({})", shown(added),
+                        fmt::join(alive, ", "))};
   }
   if (partition == nullptr) return {ErrorCode::unknown_topic_or_partition, "The partition does not exist."};
   if (partition->replicas == replicas && partition->adding_replicas.empty() && partition->removing_replicas.empty()) return {};
@@ -60,10 +65,10 @@ Outcome check(const metadata::ClusterMetadata& cluster, const std::string& topic
   }
   if (std::set<std::int32_t>(replicas->begin(), replicas->end()).size() != replicas->size()) {
     return {ErrorCode::invalid_replica_assignment,
-            fmt::format("Duplicate replica ids in partition reassignment replica list: {}", *replicas)};
+            fmt::format("Duplicate replica ids in partition reassignment replica list: {}", shown(*replicas))};
   }
   if (std::ranges::any_of(*replicas, [](std::int32_t id) { return id < 0; })) {
-    return {ErrorCode::invalid_replica_assignment, fmt::format("Invalid broker id in replica list: {}", *replicas)};
+    return {ErrorCode::invalid_replica_assignment, fmt::format("Invalid broker id in replica list: {}", shown(*replicas))};
   }
   if (partition != nullptr && !other_factor_allowed && replicas->size() != partition->replicas.size()) {
     return {ErrorCode::invalid_replication_factor,

@@ -371,10 +371,10 @@ TEST_F(ClusterHandlers, AlterPartitionReassignments) {
   EXPECT_EQ(outcome("ok0", 0, std::nullopt),
             std::pair(ErrorCode::no_reassignment_in_progress, std::string("No partition reassignment is in progress.")));
   EXPECT_EQ(outcome("ok0", 0, to({})), invalid("Empty replica list specified in partition reassignment."));
-  EXPECT_EQ(outcome("ok0", 0, to({1, 1})), invalid("Duplicate replica ids in partition reassignment replica list: [1, 1]"));
-  EXPECT_EQ(outcome("ok0", 0, to({1, -1})), invalid("Invalid broker id in replica list: [1, -1]"));
+  EXPECT_EQ(outcome("ok0", 0, to({1, 1})), invalid("Duplicate replica ids in partition reassignment replica list: ArrayBuffer(1, 1)"));
+  EXPECT_EQ(outcome("ok0", 0, to({1, -1})), invalid("Invalid broker id in replica list: ArrayBuffer(1, -1)"));
   EXPECT_EQ(outcome("ok0", 0, to({1, 7})),
-            invalid("Replica assignment has brokers that are not alive. Replica list: [7]"));
+            invalid("Replica assignment has brokers that are not alive. Replica list: ArrayBuffer(7), live broker list: Set(1)"));
   change([](metadata::ClusterMetadata& cluster) { cluster.brokers[7].id = 7; });
   EXPECT_EQ(outcome("ok0", 0, to({7})),
             invalid("The replicas are [1] and stay there: this controller doesn't move them between brokers."));
@@ -468,6 +468,9 @@ TEST_F(ClusterHandlers, DescribeTopicPartitionsInPages) {
   missing.topics.emplace_back().name = "nope";
   const auto response = ask<protocol::DescribeTopicPartitionsResponse>(missing, 0);
   EXPECT_EQ(response.topics.at(0).error_code, ErrorCode::unknown_topic_or_partition);
+  missing.cursor.emplace().topic_name = "ok.a";
+  EXPECT_EQ(ask<protocol::DescribeTopicPartitionsResponse>(missing, 0).topics.at(0).error_code, ErrorCode::invalid_request)
+      << "the cursor's topic isn't asked for";
 }
 
 }  // namespace

@@ -164,6 +164,15 @@ TEST_F(DataPath, ListOffsets) {
   EXPECT_EQ(topics[0].partitions[0].error_code, ErrorCode::invalid_request) << "which of the two is meant?";
   EXPECT_EQ(topics[0].partitions[1].error_code, ErrorCode::unknown_topic_or_partition);
   EXPECT_EQ(topics[1].partitions[0].error_code, ErrorCode::invalid_request);
+
+  ListOffsetsRequest unknown_level;
+  unknown_level.isolation_level = 2;
+  unknown_level.topics.emplace_back().name = "t";
+  unknown_level.topics[0].partitions.emplace_back().timestamp = -1;
+  unknown_level.replica_id = -1;
+  EXPECT_EQ(broker.ask<ListOffsetsResponse>(unknown_level, 11)->topics[0].partitions[0].error_code, ErrorCode::unknown_server_error);
+  unknown_level.replica_id = 5;
+  EXPECT_EQ(broker.ask<ListOffsetsResponse>(unknown_level, 11)->topics[0].partitions[0].offset, 3) << "a follower has none";
 }
 
 TEST_F(DataPath, ControlledShutdownNamesWhatStaysBehind) {
@@ -235,6 +244,17 @@ TEST_F(DataPath, DeleteRecords) {
   EXPECT_EQ(ask("nope", 0).error_code, ErrorCode::unknown_topic_or_partition);
   EXPECT_EQ(ask("__consumer_offsets", 0).error_code, ErrorCode::invalid_topic_exception);
   EXPECT_EQ(fetch(fetch_request("t", 0)).responses[0].partitions[0].error_code, ErrorCode::offset_out_of_range);
+
+  DeleteRecordsRequest twice;
+  for (const std::int64_t offset : {0, 99}) {
+    auto& topic = twice.topics.emplace_back();
+    topic.name = "t";
+    topic.partitions.emplace_back().offset = offset;
+  }
+  const auto topics = broker.ask<DeleteRecordsResponse>(twice, 2)->topics;
+  ASSERT_EQ(topics.size(), 1u);
+  ASSERT_EQ(topics[0].partitions.size(), 1u);
+  EXPECT_EQ(topics[0].partitions[0].error_code, ErrorCode::offset_out_of_range) << "the last one counts";
 }
 
 TEST_F(DataPath, ProducerIdsComeFromBlocks) {

@@ -1,6 +1,9 @@
 // DeleteRecords v0-2. v2: flexible.
 #include "protocol/messages/delete_records.h"
 
+#include <map>
+#include <string>
+
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
 #include "broker/api/request_context.h"
@@ -24,13 +27,18 @@ protocol::Result<std::int64_t> delete_up_to(const RequestContext& context, const
 
 Answer<DeleteRecordsResponse> handle(RequestContext& context, DeleteRecordsRequest request) {
   DeleteRecordsResponse response;
+  // What is named twice counts as it was named last, as in Kafka, which makes a map of them.
+  std::map<std::string, std::map<std::int32_t, DeleteRecordsRequest::DeleteRecordsPartition>> asked;
   for (const auto& topic : request.topics) {
+    for (const auto& wanted : topic.partitions) asked[topic.name][wanted.partition_index] = wanted;
+  }
+  for (const auto& [topic, partitions] : asked) {
     auto& topic_answer = response.topics.emplace_back();
-    topic_answer.name = topic.name;
-    for (const auto& wanted : topic.partitions) {
+    topic_answer.name = topic;
+    for (const auto& [number, wanted] : partitions) {
       auto& answer = topic_answer.partitions.emplace_back();
-      answer.partition_index = wanted.partition_index;
-      auto low_watermark = delete_up_to(context, topic.name, wanted);
+      answer.partition_index = number;
+      auto low_watermark = delete_up_to(context, topic, wanted);
       answer.error_code = low_watermark ? ErrorCode::none : low_watermark.error();
       answer.low_watermark = low_watermark ? *low_watermark : -1;
     }

@@ -51,6 +51,21 @@ TEST(DescribeConfigs, KeysThatAreWanted) {
   EXPECT_GT(response->results.at(1).configs.size(), 20u);
 }
 
+// As of Kafka 3.9.2: then nothing is said of the others either.
+TEST(DescribeConfigs, AResourceOfNoTypeIsRefusedWithAllOthers) {
+  TestBroker broker;
+  broker.add_topic("t");
+  DescribeConfigsRequest request;
+  request.resources.push_back(resource(2, "t"));
+  request.resources.push_back(resource(1, "t"));
+  const auto response = broker.ask<DescribeConfigsResponse>(request, 4);
+  ASSERT_EQ(response->results.size(), 2u);
+  for (const auto& result : response->results) {
+    EXPECT_EQ(result.error_code, protocol::ErrorCode::invalid_request);
+    EXPECT_TRUE(result.configs.empty());
+  }
+}
+
 TEST(DescribeLogDirs, AsksNoVolumeOnTheEventLoop) {
   TestBroker broker;
   broker.add_topic("t");

@@ -48,12 +48,19 @@ std::int32_t add_partitions(const RequestContext& context, const metadata::Clust
   return -1;
 }
 
+// The cursor names a partition number, and one of the topics that are asked for, if not all are.
+bool may_go_on(const DescribeTopicPartitionsRequest& request) {
+  if (request.cursor->partition_index < 0) return false;
+  return request.topics.empty() ||
+         std::ranges::any_of(request.topics, [&](const auto& topic) { return topic.name == request.cursor->topic_name; });
+}
+
 }  // namespace
 
 Answer<DescribeTopicPartitionsResponse> handle(RequestContext& context, DescribeTopicPartitionsRequest request) {
   const auto cluster = context.services.metadata.get();
   DescribeTopicPartitionsResponse response;
-  if (request.cursor && request.cursor->partition_index < 0) {
+  if (request.cursor && !may_go_on(request)) {
     for (auto& asked : request.topics) {
       Topic& topic = response.topics.emplace_back();
       topic.name = std::move(asked.name);

@@ -36,20 +36,34 @@ std::vector<TopicPartition> asked_partitions(const ElectLeadersRequest& request,
   return partitions;
 }
 
+// Each as often as it is named; none if all are meant.
+ElectLeadersResponse refuse_type(ElectLeadersRequest request) {
+  ElectLeadersResponse response;
+  response.error_code = ErrorCode::unknown_server_error;
+  if (!request.topic_partitions) return response;
+  for (auto& topic : *request.topic_partitions) {
+    auto& result = response.replica_election_results.emplace_back();
+    result.topic = std::move(topic.topic);
+    for (const std::int32_t number : topic.partitions) {
+      auto& answer = result.partition_result.emplace_back();
+      answer.partition_id = number;
+      answer.error_code = ErrorCode::unknown_server_error;
+      answer.error_message = std::nullopt;
+    }
+  }
+  return response;
+}
+
 }  // namespace
 
 Answer<ElectLeadersResponse> handle(RequestContext& context, ElectLeadersRequest request) {
   const auto cluster = context.services.metadata.get();
+  if (request.election_type != kPreferred && request.election_type != kUnclean) co_return refuse_type(std::move(request));
   std::vector<TopicPartition> partitions = asked_partitions(request, *cluster);
   ElectLeadersResponse response;
-  std::map<TopicPartition, controller::Outcome> outcomes;
-  if (request.election_type != kPreferred && request.election_type != kUnclean) {
-    response.error_code = ErrorCode::unknown_server_error;
-    for (const TopicPartition& each : partitions) outcomes[each].error = ErrorCode::unknown_server_error;
-  } else {
-    const bool unclean = request.election_type == kUnclean;
-    outcomes = co_await context.services.cluster.elect_leaders(std::move(partitions), unclean, request.timeout_ms);
-  }
+  const bool unclean = request.election_type == kUnclean;
+  std::map<TopicPartition, controller::Outcome> outcomes =
+      co_await context.services.cluster.elect_leaders(std::move(partitions), unclean, request.timeout_ms);
   for (auto& [which, outcome] : outcomes) {
     if (!request.topic_partitions && outcome.error == ErrorCode::election_not_needed) continue;
     if (response.replica_election_results.empty() || response.replica_election_results.back().topic != which.topic) {

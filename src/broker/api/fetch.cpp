@@ -38,6 +38,7 @@ struct Reading {
   Reading() {}
   std::shared_ptr<partition::Partition> partition;
   bool unknown = false;  // to the whole cluster
+  bool unasked = false;  // refused whatever its log says; Kafka's list of aborted transactions is empty then, and null otherwise
   partition::FetchOutcome outcome;
   std::optional<base::Bytes> bytes;  // instead of the slice: it was short, or converted for an old client
 };
@@ -106,6 +107,7 @@ std::vector<Reading> look_up(const RequestContext& context, const FetchPlan& pla
     readings[i].outcome.error = found.error;
     readings[i].unknown =
         found.error == ErrorCode::unknown_topic_or_partition || found.error == ErrorCode::unknown_topic_id;
+    readings[i].unasked = readings[i].unknown;
   }
   return readings;
 }
@@ -120,7 +122,7 @@ partition::FetchOutcome read_one(partition::Partition& partition, const FetchTar
                                  storage::ReadIsolation isolation, storage::FirstBatch first_batch) {
   partition::FetchOptions options;
   options.offset = target.offset;
-  options.current_leader_epoch = target.current_leader_epoch;
+  options.current_leader_epoch = std::max(target.current_leader_epoch, -1);  // here any negative one is none
   options.last_fetched_epoch = target.last_fetched_epoch;
   options.max_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes_max, 0));
   options.isolation = isolation;
@@ -241,7 +243,7 @@ PartitionAnswer answer_of(const FetchTarget& target, Reading& reading) {
       aborted.producer_id = each.producer_id;
       aborted.first_offset = each.first_offset;
     }
-  } else {
+  } else if (!reading.unasked) {
     answer.aborted_transactions.reset();
   }
   if (reading.bytes) {
@@ -302,10 +304,13 @@ void refuse_what_is_too_new(const RequestContext& context, bool of_follower, std
   for (Reading& each : readings) {
     if (!each.partition || each.outcome.error == ErrorCode::kafka_storage_error) continue;
     const storage::LogConfig config = each.partition->log()->config();
+    each.unasked = true;
     if (config.compression == base::Codec::zstd) {
       each.outcome = refusal(ErrorCode::unsupported_compression_type);
     } else if (context.api_version < 4 && !config.down_conversion && !of_follower) {
       each.outcome = refusal(ErrorCode::unsupported_version);
+    } else {
+      each.unasked = false;
     }
   }
 }
@@ -394,6 +399,29 @@ base::Task<void> prepare(const RequestContext& context, const FetchPlan& plan, s
   if (!partition::all_resident(slices)) co_await partition::read_ahead(std::move(slices));
 }
 
+// As Kafka fails with the whole request once there is a partition to read.
+FetchResponse refuse_isolation_level(std::int16_t version, const FetchRequest& request) {
+  FetchResponse response;
+  response.error_code = ErrorCode::unknown_server_error;
+  response.session_id = request.session_id;
+  if (version >= 13) return response;
+  for (const FetchRequest::FetchTopic& topic : request.topics) {
+    FetchResponse::FetchableTopicResponse& topic_answer = response.responses.emplace_back();
+    topic_answer.topic = topic.topic;
+    for (const FetchRequest::FetchPartition& wanted : topic.partitions) {
+      PartitionAnswer& answer = topic_answer.partitions.emplace_back();
+      answer.partition_index = wanted.partition;
+      answer.error_code = ErrorCode::unknown_server_error;
+      answer.high_watermark = -1;
+    }
+  }
+  return response;
+}
+
+bool knows_isolation_level(const FetchRequest& request) {
+  return request.isolation_level == 0 || request.isolation_level == 1;
+}
+
 }  // namespace
 
 Answer<FetchResponse> handle(RequestContext& context, FetchRequest request) {
@@ -409,12 +437,15 @@ Answer<FetchResponse> handle(RequestContext& context, FetchRequest request) {
     sent = partition::TopicCount::replication_bytes_out;
     context.metrics_row = served_apis().size();
   }
+  std::vector<Reading> readings = look_up(context, plan);
+  if (!knows_isolation_level(request) && !std::ranges::all_of(readings, &Reading::unknown)) {
+    co_return refuse_isolation_level(context.api_version, request);
+  }
   request.topics = {};  // the plan has them, and the wait may be long
   request.forgotten_topics_data = {};
   const Limits limits = limits_of(context, request);
   ParkedFetch& parked = context.connection->parked_fetch;
   const std::int64_t deadline_ms = context.received_monotonic_ms + std::max(request.max_wait_ms, 0);
-  std::vector<Reading> readings = look_up(context, plan);
   const bool waits = may_wait(readings);
   for (;;) {
     ReadPass pass(limits);

@@ -45,6 +45,25 @@ TEST_F(DataPath, FetchGivesBackWhatWasProducedInEveryVersion) {
   }
 }
 
+// Null and empty lists of aborted transactions, as Kafka 3.9.2 has them.
+TEST_F(DataPath, FetchOfWhatIsRefusedBeforeItsLogIsAsked) {
+  broker.add_topic("t");
+  FetchRequest request = fetch_request("nope", 0);
+  EXPECT_TRUE(fetch(request).responses[0].partitions[0].aborted_transactions.has_value());
+  request = fetch_request("t", 99);
+  EXPECT_FALSE(fetch(request).responses[0].partitions[0].aborted_transactions.has_value());
+  request = fetch_request("t", 0);
+  request.topics[0].partitions[0].current_leader_epoch = -2;
+  EXPECT_EQ(fetch(request).responses[0].partitions[0].error_code, ErrorCode::none) << "as good as -1 here";
+  request.isolation_level = 2;
+  FetchResponse refused = fetch(request);
+  EXPECT_EQ(refused.error_code, ErrorCode::unknown_server_error);
+  EXPECT_EQ(refused.responses.at(0).partitions.at(0).error_code, ErrorCode::unknown_server_error);
+  request = fetch_request("nope", 0);
+  request.isolation_level = 2;
+  EXPECT_EQ(fetch(request).error_code, ErrorCode::none) << "there is nothing to read";
+}
+
 TEST_F(DataPath, ShortSlicesLeaveAsBytesLongOnesFromTheFile) {
   const auto file_slices = [&](const FetchRequest& request) {
     const Reply reply = broker.serve(TestBroker::frame_of(request, 12));

@@ -250,6 +250,23 @@ TEST_F(GroupPath, OffsetsInEveryVersion) {
   }
 }
 
+TEST_F(GroupPath, OffsetsThatAreFetchedTwiceAreToldOnce) {
+  OffsetFetchRequest request;
+  request.group_id = "g";
+  for (int i = 0; i < 2; ++i) {
+    auto& topic = request.topics->emplace_back();
+    topic.name = "t";
+    topic.partition_indexes = {0, 0};
+  }
+  for (std::int16_t version = 0; version < 8; ++version) {
+    const auto topics = ask<OffsetFetchResponse>(request, version).topics;
+    ASSERT_EQ(topics.size(), 1U);
+    ASSERT_EQ(topics[0].partitions.size(), 1U);
+    EXPECT_EQ(topics[0].partitions[0].error_code, version == 0 ? ErrorCode::unknown_topic_or_partition : ErrorCode::none)
+        << "v0 can't tell that there is none but by an error";
+  }
+}
+
 TEST_F(GroupPath, UnknownTopics) {
   OffsetCommitRequest commit_unknown;
   commit_unknown.group_id = "g";

@@ -44,6 +44,10 @@ void look_up(const RequestContext& context, const ListOffsetsRequest& request, c
     answer.error_code = ErrorCode::unsupported_version;
     return;
   }
+  if (request.replica_id == -1 && request.isolation_level != 0 && request.isolation_level != 1) {
+    answer.error_code = ErrorCode::unknown_server_error;
+    return;
+  }
   FoundPartition found = find_partition(context, topic, wanted.partition_index);
   answer.error_code = found.error;
   if (!found.partition) return;

@@ -3,6 +3,8 @@
 #include "protocol/messages/offset_fetch.h"
 
 #include <map>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "broker/api/handlers.h"
@@ -55,8 +57,11 @@ template <class Topics>
 std::optional<std::vector<group::TopicPartition>> wanted(const std::optional<Topics>& topics) {
   if (!topics) return std::nullopt;
   std::vector<group::TopicPartition> partitions;
+  std::set<std::pair<std::string_view, std::int32_t>> once;  // what is named twice is answered once
   for (const auto& topic : *topics) {
-    for (auto& one : partitions_of(topic.name, topic.partition_indexes)) partitions.push_back(std::move(one));
+    for (auto& one : partitions_of(topic.name, topic.partition_indexes)) {
+      if (once.emplace(topic.name, one.partition).second) partitions.push_back(std::move(one));
+    }
   }
   return partitions;
 }
@@ -76,6 +81,10 @@ base::Task<OffsetFetchResponse> fetch_one(RequestContext& context, OffsetFetchRe
       one.partition = std::move(partition);
       one.error = result.error;
     }
+  }
+  for (group::FetchedOffset& one : result.offsets) {  // what v0 says where there is none
+    const bool none = one.error == ErrorCode::none && one.value.offset < 0;
+    if (none && context.api_version == 0) one.error = ErrorCode::unknown_topic_or_partition;
   }
   fill_topics(response.topics, result.offsets);
   co_return response;

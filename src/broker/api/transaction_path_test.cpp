@@ -437,6 +437,27 @@ TEST_F(TransactionPath, AMarkerOfNoProducerIsRefused) {
     }
   }
   EXPECT_EQ(latest(0), 0);
+
+  request.markers.resize(1);
+  request.markers[0].topics[0].name = "nope";
+  EXPECT_EQ(ask<WriteTxnMarkersResponse>(request, 1).markers.at(0).topics.at(0).partitions.at(0).error_code,
+            ErrorCode::unknown_topic_or_partition)
+      << "nothing would be written";
+}
+
+TEST_F(TransactionPath, MarkersOfAProducerAreAnsweredTogether) {
+  WriteTxnMarkersRequest request;
+  request.markers.resize(3);
+  for (auto& marker : request.markers) marker.producer_id = 5;
+  for (auto& marker : {std::ref(request.markers[0]), std::ref(request.markers[1])}) {
+    auto& topic = marker.get().topics.emplace_back();
+    topic.name = "t";
+    topic.partition_indexes = {7, 7};
+  }
+  const auto markers = ask<WriteTxnMarkersResponse>(request, 1).markers;
+  ASSERT_EQ(markers.size(), 1u);
+  ASSERT_EQ(markers[0].topics.size(), 1u);
+  EXPECT_EQ(markers[0].topics[0].partitions.size(), 1u);
 }
 
 // What isn't known of, but is there, isn't deleted: its marker is to be written later.
