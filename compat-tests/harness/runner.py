@@ -16,7 +16,7 @@ from harness.process import Child, Failure
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Cheap first.
 FOLDERS = ["kcat", "python", "librdkafka", "node", "go", "start", "start-scripts", "bad-input", "java", "old-clients", "old-fetch", "transactions", "transactions-v2", "history", "streams", "data-sync", "topic-configs", "consumer-groups", "scripts", "group-bounds", "mirror-maker", "metrics", "zookeeper", "zookeeper-probe", "zookeeper-clients",
-           "zookeeper-kafka", "zookeeper-sasl", "zookeeper-tls", "zookeeper-admin", "zookeeper-config", "zookeeper-oracle", "zookeeper-disk", "zookeeper-crash", "log-tools", "log-dirs", "handover", "log-oracle", "compaction", "crash"]
+           "zookeeper-kafka", "zookeeper-sasl", "zookeeper-tls", "zookeeper-admin", "zookeeper-config", "zookeeper-oracle", "zookeeper-disk", "zookeeper-crash", "log-tools", "log-dirs", "handover", "kafka-oracle", "log-oracle", "compaction", "crash"]
 
 
 def only(*targets):

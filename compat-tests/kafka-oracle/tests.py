@@ -1,0 +1,70 @@
+"""Kafka 3.9.2 and Milena get the same random requests; their answers must be the same."""
+import concurrent.futures
+import os
+import pathlib
+import sys
+
+from harness.broker import Broker
+from harness.process import Failure
+from harness.runner import only
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import lockstep  # noqa: E402
+import random_requests  # noqa: E402
+
+LONG = os.environ.get("MILENA_LONG") == "1"
+SEEDS = [int(seed) for seed in os.environ.get("MILENA_KAFKA_ORACLE_SEEDS", ",".join(map(str, range(1, 21))) if LONG else "1").split(",")]
+REQUESTS = int(os.environ.get("MILENA_KAFKA_ORACLE_REQUESTS", "5000" if LONG else "1000"))  # for each seed
+SHOWN = 12  # differences of a seed, after which it ends
+
+
+def new_pair(context):
+    brokers = []
+    for kind in ("kafka", "milena"):
+        coordinator = context.new_coordinator("milena", settings={"maxSessionTimeout": 120_000})
+        broker = Broker(kind, context.work / context.name(kind), context.binary, lockstep.SETTINGS, coordinator=coordinator)
+        context.brokers.append(broker)
+        brokers.append(broker)
+    with concurrent.futures.ThreadPoolExecutor(len(brokers)) as pool:
+        list(pool.map(lambda broker: broker.start(), brokers))
+    return lockstep.Lockstep(*brokers)
+
+
+def repeat(seed):
+    return (f"run it again: MILENA_KAFKA_ORACLE_SEEDS={seed} MILENA_KAFKA_ORACLE_REQUESTS={REQUESTS} "
+            "compat-tests/run --only kafka-oracle --keep")
+
+
+def play(pair, seed):
+    """The differences, each as text."""
+    stream, found = random_requests.Stream(seed, pair.versions()), []
+    for number in range(REQUESTS):
+        try:
+            pair.run(*stream.next())
+        except lockstep.Difference as difference:
+            found.append(f"request {number}: {difference}")
+            if len(found) == SHOWN:
+                break
+    return found
+
+
+@only("milena")
+def test_random_requests(context):
+    asked = {}
+    for seed in SEEDS:
+        pair = new_pair(context)
+        try:
+            pair.prepare()
+            found = play(pair, seed)
+        finally:
+            pair.close()
+        if found:
+            raise Failure(f"seed {seed}, {repeat(seed)}\n" + "\n".join(found))
+        for key, count in pair.asked.items():
+            asked[key] = asked.get(key, 0) + count
+        for broker in pair.brokers:
+            broker.stop_broker_only()
+            broker.coordinator.stop()
+            context.brokers.remove(broker)
+            context.brokers.remove(broker.coordinator)
+    return f"seeds {','.join(map(str, SEEDS))}: {sum(asked.values())} answers of {len(asked)} APIs equal"
