@@ -245,6 +245,9 @@ def test_group_configs(context):
                   refused("consumer.assignment.interval.ms=15001"))
         configs("--alter", "--add-config", "consumer.assignment.interval.ms=2000")
         expect_in("DEFAULT_CONFIG:group.consumer.assignment.interval.ms=1000}", configs("--describe"))
+        listed = server.run("kafka-configs", "--bootstrap-server", at.bootstrap, "--entity-type", "groups", "--describe").out
+        expect_in(f"Dynamic configs for group {group.id} are:", listed)
+        expect_in("consumer.assignment.interval.ms=2000", listed)
         expect_in("Not a number of type INT", refused("consumer.session.timeout.ms=soon"))
         expect_in("Unknown group config name: retention.ms", refused("retention.ms=1"))
         configs("--alter", "--delete-config", "consumer.session.timeout.ms")

@@ -67,7 +67,8 @@ std::map<std::string, Proposal> proposals() {
   std::ifstream file(kTestdata + "api-versions.tsv");
   for (std::string line; std::getline(file, line);) {
     const std::vector<std::string> cells = cells_of(line);
-    if (!line.starts_with('#') && cells.size() >= 7) found[cells[1]] = {cells[5], cells[6]};
+    // An API that was given another name has both, the newer one last.
+    if (!line.starts_with('#') && cells.size() >= 7) found[cells[1].substr(cells[1].rfind('/') + 1)] = {cells[5], cells[6]};
   }
   return found;
 }

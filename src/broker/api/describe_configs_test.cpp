@@ -6,6 +6,7 @@
 #include "broker/api/testing/test_services.h"
 #include "broker/partition/read_ahead.h"
 #include "protocol/messages/describe_log_dirs.h"
+#include "protocol/messages/list_config_resources.h"
 
 namespace broker::api {
 namespace {
@@ -84,6 +85,30 @@ TEST(DescribeLogDirs, AsksNoVolumeOnTheEventLoop) {
   EXPECT_GT(response.results.at(0).total_bytes, 0);
   EXPECT_EQ(response.results.at(0).topics.size(), 1u);
   partition::wait_until_nothing_runs_aside();
+}
+
+// As of Kafka 4.3.1, whose kafka-configs asks for it when no entity is named.
+TEST(ListConfigResources, OfTheTypesThatAreWanted) {
+  TestBroker broker;
+  broker.add_topic("t");
+  broker.add_topic("u");
+  broker.cluster.groups_with_configs = {"g"};
+  const auto list = [&broker](std::vector<std::int8_t> types, std::int16_t version) {
+    protocol::ListConfigResourcesRequest request;
+    request.resource_types = std::move(types);
+    const auto response = broker.ask<protocol::ListConfigResourcesResponse>(request, version);
+    std::string text;
+    if (response->error_code != ErrorCode::none) text = "error " + std::to_string(static_cast<int>(response->error_code));
+    for (const auto& each : response->config_resources) {
+      text += std::to_string(each.resource_type) + " " + std::string(each.resource_name) + ", ";
+    }
+    return text;
+  };
+  EXPECT_EQ(list({}, 1), "32 g, 8 1, 4 1, 2 t, 2 u, ");
+  EXPECT_EQ(list({2, 16}, 1), "2 t, 2 u, ");
+  EXPECT_EQ(list({32}, 1), "32 g, ");
+  EXPECT_EQ(list({2, 1}, 1), "error 35");
+  EXPECT_EQ(list({}, 0), "");  // client metrics alone
 }
 
 }  // namespace

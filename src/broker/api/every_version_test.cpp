@@ -32,6 +32,7 @@
 #include "protocol/messages/init_producer_id.h"
 #include "protocol/messages/join_group.h"
 #include "protocol/messages/leave_group.h"
+#include "protocol/messages/list_config_resources.h"
 #include "protocol/messages/list_groups.h"
 #include "protocol/messages/list_offsets.h"
 #include "protocol/messages/list_partition_reassignments.h"
@@ -472,6 +473,8 @@ bool EverySuccess::topics(ApiKey key, std::int16_t version) {
     DescribeTopicPartitionsRequest request;
     request.topics.emplace_back().name = "t";
     EXPECT_EQ(good<DescribeTopicPartitionsResponse>(request, version).topics.at(0).partitions.size(), 2u);
+  } else if (key == ApiKey::list_config_resources) {
+    EXPECT_EQ(good<ListConfigResourcesResponse>(ListConfigResourcesRequest(), version).config_resources.empty(), version == 0);
   } else {
     return false;
   }

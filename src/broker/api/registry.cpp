@@ -39,6 +39,7 @@
 #include "protocol/messages/init_producer_id.h"
 #include "protocol/messages/join_group.h"
 #include "protocol/messages/leave_group.h"
+#include "protocol/messages/list_config_resources.h"
 #include "protocol/messages/list_groups.h"
 #include "protocol/messages/list_offsets.h"
 #include "protocol/messages/list_partition_reassignments.h"
@@ -116,6 +117,7 @@ constexpr std::array kServed = {
     SERVES(AllocateProducerIds, 0, 0),
     SERVES(ConsumerGroupHeartbeat, 0, 1),
     SERVES(ConsumerGroupDescribe, 0, 1),
+    SERVES(ListConfigResources, 0, 1),
     SERVES(DescribeTopicPartitions, 0, 0),
 };
 // clang-format on

@@ -97,6 +97,8 @@ class Cluster {
 
   // The stored overrides of an entity as last seen (empty if none). From memory; doesn't wait.
   virtual StringMap config_overrides(ConfigEntityType type, std::string_view name) const = 0;
+  // The entities of a type that have overrides, by name. From memory, too.
+  virtual std::vector<std::string> configured_entities(ConfigEntityType type) const = 0;
   virtual std::int64_t broker_epoch() const = 0;
 };
 

@@ -80,6 +80,7 @@ class Controller final : public Cluster {
   base::Task<std::map<TopicPartition, Outcome>> elect_leaders(std::vector<TopicPartition> partitions,
                                                               bool unclean, std::int32_t timeout_ms) override;
   StringMap config_overrides(ConfigEntityType type, std::string_view name) const override;
+  std::vector<std::string> configured_entities(ConfigEntityType type) const override;
   std::int64_t broker_epoch() const override { return broker_epoch_; }
   // How often the session with ZooKeeper came into this state since the start. From any thread.
   std::uint64_t session_count(zk::client::SessionState state) const { return session_counts_[static_cast<std::size_t>(state)]; }

@@ -359,4 +359,6 @@ StringMap Controller::config_overrides(ConfigEntityType type, std::string_view n
   return configs_.overrides(type, name);
 }
 
+std::vector<std::string> Controller::configured_entities(ConfigEntityType type) const { return configs_.names(type); }
+
 }  // namespace broker::controller

@@ -397,6 +397,8 @@ TEST(Controller, KeepsConfigsOfGroupsAndNotifiesNobody) {
   again.start();
   EXPECT_EQ(again.configs, Log{"3 a/b consumer.session.timeout.ms=50000"});
   EXPECT_EQ(again.controller->config_overrides(ConfigEntityType::group, "a/b").size(), 1u);
+  EXPECT_EQ(again.controller->configured_entities(ConfigEntityType::group), std::vector<std::string>{"a/b"});
+  EXPECT_EQ(again.controller->configured_entities(ConfigEntityType::broker), std::vector<std::string>());
 }
 
 TEST(Controller, ConfigsAreChangedAsTheyAreStored) {

@@ -251,4 +251,13 @@ StringMap StoredConfigs::overrides(ConfigEntityType type, std::string_view name)
   return found == configs_.end() ? StringMap() : found->second;
 }
 
+std::vector<std::string> StoredConfigs::names(ConfigEntityType type) const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (auto each = configs_.lower_bound(Key(type, "")); each != configs_.end() && each->first.first == type; ++each) {
+    if (!each->second.empty()) names.push_back(each->first.second);
+  }
+  return names;
+}
+
 }  // namespace broker::controller

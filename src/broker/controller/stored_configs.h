@@ -1,5 +1,5 @@
 // Configs in znodes: reads all of them, follows the change notifications of every broker, writes those of requests.
-// Runs on the control thread; overrides() may be called from anywhere.
+// Runs on the control thread; overrides() and names() may be called from anywhere.
 #pragma once
 
 #include <map>
@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "broker/controller/control_context.h"
 
@@ -26,6 +27,7 @@ class StoredConfigs {
   // What a topic was created with, or nothing any more after its deletion.
   void adopt(ConfigEntityType type, const std::string& name, StringMap config);
   StringMap overrides(ConfigEntityType type, std::string_view name) const;
+  std::vector<std::string> names(ConfigEntityType type) const;  // of those that have overrides
 
  private:
   using Key = std::pair<ConfigEntityType, std::string>;

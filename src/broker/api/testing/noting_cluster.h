@@ -71,6 +71,7 @@ class NotingCluster final : public controller::Cluster {
     co_return answers;
   }
   controller::StringMap config_overrides(controller::ConfigEntityType, std::string_view) const override { return {}; }
+  std::vector<std::string> configured_entities(controller::ConfigEntityType) const override { return {}; }
   std::int64_t broker_epoch() const override { return 1; }
 
   std::vector<std::string> calls;

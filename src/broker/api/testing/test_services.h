@@ -70,8 +70,12 @@ class FakeCluster : public controller::Cluster {
     co_return answers;
   }
   controller::StringMap config_overrides(controller::ConfigEntityType, std::string_view) const override { return {}; }
+  std::vector<std::string> configured_entities(controller::ConfigEntityType type) const override {
+    return type == controller::ConfigEntityType::group ? groups_with_configs : std::vector<std::string>();
+  }
   std::int64_t broker_epoch() const override { return 1; }
 
+  std::vector<std::string> groups_with_configs;
   int blocks_asked = 0;
   std::optional<base::OneShot<bool>> deletion;  // takes until this is set
   protocol::ErrorCode block_error = protocol::ErrorCode::none;
