@@ -245,7 +245,7 @@ Compactor::Mapping Compactor::new_mapping(const Cleanable& cleanable) const {
           cleanable.first_dirty_offset - 1};
 }
 
-// Nothing if that can't be, or isn't worth it. What is kept for the copy has the memory that the map surely won't take.
+// Nothing if that can't be, or isn't worth it. What is kept for the copy has the memory that the map doesn't take.
 std::optional<Compactor::Mapping> Compactor::map_newest_first(CleaningSession& session,
                                                               const std::vector<CleaningSource>& sources,
                                                               const Cleanable& cleanable, const FilterRules& rules,
@@ -258,11 +258,15 @@ std::optional<Compactor::Mapping> Compactor::map_newest_first(CleaningSession& s
   wanted.records_max = mapping.offsets.size_max();
   wanted.all_batches = options_.map_order == MapOrder::newest_first;
   wanted.check_wanted = [&] { check_wanted(session); };
+  if (!wanted.all_batches) {
+    wanted.is_too_much = [&](const DirtyAmount& found) {
+      return !NewestFirst::is_worth_it(mapping.offsets, options_.map_bytes_max, found);
+    };
+  }
   const auto dirty = find_dirty_pieces(session, sources, cleanable, wanted);
   if (!dirty) return std::nullopt;
-  const std::size_t map_bytes = mapping.offsets.memory_bytes_max(dirty->records);
   NewestFirst how{session, sources, rules};
-  how.ready_bytes_max = options_.map_bytes_max - std::min(options_.map_bytes_max, map_bytes);
+  how.memory_bytes_max = options_.map_bytes_max;
   how.with_helper = std::thread::hardware_concurrency() > 1;
   how.check_wanted = wanted.check_wanted;
   how.on_mapped = [&](std::uint64_t bytes, std::uint64_t records) {

@@ -12,6 +12,8 @@ namespace {
 using protocol::BatchHeader;
 
 constexpr std::uint64_t kPieceBytes = std::uint64_t{256} << 10;
+// 40 bytes each while they are mapped. Without compression a piece has no more of them, but for tiny ones.
+constexpr std::uint64_t kPieceRecords = std::uint64_t{16} << 10;
 // To read a header costs as much as some KB of whole batches.
 constexpr std::uint64_t kLargeBatchBytes = std::uint64_t{8} << 10;
 // So many others are borne with, beside one for every three.
@@ -36,11 +38,15 @@ class Finder {
       const auto batch = scanner.next();
       if (!batch) return scanner.ended() == ScanEnd::end;
       const BatchHeader& header = batch->header;
-      if (header.last_offset() < cleanable_.first_dirty_offset) continue;
+      if (header.last_offset() < cleanable_.first_dirty_offset) {
+        if (!found_.pieces.empty()) return false;  // base offsets are under no checksum, and pieces have no gaps
+        continue;
+      }
       if (!is_plain(header, source) || !is_worth_it(*batch)) return false;
       last_offset_ = header.last_offset();
       found_.records += static_cast<std::uint64_t>(header.record_count);
-      if (found_.records > wanted_.records_max) return false;
+      bytes_ += batch->size;
+      if (found_.records > wanted_.records_max || wanted_.is_too_much({found_.records, bytes_})) return false;
       add(*batch, number);
     }
   }
@@ -63,19 +69,25 @@ class Finder {
     return others_ <= kOthersMax + worth_it_ / 3;
   }
   void add(const ScannedBatch& batch, std::size_t number) {
+    const auto records = static_cast<std::uint64_t>(batch.header.record_count);
     if (!found_.pieces.empty()) {
       DirtyPiece& last = found_.pieces.back();
-      if (last.source == number && last.size + batch.size <= kPieceBytes) {
+      if (last.source == number && last.position + last.size == batch.position && last.size + batch.size <= kPieceBytes &&
+          last.records + records <= kPieceRecords) {
         last.size += batch.size;
+        last.last_offset = batch.header.last_offset();
+        last.records += records;
         return;
       }
     }
-    found_.pieces.push_back({number, batch.position, batch.size});
+    found_.pieces.push_back(
+        {number, batch.position, batch.size, batch.header.base_offset, batch.header.last_offset(), records});
   }
 
   const Cleanable& cleanable_;
   const DirtyPiecesWanted& wanted_;
   DirtyPieces found_;
+  std::uint64_t bytes_ = 0;
   std::int64_t last_offset_ = -1;
   std::uint64_t worth_it_ = 0;
   std::uint64_t others_ = 0;

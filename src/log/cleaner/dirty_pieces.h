@@ -12,11 +12,20 @@
 
 namespace storage {
 
-// Some whole batches, which lie side by side in a segment: 256 KB, or one large one.
+// Some whole batches, which lie side by side in a segment: 256 KB with no more than some thousand records, or one large one.
 struct DirtyPiece {
   std::size_t source = 0;  // the segment's place in the list of sources
   std::uint64_t position = 0;
   std::uint64_t size = 0;
+  // So that who reads it tells whether it is the same.
+  std::int64_t first_offset = 0;
+  std::int64_t last_offset = 0;
+  std::uint64_t records = 0;
+};
+
+struct DirtyAmount {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
 };
 
 struct DirtyPieces {
@@ -26,6 +35,8 @@ struct DirtyPieces {
 
 struct DirtyPiecesWanted {
   std::uint64_t records_max = 0;  // more than these are not for one pass
+  // Of what was found so far: true ends the search, as more can't make it better.
+  std::function<bool(const DirtyAmount&)> is_too_much = [](const DirtyAmount&) { return false; };
   // Also batches that are small or not compressed, which are no work to read twice.
   bool all_batches = false;
   std::function<void()> check_wanted = [] {};  // throws to end

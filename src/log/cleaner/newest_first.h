@@ -13,19 +13,10 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "log/batch_scanner.h"
-#include "log/cleaner/batch_filter.h"
 #include "log/cleaner/dirty_pieces.h"
+#include "log/cleaner/newest_piece.h"
 
 namespace storage {
-
-// A batch that was read when it was mapped. Its header may be all that stays: that is told when it is copied.
-struct ReadyBatch {
-  ScannedBatch scanned;  // without bytes
-  FilteredBatch filtered;
-  std::uint64_t begin = 0;  // in its piece's output
-  std::uint64_t end = 0;
-};
 
 // All batches of a DirtyPiece.
 struct ReadyPiece {
@@ -39,12 +30,17 @@ struct NewestFirst {
   CleaningSession& session;
   const std::vector<CleaningSource>& sources;
   FilterRules rules;
-  std::size_t ready_bytes_max = 0;  // for what is kept, beside the little that is being worked on
+  // For what is kept and the map together, beside what is being worked on: some 30 MB at most, if no batch is larger. What is kept
+  // gives way as the map grows.
+  std::size_t memory_bytes_max = 0;
   bool with_helper = false;
   std::function<void()> check_wanted = [] {};  // throws to end
 
   // Of a piece, once it is in the map.
   std::function<void(std::uint64_t bytes, std::uint64_t records)> on_mapped = [](std::uint64_t, std::uint64_t) {};
+
+  // Whether enough of the dirty part could be kept beside the map, even if each record has a key of its own.
+  static bool is_worth_it(const OffsetMap& offsets, std::size_t memory_bytes_max, const DirtyAmount& dirty);
 
   // Of each source its pieces that are ready, in the log's order: the newest, as far as the memory goes. Map and offsets are
   // empty before. Nothing if the log is no log of this kind after all, or holds a fault, or there is no memory: then the

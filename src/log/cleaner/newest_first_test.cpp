@@ -98,12 +98,12 @@ TEST_F(NewestFirstTest, KeepsTheNewestAsFarAsTheMemoryGoes) {
   const auto dirty = find_dirty_pieces(*session, sources, what, {.records_max = 100'000, .all_batches = true});
   ASSERT_TRUE(dirty.has_value());
   std::size_t kept_before = 0;
-  for (const std::size_t memory : {std::size_t{0}, std::size_t{100'000}, std::size_t{100} << 20}) {
+  for (const std::size_t memory : {std::size_t{0}, std::size_t{300'000}, std::size_t{100} << 20}) {
     for (const bool with_helper : {false, true}) {
       OffsetMap offsets(kMapBytes, 0.9);
       NewestOffsets newest(0, 1 << 20);
       NewestFirst how{*session, sources, {clock_.wall_ms(), 1000, true, what.first_uncleanable_offset - 1}};
-      how.ready_bytes_max = memory;
+      how.memory_bytes_max = memory;
       how.with_helper = with_helper;
       std::uint64_t mapped = 0;
       how.on_mapped = [&](std::uint64_t, std::uint64_t records) { mapped += records; };
@@ -128,6 +128,59 @@ TEST_F(NewestFirstTest, KeepsTheNewestAsFarAsTheMemoryGoes) {
     }
   }
   EXPECT_EQ(kept_before, dirty->pieces.size());
+}
+
+// Many records of few keys leave what many keys take.
+TEST_F(NewestFirstTest, WhatIsKeptGivesWayToTheMap) {
+  config_.segment_bytes = 1 << 20;
+  for (const int keys : {10, 20'000}) {
+    start_anew();
+    for (int i = 0; i < 400; ++i) {
+      std::vector<std::pair<std::string, std::string>> records;
+      for (int j = 0; j < 50; ++j) records.emplace_back("key-" + std::to_string((i * 50 + j) % keys), std::string(100, 'v'));
+      put(records);
+    }
+    log().roll();
+    auto session = CleaningSession::try_begin(log_);
+    const Cleanable what = cleanable();
+    const auto sources = session->sources(what.first_uncleanable_offset);
+    const auto dirty = find_dirty_pieces(*session, sources, what, {.records_max = 100'000, .all_batches = true});
+    ASSERT_TRUE(dirty.has_value());
+    OffsetMap offsets(kMapBytes, 0.9);
+    NewestOffsets newest(0, 1 << 20);
+    NewestFirst how{*session, sources, {clock_.wall_ms(), 1000, true, what.first_uncleanable_offset - 1}};
+    how.memory_bytes_max = std::size_t{1} << 20;
+    const auto ready = how.map(*dirty, KeyHasher(), offsets, newest);
+    ASSERT_TRUE(ready.has_value());
+    std::size_t kept = 0;
+    std::size_t bytes = offsets.memory_bytes();
+    for (const auto& of_source : *ready) {
+      kept += of_source.size();
+      for (const ReadyPiece& piece : of_source) bytes += piece.output.size() + piece.batches.size() * sizeof(ReadyBatch);
+    }
+    EXPECT_LE(bytes, how.memory_bytes_max);
+    if (keys == 10) {
+      EXPECT_EQ(kept, dirty->pieces.size());
+    } else {
+      EXPECT_LT(kept, dirty->pieces.size() / 4);
+    }
+  }
+}
+
+// With log.cleaner.dedupe.buffer.size as it is by default.
+TEST(NewestFirst, IsWorthItIfEnoughCanBeKept) {
+  constexpr std::size_t kDefault = std::size_t{128} << 20;
+  const OffsetMap offsets(kDefault, 0.9);
+  const auto is_worth_it = [&](std::uint64_t records, std::uint64_t bytes) {
+    return NewestFirst::is_worth_it(offsets, kDefault, {records, bytes});
+  };
+  EXPECT_TRUE(is_worth_it(0, 0));
+  EXPECT_TRUE(is_worth_it(1'000'000, 512'000'000));
+  EXPECT_TRUE(is_worth_it(1'800'000, 900'000'000));
+  EXPECT_TRUE(is_worth_it(3'700'000, 185'000'000));
+  EXPECT_FALSE(is_worth_it(3'000'000, 1'500'000'000)) << "some MB of it";
+  EXPECT_FALSE(is_worth_it(1000, 4'000'000'000)) << "the same";
+  EXPECT_FALSE(is_worth_it(5'000'000, 10'000'000)) << "nothing";
 }
 
 TEST_F(NewestFirstTest, WhatIsBrokenIsForTheOtherPassToSay) {
@@ -176,6 +229,27 @@ TEST_F(NewestFirstTest, PiecesCoverWhatIsDirty) {
   EXPECT_EQ(bytes, what.cleanable_bytes);
   EXPECT_GT(dirty->pieces.size(), bytes >> 18);
   EXPECT_FALSE(find_dirty_pieces(*session, sources, what, {.records_max = dirty->records - 1, .all_batches = true}));
+  DirtyPiecesWanted less{.records_max = dirty->records, .all_batches = true};
+  less.is_too_much = [&](const DirtyAmount& found) { return found.records == dirty->records && found.bytes == bytes; };
+  EXPECT_FALSE(find_dirty_pieces(*session, sources, what, less));
+}
+
+// Or what is known of each would take far more memory than the piece does.
+TEST_F(NewestFirstTest, APieceHasNoMoreRecordsThanItMay) {
+  config_.segment_bytes = 1 << 20;
+  start_anew();
+  const std::vector<std::pair<std::string, std::string>> records(5000, {"key", ""});
+  for (int i = 0; i < 7; ++i) put(records, {.codec = base::Codec::zstd});
+  log().roll();
+  auto session = CleaningSession::try_begin(log_);
+  const Cleanable what = cleanable();
+  const auto sources = session->sources(what.first_uncleanable_offset);
+  const auto dirty = find_dirty_pieces(*session, sources, what, {.records_max = 100'000, .all_batches = true});
+  ASSERT_TRUE(dirty.has_value());
+  ASSERT_EQ(dirty->pieces.size(), 3u);
+  EXPECT_EQ(dirty->pieces[0].records, 15'000u);
+  EXPECT_EQ(dirty->pieces[1].first_offset, 15'000);
+  EXPECT_EQ(dirty->pieces[1].last_offset, 29'999);
 }
 
 TEST_F(NewestFirstTest, OnlyForPlainData) {

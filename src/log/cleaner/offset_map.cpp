@@ -19,18 +19,32 @@ OffsetMap::OffsetMap(std::size_t memory_bytes_max, double load_factor)
   if (!slots_) throw std::bad_alloc();
 }
 
-void OffsetMap::set_slot_count(std::size_t count) {
-  slot_count_ = count;
-  home_count_ = count - std::max<std::size_t>(1, count / 64);
+namespace {
+
+std::size_t home_count_of(std::size_t slots) { return slots - std::max<std::size_t>(1, slots / 64); }
+
+}  // namespace
+
+std::size_t OffsetMap::size_before_growth_of(std::size_t count) const {
   const auto loaded = static_cast<std::size_t>(static_cast<double>(count) * load_factor_);
-  size_before_growth_ = std::clamp<std::size_t>(loaded, 1, home_count_);
+  return std::clamp<std::size_t>(loaded, 1, home_count_of(count));
 }
 
-// Tables grow to twice the slots, and one may grow before its time, where a long run reaches its end.
-std::size_t OffsetMap::memory_bytes_max(std::size_t keys) const {
-  if (keys >= size_max_) return slot_count_max_ * kSlotBytes;
-  const double slots = std::max(static_cast<double>(keys) / load_factor_, static_cast<double>(kFirstSlots));
-  return static_cast<std::size_t>(std::min(4 * slots, static_cast<double>(slot_count_max_))) * kSlotBytes;
+std::size_t OffsetMap::next_slot_count(std::size_t count) const {
+  return count > slot_count_max_ / 2 ? slot_count_max_ : count * 2;
+}
+
+void OffsetMap::set_slot_count(std::size_t count) {
+  slot_count_ = count;
+  home_count_ = home_count_of(count);
+  size_before_growth_ = size_before_growth_of(count);
+}
+
+std::size_t OffsetMap::memory_bytes_with(std::size_t keys) const {
+  std::size_t count = slot_count_;
+  // put() grows a table that is full before it looks for the key.
+  while (count < slot_count_max_ && size_ + keys >= size_before_growth_of(count)) count = next_slot_count(count);
+  return count * kSlotBytes;
 }
 
 bool OffsetMap::put(const KeyHash& key, std::int64_t offset, std::int64_t& replaced) {
@@ -80,7 +94,7 @@ bool OffsetMap::put_here(const KeyHash& key, std::int64_t offset, std::int64_t& 
 // that follow, and here there is no less.
 bool OffsetMap::grow() {
   if (slot_count_ == slot_count_max_) return false;
-  const std::size_t count = slot_count_ > slot_count_max_ / 2 ? slot_count_max_ : slot_count_ * 2;
+  const std::size_t count = next_slot_count(slot_count_);
   Slot* const old = slots_.release();
   auto* const slots = static_cast<Slot*>(std::realloc(static_cast<void*>(old), count * sizeof(Slot)));
   slots_.reset(slots != nullptr ? slots : old);

@@ -34,8 +34,9 @@ class OffsetMap {
 
   std::size_t size() const { return size_; }
   std::size_t size_max() const { return size_max_; }
-  // That so many keys can take at most.
-  std::size_t memory_bytes_max(std::size_t keys) const;
+  std::size_t memory_bytes() const { return slot_count_ * kSlotBytes; }
+  // With so many keys more, which needn't be there. Small tables, and odd hashes, may grow a little sooner.
+  std::size_t memory_bytes_with(std::size_t keys) const;
   // Of the slots that there may be.
   double utilization() const { return static_cast<double>(size_) / static_cast<double>(slot_count_max_); }
 
@@ -54,6 +55,8 @@ class OffsetMap {
     return static_cast<std::size_t>((static_cast<Wide>(key.high) * home_count_) >> 64);
   }
 
+  std::size_t size_before_growth_of(std::size_t count) const;
+  std::size_t next_slot_count(std::size_t count) const;
   void set_slot_count(std::size_t count);
   // Twice the slots, or as many as there may be. False if there are, or the system has no more memory.
   bool grow();

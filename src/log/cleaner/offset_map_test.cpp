@@ -74,12 +74,18 @@ TEST(OffsetMap, KeepsWhatIsThereIfAsked) {
   EXPECT_EQ(map.size(), 1u);
 }
 
-TEST(OffsetMap, TellsWhatSoManyKeysCanTake) {
+TEST(OffsetMap, TellsWhatSoManyKeysTake) {
   OffsetMap map(OffsetMap::kSlotBytes * 100'000, 0.9);
-  EXPECT_EQ(map.memory_bytes_max(100'000), OffsetMap::kSlotBytes * 100'000);
-  EXPECT_GE(map.memory_bytes_max(10'000), OffsetMap::kSlotBytes * 20'000);
-  EXPECT_LT(map.memory_bytes_max(10'000), OffsetMap::kSlotBytes * 50'000);
-  EXPECT_GE(map.memory_bytes_max(0), OffsetMap::kSlotBytes * OffsetMap::kFirstSlots);
+  EXPECT_EQ(map.memory_bytes(), OffsetMap::kSlotBytes * OffsetMap::kFirstSlots);
+  EXPECT_EQ(map.memory_bytes_with(0), map.memory_bytes());
+  EXPECT_EQ(map.memory_bytes_with(100'000), OffsetMap::kSlotBytes * 100'000);
+  std::mt19937_64 random(1);
+  const std::size_t told = map.memory_bytes_with(20'000);
+  EXPECT_EQ(told, OffsetMap::kSlotBytes * 32 * 1024);
+  for (int i = 0; i < 20'000; ++i) ASSERT_TRUE(map.put({random(), random()}, i));
+  EXPECT_EQ(map.memory_bytes(), told);
+  EXPECT_EQ(map.memory_bytes_with(0), told);
+  EXPECT_EQ(map.memory_bytes_with(10'000), OffsetMap::kSlotBytes * 64 * 1024);
 }
 
 TEST(OffsetMap, AgreesWithAMap) {
