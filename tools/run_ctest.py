@@ -26,7 +26,7 @@ def main():
     reports.mkdir(parents=True)
     junit = reports / "ctest.junit"
     environment = dict(os.environ, GTEST_OUTPUT=f"xml:{reports}/")
-    # A hung test must not hang the whole run; no test comes near this.
+    # A hung test must not hang the whole run. Alone on the machine no test comes near this; an option of the caller counts instead.
     code = subprocess.run(["ctest", "--test-dir", str(build), "--output-on-failure", "--output-junit", str(junit),
                            "--timeout", "1200", *sys.argv[4:]], env=environment).returncode
     passed = failed = skipped = 0
