@@ -6,9 +6,9 @@
 
 namespace base {
 
-// Takes the tables out of the process's resident memory; who reads one again, as the linker does for a function that is called for the first
-// time, gets it from the page cache. Returns the bytes of the segments that were taken out. To be called once after the start, from any thread. Doesn't fail: what
-// the system doesn't take out stays.
+// Takes the tables out of the process's resident memory. They stay mapped from their files: who reads one again, as the linker does for a
+// function that is called for the first time, gets it from the page cache. Returns the bytes of the segments that were taken out. To be
+// called once after the start, from any thread. Doesn't fail: what the system doesn't take out stays.
 std::size_t release_linker_tables();
 
 }  // namespace base

@@ -228,7 +228,7 @@ void Listeners::accepted(Listener& listener, EventLoop& loop, tcp::socket socket
 }
 
 void Listeners::hand_over(Listener& listener, EventLoop& loop, tcp::socket socket, const tcp::endpoint& peer,
-                             const std::string& address) {
+                          const std::string& address) {
   set_socket_options(socket);
   api::ConnectionInfo info;
   bool bracket = address.find(':') != std::string::npos;
