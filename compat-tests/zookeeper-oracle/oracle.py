@@ -341,7 +341,7 @@ def word(side, name):
 
 def groups(text):
     """Lines with what is indented below each, in no order. ZooKeeper's dump still names sessions whose ephemerals are gone."""
-    found = []
+    found = [("nothing above", [])]
     for line in text.split("\n"):  # paths may have what Python, too, takes for the end of a line
         if line.startswith("\t"):
             found[-1][1].append(line.strip())
