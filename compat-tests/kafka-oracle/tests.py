@@ -55,6 +55,7 @@ def test_random_requests(context):
         pair = new_pair(context)
         try:
             pair.prepare()
+            pair.find_unanswerable()
             found = play(pair, seed)
         finally:
             pair.close()
