@@ -11,7 +11,8 @@ GUARD_S = 120  # not an expectation: it ends what would never end
 SETTLE_S = 5  # within it both must agree on what spreads behind an answer: metadata, configurations, markers of transactions
 SETTINGS = {"offsets.topic.num.partitions": 3, "transaction.state.log.num.partitions": 2, "auto.create.topics.enable": "false",
             # The stream's batches are of 2023, and nobody should be thrown out for the machine being slow.
-            "log.retention.ms": -1, "log.roll.ms": 1 << 60, "zookeeper.session.timeout.ms": 120_000, "zookeeper.connection.timeout.ms": 120_000}
+            "log.retention.ms": -1, "log.roll.ms": 1 << 60,
+            "zookeeper.session.timeout.ms": 120_000, "zookeeper.connection.timeout.ms": 120_000}
 NOT_LOADED = {14, 15, 16}  # COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
 CONCURRENT_TRANSACTIONS, UNKNOWN_MEMBER_ID = 51, 25
 # Asked again when answers differ: they may be about what isn't done yet behind an earlier answer.
@@ -20,7 +21,7 @@ READS = {requests.FETCH, requests.LIST_OFFSETS, requests.METADATA, requests.OFFS
          requests.DESCRIBE_PRODUCERS, requests.DESCRIBE_TRANSACTIONS, requests.LIST_TRANSACTIONS, requests.DESCRIBE_TOPIC_PARTITIONS,
          requests.OFFSET_FOR_LEADER_EPOCH}
 CHANGES_TOPICS = {requests.CREATE_TOPICS, requests.DELETE_TOPICS, requests.CREATE_PARTITIONS}
-CLOSED, SILENT = "closes the connection", "doesn't answer"
+CLOSED = "closes the connection"  # the only thing that isn't an answer and may be what both do
 
 
 class Difference(Exception):
@@ -46,18 +47,31 @@ class Side:
         self.wire.send(wire.frame(messages.request(key, version, self.filled_in(values))))
 
     def read(self, key, version):
+        """The answer as a dict, or else what happened instead as a text."""
         try:
-            return messages.response(key, version, self.wire.read())
+            payload = self.wire.read()
         except wire.Closed:
             self.close()
             return CLOSED
         except TimeoutError:
             self.close()
-            return SILENT
+            return f"doesn't answer within {GUARD_S} s"
+        try:
+            return messages.response(key, version, payload)
+        except (ValueError, struct.error, IndexError) as error:
+            self.close()
+            return f"malformed: {error}: {payload.hex()}"
 
     def ask(self, key, version, values):
         self.send(key, version, values)
         return self.read(key, version)
+
+    def told(self, key, version, values):
+        """The answer to a question of the test's own, which has to be one."""
+        answer = self.ask(key, version, values)
+        if not isinstance(answer, dict):
+            raise Difference(f"{messages.by_key()[key][0].name} v{version} {values}\n  {self.name} {answer}")
+        return answer
 
     # What the stream leaves open
 
@@ -84,7 +98,8 @@ class Side:
         return batch(self.producers[of[0]], *of[1:]) if of[0] in self.producers else wire.batch(wire.record(b"v"))
 
     def topic_name(self, topic_id):
-        return next((f"the id of {name}" for name, known in self.topic_ids.items() if known == topic_id), "an id" if any(topic_id) else "no id")
+        other = "an id" if any(topic_id) else "no id"
+        return next((f"the id of {name}" for name, known in self.topic_ids.items() if known == topic_id), other)
 
     def learn(self, key, values, answer):
         """From an answer to a request as the stream has it."""
@@ -105,7 +120,7 @@ class Side:
             self.session = answer["session_id"], self.session[1] + 1 if again else 1
 
     def learn_topics(self):
-        answer = self.ask(requests.METADATA, 12, {"topics": None})
+        answer = self.told(requests.METADATA, 12, {"topics": None})
         self.topic_ids = {topic["name"]: topic["topic_id"] for topic in answer["topics"]}
         return answer
 
@@ -135,7 +150,7 @@ class Lockstep:
     def __init__(self, kafka, milena):
         self.brokers = kafka, milena
         self.sides = Side("Kafka", kafka), Side("Milena", milena)
-        self.asked = {}  # by API key, how many answers were equal
+        self.asked = {}  # by API key, how many answers were equal; 0 if both only ever closed the connection
         self.unanswerable = set()  # API keys that this Kafka cannot answer where it runs
 
     def close(self):
@@ -144,8 +159,9 @@ class Lockstep:
 
     def versions(self):
         """What both serve, by API key."""
+        client = {"client_software_name": "oracle", "client_software_version": "1"}
         served = [{api["api_key"]: (api["min_version"], api["max_version"])
-                   for api in side.ask(requests.API_VERSIONS, 3, {"client_software_name": "oracle", "client_software_version": "1"})["api_keys"]}
+                   for api in side.told(requests.API_VERSIONS, 3, client)["api_keys"]}
                   for side in self.sides]
         both = {}
         for key in served[0].keys() & served[1].keys():
@@ -157,26 +173,29 @@ class Lockstep:
     def prepare(self):
         """The topics of the stream, and the internal ones, so that coordinators are there."""
         for side in self.sides:
-            topics = [{"name": name, "num_partitions": count, "replication_factor": 1} for name, count in requests.TOPICS.items()]
-            side.ask(requests.CREATE_TOPICS, 7, {"topics": topics, "timeout_ms": 30_000})
+            topics = [{"name": name, "num_partitions": count, "replication_factor": 1,
+                       "configs": [{"name": "cleanup.policy", "value": "compact"}] if name == requests.COMPACTED else []}
+                      for name, count in requests.TOPICS.items()]
+            side.told(requests.CREATE_TOPICS, 7, {"topics": topics, "timeout_ms": 30_000})
         for key_type, key in enumerate(("g", "t")):
             for side in self.sides:
                 find = {"key": key, "key_type": key_type}
-                wait_until("a coordinator", lambda s=side, f=find: s.ask(requests.FIND_COORDINATOR, 2, f)["error_code"] == 0)
+                wait_until("a coordinator", lambda s=side, f=find: s.told(requests.FIND_COORDINATOR, 2, f)["error_code"] == 0)
         new = {"transactional_id": None, "transaction_timeout_ms": 1000}
         for side in self.sides:  # Kafka's first block of producer ids comes a little later
-            wait_until("a producer id", lambda s=side: s.ask(requests.INIT_PRODUCER_ID, 4, new)["error_code"] == 0)
+            wait_until("a producer id", lambda s=side: s.told(requests.INIT_PRODUCER_ID, 4, new)["error_code"] == 0)
         for side in self.sides:  # loaded, and with leaders everywhere
-            wait_until("the groups", lambda s=side: s.ask(requests.LIST_GROUPS, 4, {})["error_code"] == 0)
+            wait_until("the groups", lambda s=side: s.told(requests.LIST_GROUPS, 4, {})["error_code"] == 0)
             ids = {"transactional_ids": [f"t{number}" for number in range(30)]}  # of all partitions of __transaction_state
-            wait_until("the transactions", lambda s=side, i=ids: NOT_LOADED.isdisjoint(error_codes(s.ask(requests.DESCRIBE_TRANSACTIONS, 0, i))))
+            wait_until("the transactions", lambda s=side, i=ids: NOT_LOADED.isdisjoint(
+                error_codes(s.told(requests.DESCRIBE_TRANSACTIONS, 0, i))))
         self.settle_topics()
 
     def settle_topics(self):
         """Until both say the same of all topics."""
         end = time.monotonic() + SETTLE_S
         while True:
-            known = [side.mask.of(side.learn_topics()) for side in self.sides]
+            known = [side.mask.of_answer(requests.METADATA, side.learn_topics()) for side in self.sides]
             if known[0] == known[1]:
                 return
             if time.monotonic() > end:
@@ -185,7 +204,7 @@ class Lockstep:
 
     def find_unanswerable(self):
         """Below a changed root (chroot) Java finds no file system for a directory, and Kafka describes none: -1 for each."""
-        described = self.sides[0].ask(requests.DESCRIBE_LOG_DIRS, 1, {"topics": []})
+        described = self.sides[0].told(requests.DESCRIBE_LOG_DIRS, 1, {"topics": []})
         if any(result["error_code"] == -1 for result in described["results"]):
             self.unanswerable.add(requests.DESCRIBE_LOG_DIRS)
 
@@ -198,15 +217,15 @@ class Lockstep:
         while answers[0] != answers[1] and key in READS and values.get("session_id") != ("session id",) and time.monotonic() < end:
             time.sleep(0.02)
             answers = self.answers(key, version, values)
-        if answers[0] != answers[1]:
+        if answers[0] != answers[1] or isinstance(answers[0], str) and answers[0] != CLOSED:
             raise Difference(f"{messages.by_key()[key][0].name} v{version} {values}\n  Kafka  {answers[0]}\n  Milena {answers[1]}")
-        self.asked[key] = self.asked.get(key, 0) + 1
+        self.asked[key] = self.asked.get(key, 0) + (answers[0] != CLOSED)
         if key in CHANGES_TOPICS:
             self.settle_topics()
         if key in (requests.END_TXN, requests.INIT_PRODUCER_ID) and values.get("transactional_id"):
             ids = {"transactional_ids": [values["transactional_id"]]}
             for side in self.sides:  # markers are written behind the answer
-                wait_until("the markers", lambda s=side: not s.ask(requests.DESCRIBE_TRANSACTIONS, 0, ids)["transaction_states"][0][
+                wait_until("the markers", lambda s=side: not s.told(requests.DESCRIBE_TRANSACTIONS, 0, ids)["transaction_states"][0][
                     "transaction_state"].startswith("Prepare"), pause_s=0.01)
 
     def answers(self, key, version, values):

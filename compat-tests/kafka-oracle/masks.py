@@ -4,10 +4,14 @@ import re
 import random_requests as requests
 from harness import wire
 
-# Of these fields only whether they are there.
+# Of these fields only whether they are there. (Only v0 has is_default.)
 ANY = {"throttle_time_ms", "port", "cluster_id", "total_bytes", "usable_bytes", "log_dir", "documentation", "is_default"}
-POSITIVE = {"transaction_start_time_ms", "last_timestamp", "session_id", "producer_id", "log_append_time_ms"}  # a negative one says something
+# A negative one says something.
+POSITIVE = {"transaction_start_time_ms", "last_timestamp", "session_id", "producer_id", "log_append_time_ms"}
+ORDERED = {"old_style_offsets", "synonyms"}  # the newest first; the one that counts first
+NAMES_EVERY_TOPIC = {requests.METADATA, requests.DESCRIBE_TOPIC_PARTITIONS}
 PARTITION_LISTS = ("partitions", "partition_responses", "results_by_partition", "partition_result")
+TOPIC_NAMES = ("name", "topic", "topic_name", "topic_id")
 MADE_UP_NUMBER = 7777  # a producer id of the stream, which nobody gave
 
 
@@ -42,8 +46,9 @@ def joined(items):
     """Topics that a request names twice: sometimes all partitions are together, sometimes they aren't."""
     found = {}
     for item in items:
-        key = (item.get("name") or item.get("topic") or item.get("topic_name") or item.get("topic_id")) if isinstance(item, dict) else None
-        lists = [name for name in PARTITION_LISTS if key and name in item]
+        names = [item[name] for name in TOPIC_NAMES if item.get(name) is not None] if isinstance(item, dict) else []
+        key = tuple(names)  # a name may be empty
+        lists = [name for name in PARTITION_LISTS if names and name in item]
         if lists and key in found:
             found[key] = {**found[key], lists[0]: (found[key][lists[0]] or []) + (item[lists[0]] or [])}
         else:
@@ -55,12 +60,13 @@ class Mask:
     """For the answers of one side."""
 
     def __init__(self, side):
-        self.side = side
+        self.side, self.keeps_empty_topics = side, False
 
     def of_answer(self, key, answer):
+        if not isinstance(answer, dict):
+            return answer
+        self.keeps_empty_topics = key in NAMES_EVERY_TOPIC
         masked = self.of(answer)
-        if not isinstance(masked, dict):
-            return masked
         if key == requests.LIST_GROUPS:
             masked["groups"] = [group for group in masked["groups"] if not group["group_id"].startswith(requests.APART)]
         if key == requests.ADD_PARTITIONS_TO_TXN:  # a partition that is named twice may be answered twice
@@ -77,10 +83,10 @@ class Mask:
 
     def of(self, value, name=""):
         if isinstance(value, dict):
-            return {key: masked for key, item in value.items() if (masked := self.of(item, key)) is not ... }
+            return {key: self.of(item, key) for key, item in value.items()}
         if isinstance(value, list):  # Kafka's order is often that of a hash table
-            value = joined(value)
-            return sorted((self.of(item, name) for item in value if not is_empty_topic(item)), key=repr)
+            found = [self.of(item, name) for item in joined(value) if self.keeps_empty_topics or not is_empty_topic(item)]
+            return found if name in ORDERED else sorted(found, key=repr)
         if value is None:
             return value
         if name in ANY:

@@ -9,18 +9,23 @@ from harness import messages, wire
 CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, INIT_PRODUCER_ID, OFFSET_FOR_LEADER_EPOCH = 19, 20, 21, 22, 23
 ADD_PARTITIONS_TO_TXN, END_TXN, WRITE_TXN_MARKERS, TXN_OFFSET_COMMIT = 24, 26, 27, 28
 DESCRIBE_CONFIGS, ALTER_CONFIGS, DESCRIBE_LOG_DIRS, CREATE_PARTITIONS, ELECT_LEADERS, INCREMENTAL_ALTER_CONFIGS = 32, 33, 35, 37, 43, 44
-ALTER_REASSIGNMENTS, LIST_REASSIGNMENTS, DESCRIBE_CLUSTER, DESCRIBE_PRODUCERS, DESCRIBE_TRANSACTIONS, LIST_TRANSACTIONS = 45, 46, 60, 61, 65, 66
+ALTER_REASSIGNMENTS, LIST_REASSIGNMENTS, DESCRIBE_CLUSTER, DESCRIBE_PRODUCERS = 45, 46, 60, 61
+DESCRIBE_TRANSACTIONS, LIST_TRANSACTIONS = 65, 66
 API_VERSIONS, DESCRIBE_TOPIC_PARTITIONS = 18, 75
 # Between brokers, or (18) different by right; README.md says which.
 LEFT_OUT = {4, 5, 6, 7, 18, 56, 58, 67, 68, 69}
 APART = "x"  # first letter of groups that one side may list and the other not: README.md says which
 NEW_NAMES_EVERY = 60  # requests: groups and transactional ids are those of an episode
-TOPICS = {"orders": 3, "bills": 1, "tuned": 1}  # that both sides have from the beginning, with their partitions
+TOPICS = {"orders": 3, "bills": 1, "compacted": 1, "tuned": 1}  # that both sides have from the beginning, with their partitions
+COMPACTED = "compacted"
 
-TOPIC_NAMES = ["orders", "orders", "orders", "bills", "bills", "none-such", "bad name", "", "__x"]
+TOPIC_NAMES = ["orders", "orders", "orders", "bills", "bills", "compacted", "none-such", "bad name", "", "__x"]
 CONFIGS = [("retention.ms", "100000"), ("cleanup.policy", "compact"), ("cleanup.policy", "delete"), ("retention.ms", "x"), ("bogus", "1"),
            ("segment.bytes", "20000"), ("max.message.bytes", "-1"), ("log.cleaner.threads", "1"), ("compression.type", "producer"),
            ("min.insync.replicas", "1"), ("broker.id", "3"), ("consumer.session.timeout.ms", "50000"), ("", ""), ("retention.ms", "")]
+# A log hears of its new configuration a little later, and each broker deletes at ticks of its own. So only a topic gets these to which
+# nobody produces.
+CHANGE_LOGS = {"cleanup.policy", "retention.ms", "segment.bytes"}
 # By the field's name, lists of one value by another list of ours.
 VALUES = {
     "acks": [-1, -1, 1, 1, 2, -2], "timeout_ms": [5000, 5000, 1000], "transaction_timeout_ms": [900_000] * 4 + [0, -1, 900_001],
@@ -42,10 +47,11 @@ VALUES = {
     "resource_name": ["tuned", "tuned", "bills", "0", "", "none-such", "9", "x"], "reason": ["why"],
     "states_filter": ["Stable", "Empty", "stable", "bogus"], "state_filters": ["Ongoing", "CompleteCommit", "CompleteAbort", "bogus"],
     "types_filter": ["classic", "consumer", "bogus"], "committed_metadata": ["", "meta", "m" * 4097, "m" * 4096],
-    "mechanism": ["PLAIN", "bogus"], "group_instance_id": ["i1", "i2"], "configuration_keys": [name for name, _ in CONFIGS], "principal": ["User:a", "*", ""], "host": ["*", "127.0.0.1", ""],
-    "principal_filter": ["User:a", "*"], "host_filter": ["*"],
+    "mechanism": ["PLAIN", "bogus"], "group_instance_id": ["i1", "i2"], "configuration_keys": [name for name, _ in CONFIGS],
+    "principal": ["User:a", "*", ""], "host": ["*", "127.0.0.1", ""], "principal_filter": ["User:a", "*"], "host_filter": ["*"],
 }
-VALUES |= {name: [0, 0, 0, 1, 2, 3, -1, 9] for name in ("partition_index", "partition", "index", "partitions", "partition_indexes", "partition_id")}
+VALUES |= {name: [0, 0, 0, 1, 2, 3, -1, 9] for name in ("partition_index", "partition", "index", "partitions", "partition_indexes",
+                                                        "partition_id")}
 VALUES |= {name: [0, 0, 0, 7, -1] for name in ("broker_ids", "replicas")}
 VALUES |= {name: [0, 1, 2, 3, 4, 5] for name in ("resource_type_filter", "pattern_type_filter", "operation", "permission_type",
                                                  "resource_pattern_type")}
@@ -58,7 +64,7 @@ class Stream:
     """versions: api key -> the versions that both sides serve, as (first, last)."""
 
     def __init__(self, seed, versions):
-        self.random, self.versions, self.drawn, self.episode, self.seed = random.Random(seed), versions, 0, 0, seed
+        self.random, self.versions, self.drawn, self.episode = random.Random(seed), versions, 0, 0
         self.keys = [key for key in sorted(versions) if key not in LEFT_OUT]
         self.key = self.version = self.message = None
 
@@ -86,6 +92,9 @@ class Stream:
         if self.key == OFFSET_FETCH and values.get("groups") == []:
             values["groups"] = [self.struct(self.message.structs["OffsetFetchRequestGroup"])]
         if self.key in (ALTER_CONFIGS, INCREMENTAL_ALTER_CONFIGS):
+            for each in values["resources"]:
+                if each["resource_name"] in TOPICS and not CHANGE_LOGS.isdisjoint(config["name"] for config in each["configs"]):
+                    each["resource_name"] = "tuned"
             values["resources"] = list({(each["resource_type"], each["resource_name"]): each for each in values["resources"]}.values())
             for each in values["resources"]:  # of a topic that isn't there Kafka looks at the operations first
                 for config in each["configs"] if each["resource_name"] not in TOPICS else []:
@@ -187,7 +196,8 @@ class Stream:
 
     def number(self, name):
         if name == "producer_id" or name == "v3_and_below_producer_id":
-            return self.one_of([-1, ("producer id", self.name("t")), ("producer id", self.name("t")), ("producer id", self.name("u")), 7777])
+            usual = "producer id", self.name("t")
+            return self.one_of([-1, usual, usual, ("producer id", self.name("u")), 7777])
         if name == "v3_and_below_producer_epoch":
             name = "producer_epoch"
         if name == "session_id":

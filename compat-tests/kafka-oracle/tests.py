@@ -3,7 +3,9 @@ import concurrent.futures
 import os
 import pathlib
 import sys
+import traceback
 
+from harness import messages
 from harness.broker import Broker
 from harness.process import Failure
 from harness.runner import only
@@ -36,16 +38,34 @@ def repeat(seed):
 
 
 def play(pair, seed):
-    """The differences, each as text."""
-    stream, found = random_requests.Stream(seed, pair.versions()), []
-    for number in range(REQUESTS):
-        try:
-            pair.run(*stream.next())
-        except lockstep.Difference as difference:
-            found.append(f"request {number}: {difference}")
-            if len(found) == SHOWN:
-                break
+    """The differences, each as text. Whatever else goes wrong is told with the request that it came with, and ends the seed."""
+    found, request = [], "before the first request"
+    try:
+        pair.prepare()
+        pair.find_unanswerable()
+        stream = random_requests.Stream(seed, pair.versions())
+        for number in range(REQUESTS):
+            key, version, values = stream.next()
+            request = f"request {number}"
+            try:
+                pair.run(key, version, values)
+            except lockstep.Difference as difference:
+                found.append(f"{request}: {difference}")
+                if len(found) == SHOWN:
+                    break
+            except Exception:
+                request += f": {messages.by_key()[key][0].name} v{version} {values}"
+                raise
+    except Failure as failure:
+        found.append(f"{request}\n  {failure}")
+    except Exception:  # pylint: disable=broad-except
+        found.append(f"{request}\n{traceback.format_exc()}")
     return found
+
+
+def never_answered(asked):
+    """APIs that were asked and whose connection was only ever closed."""
+    return [messages.by_key()[key][0].name for key, count in sorted(asked.items()) if count == 0]
 
 
 @only("milena")
@@ -54,8 +74,6 @@ def test_random_requests(context):
     for seed in SEEDS:
         pair = new_pair(context)
         try:
-            pair.prepare()
-            pair.find_unanswerable()
             found = play(pair, seed)
         finally:
             pair.close()
@@ -68,4 +86,6 @@ def test_random_requests(context):
             broker.coordinator.stop()
             context.brokers.remove(broker)
             context.brokers.remove(broker.coordinator)
+    if never_answered(asked):
+        raise Failure(f"never answered: {', '.join(never_answered(asked))}")
     return f"seeds {','.join(map(str, SEEDS))}: {sum(asked.values())} answers of {len(asked)} APIs equal"
