@@ -92,6 +92,7 @@ ConsumerHeartbeatResult GroupCoordinator::Impl::consumer_heartbeat(Group& group,
   // A classic group becomes one of the newer protocol, with its offsets.
   std::optional<ConsumerGroup> anew;
   std::vector<KeyAndValue> before;
+  const bool was_there = group.members.generation() > 0 || group.members.size() > 0 || !group.offsets.empty();
   if (!group.consumers) {
     if (request.member_epoch != kJoinEpoch) {
       return refused(ErrorCode::group_id_not_found, "Group " + request.group_id + " is not a consumer group.");
@@ -115,7 +116,9 @@ ConsumerHeartbeatResult GroupCoordinator::Impl::consumer_heartbeat(Group& group,
   if (!written) return refused(error_of_consumer_write(written.error()), "");
   end = *written;
   if (anew) {
-    base::log_info(kLogger, "[GroupId {}] Converted the classic group to a consumer group.", request.group_id);
+    if (was_there) {
+      base::log_info(kLogger, "[GroupId {}] Converted the classic group to a consumer group.", request.group_id);
+    }
     group.members.release(effects);
     group.consumers.emplace(std::move(*anew));
   }

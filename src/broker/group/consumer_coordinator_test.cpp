@@ -199,6 +199,21 @@ TEST_F(ConsumerCoordinator, EmptyGroupsChangeTheirKind) {
   EXPECT_FALSE(groups->list().groups.at(0).is_consumer);
 }
 
+// An operator who reads of a conversion looks for the classic group, so there must have been one.
+TEST_F(ConsumerCoordinator, OnlyAClassicGroupIsSaidToBeConverted) {
+  const auto said = [&] {
+    ::testing::internal::CaptureStdout();
+    EXPECT_EQ(join().error, ErrorCode::none);
+    return ::testing::internal::GetCapturedStdout();
+  };
+  const std::string line = "[GroupId g] Converted the classic group to a consumer group.";
+  EXPECT_EQ(said().find(line), std::string::npos) << "brand-new";
+  EXPECT_EQ(beat(-1).error, ErrorCode::none);
+  ASSERT_EQ(run(groups->delete_group("g")), ErrorCode::none);
+  EXPECT_EQ(commit(5, "", -1, 8), ErrorCode::none);
+  EXPECT_NE(said().find(line), std::string::npos) << "it had offsets";
+}
+
 TEST_F(ConsumerCoordinator, WhatCannotBeWrittenHasNotHappened) {
   log.append_error = ErrorCode::not_enough_replicas;
   EXPECT_EQ(join().error, ErrorCode::coordinator_not_available);
