@@ -339,4 +339,16 @@ Outcome alter_log_level(std::int32_t broker_id, const ConfigChange& change, bool
   return {};
 }
 
+bool is_config_resource_type(std::int8_t number) {
+  switch (static_cast<ConfigResourceType>(number)) {
+    case ConfigResourceType::topic:
+    case ConfigResourceType::broker:
+    case ConfigResourceType::broker_logger:
+    case ConfigResourceType::client_metrics:
+    case ConfigResourceType::group:
+      return true;
+  }
+  return false;
+}
+
 }  // namespace broker::api

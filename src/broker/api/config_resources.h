@@ -23,6 +23,7 @@ class RequestContext;
 
 // The numbers of the wire. Any other is possible.
 enum class ConfigResourceType : std::int8_t { topic = 2, broker = 4, broker_logger = 8, client_metrics = 16, group = 32 };
+bool is_config_resource_type(std::int8_t number);
 
 enum class ConfigOperationType : std::int8_t { set = 0, remove = 1, append = 2, subtract = 3 };
 

@@ -118,19 +118,6 @@ void refuse_type(Result& result) {
   refuse(result, ErrorCode::invalid_request, kTextOfInvalidRequest);
 }
 
-bool is_known(std::int8_t type) {
-  switch (static_cast<ConfigResourceType>(type)) {
-    case ConfigResourceType::topic:
-    case ConfigResourceType::broker:
-    case ConfigResourceType::broker_logger:
-    case ConfigResourceType::client_metrics:
-    case ConfigResourceType::group:
-      return true;
-    default:
-      return false;
-  }
-}
-
 void describe_logger(const Services& services, const DescribeConfigsRequest::DescribeConfigsResource& resource,
                      const DescribeConfigsRequest& request, Result& result) {
   if (resource.resource_name.empty()) {
@@ -175,7 +162,8 @@ Answer<DescribeConfigsResponse> handle(RequestContext& context, DescribeConfigsR
   std::size_t repeated = 0;
   std::size_t groups = 0;
   // Of what the others ask then goes unsaid, as in Kafka.
-  const bool refused = std::ranges::any_of(request.resources, [](const auto& resource) { return !is_known(resource.resource_type); });
+  const bool refused = std::ranges::any_of(
+      request.resources, [](const auto& resource) { return !is_config_resource_type(resource.resource_type); });
   for (const auto& resource : request.resources) {
     Result& result = response.results.emplace_back();
     result.error_message = "";

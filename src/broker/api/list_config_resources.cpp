@@ -18,18 +18,6 @@ namespace {
 using protocol::ListConfigResourcesRequest;
 using protocol::ListConfigResourcesResponse;
 
-bool is_known(std::int8_t type) {
-  switch (static_cast<ConfigResourceType>(type)) {
-    case ConfigResourceType::topic:
-    case ConfigResourceType::broker:
-    case ConfigResourceType::broker_logger:
-    case ConfigResourceType::client_metrics:
-    case ConfigResourceType::group:
-      return true;
-  }
-  return false;
-}
-
 void add(ListConfigResourcesResponse& response, ConfigResourceType type, std::string name) {
   auto& resource = response.config_resources.emplace_back();
   resource.resource_name = std::move(name);
@@ -41,7 +29,7 @@ void add(ListConfigResourcesResponse& response, ConfigResourceType type, std::st
 Answer<ListConfigResourcesResponse> handle(RequestContext& context, ListConfigResourcesRequest request) {
   ListConfigResourcesResponse response;
   if (context.api_version == 0) return response;
-  if (!std::ranges::all_of(request.resource_types, is_known)) {
+  if (!std::ranges::all_of(request.resource_types, is_config_resource_type)) {
     response.error_code = protocol::ErrorCode::unsupported_version;
     return response;
   }
