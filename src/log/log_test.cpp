@@ -87,7 +87,9 @@ TEST_F(LogTest, CompactedTopicsNeedKeys) {
   builder.append(record);
   AppendResult result = append_bytes(builder.build());
   EXPECT_EQ(result.error, ErrorCode::invalid_record);
-  EXPECT_EQ(result.refusal.get().record_errors.size(), 1u);
+  ASSERT_EQ(result.refusal.get().record_errors.size(), 1u);
+  EXPECT_EQ(result.refusal.get().record_errors[0].message,
+            "Compacted topic cannot accept message without key in topic partition " + log().topic_partition().to_string());
   EXPECT_EQ(log().log_end_offset(), 0);
 }
 

@@ -160,13 +160,13 @@ TEST(RecordBatchValidation, CompactedTopicsNeedKeys) {
   ASSERT_EQ(validated.refusal.get().record_errors.size(), 2U);
   EXPECT_EQ(validated.refusal.get().record_errors[0].batch_index, 1);
   EXPECT_EQ(validated.refusal.get().record_errors[0].message,
-            "Compacted topic cannot accept message without key in topic partition t-3.");
+            "Compacted topic cannot accept message without key in topic partition t-3");
   EXPECT_EQ(
       validated.refusal.get().message,
       "One or more records have been rejected due to 2 record errors in total, and only showing the first three "
       "errors at most: [RecordError(batchIndex=1, message='Compacted topic cannot accept message without key in topic "
-      "partition t-3.'), RecordError(batchIndex=2, message='Compacted topic cannot accept message without key in "
-      "topic partition t-3.')]");
+      "partition t-3'), RecordError(batchIndex=2, message='Compacted topic cannot accept message without key in "
+      "topic partition t-3')]");
 }
 
 TEST(RecordBatchValidation, TimestampsHaveLimits) {
