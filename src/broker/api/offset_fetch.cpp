@@ -3,11 +3,10 @@
 #include "protocol/messages/offset_fetch.h"
 
 #include <map>
-#include <set>
-#include <string_view>
 #include <utility>
 
 #include "broker/api/handlers.h"
+#include "broker/api/repeated_partitions.h"
 #include "broker/api/request_context.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_metadata.h"
@@ -57,12 +56,10 @@ template <class Topics>
 std::optional<std::vector<group::TopicPartition>> wanted(const std::optional<Topics>& topics) {
   if (!topics) return std::nullopt;
   std::vector<group::TopicPartition> partitions;
-  std::set<std::pair<std::string_view, std::int32_t>> once;  // what is named twice is answered once
   for (const auto& topic : *topics) {
-    for (auto& one : partitions_of(topic.name, topic.partition_indexes)) {
-      if (once.emplace(topic.name, one.partition).second) partitions.push_back(std::move(one));
-    }
+    for (auto& one : partitions_of(topic.name, topic.partition_indexes)) partitions.push_back(std::move(one));
   }
+  keep_each_once(partitions);
   return partitions;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/uuid.h"
@@ -29,5 +30,17 @@ struct RepeatedPartitions {
   std::vector<bool> superfluous;  // by place: all but the first of each; empty if none is repeated
 };
 RepeatedPartitions find_repeated(std::vector<NamedPartition> named);
+
+// Where it doesn't matter which of them is served: leaves the first of each, in their order. Of partitions that have a topic's name.
+template <class TopicPartition>
+void keep_each_once(std::vector<TopicPartition>& partitions) {
+  std::vector<NamedPartition> named;
+  named.reserve(partitions.size());
+  for (const TopicPartition& one : partitions) named.push_back({one.topic, base::Uuid(), one.partition, named.size()});
+  const std::vector<bool> superfluous = find_repeated(std::move(named)).superfluous;
+  if (superfluous.empty()) return;
+  std::size_t at = 0;
+  std::erase_if(partitions, [&superfluous, &at](const TopicPartition&) { return superfluous[at++]; });
+}
 
 }  // namespace broker::api

@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "broker/api/handlers.h"
 #include "broker/api/leader_lookup.h"
+#include "broker/api/repeated_partitions.h"
 #include "broker/api/request_context.h"
 #include "broker/transaction/transaction_ports.h"
 
@@ -41,15 +40,14 @@ bool names_no_producer(const RequestContext& context, const protocol::WriteTxnMa
 // Each once; Kafka never answers a request that names one twice in a marker.
 std::vector<transaction::TopicPartition> partitions_of(const protocol::WriteTxnMarkersRequest::WritableTxnMarker& marker) {
   std::vector<transaction::TopicPartition> partitions;
-  std::set<std::pair<std::string_view, std::int32_t>> once;
   for (const auto& topic : marker.topics) {
     for (const std::int32_t number : topic.partition_indexes) {
-      if (!once.emplace(topic.name, number).second) continue;
       transaction::TopicPartition& one = partitions.emplace_back();
       one.topic = topic.name;
       one.partition = number;
     }
   }
+  keep_each_once(partitions);
   return partitions;
 }
 
