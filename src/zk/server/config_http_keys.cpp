@@ -34,7 +34,7 @@ ConfigSetter admin_text(std::string AdminServerConfig::*member) {
 
 ConfigSetter admin_switch(bool AdminServerConfig::*member) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
-    bool value = boolean_value(key, entry);
+    const bool value = switch_value(config.warnings, key, entry);
     if (config.admin) (*config.admin).*member = value;
   };
 }
@@ -49,7 +49,7 @@ ConfigSetter metrics_port(std::optional<std::uint16_t> PrometheusConfig::*member
 
 ConfigSetter metrics_switch(bool PrometheusConfig::*member) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
-    bool value = boolean_value(key, entry);
+    const bool value = switch_value(config.warnings, key, entry);
     if (config.prometheus) (*config.prometheus).*member = value;
   };
 }

@@ -23,7 +23,7 @@ void set_commands(Config& config, const std::string&, const ConfigEntry& entry) 
 }
 
 void set_read_only_mode(Config& config, const std::string& key, const ConfigEntry& entry) {
-  if (boolean_value(key, entry)) config.commands.insert("isro");
+  if (switch_value(config.warnings, key, entry)) config.commands.insert("isro");
 }
 
 void set_compression(Config& config, const std::string& key, const ConfigEntry& entry) {
@@ -52,16 +52,41 @@ void set_snap_retain_count(Config& config, const std::string& key, const ConfigE
   config.snapshots_kept = static_cast<std::size_t>(std::max(count, kLeast));
 }
 
-template <class T>
-ConfigSetter number_of(T Config::*member, std::int64_t lowest, std::int64_t highest, std::int64_t unit = 1) {
+// One that ZooKeeper compares with a single word: what isn't that word leaves the member as it is.
+ConfigSetter word_of(bool Config::*member, const char* word, const char* otherwise, bool meaning) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
-    config.*member = static_cast<T>(number_value(key, entry, lowest, highest) * unit);
+    const std::string value = trimmed(entry.value);
+    config.*member = value == word ? meaning : !meaning;
+    if (value == word || value == otherwise) return;
+    config.warnings.push_back(key + "=" + value + " has no effect, here as in ZooKeeper: only " + word + " counts");
+  };
+}
+
+// A bound: what is below the least is taken for it.
+template <class T>
+ConfigSetter at_least(T Config::*member, std::int64_t least, std::int64_t unit = 1) {
+  return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
+    config.*member = static_cast<T>(std::max(least, number_value(key, entry, INT32_MIN, kIntMax)) * unit);
+  };
+}
+
+void set_snap_count(Config& config, const std::string& key, const ConfigEntry& entry) {
+  constexpr std::int64_t kLeast = 2;
+  const std::int64_t count = number_value(key, entry, INT32_MIN, kIntMax);
+  if (count < kLeast) config.warnings.push_back(key + "=" + trimmed(entry.value) + " is taken for 2");
+  config.snapshot_every = static_cast<std::uint64_t>(std::max(count, kLeast));
+}
+
+template <class T>
+ConfigSetter number_of(T Config::*member, std::int64_t lowest, std::int64_t highest) {
+  return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
+    config.*member = static_cast<T>(number_value(key, entry, lowest, highest));
   };
 }
 
 ConfigSetter boolean_of(bool Config::*member) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
-    config.*member = boolean_value(key, entry);
+    config.*member = switch_value(config.warnings, key, entry);
   };
 }
 
@@ -71,7 +96,7 @@ ConfigSetter text_of(std::string Config::*member) {
 
 ConfigSetter request_throttle_switch(bool RequestThrottleConfig::*member) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
-    config.request_throttle.*member = boolean_value(key, entry);
+    config.request_throttle.*member = switch_value(config.warnings, key, entry);
   };
 }
 
@@ -123,16 +148,16 @@ void add_serving(ConfigKeys& keys) {
   keys["extendedTypesEnabled"] = boolean_of(&Config::extended_types);
   keys["reconfigEnabled"] = boolean_of(&Config::reconfig);
   keys["enforceQuota"] = boolean_of(&Config::enforce_quota);
-  keys["skipACL"] = boolean_of(&Config::skip_acl);
+  keys["skipACL"] = word_of(&Config::skip_acl, "yes", "no", true);
   keys["DigestAuthenticationProvider.superDigest"] = text_of(&Config::super_digest);
   keys["4lw.commands.whitelist"] = set_commands;
   keys["readonlymode.enabled"] = set_read_only_mode;
 }
 
 void add_bounds(ConfigKeys& keys) {
-  keys["maxClientCnxns"] = number_of(&Config::connections_per_address_max, 0, kIntMax);
-  keys["maxCnxns"] = number_of(&Config::connections_max, 0, kIntMax);
-  keys["globalOutstandingLimit"] = number_of(&Config::outstanding_max, 1, kIntMax);
+  keys["maxClientCnxns"] = at_least(&Config::connections_per_address_max, 0);
+  keys["maxCnxns"] = at_least(&Config::connections_max, 0);
+  keys["globalOutstandingLimit"] = at_least(&Config::outstanding_max, 1);
   keys["jute.maxbuffer"] = number_of(&Config::frame_bytes_max, 1024, kIntMax);
   keys["nio.sessionlessCnxnTimeout"] = number_of(&Config::handshake_timeout_ms, 1, kIntMax);
   keys["connection_throttle_tokens"] = throttle_number(&ConnectionThrottleConfig::tokens);
@@ -151,13 +176,13 @@ void add_bounds(ConfigKeys& keys) {
 }
 
 void add_disk(ConfigKeys& keys) {
-  keys["snapCount"] = number_of(&Config::snapshot_every, 2, kIntMax);
+  keys["snapCount"] = set_snap_count;
   keys["snapSizeLimitInKb"] = set_snap_size_limit;
   keys["autopurge.snapRetainCount"] = set_snap_retain_count;
   keys["autopurge.purgeInterval"] = number_of(&Config::purge_every_hours, INT32_MIN, kIntMax);
-  keys["preAllocSize"] = number_of(&Config::preallocate_bytes, 0, kIntMax, 1024);
+  keys["preAllocSize"] = at_least(&Config::preallocate_bytes, 0, 1024);
   keys["txnLogSizeLimitInKb"] = set_log_size_limit;
-  keys["forceSync"] = boolean_of(&Config::force_sync);
+  keys["forceSync"] = word_of(&Config::force_sync, "no", "yes", false);
   keys["fsync.warningthresholdms"] = number_of(&Config::slow_sync_ms, 0, kLongMax);
   keys["digest.enabled"] = boolean_of(&Config::digest);
   keys["snapshot.compression.method"] = set_compression;

@@ -249,6 +249,38 @@ TEST(ZooKeeperServerConfig, KeysOfOneServerThatAreNotDefaults) {
   EXPECT_FALSE(parse("dataDir=/d\n").audit);
 }
 
+// What ZooKeeper 3.9.4 compares these with: what means to be safe stays so, whatever else is written.
+TEST(ZooKeeperServerConfig, OnlyItsOwnWordTurnsSomethingOffOrOn) {
+  for (const char* value : {"true", "YES", "on", "no"}) {
+    EXPECT_FALSE(parse("dataDir=/d\nskipACL=" + std::string(value) + "\n").skip_acl) << value;
+  }
+  for (const char* value : {"false", "NO", "off", "yes"}) {
+    EXPECT_TRUE(parse("dataDir=/d\nforceSync=" + std::string(value) + "\n").force_sync) << value;
+  }
+  EXPECT_THAT(parse("dataDir=/d\nskipACL=true\nforceSync=false\n").warnings,
+              ElementsAre("forceSync=false has no effect, here as in ZooKeeper: only no counts",
+                          "skipACL=true has no effect, here as in ZooKeeper: only yes counts"));
+  EXPECT_THAT(parse("dataDir=/d\nskipACL=no\nforceSync=yes\n").warnings, ::testing::IsEmpty());
+  // To Java's Boolean everything but "true" is false.
+  const auto config = parse("dataDir=/d\nsnapshot.trust.empty=yes\nextendedTypesEnabled=yes\nenforceQuota=no\ndigest.enabled=TRUE\n");
+  EXPECT_FALSE(config.trust_empty_snapshot);
+  EXPECT_FALSE(config.extended_types);
+  EXPECT_FALSE(config.enforce_quota);
+  EXPECT_TRUE(config.digest);
+  EXPECT_THAT(config.warnings, ElementsAre("extendedTypesEnabled=yes is false, here as in ZooKeeper: only true is true",
+                                           "snapshot.trust.empty=yes is false, here as in ZooKeeper: only true is true"));
+}
+
+TEST(ZooKeeperServerConfig, BoundsBelowTheLeastAreTakenForIt) {
+  const auto config = parse("dataDir=/d\nsnapCount=1\nmaxClientCnxns=-1\nmaxCnxns=-5\nglobalOutstandingLimit=0\npreAllocSize=-1\n");
+  EXPECT_EQ(config.snapshot_every, 2u);
+  EXPECT_EQ(config.connections_per_address_max, 0u);
+  EXPECT_EQ(config.connections_max, 0u);
+  EXPECT_EQ(config.outstanding_max, 1u);
+  EXPECT_EQ(config.preallocate_bytes, 0u);
+  EXPECT_THAT(config.warnings, ElementsAre("snapCount=1 is taken for 2"));
+}
+
 TEST(ZooKeeperServerConfig, UnknownKeysWarn) { EXPECT_EQ(parse("dataDir=/d\nno.such.key=1\n").warnings.size(), 1u); }
 
 }  // namespace

@@ -65,6 +65,12 @@ bool boolean_value(const std::string& key, const ConfigEntry& entry) {
   return value == "true" || value == "yes";
 }
 
+bool switch_value(std::vector<std::string>& warnings, const std::string& key, const ConfigEntry& entry) {
+  const std::string_view value = choice_value(key, entry, {"true", "false", "yes", "no"});
+  if (value == "yes") warnings.push_back(key + "=yes is false, here as in ZooKeeper: only true is true");
+  return value == "true";
+}
+
 std::string_view choice_value(const std::string& key, const ConfigEntry& entry,
                               std::initializer_list<std::string_view> choices) {
   std::string text = lower(trimmed(entry.value));

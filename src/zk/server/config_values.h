@@ -25,6 +25,8 @@ std::vector<std::string> value_list(std::string_view text);
 std::int64_t number_value(const std::string& key, const ConfigEntry& entry, std::int64_t lowest, std::int64_t highest);
 // true, false, yes or no, in any case.
 bool boolean_value(const std::string& key, const ConfigEntry& entry);
+// The same of a switch that ZooKeeper asks Java's Boolean for: to that, "yes" is false, which a warning tells.
+bool switch_value(std::vector<std::string>& warnings, const std::string& key, const ConfigEntry& entry);
 // One of these, in any case; returned as it is written here.
 std::string_view choice_value(const std::string& key, const ConfigEntry& entry,
                               std::initializer_list<std::string_view> choices);
