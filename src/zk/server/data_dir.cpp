@@ -232,10 +232,11 @@ void DataDir::sync_logs(const std::vector<std::string>& paths) {
 
 void DataDir::purge(std::size_t keep) {
   keep = std::max(keep, kSnapshotsKeptMin);
-  std::vector<NamedFile> snapshots = list(snapshot_dir_, kSnapshotPrefix);
-  std::erase_if(snapshots, [&](const NamedFile& file) { return !has_snapshot_tail(files_, file.path); });
-  if (snapshots.size() <= keep) return;
-  const std::int64_t oldest_kept = snapshots[snapshots.size() - keep].zxid;
+  const std::vector<NamedFile> snapshots = list(snapshot_dir_, kSnapshotPrefix);
+  std::vector<NamedFile> whole = snapshots;
+  std::erase_if(whole, [&](const NamedFile& file) { return !has_snapshot_tail(files_, file.path); });
+  if (whole.size() <= keep) return;
+  const std::int64_t oldest_kept = whole[whole.size() - keep].zxid;
   std::vector<NamedFile> logs = list(log_dir_, kLogPrefix);
   auto needed = std::upper_bound(logs.begin(), logs.end(), oldest_kept,
                                  [](std::int64_t zxid, const NamedFile& log) { return zxid < log.zxid; });

@@ -247,6 +247,20 @@ TEST_F(SampleDataDir, PurgeKeepsThreeSnapshotsAndTheLogsThatTheyNeed) {
   }
 }
 
+// What a ZooKeeper that was killed has left of one: it counts for none that is kept, and goes with those of its age.
+TEST_F(SampleDataDir, PurgeTakesUnfinishedSnapshotsThatAreOldAndCountsNone) {
+  load();
+  for (const char* name : {"snapshot.20", "snapshot.26", "snapshot.35"}) {
+    files_.open(file(name), base::OpenMode::create)->write_at(0, base::Bytes(200, 1));
+  }
+  for (const std::int64_t zxid : {0x28, 0x30}) write_snapshot(zxid, {});
+  data_dir_.purge(3);
+  for (const char* name : {"snapshot.0", "snapshot.20", "snapshot.26"}) EXPECT_FALSE(files_.exists(file(name))) << name;
+  for (const char* name : {"snapshot.27", "snapshot.28", "snapshot.30", "snapshot.35", "log.29"}) {
+    EXPECT_TRUE(files_.exists(file(name))) << name;
+  }
+}
+
 TEST_F(SampleDataDir, LogFilesEndAtTheirSizeLimit) {
   TxnLogOptions options;
   options.file_bytes_max = 100;
