@@ -11,6 +11,7 @@
 #include "base/testing/temp_dir.h"
 #include "zk/client/session.h"
 #include "zk/client/testing/scripted_server.h"
+#include "zk/sasl/digest_md5.h"
 
 namespace zk::client {
 namespace {
@@ -81,6 +82,32 @@ TEST(SessionSasl, AServerWithoutALoginIsNotTrusted) {
   server.receive_request();
   server.send("00000001 0000000000000000 00000000 ffffffff");
   EXPECT_EQ(client.state(), SessionState::auth_failed);
+}
+
+std::string token_frame(const std::string& xid, const std::string& token) {
+  base::Bytes size;
+  base::append_big_endian(size, static_cast<std::int32_t>(token.size()));
+  return xid + "000000000000000000000000" + base::to_hex(size) + base::to_hex(base::as_bytes(token));
+}
+
+// Else anybody who answers on the port could be the ZooKeeper that the broker obeys.
+TEST(SessionSasl, TheServerMustProveThatItKnowsThePassword) {
+  for (const bool knows : {true, false}) {
+    ScriptedServer server;
+    SaslSession client(server.port(), login_of(kDigest));
+    sasl::DigestServer login("zookeeper", "zk-sasl-md5", [](const std::string& user) {
+      EXPECT_EQ(user, "u");
+      return std::optional<std::string>("p");
+    });
+    server.attach();
+    EXPECT_EQ(server.receive_request(), "000000010000006600000000");
+    server.send(token_frame("00000001", *login.evaluate("").token));
+    const auto response = base::from_hex(server.receive_request().substr(24)).value();
+    const sasl::Step proof = login.evaluate(base::as_text(response));
+    ASSERT_EQ(proof.state, sasl::StepState::done);
+    server.send(token_frame("00000002", knows ? *proof.token : "rspauth=00000000000000000000000000000000"));
+    EXPECT_EQ(client.state(), knows ? SessionState::connected : SessionState::auth_failed);
+  }
 }
 
 // One key of the type aes256-cts-hmac-sha1-96 for user@TEST, in MIT's format 5.2.

@@ -22,13 +22,14 @@ using testing::ScriptedServer;
 class Client {
  public:
   explicit Client(std::uint16_t port, std::string chroot = "", std::int32_t timeout_ms = 10000,
-                  std::int32_t reconnect_pause_ms = 1)
+                  std::int32_t reconnect_pause_ms = 1, decltype(SessionOptions::acl_of) acl_of = nullptr)
       : guard_(boost::asio::make_work_guard(loop_)), thread_([this] { loop_.run(); }) {
     SessionOptions options;
     options.connect.servers.push_back(Server{"127.0.0.1", port});
     options.connect.chroot = std::move(chroot);
     options.session_timeout_ms = timeout_ms;
     options.reconnect_pause_ms = reconnect_pause_ms;
+    options.acl_of = std::move(acl_of);
     options.last_failure = last_failure_;
     SessionEvents events;
     events.watch = [this](const WatchEvent& event) { note(std::to_string(static_cast<int>(event.type)) + event.path); };
@@ -161,6 +162,28 @@ TEST(Session, MultiAnswersEveryOperation) {
   EXPECT_EQ(response.error, Error::node_exists);
   EXPECT_EQ(response.results.at(0).error, Error::ok);
   EXPECT_EQ(response.results.at(1).error, Error::node_exists);
+}
+
+// zookeeper.set.acl: what is created without rules has its znode's, also within a multi.
+TEST(Session, EveryCreateHasRules) {
+  ScriptedServer server;
+  Client client(server.port(), "/r", 10000, 1, [](const std::string& path) {
+    return std::vector<Acl>{Acl{17, "sasl", "of " + path}};
+  });
+  server.attach();
+  Request open = create("/o", "x");
+  open.acl = {Acl{31, "world", "anyone"}};
+  std::vector<Request> requests = one(create("/a", "x"));
+  requests.push_back(open);
+  requests.push_back(multi(set_data("/s", "x"), create("/m", "x", CreateMode::ephemeral)));
+  auto answers = client.start(std::move(requests));
+  const std::string rules = "00000001 00000011 00000004 7361736c 00000005 6f66202f";
+  EXPECT_EQ(server.receive_request(), plain("00000001 00000001 00000004 2f722f61 00000001 78" + rules + "61 00000000"));
+  EXPECT_EQ(server.receive_request(), plain("00000002 00000001 00000004 2f722f6f 00000001 78 00000001 0000001f 00000005 "
+                                            "776f726c64 00000006 616e796f6e65 00000000"));
+  EXPECT_EQ(server.receive_request(),
+            plain("00000003 0000000e 00000005 00 ffffffff 00000004 2f722f73 00000001 78 ffffffff 00000001 00 ffffffff "
+                  "00000004 2f722f6d 00000001 78" + rules + "6d 00000001 ffffffff 01 ffffffff"));
 }
 
 TEST(Session, ReattachSetsWatchesAgainAndRepeatsWhatWasNotAnswered) {
