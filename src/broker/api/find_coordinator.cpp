@@ -1,5 +1,5 @@
 // FindCoordinator v0-6. v1: key types, throttle time, error message. v4: several keys. v6: coordinators of share
-// groups. Groups and transactional ids have a coordinator here.
+// groups, of which there is none. Groups and transactional ids have a coordinator here.
 #include "protocol/messages/find_coordinator.h"
 
 #include <algorithm>
@@ -22,6 +22,7 @@ constexpr std::int8_t kGroupKey = 0;
 constexpr std::int16_t kFirstVersionOfBatches = 4;
 constexpr std::int8_t kTransactionKey = 1;
 constexpr std::int8_t kShareKey = 2;
+constexpr std::int16_t kFirstVersionOfShares = 6;
 
 void refuse(FindCoordinatorResponse::Coordinator& answer, ErrorCode error) {
   answer.node_id = -1;
@@ -49,7 +50,8 @@ base::Task<FindCoordinatorResponse::Coordinator> find(RequestContext& context, s
   FindCoordinatorResponse::Coordinator answer;
   answer.key = key;
   if (key_type != kGroupKey && key_type != kTransactionKey) {
-    refuse(answer, ErrorCode::invalid_request);
+    const bool is_share = key_type == kShareKey && context.api_version >= kFirstVersionOfShares;
+    refuse(answer, is_share ? ErrorCode::coordinator_not_available : ErrorCode::invalid_request);
     co_return answer;
   }
   // The leader of the key's partition coordinates it. The topic is made when the first one is looked for.

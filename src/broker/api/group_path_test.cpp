@@ -181,6 +181,11 @@ TEST_F(GroupPath, FindCoordinatorInEveryVersion) {
     EXPECT_EQ(found.error_code, ErrorCode::invalid_request);
     EXPECT_EQ(found.error_message != "", words) << "a type that Kafka doesn't know fails with the whole request";
   }
+  odd.key_type = 2;
+  const auto nobody = ask<FindCoordinatorResponse>(odd, 6).coordinators.at(0);
+  EXPECT_EQ(nobody.error_code, ErrorCode::coordinator_not_available);
+  EXPECT_EQ(nobody.node_id, -1);
+  EXPECT_EQ(nobody.error_message, "");
 }
 
 TEST_F(GroupPath, AMembersLifeInEveryVersion) {
