@@ -24,6 +24,10 @@ struct FoundPartition {
 // NOT_LEADER_OR_FOLLOWER if the cluster has it, UNKNOWN_TOPIC_OR_PARTITION or UNKNOWN_TOPIC_ID if not.
 FoundPartition find_partition(const RequestContext& context, std::string_view topic, std::int32_t partition);
 FoundPartition find_partition(const RequestContext& context, const base::Uuid& topic_id, std::int32_t partition);
+// The cluster doesn't have it.
+inline bool is_unknown(protocol::ErrorCode error) {
+  return error == protocol::ErrorCode::unknown_topic_or_partition || error == protocol::ErrorCode::unknown_topic_id;
+}
 
 // Who leads it, for clients that take the hint with NOT_LEADER_OR_FOLLOWER and the epoch errors.
 struct LeaderHint {

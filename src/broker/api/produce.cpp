@@ -104,10 +104,6 @@ void fill_answer(PartitionAnswer& answer, const storage::AppendResult& result) {
 
 bool has_valid_acks(const ProduceRequest& request) { return request.acks >= -1 && request.acks <= 1; }
 
-bool is_unknown(ErrorCode error) {
-  return error == ErrorCode::unknown_topic_or_partition || error == ErrorCode::unknown_topic_id;
-}
-
 // In the order in which Kafka looks.
 [[gnu::cold]] storage::AppendResult refusal_before_append(const ProduceRequest& request, const FoundPartition& found,
                                                           const ProduceTransactions::Verdict* transaction) {

@@ -110,16 +110,17 @@ base::Task<void> ProduceTransactions::check(RequestContext& context, const Produ
     for (const ProduceRequest::PartitionProduceData& data : topic.partition_data) {
       Verdict& verdict = verdicts.emplace_back();
       const auto header = transactional_header(data);
-      if (!header) continue;
+      if (!header || !header->has_producer_id()) continue;
+      FoundPartition found = context.api_version >= kFirstProduceVersionWithTopicIds
+                                 ? find_partition(context, topic.topic_id, data.index)
+                                 : find_partition(context, topic.name, data.index);
+      if (is_unknown(found.error)) continue;
       const transaction::ProducerIdentity producer{header->producer_id, header->producer_epoch};
       if (any && producer != check.producer) refused = ErrorCode::invalid_producer_id_mapping;
       any = true;
       check.producer = producer;
       if (!verifies && check.client != TransactionClient::adds_implicitly) continue;
-      FoundPartition found = context.api_version >= kFirstProduceVersionWithTopicIds
-                                 ? find_partition(context, topic.topic_id, data.index)
-                                 : find_partition(context, topic.name, data.index);
-      if (!found.partition || !header->has_producer_id()) continue;
+      if (!found.partition) continue;
       verdict.guard = found.partition->log()->start_verification(header->producer_id, header->producer_epoch,
                                                                   header->base_sequence);
       if (*verdict.guard == 0) continue;

@@ -287,6 +287,21 @@ TEST_F(TransactionPath, NothingOvertakesABatchThatIsToBeSentAgain) {
   EXPECT_EQ(end(true), ErrorCode::none);
 }
 
+// They don't count among the producers of a request, nor do batches without one.
+TEST_F(TransactionPath, ProducersOfPartitionsThatDoNotExistAreNotLookedAt) {
+  init();
+  EXPECT_EQ(add({0}), std::vector{ErrorCode::none});
+  const base::Bytes mine = transactional_batch();
+  ++epoch;
+  const base::Bytes other = transactional_batch();
+  ProduceRequest request = produce_request(mine, "tx", {77, 0});
+  request.topic_data.at(0).partition_data.at(0).records = Records(other);
+  const auto response = ask<ProduceResponse>(request, 9);
+  const auto& partitions = response.responses.at(0).partition_responses;
+  EXPECT_EQ(partitions.at(0).error_code, ErrorCode::unknown_topic_or_partition);
+  EXPECT_EQ(partitions.at(1).error_code, ErrorCode::none);
+}
+
 // Nor does what was refused for another producer's sake keep anything of the first one waiting.
 TEST_F(TransactionPath, ARequestOfTwoProducersLeavesNothingBehind) {
   init();
