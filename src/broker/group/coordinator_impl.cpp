@@ -221,7 +221,9 @@ void GroupCoordinator::Impl::topics_deleted(const std::set<std::string>& topics)
 void GroupCoordinator::Impl::delete_offsets_of(const std::set<std::string>& topics, std::optional<std::int32_t> partition) {
   const ChooseOffsets gone = [&](const Group& group) {
     std::optional<std::vector<TopicPartition>> chosen = group.offsets.of_topics(topics);
-    if (chosen->empty()) chosen.reset();  // it isn't concerned
+    // It isn't concerned. One that is empty anyway goes with them, as in Kafka 3.9.2; a later Kafka leaves it to its retention.
+    const bool stays = group.consumers || !group.is_empty() || !group.offsets.empty();
+    if (chosen->empty() && stays) chosen.reset();
     return chosen;
   };
   for (const GroupPtr& group : all_groups()) {

@@ -111,7 +111,7 @@ class GroupCoordinator {
   // This broker leads the partition now, or no longer. Loads at once; without the first call, the first request does.
   void partition_elected(std::int32_t partition);
   void partition_resigned(std::int32_t partition);
-  // Their offsets go too.
+  // Their offsets go too, and with them classic groups that are empty.
   void topics_deleted(const std::set<std::string>& topics);
   // Answers all who wait with COORDINATOR_NOT_AVAILABLE's kin and ends the threads.
   void stop();

@@ -122,5 +122,24 @@ TEST_F(GroupDeletion, OfATopicTakesItsOffsetsFromATransaction) {
   EXPECT_EQ(all_after_a_restart(), "g: u");
 }
 
+// As in Kafka 3.9.2, which looks through all groups then.
+TEST_F(GroupDeletion, OfATopicTakesGroupsThatAreEmptyAnyway) {
+  JoinRequest join;
+  join.group_id = "g";
+  join.client_id = "test";
+  join.protocol_type = "consumer";
+  join.protocols = {{"range", {}}};
+  join.session_timeout_ms = 10'000;
+  join.rebalance_timeout_ms = 10'000;
+  join.needs_known_member_id = true;
+  EXPECT_EQ(world.run(groups->join(join)).error, ErrorCode::member_id_required);
+  EXPECT_EQ(all(), "g:");
+  groups->topics_deleted({"t"});
+  EXPECT_EQ(all(), "none");
+  EXPECT_EQ(commit("u"), ErrorCode::none);
+  groups->topics_deleted({"t"});
+  EXPECT_EQ(all(), "g: u");
+}
+
 }  // namespace
 }  // namespace broker::group
