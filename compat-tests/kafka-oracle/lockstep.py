@@ -11,7 +11,7 @@ GUARD_S = 120  # not an expectation: it ends what would never end
 SETTLE_S = 5  # within it both must agree on what spreads behind an answer: metadata, configurations, markers of transactions
 SETTINGS = {"offsets.topic.num.partitions": 3, "transaction.state.log.num.partitions": 2, "auto.create.topics.enable": "false",
             # The stream's batches are of 2023, and nobody should be thrown out for the machine being slow.
-            "log.retention.ms": -1, "log.roll.ms": 1 << 60,
+            "log.retention.ms": -1, "log.roll.ms": 1 << 60, "offsets.retention.check.interval.ms": 1 << 40,
             "zookeeper.session.timeout.ms": 120_000, "zookeeper.connection.timeout.ms": 120_000}
 NOT_LOADED = {14, 15, 16}  # COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
 CONCURRENT_TRANSACTIONS, UNKNOWN_MEMBER_ID = 51, 25
@@ -111,8 +111,9 @@ class Side:
                 self.members.pop(group, None)
             elif member and member != "bogus":
                 self.members[group] = member
-        if key == requests.LEAVE_GROUP and answer["error_code"] == 0:
-            self.members.pop(values["group_id"], None)
+        if key == requests.LEAVE_GROUP and answer["error_code"] == 0:  # several members have errors of their own
+            if "members" not in answer or any(member["error_code"] == 0 for member in answer["members"]):
+                self.members.pop(values["group_id"], None)
         if key == requests.INIT_PRODUCER_ID and answer["error_code"] == 0:
             self.producers[values["transactional_id"]] = answer["producer_id"]
         if key == requests.FETCH and answer.get("session_id"):

@@ -12,6 +12,7 @@ ORDERED = {"old_style_offsets", "synonyms"}  # the newest first; the one that co
 NAMES_EVERY_TOPIC = {requests.METADATA, requests.DESCRIBE_TOPIC_PARTITIONS}
 PARTITION_LISTS = ("partitions", "partition_responses", "results_by_partition", "partition_result")
 TOPIC_NAMES = ("name", "topic", "topic_name", "topic_id")
+NEWEST_OF_STREAM = 1_700_000_000_001  # of the records' timestamps
 MADE_UP_NUMBER = 7777  # a producer id of the stream, which nobody gave
 
 
@@ -75,6 +76,9 @@ class Mask:
             for partition in (partition for topic in masked["responses"] for partition in topic["partition_responses"]):
                 if partition["error_code"] != 0 and "log_start_offset" in partition:
                     partition["log_start_offset"] = "*"
+        if key == requests.DESCRIBE_CONFIGS:  # each has loggers of its own
+            for result in (result for result in masked["results"] if result["resource_type"] == requests.LOGGER):
+                result["configs"] = "some" if result["configs"] else "none"
         if key == requests.DESCRIBE_LOG_DIRS:
             for topic in (topic for log_dir in masked["results"] for topic in log_dir["topics"] if topic["name"].startswith("__")):
                 for partition in topic["partitions"]:
@@ -94,6 +98,8 @@ class Mask:
         if isinstance(value, bool):
             return value
         if isinstance(value, int):
+            if name == "timestamp" and NEWEST_OF_STREAM < value < 1 << 60:  # of a transaction's marker
+                return "*"
             return "*" if name in POSITIVE and value > 0 or name == "producer_id" and value == 0 else value
         return self.of_bytes(value, name) if isinstance(value, bytes) else self.of_text(value)
 

@@ -18,11 +18,13 @@ APART = "x"  # first letter of groups that one side may list and the other not: 
 NEW_NAMES_EVERY = 60  # requests: groups and transactional ids are those of an episode
 TOPICS = {"orders": 3, "bills": 1, "compacted": 1, "tuned": 1}  # that both sides have from the beginning, with their partitions
 COMPACTED = "compacted"
+LOGGER, CONFIG_TYPES = 8, {2, 4, 8, 16}  # of resources with configs
 
 TOPIC_NAMES = ["orders", "orders", "orders", "bills", "bills", "compacted", "none-such", "bad name", "", "__x"]
 CONFIGS = [("retention.ms", "100000"), ("cleanup.policy", "compact"), ("cleanup.policy", "delete"), ("retention.ms", "x"), ("bogus", "1"),
            ("segment.bytes", "20000"), ("max.message.bytes", "-1"), ("log.cleaner.threads", "1"), ("compression.type", "producer"),
            ("min.insync.replicas", "1"), ("broker.id", "3"), ("consumer.session.timeout.ms", "50000"), ("", ""), ("retention.ms", "")]
+WRONG_VALUES = {("retention.ms", "x"), ("retention.ms", ""), ("max.message.bytes", "-1")}
 # A log hears of its new configuration a little later, and each broker deletes at ticks of its own. So only a topic gets these to which
 # nobody produces.
 CHANGE_LOGS = {"cleanup.policy", "retention.ms", "segment.bytes"}
@@ -95,7 +97,11 @@ class Stream:
             for each in values["resources"]:
                 if each["resource_name"] in TOPICS and not CHANGE_LOGS.isdisjoint(config["name"] for config in each["configs"]):
                     each["resource_name"] = "tuned"
-            values["resources"] = list({(each["resource_type"], each["resource_name"]): each for each in values["resources"]}.values())
+            values["resources"] = list({(each["resource_type"] if each["resource_type"] in CONFIG_TYPES else 0, each["resource_name"]): each
+                                        for each in values["resources"]}.values())
+            for each in values["resources"]:  # which of several wrong values is told depends on their order in a table
+                wrong = [config for config in each["configs"] if (config["name"], config["value"]) in WRONG_VALUES]
+                each["configs"] = [config for config in each["configs"] if config not in wrong[1:]]
             for each in values["resources"]:  # of a topic that isn't there Kafka looks at the operations first
                 for config in each["configs"] if each["resource_name"] not in TOPICS else []:
                     if config.get("config_operation", 0) > 1:
