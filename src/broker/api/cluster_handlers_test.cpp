@@ -165,6 +165,12 @@ TEST_F(ClusterHandlers, MetadataByTopicId) {
   EXPECT_EQ(response.topics[1].error_code, ErrorCode::unknown_topic_id);
   EXPECT_EQ(response.topics[1].name, std::nullopt);
   EXPECT_EQ(response.topics[1].topic_id, unknown);
+  request.topics->at(1).name = "unread";
+  request.topics->emplace_back().name = "other";
+  request.topics->emplace_back().name = std::nullopt;
+  response = ask<protocol::MetadataResponse>(request, 12);
+  ASSERT_EQ(response.topics.size(), 2U) << "where there is one id, names aren't looked at, nor that there is none";
+  EXPECT_EQ(response.topics[0].name, "ok.a");
   response = ask<protocol::MetadataResponse>(request, 10);
   EXPECT_TRUE(response.brokers.empty());
   EXPECT_EQ(response.controller_id, -1);

@@ -3,6 +3,7 @@
 // the cluster until v10). v9: flexible. v10: topic ids in answers. v12: asks by topic id. v13: error at the top.
 #include "protocol/messages/metadata.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -27,6 +28,11 @@ bool asks_for_all(const MetadataRequest& request, std::int16_t version) {
   return !request.topics || (version == 0 && request.topics->empty());
 }
 
+// Names aren't looked at then.
+bool asks_by_id(const MetadataRequest& request) {
+  return std::ranges::any_of(*request.topics, [](const auto& topic) { return !topic.topic_id.is_zero(); });
+}
+
 // Kafka answers such a request with the topics alone, each with the error.
 MetadataResponse refuse(const MetadataRequest& request, ErrorCode error) {
   MetadataResponse response;
@@ -41,11 +47,10 @@ MetadataResponse refuse(const MetadataRequest& request, ErrorCode error) {
 
 ErrorCode check(const MetadataRequest& request, std::int16_t version) {
   if (!request.topics) return ErrorCode::none;
-  for (const auto& topic : *request.topics) {
-    if (version < kTopicIdsFrom && (!topic.name || !topic.topic_id.is_zero())) return ErrorCode::invalid_request;
-    if (!topic.name && topic.topic_id.is_zero()) return ErrorCode::unknown_server_error;
-  }
-  return ErrorCode::none;
+  const bool by_id = asks_by_id(request);
+  const bool unnamed = std::ranges::any_of(*request.topics, [](const auto& topic) { return !topic.name; });
+  if (version < kTopicIdsFrom && (by_id || unnamed)) return ErrorCode::invalid_request;
+  return unnamed && !by_id ? ErrorCode::unknown_server_error : ErrorCode::none;
 }
 
 void add_topic(const RequestContext& context, const metadata::ClusterMetadata& cluster, const metadata::Topic& known,
@@ -93,9 +98,12 @@ void add_brokers(const RequestContext& context, const metadata::ClusterMetadata&
 std::set<std::string> wanted_names(const MetadataRequest& request, const metadata::ClusterMetadata& cluster,
                                    std::vector<base::Uuid>& unknown) {
   std::set<std::string> names;
+  const bool by_id = asks_by_id(request);
   for (const auto& asked : *request.topics) {
-    if (asked.topic_id.is_zero()) {
+    if (!by_id) {
       names.insert(*asked.name);
+    } else if (asked.topic_id.is_zero()) {
+      continue;
     } else if (const metadata::Topic* known = cluster.topic(asked.topic_id)) {
       names.insert(known->name);
     } else {
