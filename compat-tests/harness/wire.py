@@ -124,8 +124,8 @@ def crc32c(data):
     return value ^ 0xFFFFFFFF
 
 
-def record(value):
-    body = b"\0" + zigzag(0) + zigzag(0) + zigzag(-1) + zigzag(len(value)) + value + zigzag(0)
+def record(value, offset_delta=0):
+    body = b"\0" + zigzag(0) + zigzag(offset_delta) + zigzag(-1) + zigzag(len(value)) + value + zigzag(0)
     return zigzag(len(body)) + body
 
 

@@ -70,7 +70,7 @@ class Mask:
         masked = self.of(answer)
         if key == requests.LIST_GROUPS:
             masked["groups"] = [group for group in masked["groups"] if not group["group_id"].startswith(requests.APART)]
-        if key == requests.ADD_PARTITIONS_TO_TXN:  # a partition that is named twice may be answered twice
+        if key in (requests.ADD_PARTITIONS_TO_TXN, requests.OFFSET_DELETE):  # a partition that is named twice may be answered twice
             masked = once(masked)
         if key == requests.PRODUCE:  # where it was refused, only the place in the code decides
             for partition in (partition for topic in masked["responses"] for partition in topic["partition_responses"]):
