@@ -11,12 +11,17 @@ What is looked for, in the words of Jepsen's workload for Kafka where it has one
   skipped      a record that a reader passed by, which was there before and after (poll skip)
   backwards    a reader, or the offsets of the group, that went back (nonmonotonic poll)
   reordered    one client's committed transactions in another order than it made them
+  uncommitted  a record that a reader of read_committed saw before its commit was asked for
+  refused      the end of a transaction, or a batch sent again, that the broker had to accept
+  unfenced     somebody was heeded after another instance had taken over, or in the next transaction
+  hanging      a transaction that nobody ends
   miscopied    what was copied within transactions isn't what there was to copy, each record once
 """
 import collections
 import sys
 
-KINDS = ["lost", "duplicated", "aborted", "torn", "unwritten", "inconsistent", "skipped", "backwards", "reordered", "miscopied"]
+KINDS = ["lost", "duplicated", "aborted", "torn", "unwritten", "inconsistent", "skipped", "backwards", "reordered", "uncommitted", "refused", "unfenced",
+         "hanging", "miscopied"]
 
 
 class History:
@@ -27,6 +32,9 @@ class History:
         self.saw, self.final = collections.defaultdict(list), collections.defaultdict(list)
         self.watched, self.topics = collections.defaultdict(list), []
         self.events, self.carried = 0, 0
+        self.asked_at, self.saw_at = {}, {}  # transaction, (topic, partition, value) -> event, the first one
+        self.told = []  # (kind, what)
+        self.offsets, self.final_offsets = collections.defaultdict(list), {}
         with open(path, encoding="utf-8") as file:
             for line in file:
                 self.events += 1
@@ -50,14 +58,25 @@ class History:
             self.outcome[(client, int(rest[0]))] = what
         elif what == "commit":
             self.asked.add((client, int(rest[0])))
+            self.asked_at.setdefault((client, int(rest[0])), self.events)
         elif what == "saw":
             topic, partition, offset, value = rest
             self.saw[(client, topic, int(partition))].append((int(offset), value))
+            self.saw_at.setdefault((topic, int(partition), value), self.events)
         elif what == "final":
             topic, partition, offset, value = rest
             self.final[(topic, int(partition))].append((int(offset), value))
         elif what == "end":
             self.topics.append((rest[0], int(rest[1]), int(rest[2])))
+        elif what in ("refused", "unfenced", "hanging"):
+            self.told.append((what, (client, *rest)))
+        elif what == "commit failed" and "InvalidTxnState" in rest[1]:
+            self.told.append(("refused", (client, *rest)))
+        elif what == "offsets":
+            number, group, offset = rest
+            self.offsets[group].append((client, int(number), offset))
+        elif what == "final offsets":
+            self.final_offsets[rest[0]] = rest[1]
         elif what == "committed offset":
             self.watched[int(rest[0])].append(int(rest[1]))
 
@@ -78,6 +97,9 @@ def check(history):
     check_transactions(history, places, found)
     check_readers(history, at, places, found)
     check_copies(history, places, found)
+    check_offsets(history, found)
+    for kind, case in history.told:
+        found[kind].append(case)
     return found
 
 
@@ -106,6 +128,9 @@ def check_transactions(history, places, found):
                     if before[0] < number and told < before[1]:
                         found["reordered"].append((*one, partition, value, told, before))
                     last_of[(client, partition)] = (number, max(told, before[1]))
+            seen_at = None if copies else history.saw_at.get((topic, partition, value))
+            if seen_at is not None and outcome != "aborted" and seen_at < history.asked_at[one]:
+                found["uncommitted"].append((*one, partition, value))
         if 0 < sum(there) < len(there):
             found["torn"].append((*one, outcome, there))
     for place, offsets in places.items():
@@ -138,10 +163,20 @@ def check_readers(history, at, places, found):
                 found["backwards"].append(("group", partition, before, after))
 
 
+def check_offsets(history, found):
+    """Of groups to which one client alone commits."""
+    for group, offset in history.final_offsets.items():
+        outcomes = [(history.outcome.get((client, number)), told) for client, number, told in history.offsets[group]]
+        expected = [told for outcome, told in outcomes if outcome == "committed"][-1:] or ["-1"]
+        if offset != expected[0]:
+            kind = "aborted" if ("aborted", offset) in outcomes else "lost"
+            found[kind].append(("offset of a group", group, offset, "instead of", expected[0]))
+
+
 def check_copies(history, places, found):
-    if not history.topics:
-        return
     names = sorted({topic for topic, _, _ in history.topics}, key=len)
+    if len(names) < 2:
+        return
     source = {(partition, value) for topic, partition, value in places if topic == names[0]}
     copied = {(partition, value) for topic, partition, value in places if topic == names[1]}
     for one in source - copied:

@@ -10,24 +10,33 @@ import signal
 import time
 
 from harness import jars, wire
-from harness.broker import start_again
 from harness.context import expect_equal
 from harness.kraft import Kraft
 from harness.process import Failure, wait_until
 
-_spec = importlib.util.spec_from_file_location("history_check", pathlib.Path(__file__).with_name("check.py"))
-checker = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(checker)
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(f"history_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+checker = load(pathlib.Path(__file__).with_name("check.py"))
+by_hand = load(pathlib.Path(__file__).with_name("by_hand.py"))
+probe = load(pathlib.Path(__file__).parents[1] / "transactions-v2" / "probe.py")
+raw = probe.load_raw()
 
 SECONDS = float(os.environ.get("HISTORY_SECONDS", "120" if os.environ.get("MILENA_LONG") else "9"))
 SEED = int(os.environ.get("HISTORY_SEED", "20261129"))
-_spec = importlib.util.spec_from_file_location("transactions_v2_probe", pathlib.Path(__file__).parents[1] / "transactions-v2" / "probe.py")
-probe = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(probe)
-raw = probe.load_raw()
 
 VERSIONS = {"v1": "3.9.2", "v2": "4.3.1"}  # of the transactions, and the clients that speak them
-SETTINGS = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 300, "group.min.session.timeout.ms": 1000}
+SETTINGS = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 300, "group.min.session.timeout.ms": 1000,
+            "num.partitions": by_hand.PARTITIONS}
+
+
+KILLS = {"kill": 1, "another kill": 1, "two kills": 2}
+PAUSES = [0.2, 1.2, 2.5]  # seconds, shorter and longer than the clients wait for an answer
 
 
 def new_broker(context):
@@ -38,24 +47,27 @@ def new_broker(context):
     return context.new_broker(SETTINGS)
 
 
-def trouble(context, broker, clients):
+def trouble(context, broker, clients, hands):
     """Until the writers are done: each next thing that happens to the broker is the seed's."""
-    dice, counts = random.Random(SEED), {"kill": 0, "pause": 0}
+    dice, counts, bag = random.Random(SEED), {"kill": 0, "pause": 0}, []
     while not all("written" in client.text() for client in clients):
         check_alive(clients)
-        time.sleep(0.4 + dice.random() * 1.6)
-        kind = "kill" if dice.random() < 0.4 else "pause"
-        counts[kind] += 1
-        if kind == "kill":
-            context.say("kill")
-            broker.kill()
-            start_again(broker)
+        time.sleep(0.2 + dice.random() * 0.6)
+        if not bag:
+            bag = [*PAUSES, *KILLS]
+            dice.shuffle(bag)
+        one = bag.pop()
+        if one in KILLS:
+            context.say(one)
+            for _ in range(KILLS[one]):
+                hands.crash()
+                counts["kill"] += 1
         else:
-            seconds = dice.choice([0.2, 1.2, 2.5])  # shorter and longer than the clients wait for an answer
-            context.say(f"pause of {seconds} s")
+            context.say(f"pause of {one} s")
             os.killpg(broker.child.pid, signal.SIGSTOP)
-            time.sleep(seconds)
+            time.sleep(one)
             os.killpg(broker.child.pid, signal.SIGCONT)
+            counts["pause"] += 1
     return counts
 
 
@@ -86,11 +98,16 @@ def test_checker(context):
            "reordered": [("3 writer-0 sent 1 0 0 a", "3 writer-0 sent 1 0 9 a")]}
     also = [("aborted", [("25 writer-0 committed 4", "25 writer-0 aborted 4")]), ("miscopied", [("", "28 last final t-copy 0 3 f")]),
             ("aborted", [("", "29 reader-0-0 saw t 1 7 c")]),
+            ("uncommitted", [("", "3 reader-0-0 saw t 0 0 a")]), ("refused", [("", "30 hand-0 refused 1 committed INVALID_TXN_STATE")]),
+            ("refused", [("", "30 writer-0 commit_failed 1 ...InvalidTxnStateException:")]), ("unfenced", [("", "30 hand-0 unfenced 1 batch NONE")]),
+            ("hanging", [("", "30 last hanging t")]), ("lost", [("", "30 writer-0 offsets 1 g 1"), ("", "30 last final_offsets g -1")]),
+            ("aborted", [("", "30 writer-0 offsets 2 g 2"), ("", "30 last final_offsets g 2")]),
             ("backwards", [("", "15 watcher committed_offset 0 5"), ("", "16 watcher committed_offset 0 4")])]
     for kind, changes in [*bad.items(), *also]:
         lines = list(good)
         for old, new in changes:
             lines = [line for line in lines if line != old] + ([new] if new else [])
+        lines.sort(key=lambda line: int(line.split(" ")[0]))
         path = context.work / "made-up.tsv"
         path.write_text("".join(line.replace(" ", "\t").replace("_", " ") + "\n" for line in lines), encoding="utf-8")
         found = [name for name, cases in checker.check(checker.History(path)).items() if cases]
@@ -193,12 +210,14 @@ def test_what_v1_allows(context):
 def test_history(context):
     """Transactions v1 and v2 at the same time."""
     broker = new_broker(context)
-    files = {version: context.work / f"history-{version}.tsv" for version in VERSIONS}
+    files = {of: context.work / f"history-{of.replace(' ', '-')}.tsv" for of in [*VERSIONS, "by hand"]}
     clients = [context.spawn(jars.java(VERSIONS[version], "HistoryClient", broker.bootstrap, f"history-{version}", SEED, SECONDS, path,
                                        log_level="ERROR"))
-               for version, path in files.items()]
+               for version, path in files.items() if version in VERSIONS]
     wait_until("the clients", lambda: check_alive(clients) or all("running" in client.text() for client in clients))
-    counts = trouble(context, broker, clients)
+    hands = by_hand.Hands(broker, raw, SEED, files["by hand"])
+    counts = trouble(context, broker, clients, hands)
+    hands.finish()
     for client in clients:
         if client.wait() != 0:
             raise Failure(f"the clients failed: {client.text()[-2000:]}")

@@ -5,7 +5,7 @@ import time
 
 from harness import wire
 
-PRODUCE, FETCH, METADATA, OFFSET_FETCH, FIND_COORDINATOR, INIT, ADD_PARTITIONS, ADD_OFFSETS, END = 0, 1, 3, 9, 10, 22, 24, 25, 26
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR, INIT, ADD_PARTITIONS, ADD_OFFSETS, END = 0, 1, 2, 3, 9, 10, 22, 24, 25, 26
 WRITE_MARKERS, COMMIT_OFFSETS, DESCRIBE, LIST = 27, 28, 65, 66
 ERRORS = {0: "NONE", -1: "UNKNOWN_SERVER_ERROR", 3: "UNKNOWN_TOPIC_OR_PARTITION", 6: "NOT_LEADER_OR_FOLLOWER", 14: "COORDINATOR_LOAD_IN_PROGRESS",
           15: "COORDINATOR_NOT_AVAILABLE", 16: "NOT_COORDINATOR", 19: "NOT_ENOUGH_REPLICAS", 22: "ILLEGAL_GENERATION",
@@ -158,6 +158,7 @@ class Producer:
     def __init__(self, connection, name):
         self.connection, self.name = connection, name
         self.id, self.epoch, self.sequences = -1, -1, {}
+        self.offset = -1  # of what was produced last
 
     def ask(self, api, version, body, kind=2):
         """The response's body."""
@@ -198,10 +199,12 @@ class Producer:
             self.take(identity)
             times -= count
 
+    def end_request(self, commit):
+        return wire.compact(self.name) + struct.pack(">qhb", self.id, self.epoch, commit) + NO_TAGS
+
     def end(self, commit, version=5, goes_on=True):
         """The error; with none also the identity that is told, which it goes on with."""
-        body = wire.compact(self.name) + struct.pack(">qhb", self.id, self.epoch, commit) + NO_TAGS
-        answer = self.ask(END, version, body)
+        answer = self.ask(END, version, self.end_request(commit))
         _, error = answer.take("ih")
         told = answer.take("qh") if version >= 5 else (-1, -1)
         if error != 0:
@@ -234,16 +237,18 @@ class Producer:
 
     def produce(self, topic, version=12, partition=0, name="", transactional=True, values=(b"v",), acks=-1, sequence=None):
         sequence = self.sequences.get((topic, partition), 0) if sequence is None else sequence
-        records = batch(self.id, self.epoch, sequence, values, transactional)
-        body = (nullable(self.name if name == "" else name) + struct.pack(">hi", acks, 30_000)
-                + array([wire.compact(topic) + array([struct.pack(">i", partition) + wire.varint(len(records) + 1) + records + NO_TAGS])
-                         + NO_TAGS]) + NO_TAGS)
-        answer = self.ask(PRODUCE, version, body)
+        answer = self.ask(PRODUCE, version, self.produce_request(topic, partition, name, transactional, values, acks, sequence))
         answer.varint(), answer.string(), answer.varint()
-        _, error = answer.take("ih")
+        _, error, self.offset = answer.take("ihq")
         if error == 0:
             self.sequences[(topic, partition)] = sequence + len(values)
         return name_of(error)
+
+    def produce_request(self, topic, partition, name, transactional, values, acks, sequence):
+        records = batch(self.id, self.epoch, sequence, values, transactional)
+        return (nullable(self.name if name == "" else name) + struct.pack(">hi", acks, 30_000)
+                + array([wire.compact(topic) + array([struct.pack(">i", partition) + wire.varint(len(records) + 1) + records + NO_TAGS])
+                         + NO_TAGS]) + NO_TAGS)
 
     def write_internal(self, topic, partition, key, value):
         """As the only client that may."""
@@ -345,6 +350,14 @@ class Producer:
         aborted = [answer.take("qq") for _ in range(max(0, answer.take("i")))]
         answer.take("i")
         return batches(answer.bytes(max(0, answer.take("i")))), aborted
+
+    def end_offset(self, topic, partition, committed):
+        """The high watermark, or the last stable offset; or the error."""
+        body = (struct.pack(">ib", -1, committed) + struct.pack(">i", 1) + wire.string(topic) + struct.pack(">iiq", 1, partition, -1))
+        answer = self.ask(LIST_OFFSETS, 2, body, kind=1)
+        answer.take("ii"), answer.bytes(answer.take("h"))
+        _, _, error, _, offset = answer.take("iihqq")
+        return offset if error == 0 else name_of(error)
 
     def read(self, topic, committed=True, partition=0):
         """(producer id, epoch, values or the marker) of each batch from the beginning, and the aborted transactions."""

@@ -45,6 +45,7 @@ public class HistoryClient {
     static final int COPIERS = 2;
     static final int READERS = 2;
     static final int COMMIT_ATTEMPTS = 4;
+    static final long HANGING_NS = 30_000_000_000L; // longer than any transaction may take
     static final Duration POLL = Duration.ofMillis(100);
     static String bootstrap;
     static String topic;
@@ -357,6 +358,7 @@ public class HistoryClient {
 
     /** What is there in the end, once nothing is open any more; and all of it, aborted as well. */
     static void readAll(String of) throws Exception {
+        long until = System.nanoTime() + HANGING_NS;
         while (true) {
             try (KafkaConsumer<String, String> consumer = consumer("last", "readers-" + topic)) {
                 List<TopicPartition> all = partitions(of);
@@ -368,13 +370,17 @@ public class HistoryClient {
                          new KafkaConsumer<>(plain, new StringDeserializer(), new StringDeserializer())) {
                     ends = other.endOffsets(all);
                 }
-                if (!consumer.endOffsets(all).equals(ends)) {
-                    Thread.sleep(100);
-                    continue;
+                Map<TopicPartition, Long> stable = consumer.endOffsets(all);
+                if (!stable.equals(ends)) {
+                    if (System.nanoTime() < until) {
+                        Thread.sleep(100);
+                        continue;
+                    }
+                    say("last", "hanging", of, stable);
                 }
                 consumer.seekToBeginning(all);
                 List<Object[]> seen = new ArrayList<>();
-                while (all.stream().anyMatch(one -> consumer.position(one) < ends.get(one))) {
+                while (all.stream().anyMatch(one -> consumer.position(one) < stable.get(one))) {
                     for (ConsumerRecord<String, String> record : consumer.poll(POLL)) {
                         seen.add(new Object[] {"final", of, record.partition(), record.offset(), record.value()});
                     }
@@ -459,7 +465,14 @@ public class HistoryClient {
             writing = false;
             for (Thread one : writers) one.join();
             System.out.println("written");
-            while (!copiedAll(admin)) Thread.sleep(100);
+            long until = System.nanoTime() + HANGING_NS;
+            while (!copiedAll(admin)) {
+                if (System.nanoTime() > until) {
+                    say("last", "hanging", topic, "copiers");
+                    break;
+                }
+                Thread.sleep(100);
+            }
             copying = false;
             for (Thread one : copiers) one.join();
             reading = false;
