@@ -247,6 +247,16 @@ TEST_F(SampleDataDir, PurgeKeepsThreeSnapshotsAndTheLogsThatTheyNeed) {
   }
 }
 
+// It began before the oldest of them, and holds what came behind it.
+TEST_F(SampleDataDir, PurgeKeepsTheLogThatTheOldestSnapshotIsWithin) {
+  load();
+  for (const std::int64_t zxid : {0x30, 0x31, 0x36}) write_snapshot(zxid, {});
+  data_dir_.purge(3);
+  EXPECT_FALSE(files_.exists(file("snapshot.27")));
+  EXPECT_FALSE(files_.exists(file("log.1")));
+  EXPECT_TRUE(files_.exists(file("log.29")));
+}
+
 // What a ZooKeeper that was killed has left of one: it counts for none that is kept, and goes with those of its age.
 TEST_F(SampleDataDir, PurgeTakesUnfinishedSnapshotsThatAreOldAndCountsNone) {
   load();
@@ -276,6 +286,39 @@ TEST_F(SampleDataDir, WrongChecksumInALogIsRefusedWithFileAndOffset) {
   patch("log.29", 100, 0xff);
   std::string message = failure();
   EXPECT_NE(message.find(file("log.29") + ", offset 16: the record's checksum is wrong"), std::string::npos) << message;
+}
+
+// As in the directory of a server that was an ensemble's: a new leader counts from the beginning of its epoch.
+TEST_F(SampleDataDir, ANewEpochBeginsAnywhereButHasNoGaps) {
+  const auto append = [&](std::int64_t zxid) {
+    tree::Txn txn;
+    txn.zxid = zxid;
+    tree::SetDataTxn set;
+    set.path = "/";
+    txn.body = set;
+    base::Bytes record;
+    append_record(record, txn);
+    TxnLogWriter writer(files_, data_dir_.log_dir(), TxnLogOptions{});
+    writer.append(record, zxid);
+    writer.sync();
+  };
+  append(0x300000002);
+  append(0x300000003);
+  load();
+  EXPECT_EQ(state_.last_zxid(), 0x300000003);
+  append(0x300000005);
+  EXPECT_NE(failure().find("transaction 0x300000005 follows 0x300000003"), std::string::npos);
+}
+
+// One that was written while the tree changed holds more than its name says; what it holds must not happen again.
+TEST_F(SampleDataDir, ASnapshotHoldsAllUpToItsLastTransaction) {
+  load();
+  write_snapshot(0x36, {});
+  files_.rename(file("snapshot.36"), file("snapshot.30"));
+  for (const char* log : {"log.1", "log.29"}) files_.remove(file(log));
+  tree::State again;
+  data_dir_.load(again, LoadOptions{}, nullptr);
+  EXPECT_EQ(again.last_zxid(), 0x36);
 }
 
 TEST_F(SampleDataDir, MissingLogIsRefused) {

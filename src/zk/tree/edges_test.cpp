@@ -239,6 +239,38 @@ TEST_F(EdgesTest, AnEventIsForThoseWhoMayReadTheZnodeThatItNames) {
   EXPECT_EQ(events.seen, (std::vector<std::string>{"/p/c 5", "/p 3", "/p/c 5", "/p 3"}));
 }
 
+TEST_F(EdgesTest, WatchesOfOnePathDontEndEachOther) {
+  WatchTable& watches = state_.data_watches();
+  watches.add("/a", 1, kPersistentWatch);
+  watches.add("/a", 1, kStandardWatch);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(watches.fire("/a"), std::vector<WatcherId>{1});
+  watches.add("/", 2, kRecursiveWatch);
+  EXPECT_EQ(watches.fire("/a/b"), std::vector<WatcherId>{2});
+  EXPECT_TRUE(watches.remove("/a", 1, kPersistentWatch));
+  EXPECT_EQ(watches.fire("/a/b"), std::vector<WatcherId>{2});
+  EXPECT_EQ(watches.fire("/"), std::vector<WatcherId>{2});
+}
+
+TEST_F(EdgesTest, WithoutDigestsNoneIsLogged) {
+  ProposalRules rules;
+  rules.digest = false;
+  rule(rules);
+  WriteRequest request = SetDataRequest{"/", "x", -1};
+  Caller caller;
+  caller.session_id = kSession;
+  Txn txn;
+  proposals_->decide(request, caller, ++zxid_, 1000, txn);
+  EXPECT_FALSE(txn.digest);
+}
+
+TEST_F(EdgesTest, WithoutItsLimitsAQuotaCountsNoMore) {
+  limit("count=9,bytes=-1");
+  ASSERT_EQ(run(DeleteRequest{"/zookeeper/quota/a/zookeeper_limits", -1}), Error::ok);
+  create("/a/b");
+  EXPECT_EQ(state_.tree().find("/zookeeper/quota/a/zookeeper_stats")->data.view(), "count=1,bytes=1");
+  EXPECT_TRUE(state_.tree().limited_paths().empty());
+}
+
 // Its place in memory is soon another znode's, elsewhere in the tree: what is between would be missing.
 TEST(TreeEdges, ASnapshotGoesOnBehindAZnodeThatWasNextAndIsGone) {
   Tree tree;
