@@ -71,7 +71,7 @@ TEST(SessionSasl, TheFirstTokenIsEmptyAndARefusalEndsTheSession) {
   SaslSession client(server.port(), login_of(kDigest));
   server.attach();
   EXPECT_EQ(server.receive_request(), "000000010000006600000000");
-  server.send("00000001 0000000000000000 ffffff8c ffffffff");  // AUTH_FAILED
+  server.send("00000001 0000000000000000 ffffff8d ffffffff");  // AUTH_FAILED
   EXPECT_EQ(client.state(), SessionState::auth_failed);
 }
 

@@ -222,6 +222,55 @@ TEST(Session, ReattachSetsWatchesAgainAndRepeatsWhatWasNotAnswered) {
   EXPECT_EQ(client.notes(), (std::vector<std::string>{"connected", "disconnected", "connected"}));
 }
 
+TEST(Session, WatchesThatHaveFiredAreNotSetAgain) {
+  ScriptedServer server;
+  Client client(server.port());
+  server.attach();
+  auto watched = client.start(one(get_children("/c", true)));
+  server.receive_request();
+  server.send("00000001 0000000000000021 00000000 00000000" + kStat);
+  watched.get();
+  server.send("ffffffff ffffffffffffffff 00000000 00000002 00000003 00000002 2f63");  // deleted
+  auto after = client.start(one(remove("/a")));
+  EXPECT_EQ(server.receive_request(), plain("00000002 00000002 00000002 2f61 ffffffff"));
+  server.drop();
+  server.attach();
+  EXPECT_EQ(server.receive_request(), plain("00000003 00000002 00000002 2f61 ffffffff"));
+}
+
+// A frame of all of them might be more than the server takes, and it would never have them.
+TEST(Session, ManyWatchesAreSetInSeveralFrames) {
+  ScriptedServer server;
+  Client client(server.port());
+  server.attach();
+  std::vector<Request> watching;
+  for (const char* name : {"/1", "/2", "/3", "/4"}) watching.push_back(exists(name + std::string(60'000, 'x'), true));
+  auto watched = client.start(std::move(watching));
+  for (const char* xid : {"00000001", "00000002", "00000003", "00000004"}) {
+    server.receive_request();
+    server.send(xid + std::string("0000000000000020 ffffff9b"));
+  }
+  watched.get();
+  server.drop();
+  server.attach();
+  const std::string head = plain("fffffff8 00000065 0000000000000020 00000000");
+  const std::string first = server.receive_request(), second = server.receive_request();
+  EXPECT_EQ(first.substr(0, head.size() + 8), head + "00000003");
+  EXPECT_EQ(second.substr(0, head.size() + 8), head + "00000001");
+}
+
+// It has had its effect, or the session ends by itself: nobody waits for a server that has gone.
+TEST(Session, ACloseIsNotRepeated) {
+  ScriptedServer server;
+  Client client(server.port(), "", 600'000);
+  server.attach();
+  Request close(OpCode::close_session, "");
+  auto closed = client.start(one(close));
+  server.receive_request();
+  server.drop();
+  EXPECT_EQ(closed.get().front().error, Error::connection_loss);
+}
+
 // ZooKeeper closes the connection that brings a frame above its jute.maxbuffer: to send it again would go on for ever.
 TEST(Session, WhatIsTooLargeForAServerIsNotRepeated) {
   ScriptedServer server;

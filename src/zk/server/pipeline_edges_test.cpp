@@ -1,6 +1,7 @@
 // The pipeline at its edges, without sockets: the sweeper, who is closed when, what a session's tracker counts from, bounds.
 #include <gtest/gtest.h>
 
+#include "zk/server/four_letter.h"
 #include "zk/server/password.h"
 #include "zk/server/testing/coordinator_fixture.h"
 
@@ -328,6 +329,13 @@ TEST_F(PipelineEdges, ReadsAreForThoseWhoMayRead) {
   EXPECT_EQ(ask(peer, OpCode::get_all_children_number, number).error, Error::no_auth);
   EXPECT_EQ(ask(peer, OpCode::exists, exists).error, Error::no_auth);
   EXPECT_EQ(acl_of(peer, "/secret"), std::vector<std::string>{"16:world:anyone"});  // read or admin
+}
+
+TEST_F(PipelineEdges, TheWordConfTellsThatAPortIsNotServed) {
+  configure("4lw.commands.whitelist=*\n");
+  EXPECT_TRUE(answer_four_letter_word("conf", {}, *coordinator_).starts_with("clientPort=-1\nsecureClientPort=-1\n"));
+  configure("4lw.commands.whitelist=*\nclientPort=2182\nsecureClientPort=2183\n");
+  EXPECT_TRUE(answer_four_letter_word("conf", {}, *coordinator_).starts_with("clientPort=2182\nsecureClientPort=2183\n"));
 }
 
 }  // namespace
