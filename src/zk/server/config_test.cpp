@@ -281,6 +281,16 @@ TEST(ZooKeeperServerConfig, BoundsBelowTheLeastAreTakenForIt) {
   EXPECT_THAT(config.warnings, ElementsAre("snapCount=1 is taken for 2"));
 }
 
+TEST(ZooKeeperServerConfig, ValuesThatStandForOthers) {
+  const auto config = parse("dataDir=/d\ntickTime=1000\nminSessionTimeout=-1\nmaxSessionTimeout=-1\ntxnLogSizeLimitInKb=2\n"
+                            "4lw.commands.whitelist=ruok, *\n");
+  EXPECT_EQ(config.session_timeout_min_ms, 2000);
+  EXPECT_EQ(config.session_timeout_max_ms, 20'000);
+  EXPECT_EQ(config.log_bytes_max, 2048u);
+  EXPECT_TRUE(config.all_commands);
+  EXPECT_FALSE(parse("dataDir=/d\n4lw.commands.whitelist=ruok\n").all_commands);
+}
+
 TEST(ZooKeeperServerConfig, UnknownKeysWarn) { EXPECT_EQ(parse("dataDir=/d\nno.such.key=1\n").warnings.size(), 1u); }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // The pipeline at its edges, without sockets: the sweeper, who is closed when, what a session's tracker counts from, bounds.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "zk/server/four_letter.h"
 #include "zk/server/password.h"
 #include "zk/server/testing/coordinator_fixture.h"
@@ -329,6 +331,96 @@ TEST_F(PipelineEdges, ReadsAreForThoseWhoMayRead) {
   EXPECT_EQ(ask(peer, OpCode::get_all_children_number, number).error, Error::no_auth);
   EXPECT_EQ(ask(peer, OpCode::exists, exists).error, Error::no_auth);
   EXPECT_EQ(acl_of(peer, "/secret"), std::vector<std::string>{"16:world:anyone"});  // read or admin
+}
+
+TEST_F(PipelineEdges, AMultiOfReadsAsksTheListOfEach) {
+  configure("");
+  TestPeer& peer = connect();
+  ASSERT_EQ(CoordinatorFixture::create(peer, "/secret", {testing::entry(16, "world", "anyone")}), Error::ok);
+  ASSERT_EQ(create(peer, "/open"), Error::ok);
+  proto::Writer body;
+  for (const auto& [op, path] : {std::pair(OpCode::get_data, "/secret"), {OpCode::get_children, "/secret"}, {OpCode::get_children, "/open"}}) {
+    proto::MultiHeader header;
+    header.type = static_cast<std::int32_t>(op);
+    proto::GetDataRequest read;
+    read.path = path;
+    body.write(header).write(read);
+  }
+  proto::MultiHeader end;
+  end.done = true;
+  body.write(end);
+  proto::Writer frame;
+  frame.write(std::int32_t{1}).write(static_cast<std::int32_t>(OpCode::multi_read)).append(body.bytes());
+  coordinator_->on_frame(peer, frame.bytes());
+  const auto replies = peer.take();
+  ASSERT_EQ(replies.size(), 1u);
+  proto::Reader reader(replies[0].body);
+  for (const Error expected : {Error::no_auth, Error::no_auth, Error::ok}) {
+    proto::MultiHeader header;
+    std::int32_t error = 0;
+    ASSERT_TRUE(reader.read(header) && reader.read(error));  // of what is open: the number of names
+    EXPECT_EQ(header.err, static_cast<std::int32_t>(expected));
+  }
+}
+
+// A hash is as good as a password to who tries them.
+TEST_F(PipelineEdges, WhoAmITellsNoHashes) {
+  const std::string password = "super:secret";
+  configure("DigestAuthenticationProvider.superDigest=" + *tree::digest_identity(password) + "\n");
+  TestPeer& peer = connect();
+  ASSERT_EQ(authenticate(peer, "digest", password), Error::ok);
+  std::vector<std::string> told;
+  for (const proto::ClientInfo& info : ask(peer, OpCode::who_am_i, proto::ErrorResponse()).as<proto::WhoAmIResponse>().client_info) {
+    told.push_back(std::string(info.auth_scheme) + " " + std::string(info.user));
+  }
+  std::sort(told.begin(), told.end());
+  EXPECT_EQ(told, (std::vector<std::string>{"digest super", "ip 127.0.0.1", "super "}));
+}
+
+TEST_F(PipelineEdges, EphemeralsAreToldByTheBeginningOfTheirPaths) {
+  configure("");
+  TestPeer& peer = connect();
+  for (const char* path : {"/a1", "/a2", "/b"}) ASSERT_EQ(create(peer, path, 1), Error::ok);
+  proto::GetEphemeralsRequest request;
+  request.prefix_path = "/a";
+  const auto answer = ask(peer, OpCode::get_ephemerals, request).as<proto::GetEphemeralsResponse>();
+  EXPECT_EQ(answer.ephemerals.size(), 2u);
+}
+
+// With request_throttle_drop_stale=false what the gone have asked for is done, as those who they were.
+TEST_F(PipelineEdges, WhoHasGoneIsStillWhoHeWas) {
+  configure("request_throttle_max_requests=1\nrequest_throttle_drop_stale=false\n");
+  TestPeer& peer = connect();
+  ASSERT_EQ(authenticate(peer, "digest", "u:p"), Error::ok);
+  ASSERT_EQ(CoordinatorFixture::create(peer, "/mine", testing::kCreator), Error::ok);
+  TestPeer& other = connect();
+  testing::send(*coordinator_, other, 1, OpCode::create, creation("/first"));
+  testing::send(*coordinator_, peer, 2, OpCode::create, creation("/mine/child"));
+  coordinator_->remove_peer(peer);
+  sync();
+  EXPECT_TRUE(is_there("/mine/child"));
+}
+
+// A request may take as long as its session, and be as large as the threshold.
+TEST_F(PipelineEdges, TheThresholdsOfTheQueueAreWithin) {
+  configure("request_throttle_max_requests=1\nrequest_stale_latency_check=true\nlargeRequestThreshold=100\n"
+            "largeRequestMaxBytes=150\n");
+  TestPeer& first = connect();
+  TestPeer& late = connect();
+  testing::send(*coordinator_, first, 1, OpCode::create, creation("/a"));
+  testing::send(*coordinator_, late, 1, OpCode::create, creation("/b"));
+  clock_.advance_ms(30'000);
+  sync();
+  EXPECT_EQ(late.phase, PeerPhase::open);
+  EXPECT_TRUE(is_there("/b"));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(coordinator_->accepts_size(100));
+  EXPECT_TRUE(coordinator_->accepts_size(150));
+  EXPECT_FALSE(coordinator_->accepts_size(151));
+  proto::CreateRequest request = creation("/c");
+  request.data = std::string(100 - proto::to_bytes(request).size(), 'd');  // with it, there is its length already
+  testing::send(*coordinator_, first, 2, OpCode::create, request);
+  EXPECT_TRUE(coordinator_->accepts_size(150));
+  sync();
 }
 
 TEST_F(PipelineEdges, TheWordConfTellsThatAPortIsNotServed) {
