@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "base/testing/temp_dir.h"
+#include "zk/admin/admin_commands.h"
 #include "zk/admin/admin_server.h"
 #include "zk/admin/json_text.h"
+#include "zk/admin/prometheus.h"
+#include "zk/server/testing/coordinator_fixture.h"
 #include "zk/server/testing/raw_client.h"
 
 namespace zk::admin {
@@ -15,6 +18,7 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 using server::testing::RawClient;
+using server::testing::TestPeer;
 using server::testing::TestSocket;
 
 std::string ask(std::uint16_t port, const std::string& target, const std::string& method = "GET") {
@@ -76,6 +80,7 @@ TEST_F(AdminServerTest, ArgumentsAndMistakes) {
   EXPECT_THAT(ask(admin_->admin_port(), "/commands/gtmk"), HasSubstr("\"tracemask\" : 7"));
   EXPECT_THAT(ask(admin_->admin_port(), "/commands/no%22such"), HasSubstr("Unknown command: no\\\"such"));
   EXPECT_THAT(ask(admin_->admin_port(), "/elsewhere"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(ask(admin_->admin_port(), "/commandsruok"), StartsWith("HTTP/1.1 404"));
   EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok", "POST"), StartsWith("HTTP/1.1 405"));
   EXPECT_THAT(ask(admin_->admin_port(), "/commands/ruok", "HEAD"), Not(HasSubstr("{")));
   EXPECT_THAT(ask(admin_->admin_port(), "/commands/none", "POST"), HasSubstr("Unknown command: none"));
@@ -122,6 +127,49 @@ TEST_F(AdminServerTest, APortInUseIsAStartErrorWithZooKeepersCode) {
     EXPECT_EQ(error.code(), server::ExitCode::admin_server_failed);
     EXPECT_THAT(error.what(), HasSubstr("admin.serverPort"));
   }
+}
+
+class AdminCommands : public server::testing::CoordinatorFixture {
+ protected:
+  boost::json::object run(const std::string& name) { return run_admin_command(name, {}, *coordinator_); }
+};
+
+TEST_F(AdminCommands, ConnectionsOverTlsAreListedApart) {
+  configure("");
+  connect();
+  connect().is_secure = true;
+  connect();
+  for (const char* name : {"cons", "stat"}) {
+    const boost::json::object answer = run(name);
+    EXPECT_EQ(answer.at("connections").as_array().size(), 2u) << name;
+    EXPECT_EQ(answer.at("secure_connections").as_array().size(), 1u) << name;
+  }
+}
+
+TEST_F(AdminCommands, NumbersAreThoseOfZooKeeper) {
+  configure("");
+  coordinator_->stats().last_snapshot_zxid = 0xab;
+  coordinator_->stats().last_snapshot_wall_ms = 12'345;
+  EXPECT_EQ(run("lsnp").at("zxid"), "ab");
+  EXPECT_EQ(run("lsnp").at("timestamp").to_number<int>(), 12);  // seconds
+  EXPECT_EQ(run("srvr").at("node_count").to_number<int>(), 5);  // with the root twice
+  TestPeer& peer = connect();
+  for (int i = 0; i < 127; ++i) ASSERT_EQ(create(peer, "/" + std::to_string(i), server::testing::kOpen), tree::Error::ok);
+  const boost::json::object answer = run("hash");
+  const boost::json::array& digests = answer.at("digests").as_array();
+  ASSERT_EQ(digests.size(), 1u);
+  EXPECT_EQ(digests[0].at("zxid").to_number<int>(), 128);
+  EXPECT_EQ(digests[0].at("digest").to_number<std::int64_t>(), static_cast<std::int64_t>(coordinator_->state().tree().digest()));
+  EXPECT_EQ(digests[0].at("digest_version").to_number<int>(), 2);
+}
+
+TEST_F(AdminCommands, MetricsByNamespaceHaveTheirNames) {
+  configure("");
+  coordinator_->stats().metrics.count_quota_exceeded("/a/b");
+  const std::string text = prometheus_text(*coordinator_);
+  EXPECT_THAT(text, HasSubstr("# TYPE quota_exceeded_error_per_namespace counter\n"
+                              "quota_exceeded_error_per_namespace{key=\"a\",} 1.0\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE quota_count_limit_per_namespace gauge\n"));
 }
 
 // A request under way when the coordinator has stopped is dropped, and nobody waits for it.

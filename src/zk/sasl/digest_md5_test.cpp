@@ -97,6 +97,7 @@ TEST(DigestMd5, TheServerChecksEveryPart) {
   // As Java's provider: a nonce is good for one response, so that it counts as 1 whatever is said.
   EXPECT_EQ(answer_to(replaced("nc=00000001,", "")), "");
   EXPECT_EQ(answer_to(replaced("nc=00000001", "nc=00000002")), "");
+  EXPECT_EQ(answer_to(replaced("cnonce=\"", "x=\"")), "no cnonce");
   EXPECT_EQ(answer_to(replaced("qop=auth", "qop=auth-conf")), "a qop that isn't offered");
   EXPECT_EQ(answer_to(replaced("realm=\"zk", "realm=\"sk")), "realm sk-sasl-md5 instead of zk-sasl-md5");
   EXPECT_EQ(answer_to(replaced("zookeeper/zk", "zookeeper/sk")),
@@ -109,6 +110,15 @@ TEST(DigestMd5, TheServerChecksEveryPart) {
   EXPECT_EQ(answer_to([](std::string& text) { text += '\0'; }), "malformed DIGEST-MD5 response");
   EXPECT_EQ(answer_to([](std::string& text) { text.append(kDigestMessageBytesMax, ','); }),
             "malformed DIGEST-MD5 response");
+}
+
+// Else one challenge would do for as many passwords as somebody likes to try.
+TEST(DigestMd5, AChallengeIsGoodForOneResponse) {
+  DigestServer server = server_of("kafka", "secret");
+  DigestClient client("zookeeper", "zk-sasl-md5", "kafka", "secret");
+  const Step response = client.evaluate(*server.evaluate("").token);
+  EXPECT_EQ(server.evaluate("username=\"kafka\"").state, StepState::failed);
+  EXPECT_EQ(server.evaluate(*response.token).failure, "a token after the authentication was over");
 }
 
 TEST(DigestMd5, AnInitialResponseIsIgnored) {

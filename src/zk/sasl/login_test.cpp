@@ -56,6 +56,8 @@ TEST(Login, UsersOfTheServersSection) {
   ServerLogin other(section(std::string(kDigest) + "user_super=\"s\";"), options);
   EXPECT_FALSE(login(other, client("super", "s")));
   EXPECT_TRUE(login(other, client("super", "better")));
+  ServerLogin without(section(std::string(kDigest) + "user_kafka=\"k\";"), options);
+  EXPECT_FALSE(login(without, client("super", "better")));  // who is no user has no password
 }
 
 TEST(Login, SectionsThatCannotBeUsed) {

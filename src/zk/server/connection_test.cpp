@@ -95,6 +95,19 @@ TEST_F(HalfClosed, WordsAreAnswered) {
   }
 }
 
+// The only one with an argument, which may come later.
+TEST_F(HalfClosed, TheWordStmkWaitsForItsMask) {
+  config_.commands = {"stmk", "gtmk"};
+  start();
+  testing::TestSocket socket(server_->port());
+  socket.send_text("stmk");
+  testing::TestSocket other(server_->port());
+  other.send_text("gtmk");
+  other.read_all();  // so that the word has been read
+  socket.send_text(std::string("\0\0\0\0\0\0\1\2", 8));
+  EXPECT_EQ(socket.read_all(), "258");
+}
+
 // ZooKeeper 3.9.4 ends the connection once it has read the end, mostly before the answer (of a lone request: 40 of 40
 // times); what was asked is done, and the session lives on.
 TEST_F(HalfClosed, RequestsAreDone) {

@@ -288,6 +288,12 @@ TEST_F(SampleDataDir, WrongChecksumInALogIsRefusedWithFileAndOffset) {
   EXPECT_NE(message.find(file("log.29") + ", offset 16: the record's checksum is wrong"), std::string::npos) << message;
 }
 
+// What begins with zeros was never written; this was.
+TEST_F(SampleDataDir, ARecordThatHasLostItsLengthIsRefused) {
+  for (std::uint64_t offset = 24; offset < 28; ++offset) patch("log.29", offset, 0);
+  EXPECT_NE(failure().find(file("log.29") + ", offset 16: "), std::string::npos) << failure();
+}
+
 // As in the directory of a server that was an ensemble's: a new leader counts from the beginning of its epoch.
 TEST_F(SampleDataDir, ANewEpochBeginsAnywhereButHasNoGaps) {
   const auto append = [&](std::int64_t zxid) {

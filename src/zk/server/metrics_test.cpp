@@ -75,6 +75,29 @@ TEST_F(MetricsTest, AreInTheListOfTheMonitor) {
   EXPECT_EQ(rows["outstanding_tls_handshake"], "3");
 }
 
+TEST_F(MetricsTest, TellQuotasByTheLimitThatCountsAndWatchesOfBothKinds) {
+  configure("");
+  TestPeer& peer = connect();
+  for (const char* path : {"/a", "/zookeeper/quota/a", "/zookeeper/quota/a/zookeeper_stats"}) create(peer, path);
+  proto::CreateRequest limits = creation("/zookeeper/quota/a/zookeeper_limits");
+  limits.data = "count=5,bytes=6=;byteHardLimit=60";
+  testing::send(*coordinator_, peer, ++xid_, OpCode::create, limits);
+  sync();
+  proto::GetChildrenRequest children;
+  children.path = "/a";
+  children.watch = true;
+  ask(peer, OpCode::get_children, children);
+  get(peer, "/a", true);
+  std::map<std::string, std::string> rows;
+  for (const MonitorRow& row : monitor_rows(*coordinator_)) rows[row.name] = text_of(row.value);
+  EXPECT_EQ(rows["a_quota_count_limit_per_namespace"], "5");
+  EXPECT_EQ(rows["a_quota_bytes_limit_per_namespace"], "60");
+  EXPECT_EQ(rows["a_quota_count_usage_per_namespace"], "1");
+  EXPECT_EQ(rows["a_quota_bytes_usage_per_namespace"], "0");
+  EXPECT_EQ(rows["watch_count"], "2");
+  EXPECT_EQ(rows["znode_count"], "9");  // and the root once more, as ZooKeeper counts
+}
+
 // Each stands in several rows of every answer.
 TEST(Metrics, LongNamespacesAreCut) {
   Metrics metrics;

@@ -84,6 +84,23 @@ struct FailingWrites {
 };
 
 // Past the page cache: whichever write fails, append() says so, and what was synced before is whole.
+// ZooKeeper's rule: a file grows once less than 4 KiB are left of it, to a multiple of preAllocSize.
+TEST(PreallocatedLog, GrowsBeforeItIsFull) {
+  base::MemoryFileSystem files;
+  files.create_directories("/log");
+  TxnLogOptions options;
+  options.preallocate_bytes = 65536;
+  TxnLogWriter writer(files, "/log", options);
+  const auto size_after = [&](std::size_t bytes) {
+    writer.append(base::Bytes(bytes, 1), 1);
+    writer.sync();
+    return files.info("/log/log.1").size;
+  };
+  EXPECT_EQ(size_after(65536 - kFileHeaderBytes - 4096), 65536u);
+  EXPECT_EQ(size_after(1), 131072u);
+  EXPECT_EQ(size_after(65536), 196608u);
+}
+
 TEST(FailingLog, KeepsWhatWasSynced) {
   for (const auto& [error, half] : {std::pair(EIO, false), std::pair(ENOSPC, true)}) {
     bool failed = true;
