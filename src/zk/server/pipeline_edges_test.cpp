@@ -244,6 +244,37 @@ TEST_F(PipelineEdges, AConnectionWithoutAHandshakeEnds) {
   coordinator_->remove_peer(peer);
 }
 
+// Its last answer may be all that it hasn't taken; but not for ever.
+TEST_F(PipelineEdges, AConnectionThatTakesNoLastAnswerEndsAfterTenTicks) {
+  struct Stuck final : Peer {
+    void close_after_output() override { phase = PeerPhase::closed; }
+    void close_now() override { ++closed; }
+    void flush() override {}
+    int closed = 0;
+  } peer;
+  configure("");
+  coordinator_->add_peer(peer);
+  peer.close_after_output();
+  for (int i = 0; i < 10; ++i) tick(1);
+  EXPECT_EQ(peer.closed, 0);
+  tick(1);
+  EXPECT_EQ(peer.closed, 1);
+  coordinator_->remove_peer(peer);
+}
+
+TEST_F(PipelineEdges, TokensThatComeBackAreNoMoreThanThereWere) {
+  configure("connection_throttle_tokens=2\nconnection_throttle_fill_time=1000\nconnection_throttle_fill_count=5\n");
+  EXPECT_EQ(attach(0, "").phase, PeerPhase::open);
+  clock_.advance_ms(10'000);
+  EXPECT_EQ(attach(0, "").phase, PeerPhase::open);
+  EXPECT_EQ(attach(0, "").phase, PeerPhase::open);
+  EXPECT_EQ(attach(0, "").phase, PeerPhase::closed);
+  clock_.advance_ms(999);
+  EXPECT_EQ(attach(0, "").phase, PeerPhase::closed);
+  clock_.advance_ms(1);
+  EXPECT_EQ(attach(0, "").phase, PeerPhase::open);
+}
+
 TEST_F(PipelineEdges, AnEventHasTheZxidOfItsChange) {
   configure("");
   TestPeer& peer = connect();

@@ -107,6 +107,23 @@ TEST(DataLogDir, IsNotServedTwice) {
   EXPECT_THROW(second.start(), DataDirError);
 }
 
+// ZooKeeper doesn't start on a log that ends within a page, so it must not be there again.
+TEST(TornLogs, StayCutOff) {
+  base::MemoryFileSystem files;
+  DataDir data_dir(files, "/data", "/data");
+  data_dir.prepare(true);
+  const std::string path = data_dir.log_dir() + "/log.1";
+  {
+    auto file = files.open(path, base::OpenMode::create);
+    file->write_at(0, base::Bytes(100, 1));
+    file->sync();
+  }
+  files.sync_directory(data_dir.log_dir());
+  data_dir.cut_torn({TornLog{path, 40, false}});
+  files.lose_power();
+  EXPECT_EQ(files.info(path).size, 40u);
+}
+
 class SnapshotSections : public ::testing::Test {
  protected:
   SnapshotSections() { files_.create_directories("/data"); }

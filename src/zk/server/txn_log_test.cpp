@@ -101,6 +101,22 @@ TEST(PreallocatedLog, GrowsBeforeItIsFull) {
   EXPECT_EQ(size_after(65536), 196608u);
 }
 
+// The next sync is of another file.
+TEST(FullLog, IsSyncedBeforeTheNextOneBegins) {
+  base::MemoryFileSystem files;
+  files.create_directories("/log");
+  files.sync_directory("/");
+  TxnLogOptions options;
+  options.file_bytes_max = 100;
+  TxnLogWriter writer(files, "/log", options);
+  writer.append(base::Bytes(200, 1), 1);
+  writer.append(base::Bytes(10, 1), 2);
+  writer.sync();
+  files.lose_power();
+  EXPECT_EQ(base::read_file(files, "/log/log.1")[kFileHeaderBytes + 199], 1);
+  EXPECT_EQ(base::read_file(files, "/log/log.2")[kFileHeaderBytes + 9], 1);
+}
+
 TEST(FailingLog, KeepsWhatWasSynced) {
   for (const auto& [error, half] : {std::pair(EIO, false), std::pair(ENOSPC, true)}) {
     bool failed = true;

@@ -304,6 +304,13 @@ TEST(TreeEdges, QuotasAreCountedAnewWhenASnapshotIsLoaded) {
   EXPECT_EQ(tree.find("/zookeeper/quota/a/zookeeper_stats")->data.view(), "count=2,bytes=6");
 }
 
+TEST(TreeEdges, TheConfigZnodeIsAsServersMakeIt) {
+  const Tree tree;
+  const Znode& config = *tree.find("/zookeeper/config");
+  EXPECT_EQ(config.stat.aversion, -1);
+  EXPECT_EQ(*tree.acl_of(config), (AclList{AclEntry{kRead, Identity{"world", "anyone"}}}));
+}
+
 TEST(TreeEdges, AReplayTurnsNoCounterBack) {
   Tree tree;
   CreateTxn create;
