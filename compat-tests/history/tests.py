@@ -55,8 +55,8 @@ def trouble(context, broker, clients, hands):
         check_alive(clients)
         time.sleep(0.2 + dice.random() * 0.6)
         if not bag:
-            bag = [*PAUSES, *KILLS]
-            dice.shuffle(bag)
+            kills, pauses = (dice.sample(all_of_them, len(all_of_them)) for all_of_them in (list(KILLS), PAUSES))
+            bag = [one for pair in zip(pauses, kills) for one in pair]  # a kill comes first, also where there is time for little
         one = bag.pop()
         if one in KILLS:
             context.say(one)
