@@ -20,18 +20,30 @@ struct Address {
   std::size_t size = 0;
 };
 
-std::optional<Address> parse_address(std::string_view text) {
-  std::string terminated(text);
+// Four decimal numbers, which may begin with zeros.
+std::optional<Address> parse_ipv4(std::string_view text) {
   Address address;
-  if (inet_pton(AF_INET, terminated.c_str(), address.bytes.data()) == 1) {
-    address.size = 4;
-    return address;
+  while (address.size < 4) {
+    const std::size_t dot = text.find('.');
+    const std::string_view part = text.substr(0, dot);
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), address.bytes[address.size]);
+    if (error != std::errc() || end != part.data() + part.size()) return std::nullopt;
+    ++address.size;
+    if (dot == std::string_view::npos) break;
+    text.remove_prefix(dot + 1);
+    if (address.size == 4) return std::nullopt;
   }
-  if (inet_pton(AF_INET6, terminated.c_str(), address.bytes.data()) == 1) {
-    address.size = 16;
-    return address;
-  }
-  return std::nullopt;
+  return address.size == 4 ? std::optional(address) : std::nullopt;
+}
+
+// As ZooKeeper reads them; it knows no IPv6 addresses with dots.
+std::optional<Address> parse_address(std::string_view text) {
+  if (text.find(':') == std::string_view::npos) return parse_ipv4(text);
+  Address address;
+  if (text.find('.') != std::string_view::npos) return std::nullopt;
+  if (inet_pton(AF_INET6, std::string(text).c_str(), address.bytes.data()) != 1) return std::nullopt;
+  address.size = 16;
+  return address;
 }
 
 struct AddressPattern {

@@ -44,6 +44,17 @@ TEST(Acl, AddressesMatchByBits) {
   EXPECT_FALSE(is_valid_ip_pattern("10.1.2"));
 }
 
+// As ZooKeeper 3.9.4 reads them, so that what a list says is the same to both.
+TEST(Acl, AddressesAreReadAsByZooKeeper) {
+  EXPECT_TRUE(ip_matches("10.1.2.3", "010.001.02.3"));
+  EXPECT_TRUE(ip_matches("10.1.2.3", "010.0.0.0/8"));
+  EXPECT_TRUE(ip_matches("0:0:0:0:0:0:0:1", "::1"));
+  for (const char* no : {"::ffff:10.1.2.3", "::10.1.2.3/128", "10.1.2.256", "10.1.2.", "10.1.2.3.4", "10.1..3", "10.1.2.x", "10.1.2.3/",
+                         "10.1.2.3/8/8", "::1/-1", ""}) {
+    EXPECT_FALSE(is_valid_ip_pattern(no)) << no;
+  }
+}
+
 TEST(Acl, AnIdentityIsAllowedWhatItsOwnEntryAllows) {
   AclSchemes schemes;
   schemes.sasl = true;
