@@ -69,9 +69,8 @@ AppendResult Log::append_as_leader(base::MutableByteView batch, const AppendCont
   request.origin = context.origin;
   request.built_here = context.built_here;
   request.now_ms = context.now_ms;
-  // The one complaint that names the partition is of these topics.
-  const std::string name = config->cleanup_compact ? topic_partition_.to_string() : std::string();
-  request.topic_partition = name;
+  request.topic = topic_partition_.topic;
+  request.partition = topic_partition_.partition;
   protocol::ValidatedRecords records = protocol::validate_for_append(batch, rules_of(*config), request);
   if (!records.ok() || records.nothing_to_append()) return not_appended(records);
   try {

@@ -130,7 +130,7 @@ std::string answer(const Row& row, std::int16_t version) {
   AppendRequest request;
   request.produce_version = version;
   request.now_ms = 1'790'000'000'000;
-  request.topic_partition = "t-0";
+  request.topic = "t";
   return std::string(name_of(validate_for_append(bytes, AppendRules(), request).error));
 }
 

@@ -154,7 +154,8 @@ TEST(RecordBatchValidation, CompactedTopicsNeedKeys) {
   AppendRules rules;
   rules.compacted = true;
   AppendRequest request;
-  request.topic_partition = "t-3";
+  request.topic = "t";
+  request.partition = 3;
   const ValidatedRecords validated = validate_for_append(batch, rules, request);
   EXPECT_EQ(validated.error, ErrorCode::invalid_record);
   ASSERT_EQ(validated.refusal.get().record_errors.size(), 2U);

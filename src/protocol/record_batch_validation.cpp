@@ -163,7 +163,7 @@ void Validation::check_record(const RecordFacts& record, TimestampType batch_tim
 
 void Validation::refuse_for_key(const RecordFacts& record) {
   add_error(record.index, ErrorCode::invalid_record,
-            fmt::format("Compacted topic cannot accept message without key in topic partition {}", request_.topic_partition));
+            fmt::format("Compacted topic cannot accept message without key in topic partition {}-{}", request_.topic, request_.partition));
 }
 
 void Validation::refuse_for_time(const RecordFacts& record, std::uint64_t now) {

@@ -49,7 +49,8 @@ struct AppendRequest {
   // ask nothing of these that is up to a topic.
   bool built_here = false;
   std::int64_t now_ms = 0;
-  std::string_view topic_partition;  // "topic-0", for messages
+  std::string_view topic;  // for messages, with the next
+  std::int32_t partition = 0;
 };
 
 struct RecordError {

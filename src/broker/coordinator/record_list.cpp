@@ -1,19 +1,21 @@
 #include "broker/coordinator/record_list.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace broker::coordinator {
 
 void RecordList::reserve(std::size_t records, std::size_t bytes) {
-  sizes_.reserve(records);
-  bytes_.reserve(bytes);
+  bytes_.reserve(records * sizeof(Sizes) + bytes);
 }
 
 std::uint8_t* RecordList::add(std::size_t key_size, std::optional<std::size_t> value_size) {
+  const Sizes sizes{key_size, value_size.value_or(Sizes::kNoValue)};
   const std::size_t at = bytes_.size();
-  bytes_.resize(at + key_size + value_size.value_or(0));
-  sizes_.push_back(Sizes{key_size, value_size});
-  return bytes_.data() + at;
+  bytes_.resize(at + sizeof sizes + key_size + value_size.value_or(0));
+  std::memcpy(bytes_.data() + at, &sizes, sizeof sizes);
+  ++size_;
+  return bytes_.data() + at + sizeof sizes;
 }
 
 void RecordList::add(const KeyAndValue& record) {
@@ -26,13 +28,15 @@ void RecordList::append_to(protocol::RecordBatchBuilder& builder, std::int64_t t
   protocol::NewRecord record;
   record.timestamp = timestamp;
   base::ByteView rest = bytes_;
-  for (const Sizes& one : sizes_) {
-    record.key = rest.first(one.key);
-    rest = rest.subspan(one.key);
+  while (!rest.empty()) {
+    Sizes one;
+    std::memcpy(&one, rest.data(), sizeof one);
+    record.key = rest.subspan(sizeof one, one.key);
+    rest = rest.subspan(sizeof one + one.key);
     record.value.reset();
-    if (one.value) {
-      record.value = rest.first(*one.value);
-      rest = rest.subspan(*one.value);
+    if (one.value != Sizes::kNoValue) {
+      record.value = rest.first(one.value);
+      rest = rest.subspan(one.value);
     }
     builder.append(record);
   }

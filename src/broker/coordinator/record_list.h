@@ -1,4 +1,4 @@
-// Records for an internal topic that are made together, in two allocations for all of them: a commit of offsets makes one for each of
+// Records for an internal topic that are made together, in one allocation for all of them: a commit of offsets makes one for each of
 // its partitions. Filled, then read; a plain value.
 #pragma once
 
@@ -28,20 +28,21 @@ class RecordList {
   std::uint8_t* add(std::size_t key_size, std::optional<std::size_t> value_size);
   void add(const KeyAndValue& record);
 
-  bool empty() const { return sizes_.empty(); }
-  std::size_t size() const { return sizes_.size(); }
-  std::size_t bytes() const { return bytes_.size(); }  // of keys and values
-  std::size_t bytes_in_batch_max() const { return bytes_.size() + sizes_.size() * kRecordOverheadMax; }
+  bool empty() const { return bytes_.empty(); }
+  std::size_t size() const { return size_; }
+  std::size_t bytes() const { return bytes_.size() - size_ * sizeof(Sizes); }  // of keys and values
+  std::size_t bytes_in_batch_max() const { return bytes() + size_ * kRecordOverheadMax; }
   void append_to(protocol::RecordBatchBuilder& builder, std::int64_t timestamp) const;
   base::Bytes build_batch(std::int64_t timestamp, const BatchSender& sender) const;
 
  private:
   struct Sizes {
+    static constexpr std::size_t kNoValue = ~std::size_t{0};
     std::size_t key = 0;
-    std::optional<std::size_t> value;
+    std::size_t value = kNoValue;
   };
-  base::Bytes bytes_;
-  std::vector<Sizes> sizes_;
+  base::Bytes bytes_;  // of each the sizes, the key and the value
+  std::size_t size_ = 0;
 };
 
 }  // namespace broker::coordinator

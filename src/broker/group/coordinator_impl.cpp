@@ -135,6 +135,13 @@ protocol::Result<GroupPtr> GroupCoordinator::Impl::find(const std::string& group
   return found == groups_.end() ? GroupPtr() : found->second;
 }
 
+GroupPtr GroupCoordinator::Impl::find_loaded(const std::string& group_id) {
+  std::lock_guard lock(mutex_);
+  const auto found = groups_.find(group_id);
+  if (found == groups_.end() || check_loaded(found->second->partition) != ErrorCode::none) return nullptr;
+  return found->second;
+}
+
 protocol::Result<GroupPtr> GroupCoordinator::Impl::find_or_create(const std::string& group_id, const Place& place) {
   if (place.error != ErrorCode::none) return place.error;
   std::lock_guard lock(mutex_);

@@ -113,6 +113,9 @@ class GroupCoordinator::Impl {
 
   // Null: no such group is there. An error: the place's, or that its leadership has gone, or come anew, since it was located.
   protocol::Result<GroupPtr> find(const std::string& group_id, const Place& place);
+  // A group that is there, of a partition that is loaded: in one lock, for those whose records are appended next, which tells whether the
+  // partition is still led. Null: the longer way tells why.
+  GroupPtr find_loaded(const std::string& group_id);
   protocol::Result<GroupPtr> find_or_create(const std::string& group_id, const Place& place);
   // One that was made for a request that came to nothing.
   void drop_unused(const GroupPtr& group);
@@ -151,6 +154,7 @@ class GroupCoordinator::Impl {
 
   // offset_commits.cpp
   CommitAnswer commit(CommitRequest&& request, const Place& place);
+  CommitAnswer commit(CommitRequest&& request, protocol::Result<GroupPtr> found);
 
   // In the group's lock, after a sign of life of this member: cheaper than run().
   void keep_alive(Group& group, const std::string& member_id) {
@@ -216,8 +220,8 @@ class GroupCoordinator::Impl {
   // These two in the group's lock.
   void line_up(RecordList records, Time time, std::uint64_t sender, PendingCommit& pending);
   void append_transactional(const RecordList& records, Time time, PendingCommit& pending);
-  CommitAnswer answer_commit(PendingCommit pending);
-  CommitAnswer answer_transactional(PendingCommit pending);
+  CommitAnswer answer_commit(PendingCommit&& pending);
+  CommitAnswer answer_transactional(PendingCommit&& pending);
   base::Task<std::vector<ErrorCode>> finish_commit(PendingCommit pending);
 
   void settle(Group& group, Effects& effects, std::vector<PendingStore>& pending, Wakeups& wakeups);

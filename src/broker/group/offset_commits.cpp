@@ -77,6 +77,9 @@ PendingCommit::~PendingCommit() {
 constexpr std::int16_t kGroupIdNotFoundFrom = 10;
 
 CommitAnswer GroupCoordinator::begin_commit(CommitRequest request) {
+  if (!request.producer) {
+    if (GroupPtr known = impl_->find_loaded(request.group_id)) return impl_->commit(std::move(request), std::move(known));
+  }
   const auto place = impl_->locate_now(request.group_id, !request.producer);
   if (!place) return commit_offsets(std::move(request));
   return impl_->commit(std::move(request), *place);
@@ -90,14 +93,18 @@ base::Task<std::vector<ErrorCode>> GroupCoordinator::commit_offsets(CommitReques
   co_return std::get<std::vector<ErrorCode>>(std::move(answer));
 }
 
-// All members of a group come through its lock, and who finds it held sleeps: in it is only what must be.
 CommitAnswer GroupCoordinator::Impl::commit(CommitRequest&& request, const Place& place) {
-  PendingCommit pending;
-  pending.producer = request.producer;
-  pending.answers.resize(request.commits.size(), ErrorCode::none);
   // Offsets without a group: who doesn't use group membership may commit all the same.
   const bool may_create = request.generation < 0 || request.producer;
   auto found = may_create ? find_or_create(request.group_id, place) : find(request.group_id, place);
+  return commit(std::move(request), std::move(found));
+}
+
+// All members of a group come through its lock, and who finds it held sleeps: in it is only what must be.
+CommitAnswer GroupCoordinator::Impl::commit(CommitRequest&& request, protocol::Result<GroupPtr> found) {
+  PendingCommit pending;
+  pending.producer = request.producer;
+  pending.answers = std::vector<ErrorCode>(request.commits.size(), ErrorCode::none);
   ErrorCode error = found.error();
   if (found) pending.group = std::move(*found);
   if (found && !pending.group) {
@@ -169,7 +176,7 @@ void GroupCoordinator::Impl::line_up(RecordList records, Time time, std::uint64_
   }
 }
 
-CommitAnswer GroupCoordinator::Impl::answer_commit(PendingCommit pending) {
+CommitAnswer GroupCoordinator::Impl::answer_commit(PendingCommit&& pending) {
   appends_.append_now(pending.ticket);
   const auto& at_once = pending.ticket.outcome;
   if (!at_once || (*at_once && !at_once->committed)) return finish_commit(std::move(pending));
@@ -200,7 +207,7 @@ void GroupCoordinator::Impl::append_transactional(const RecordList& records, Tim
   pending.settled = end.committed;  // as far as the commit goes: the transaction's marker decides
 }
 
-CommitAnswer GroupCoordinator::Impl::answer_transactional(PendingCommit pending) {
+CommitAnswer GroupCoordinator::Impl::answer_transactional(PendingCommit&& pending) {
   if (pending.settled) return std::move(pending.answers);
   return finish_commit(std::move(pending));
 }

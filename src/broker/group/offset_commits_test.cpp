@@ -83,6 +83,22 @@ TEST_F(OffsetCommits, WhatTheAppendCommitsIsAnsweredAtOnce) {
   EXPECT_EQ(committed(), (std::vector<std::int64_t>{10, 12}));
 }
 
+TEST_F(OffsetCommits, OfAGroupThatWasHereAreRefused) {
+  know_the_partitions();
+  (void)groups.begin_commit(commit_of(10));
+  const std::int32_t partition = *world.run(groups.partition_for("g"));
+  const std::size_t batches = world.log.batch_count();
+  world.log.lead(partition, false);
+  groups.partition_resigned(partition);
+  EXPECT_EQ(std::get<Codes>(groups.begin_commit(commit_of(20))), Codes(3, ErrorCode::not_coordinator));
+  world.log.lead(partition, true);
+  groups.partition_elected(partition);
+  EXPECT_EQ(std::get<Codes>(groups.begin_commit(commit_of(30))), codes_with(ErrorCode::none));
+  EXPECT_EQ(world.log.batch_count(), batches + 1);
+  groups.stop();
+  EXPECT_EQ(std::get<Codes>(groups.begin_commit(commit_of(40))), Codes(3, ErrorCode::coordinator_not_available));
+}
+
 TEST_F(OffsetCommits, OthersWaitAndEndWithTheOutcome) {
   know_the_partitions();
   world.log.commits_by_itself = false;
