@@ -119,8 +119,7 @@ void Log::as_before(const ProducerBatch& before, AppendResult& result) const {
   result.first_offset = before.first_offset;
   result.last_offset = before.last_offset;
   result.max_timestamp = before.timestamp;
-  result.log_append_time = before.timestamp;
-  if (config_->timestamp_type == protocol::TimestampType::create_time) result.log_append_time = -1;
+  result.log_append_time = before.timestamp;  // whoever stamped it
 }
 
 AppendResult Log::append_validated(protocol::ValidatedRecords& records, const AppendContext& context) {

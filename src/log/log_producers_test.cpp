@@ -29,6 +29,7 @@ TEST_F(LogProducers, DuplicatesOfTheLastFiveBatchesAnswerTheOldOffsets) {
     EXPECT_TRUE(again.duplicate);
     EXPECT_EQ(again.first_offset, number * 2);
     EXPECT_EQ(again.last_offset, number * 2 + 1);
+    EXPECT_EQ(again.log_append_time, 1'700'000'000'001) << "the batch's newest, whoever stamped it, as in Kafka";
   }
   EXPECT_EQ(append({"a", "b"}, from(1, 0, 0)).error, ErrorCode::out_of_order_sequence_number);
   EXPECT_EQ(append({"a"}, from(1, 0, 10)).error, ErrorCode::out_of_order_sequence_number);  // not the same length

@@ -39,7 +39,7 @@ struct AppendResult {
   std::int64_t first_offset = -1;
   std::int64_t last_offset = -1;  // -1, -1: nothing was there to append
   std::int64_t max_timestamp = -1;
-  std::int64_t log_append_time = -1;   // -1 unless the topic says LogAppendTime
+  std::int64_t log_append_time = -1;   // -1 unless the topic says LogAppendTime, or it is a duplicate
   std::int64_t log_start_offset = -1;  // set on errors too
   std::int64_t log_end_offset = -1;    // after the append
   std::int64_t high_watermark = -1;    // after the append, of a partition that leads; -1: not known
