@@ -32,8 +32,9 @@ bool is_supported(std::int64_t timestamp, std::int16_t version) {
   return timestamp == kEarliestPendingUploadTimestamp && version >= 11;
 }
 
+// Only consumers, -1, have one; besides them there are followers, and tools with -2.
 storage::ReadIsolation isolation_of(const ListOffsetsRequest& request) {
-  if (request.replica_id >= 0) return storage::ReadIsolation::log_end;
+  if (request.replica_id != -1) return storage::ReadIsolation::log_end;
   return request.isolation_level == 1 ? storage::ReadIsolation::transactions_committed
                                       : storage::ReadIsolation::high_watermark;
 }

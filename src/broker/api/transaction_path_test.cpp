@@ -110,9 +110,9 @@ class TransactionPath : public ::testing::Test {
     request.committed = commit;
     return ask<EndTxnResponse>(request, version).error_code;
   }
-  std::int64_t latest(std::int8_t isolation) {
+  std::int64_t latest(std::int8_t isolation, std::int32_t replica_id = -1) {
     ListOffsetsRequest request;
-    request.replica_id = -1;
+    request.replica_id = replica_id;
     request.isolation_level = isolation;
     auto& topic = request.topics.emplace_back();
     topic.name = "t";
@@ -236,6 +236,7 @@ TEST_F(TransactionPath, ACommittedTransactionIsSeen) {
   EXPECT_EQ(produce(), ErrorCode::none);
   EXPECT_EQ(latest(0), 1);
   EXPECT_EQ(latest(1), 0);
+  EXPECT_EQ(latest(1, -2), 1) << "who isn't a consumer sees the end of the log";
   EXPECT_EQ(fetch(0).records.size(), transactional_batch().size());
   EXPECT_EQ(fetch(1).records.size(), 0u);
   EXPECT_EQ(end(true), ErrorCode::none);
