@@ -34,7 +34,8 @@ class Side:
     def __init__(self, name, broker):
         self.name, self.broker, self.wire = name, broker, None
         self.mask = masks.Mask(self)
-        self.topic_ids, self.members, self.producers, self.session = {}, {}, {}, (0, 0)
+        self.topic_ids, self.members, self.generations, self.session = {}, {}, {}, (0, 0)
+        self.producers, self.epochs = {}, {}
 
     def close(self):
         if self.wire:
@@ -89,13 +90,20 @@ class Side:
             return self.members.get(of[0], "")
         if kind == "producer id":
             return self.producers.get(of[0], masks.MADE_UP_NUMBER)
+        if kind == "generation":
+            return self.generations.get(of[0], 1)
+        if kind == "producer epoch":
+            return self.epochs.get(of[0], 0)
         if kind == "session id":
             return self.session[0]
         if kind == "session epoch":
             return self.session[1]
         if kind == "log dir":
             return str(self.broker.data)
-        return batch(self.producers[of[0]], *of[1:]) if of[0] in self.producers else wire.batch(wire.record(b"v"))
+        if of[0] not in self.producers:
+            return wire.batch(wire.record(b"v"))
+        epoch = self.epochs[of[0]] if of[1] is None else of[1]
+        return batch(self.producers[of[0]], epoch, *of[2:])
 
     def topic_name(self, topic_id):
         other = "an id" if any(topic_id) else "no id"
@@ -111,11 +119,14 @@ class Side:
                 self.members.pop(group, None)
             elif member and member != "bogus":
                 self.members[group] = member
+            if answer["error_code"] == 0:
+                self.generations[group] = answer["generation_id"]
         if key == requests.LEAVE_GROUP and answer["error_code"] == 0:  # several members have errors of their own
             if "members" not in answer or any(member["error_code"] == 0 for member in answer["members"]):
                 self.members.pop(values["group_id"], None)
         if key == requests.INIT_PRODUCER_ID and answer["error_code"] == 0:
             self.producers[values["transactional_id"]] = answer["producer_id"]
+            self.epochs[values["transactional_id"]] = answer["producer_epoch"]
         if key == requests.FETCH and answer.get("session_id"):
             again = values.get("session_id") == ("session id",)
             self.session = answer["session_id"], self.session[1] + 1 if again else 1
@@ -203,6 +214,12 @@ class Lockstep:
                 raise Difference(f"all topics\n  Kafka  {known[0]}\n  Milena {known[1]}")
             time.sleep(0.01)
 
+    def wait_for_deletion(self, name):
+        """Kafka refuses a new topic of the name until the old one's znodes are gone, some time after it has left the metadata."""
+        again = {"topics": [{"name": name, "num_partitions": 1, "replication_factor": 1}], "timeout_ms": 1000, "validate_only": True}
+        for side in self.sides:
+            wait_until("the deletion", lambda s=side: s.told(requests.CREATE_TOPICS, 4, again)["topics"][0]["error_code"] == 0, pause_s=0.01)
+
     def find_unanswerable(self):
         """Below a changed root (chroot) Java finds no file system for a directory, and Kafka describes none: -1 for each."""
         described = self.sides[0].told(requests.DESCRIBE_LOG_DIRS, 1, {"topics": []})
@@ -223,6 +240,9 @@ class Lockstep:
         self.asked[key] = self.asked.get(key, 0) + (answers[0] != CLOSED)
         if key in CHANGES_TOPICS:
             self.settle_topics()
+        if key == requests.DELETE_TOPICS and isinstance(answers[0], dict):
+            for name in (each["name"] for each in answers[0]["responses"] if each["error_code"] == 0):
+                self.wait_for_deletion(name)
         if key in (requests.END_TXN, requests.INIT_PRODUCER_ID) and values.get("transactional_id"):
             ids = {"transactional_ids": [values["transactional_id"]]}
             for side in self.sides:  # markers are written behind the answer

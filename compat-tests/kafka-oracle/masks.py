@@ -69,7 +69,7 @@ class Mask:
         self.keeps_empty_topics = key in NAMES_EVERY_TOPIC
         masked = self.of(answer)
         if key == requests.LIST_GROUPS:
-            masked["groups"] = [group for group in masked["groups"] if not group["group_id"].startswith(requests.APART)]
+            masked["groups"] = [group for group in masked["groups"] if not group["group_id"].startswith((requests.APART, requests.OLD))]
         if key in (requests.ADD_PARTITIONS_TO_TXN, requests.OFFSET_DELETE):  # a partition that is named twice may be answered twice
             masked = once(masked)
         if key == requests.PRODUCE:  # where it was refused, only the place in the code decides

@@ -1,5 +1,6 @@
 """The stream: valid requests of any API and version that both sides serve, drawn from a seed. What only a running side knows (an id
 that it gave) is left open as a tuple, which lockstep.Side fills in. Fields are drawn by name, most of them from values that matter."""
+import copy
 import random
 
 from harness import messages, wire
@@ -14,7 +15,9 @@ DESCRIBE_TRANSACTIONS, LIST_TRANSACTIONS = 65, 66
 OFFSET_DELETE, API_VERSIONS, DESCRIBE_TOPIC_PARTITIONS = 47, 18, 75
 # Between brokers, or (18) different by right; README.md says which.
 LEFT_OUT = {4, 5, 6, 7, 18, 56, 58, 67, 68, 69}
-APART = "x"  # first letter of groups that one side may list and the other not: README.md says which
+APART, OLD = "x", "y"  # first letters of groups that one side may list and the other not: README.md says which
+FLOW_BEGINS, FLOW_GOES_ON = 0.06, 0.7  # of all requests; between its steps anything comes
+MEANT_OTHERWISE = 0.02  # of the fields of a flow
 NEW_NAMES_EVERY = 60  # requests: groups and transactional ids are those of an episode
 TOPICS = {"orders": 3, "bills": 1, "compacted": 1, "tuned": 1}  # that both sides have from the beginning, with their partitions
 COMPACTED = "compacted"
@@ -25,6 +28,7 @@ CONFIGS = [("retention.ms", "100000"), ("cleanup.policy", "compact"), ("cleanup.
            ("segment.bytes", "20000"), ("max.message.bytes", "-1"), ("log.cleaner.threads", "1"), ("compression.type", "producer"),
            ("min.insync.replicas", "1"), ("broker.id", "3"), ("consumer.session.timeout.ms", "50000"), ("", ""), ("retention.ms", "")]
 WRONG_VALUES = {("retention.ms", "x"), ("retention.ms", ""), ("max.message.bytes", "-1")}
+NO_TOPICS = {"bogus", "log.cleaner.threads", "broker.id", "consumer.session.timeout.ms", ""}  # names that aren't of topics' configs
 # A log hears of its new configuration a little later, and each broker deletes at ticks of its own. So only a topic gets these to which
 # nobody produces.
 CHANGE_LOGS = {"cleanup.policy", "retention.ms", "segment.bytes"}
@@ -63,19 +67,25 @@ SUBSCRIPTION = bytes.fromhex("0000000000010006") + b"orders" + bytes.fromhex("00
 
 
 class Stream:
-    """versions: api key -> the versions that both sides serve, as (first, last)."""
+    """versions: api key -> the versions that both sides serve, as (first, last). draw_flow: flows.draw."""
 
-    def __init__(self, seed, versions):
+    def __init__(self, seed, versions, draw_flow):
         self.random, self.versions, self.drawn, self.episode = random.Random(seed), versions, 0, 0
         self.keys = [key for key in sorted(versions) if key not in LEFT_OUT]
         self.key = self.version = self.message = None
+        self.draw_flow, self.flow, self.meant = draw_flow, [], {}  # the next steps of a flow; of this step, values by field name
 
     def next(self):
         """(api key, version, values)"""
         if self.drawn % NEW_NAMES_EVERY == 0:
             self.episode += 1
         self.drawn += 1
-        self.key = self.random.choice(self.keys)
+        if not self.flow and self.chance(FLOW_BEGINS):
+            self.flow = self.draw_flow(self)
+        if self.flow and self.chance(FLOW_GOES_ON):
+            self.key, self.meant = self.flow.pop(0)
+        else:
+            self.key, self.meant = self.random.choice(self.keys), {}
         self.message = messages.by_key()[self.key][0]
         self.version = self.random.randint(*self.versions[self.key])
         return self.key, self.version, self.corrected(self.struct(self.message.fields))
@@ -87,6 +97,8 @@ class Stream:
             values["allow_auto_topic_creation"] = False
         if self.key == JOIN_GROUP:
             self.join_at_once(values)
+        if self.key in (OFFSET_COMMIT, OFFSET_FETCH) and self.version == 0:
+            values["group_id"] = self.name(OLD)
         if self.key in (OFFSET_COMMIT, TXN_OFFSET_COMMIT):
             self.name_once(values)
         if self.key == PRODUCE:
@@ -143,8 +155,9 @@ class Stream:
     def keep_one_wrong_value(with_configs):
         """Which of several is told depends on their order in a table."""
         for each in with_configs:
-            wrong = [config for config in each["configs"] if (config["name"], config["value"]) in WRONG_VALUES]
-            each["configs"] = [config for config in each["configs"] if config not in wrong[1:]]
+            values = [config for config in each["configs"] if (config["name"], config["value"]) in WRONG_VALUES]
+            names = [config for config in each["configs"] if config["name"] in NO_TOPICS]
+            each["configs"] = [config for config in each["configs"] if config not in values[1:] + names[1:]]
 
     @staticmethod
     def name_once(values):
@@ -159,11 +172,10 @@ class Stream:
                 partition["records"] = wire.batch(wire.record(b"v"))
         if values.get("transactional_id") == "":
             values["transactional_id"] = self.name("t")
-        if values.get("transactional_id") is not None:
-            return
+        in_transaction = values.get("transactional_id") is not None
         for partition in (partition for topic in values["topic_data"] for partition in topic["partition_data"]):
-            if isinstance(partition["records"], tuple):
-                partition["records"] = (*partition["records"][:-1], False)
+            if isinstance(partition["records"], tuple) and not (in_transaction and partition["records"][-1]):
+                partition["records"] = ("batch", None, *partition["records"][2:-1], False)  # of the producer without transactions
 
     # Drawing
 
@@ -183,6 +195,8 @@ class Stream:
         return values
 
     def field(self, field):
+        if field.name in self.meant and not self.chance(MEANT_OTHERWISE):
+            return copy.deepcopy(self.meant[field.name])
         null = messages.may_be_null(field, self.version)
         if field.is_array:
             if null and self.chance(0.2):
@@ -231,7 +245,7 @@ class Stream:
             return self.one_of(["range", "range", "roundrobin"])
         if name in ("name", "topic", "topic_name", "topics", "topic_names"):
             return self.topic()
-        if name == "group_id" and (self.key == TXN_OFFSET_COMMIT or self.key in (OFFSET_COMMIT, OFFSET_FETCH) and self.version == 0):
+        if name == "group_id" and self.key == TXN_OFFSET_COMMIT:
             return self.name(APART)
         if name in ("group_id", "groups_names", "groups", "group_ids"):
             return self.one_of([self.name("g"), self.name("g"), self.name("s"), self.name("s"), self.name("h"), "", "none"])

@@ -11,6 +11,7 @@ from harness.process import Failure
 from harness.runner import only
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import flows  # noqa: E402
 import lockstep  # noqa: E402
 import random_requests  # noqa: E402
 
@@ -43,7 +44,7 @@ def play(pair, seed):
     try:
         pair.prepare()
         pair.find_unanswerable()
-        stream = random_requests.Stream(seed, pair.versions())
+        stream = random_requests.Stream(seed, pair.versions(), flows.draw)
         for number in range(REQUESTS):
             key, version, values = stream.next()
             request = f"request {number}"
