@@ -35,7 +35,7 @@ class Side:
         self.name, self.broker, self.wire = name, broker, None
         self.mask = masks.Mask(self)
         self.topic_ids, self.members, self.generations, self.session = {}, {}, {}, (0, 0)
-        self.producers, self.epochs = {}, {}
+        self.producers, self.epochs, self.sequences = {}, {}, {}
 
     def close(self):
         if self.wire:
@@ -103,7 +103,19 @@ class Side:
         if of[0] not in self.producers:
             return wire.batch(wire.record(b"v"))
         epoch = self.epochs[of[0]] if of[1] is None else of[1]
-        return batch(self.producers[of[0]], epoch, *of[2:])
+        sequence = self.sequences.get((of[0], epoch, of[2][1]), 0) if isinstance(of[2], tuple) else of[2]
+        return batch(self.producers[of[0]], epoch, sequence, of[3])
+
+    def learn_sequences(self, values, answer):
+        appended = {(topic["name"], partition["index"]) for topic in answer["responses"] for partition in topic["partition_responses"]
+                    if partition["error_code"] == 0}
+        for topic in values["topic_data"]:
+            for partition in topic["partition_data"]:
+                records, place = partition["records"], (topic["name"], partition["index"])
+                if isinstance(records, tuple) and isinstance(records[3], tuple) and place in appended:
+                    epoch = self.epochs.get(records[1]) if records[2] is None else records[2]
+                    key = records[1], epoch, place
+                    self.sequences[key] = self.sequences.get(key, 0) + 1
 
     def topic_name(self, topic_id):
         other = "an id" if any(topic_id) else "no id"
@@ -127,6 +139,8 @@ class Side:
         if key == requests.INIT_PRODUCER_ID and answer["error_code"] == 0:
             self.producers[values["transactional_id"]] = answer["producer_id"]
             self.epochs[values["transactional_id"]] = answer["producer_epoch"]
+        if key == requests.PRODUCE:
+            self.learn_sequences(values, answer)
         if key == requests.FETCH and answer.get("session_id"):
             again = values.get("session_id") == ("session id",)
             self.session = answer["session_id"], self.session[1] + 1 if again else 1

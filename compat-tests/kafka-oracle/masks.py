@@ -79,6 +79,9 @@ class Mask:
         if key == requests.DESCRIBE_CONFIGS:  # each has loggers of its own
             for result in (result for result in masked["results"] if result["resource_type"] == requests.LOGGER):
                 result["configs"] = "some" if result["configs"] else "none"
+        if key == requests.DESCRIBE_TRANSACTIONS:  # README.md says why
+            for state in (state for state in masked["transaction_states"] if state["transaction_state"] == "Empty"):
+                state["transaction_start_time_ms"] = "*"
         if key == requests.DESCRIBE_LOG_DIRS:
             for topic in (topic for log_dir in masked["results"] for topic in log_dir["topics"] if topic["name"].startswith("__")):
                 for partition in topic["partitions"]:

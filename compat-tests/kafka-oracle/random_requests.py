@@ -173,9 +173,13 @@ class Stream:
         if values.get("transactional_id") == "":
             values["transactional_id"] = self.name("t")
         in_transaction = values.get("transactional_id") is not None
-        for partition in (partition for topic in values["topic_data"] for partition in topic["partition_data"]):
-            if isinstance(partition["records"], tuple) and not (in_transaction and partition["records"][-1]):
-                partition["records"] = ("batch", None, *partition["records"][2:-1], False)  # of the producer without transactions
+        for topic in values["topic_data"]:
+            for partition in (partition for partition in topic["partition_data"] if isinstance(partition["records"], tuple)):
+                _, name, epoch, sequence, transactional = partition["records"]
+                if in_transaction and transactional:
+                    partition["records"] = "batch", name, epoch, ("next", (topic["name"], partition["index"])), True
+                else:  # of the producer without transactions
+                    partition["records"] = "batch", None, epoch, sequence, False
 
     # Drawing
 
