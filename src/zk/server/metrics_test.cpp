@@ -80,7 +80,7 @@ TEST_F(MetricsTest, TellQuotasByTheLimitThatCountsAndWatchesOfBothKinds) {
   TestPeer& peer = connect();
   for (const char* path : {"/a", "/zookeeper/quota/a", "/zookeeper/quota/a/zookeeper_stats"}) create(peer, path);
   proto::CreateRequest limits = creation("/zookeeper/quota/a/zookeeper_limits");
-  limits.data = "count=5,bytes=6=;byteHardLimit=60";
+  limits.data = "count=5,bytes=6=;byteHardLimit=-1;countHardLimit=50";
   testing::send(*coordinator_, peer, ++xid_, OpCode::create, limits);
   sync();
   proto::GetChildrenRequest children;
@@ -90,8 +90,8 @@ TEST_F(MetricsTest, TellQuotasByTheLimitThatCountsAndWatchesOfBothKinds) {
   get(peer, "/a", true);
   std::map<std::string, std::string> rows;
   for (const MonitorRow& row : monitor_rows(*coordinator_)) rows[row.name] = text_of(row.value);
-  EXPECT_EQ(rows["a_quota_count_limit_per_namespace"], "5");
-  EXPECT_EQ(rows["a_quota_bytes_limit_per_namespace"], "60");
+  EXPECT_EQ(rows["a_quota_count_limit_per_namespace"], "50");
+  EXPECT_EQ(rows["a_quota_bytes_limit_per_namespace"], "6");
   EXPECT_EQ(rows["a_quota_count_usage_per_namespace"], "1");
   EXPECT_EQ(rows["a_quota_bytes_usage_per_namespace"], "0");
   EXPECT_EQ(rows["watch_count"], "2");
