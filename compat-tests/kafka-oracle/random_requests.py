@@ -130,9 +130,13 @@ class Stream:
             values["transactions"] = list({each["transactional_id"]: each for each in values["transactions"]}.values())
             if not values["transactions"]:  # to which Kafka says nothing
                 values["transactions"] = [self.struct(self.message.structs["AddPartitionsToTxnTransaction"])]
+        if self.key == LIST_TRANSACTIONS and values.get("duration_filter", -1) > 0:  # since when one is Empty differs
+            values["state_filters"] = ["Ongoing", "CompleteCommit", "CompleteAbort"]
         if self.key == WRITE_TXN_MARKERS:  # Kafka may never answer two markers, or one that names a partition twice
             del values["markers"][1:]
             for marker in values["markers"]:
+                if isinstance(marker["producer_id"], tuple):  # a newer coordinator's marker would fence its own for good, on both sides
+                    marker["coordinator_epoch"] = min(marker["coordinator_epoch"], 0)
                 marker["topics"] = list({topic["name"]: topic for topic in marker["topics"]}.values())
                 for topic in marker["topics"]:
                     topic["partition_indexes"] = sorted(set(topic["partition_indexes"]))
