@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/group/rack_matching.h"
+
 namespace broker::group {
 namespace {
 
@@ -230,6 +232,118 @@ class FairShares {
   std::vector<std::int32_t> sizes_;  // partitions of each member
 };
 
+bool knows_racks(const AssignorInput& input) {
+  return !input.partition_racks.empty() && std::any_of(input.members.begin(), input.members.end(),
+                                                       [](const AssignorMember& member) { return !member.rack_id.empty(); });
+}
+
+using Subscribers = std::map<base::Uuid, std::vector<const AssignorMember*>>;
+using TopicPartition = std::pair<base::Uuid, std::int32_t>;
+
+// Exchanges partitions of topics that have the same subscribers. A unit is one partition, or those that go together.
+class RackExchange {
+ public:
+  RackExchange(const AssignorInput& input, std::vector<const AssignorMember*> members)
+      : input_(input), members_(std::move(members)) {
+    for (const AssignorMember* member : members_) units_.member_racks.push_back(member->rack_id);
+  }
+  void add(std::vector<TopicPartition> unit, std::size_t owner) {
+    std::vector<std::string_view> racks = racks_of(unit.front());
+    for (std::size_t i = 1; i < unit.size(); ++i) {
+      const std::vector<std::string_view> others = racks_of(unit[i]);
+      std::erase_if(racks, [&others](std::string_view rack) { return !std::ranges::binary_search(others, rack); });
+    }
+    units_.unit_racks.push_back(std::move(racks));
+    units_.owners.push_back(owner);
+    partitions_.push_back(std::move(unit));
+  }
+  void run(bool extras_may_move, TargetAssignment& target) {
+    units_.extras_may_move = extras_may_move;
+    const std::vector<std::size_t> owners = match_racks(units_);
+    // Units that match in part may lose more than those that match wholly gain.
+    if (matched(owners) <= matched(units_.owners)) return;
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      if (owners[i] == units_.owners[i]) continue;
+      for (const auto& [topic_id, partition] : partitions_[i]) {
+        Partitions& giver = target[members_[units_.owners[i]]->member_id];
+        giver[topic_id].erase(partition);
+        if (giver[topic_id].empty()) giver.erase(topic_id);
+        target[members_[owners[i]]->member_id][topic_id].insert(partition);
+      }
+    }
+  }
+
+ private:
+  std::vector<std::string_view> racks_of(const TopicPartition& one) const {
+    const auto found = input_.partition_racks.find(one.first);
+    if (found == input_.partition_racks.end()) return {};
+    const std::vector<std::string>& racks = found->second.at(static_cast<std::size_t>(one.second));
+    return {racks.begin(), racks.end()};
+  }
+  std::size_t matched(const std::vector<std::size_t>& owners) const {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      for (const TopicPartition& one : partitions_[i]) {
+        if (std::ranges::binary_search(racks_of(one), units_.member_racks[owners[i]])) ++count;
+      }
+    }
+    return count;
+  }
+
+  const AssignorInput& input_;
+  std::vector<const AssignorMember*> members_;
+  OwnedUnits units_;
+  std::vector<std::vector<TopicPartition>> partitions_;  // by unit
+};
+
+void match_uniform(const AssignorInput& input, bool homogeneous, TargetAssignment& target) {
+  Subscribers subscribers;
+  for (const AssignorMember& member : input.members) {
+    for (const base::Uuid& topic_id : *member.topics) subscribers[topic_id].push_back(&member);
+  }
+  // They point into one vector: the order is that of the members.
+  std::map<std::vector<const AssignorMember*>, std::vector<base::Uuid>> groups;
+  for (const auto& [topic_id, of_topic] : subscribers) groups[of_topic].push_back(topic_id);
+  for (const auto& [members, topics] : groups) {
+    RackExchange exchange(input, members);
+    for (std::size_t owner = 0; owner < members.size(); ++owner) {
+      const auto owned = target.find(members[owner]->member_id);
+      if (owned == target.end()) continue;
+      for (const base::Uuid& topic_id : topics) {
+        const auto of_topic = owned->second.find(topic_id);
+        if (of_topic == owned->second.end()) continue;
+        for (const std::int32_t partition : of_topic->second) exchange.add({{topic_id, partition}}, owner);
+      }
+    }
+    exchange.run(homogeneous, target);
+  }
+  target = without_empty(std::move(target));
+}
+
+void match_range(const AssignorInput& input, const Subscribers& subscribers, TargetAssignment& target) {
+  std::map<std::pair<std::vector<const AssignorMember*>, std::int32_t>, std::vector<base::Uuid>> groups;
+  for (const auto& [topic_id, members] : subscribers) {
+    groups[{members, input.partition_counts.at(topic_id)}].push_back(topic_id);
+  }
+  for (const auto& [group, topics] : groups) {
+    const auto& [members, count] = group;
+    RackExchange exchange(input, members);
+    for (std::size_t owner = 0; owner < members.size(); ++owner) {
+      const auto owned = target.find(members[owner]->member_id);
+      if (owned == target.end()) continue;
+      const auto of_topic = owned->second.find(topics.front());
+      if (of_topic == owned->second.end()) continue;
+      for (const std::int32_t partition : of_topic->second) {
+        std::vector<TopicPartition> unit;
+        for (const base::Uuid& topic_id : topics) unit.emplace_back(topic_id, partition);
+        exchange.add(std::move(unit), owner);
+      }
+    }
+    exchange.run(true, target);
+  }
+  target = without_empty(std::move(target));
+}
+
 bool comes_first(const AssignorMember* a, const AssignorMember* b) {
   if (a->instance_id && b->instance_id) return *a->instance_id < *b->instance_id;
   if (a->instance_id || b->instance_id) return a->instance_id.has_value();
@@ -240,16 +354,18 @@ bool comes_first(const AssignorMember* a, const AssignorMember* b) {
 
 TargetAssignment assign_uniform(const AssignorInput& input) {
   if (input.members.empty()) return {};
-  if (!is_homogeneous(input)) return FairShares(input).run();
-  if (input.members.front().topics->empty()) return {};
-  return EqualShares(input).run();
+  const bool homogeneous = is_homogeneous(input);
+  if (homogeneous && input.members.front().topics->empty()) return {};
+  TargetAssignment target = homogeneous ? EqualShares(input).run() : FairShares(input).run();
+  if (knows_racks(input)) match_uniform(input, homogeneous, target);
+  return target;
 }
 
 TargetAssignment assign_range(const AssignorInput& input) {
   std::vector<const AssignorMember*> members;
   for (const AssignorMember& member : input.members) members.push_back(&member);
   std::stable_sort(members.begin(), members.end(), comes_first);
-  std::map<base::Uuid, std::vector<const AssignorMember*>> subscribers;
+  Subscribers subscribers;
   for (const AssignorMember* member : members) {
     for (const base::Uuid& topic_id : *member->topics) subscribers[topic_id].push_back(member);
   }
@@ -263,6 +379,7 @@ TargetAssignment assign_range(const AssignorInput& input) {
       for (; next < end; ++next) target[of_topic[static_cast<std::size_t>(i)]->member_id][topic_id].insert(next);
     }
   }
+  if (knows_racks(input)) match_range(input, subscribers, target);
   return target;
 }
 

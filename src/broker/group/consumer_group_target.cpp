@@ -39,6 +39,25 @@ std::size_t ConsumerGroup::subscribers_of(const std::string& regex) const {
       members_.begin(), members_.end(), [&](const auto& member) { return member.second.metadata.topic_regex == regex; }));
 }
 
+namespace {
+
+// Like Kafka's hash of a topic, by all replicas, in sync or not, whose broker is there.
+std::vector<std::vector<std::string>> racks_of(const metadata::Topic& topic, const metadata::ClusterMetadata& cluster) {
+  std::vector<std::vector<std::string>> racks(topic.partitions.size());
+  for (const auto& [index, partition] : topic.partitions) {
+    if (std::cmp_less(index, 0) || std::cmp_greater_equal(index, racks.size())) continue;
+    std::set<std::string> distinct;
+    for (const std::int32_t replica : partition.replicas) {
+      const auto broker = cluster.brokers.find(replica);
+      if (broker != cluster.brokers.end() && broker->second.rack) distinct.insert(*broker->second.rack);
+    }
+    racks[static_cast<std::size_t>(index)].assign(distinct.begin(), distinct.end());
+  }
+  return racks;
+}
+
+}  // namespace
+
 // 0: no topic that exists is subscribed to.
 std::int64_t ConsumerGroup::metadata_hash(const metadata::ClusterMetadata& cluster, const Outlook& outlook) const {
   std::set<std::string> names;
@@ -72,6 +91,7 @@ TargetAssignment ConsumerGroup::compute_target(const metadata::ClusterMetadata& 
   // Most members subscribe alike.
   std::map<std::pair<std::set<std::string>, std::string>, std::set<base::Uuid>> subscriptions;
   AssignorInput input;
+  bool has_racks = false;
   for (const auto& [member_id, metadata] : members_in(outlook)) {
     const auto [topics, added] = subscriptions.try_emplace({metadata->topic_names, metadata->topic_regex});
     if (added) topics->second = subscribed_topic_ids(*metadata, regexes_in(outlook), cluster);
@@ -79,11 +99,15 @@ TargetAssignment ConsumerGroup::compute_target(const metadata::ClusterMetadata& 
     member.member_id = member_id;
     member.instance_id = metadata->instance_id;
     member.topics = &topics->second;
+    member.rack_id = metadata->rack_id.value_or("");
+    has_racks = has_racks || !member.rack_id.empty();
     if (const Partitions* current = target_of(member_id, outlook)) member.current = *current;
   }
   for (const auto& [subscription, topics] : subscriptions) {
     for (const base::Uuid& topic_id : topics) {
-      input.partition_counts[topic_id] = static_cast<std::int32_t>(cluster.topic(topic_id)->partitions.size());
+      const metadata::Topic& topic = *cluster.topic(topic_id);
+      input.partition_counts[topic_id] = static_cast<std::int32_t>(topic.partitions.size());
+      if (has_racks) input.partition_racks.try_emplace(topic_id, racks_of(topic, cluster));
     }
   }
   return assign(preferred_assignor(outlook), input);

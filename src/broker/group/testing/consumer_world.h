@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/group/consumer_group.h"
@@ -38,6 +39,17 @@ class World {
     next->topics_by_id.erase(topic->id);
     next->topics.erase(name);
     if (partitions > 0) next->topics[name] = next->topics_by_id[topic->id] = topic;
+    cluster_ = next;
+  }
+  // The only replica of each partition: a broker and its rack.
+  void place(const std::string& name, const std::vector<std::pair<std::int32_t, std::string>>& replicas) {
+    auto next = std::make_shared<metadata::ClusterMetadata>(*cluster_);
+    auto topic = std::make_shared<metadata::Topic>(*cluster_->topic(name));
+    for (std::size_t i = 0; i < replicas.size(); ++i) {
+      topic->partitions[static_cast<std::int32_t>(i)].replicas = {replicas[i].first};
+      next->brokers[replicas[i].first].rack = replicas[i].second;
+    }
+    next->topics[name] = next->topics_by_id[topic->id] = topic;
     cluster_ = next;
   }
   Time now() const { return {wall_clock_ahead_ms + clock_, clock_}; }
