@@ -101,6 +101,9 @@ class Stream:
             values["group_id"] = self.name(OLD)
         if self.key in (OFFSET_COMMIT, TXN_OFFSET_COMMIT):
             self.name_once(values)
+            if self.version == 0 and self.key == OFFSET_COMMIT:  # of these the znode of an offset knows nothing
+                for each in (each for topic in values["topics"] for each in topic["partitions"]):
+                    each["committed_offset"], each["committed_metadata"] = max(each["committed_offset"], 0), ""
         if self.key == PRODUCE:
             self.produce_as_clients_do(values)
         if self.key == OFFSET_FETCH and values.get("groups") == []:
