@@ -76,6 +76,15 @@ void merge_repeated(std::vector<FetchTarget>& targets) {
   targets.resize(kept);
 }
 
+std::vector<FetchTarget> targets_of(const FetchRequest& request) {
+  std::vector<FetchTarget> targets;
+  for (const FetchRequest::FetchTopic& topic : request.topics) {
+    for (const FetchRequest::FetchPartition& partition : topic.partitions) targets.push_back(target_of(topic, partition));
+  }
+  merge_repeated(targets);
+  return targets;
+}
+
 void forget(FetchSession& session, const FetchRequest& request) {
   for (const FetchRequest::ForgottenTopic& topic : request.forgotten_topics_data) {
     for (std::int32_t partition : topic.partitions) {
@@ -121,12 +130,7 @@ FetchPlan FetchSessions::plan(std::int16_t version, const FetchRequest& request,
   FetchPlan plan;
   plan.may_create = request.session_epoch == kInitialEpoch;
   plan.uses_topic_ids = version >= 13;
-  for (const FetchRequest::FetchTopic& topic : request.topics) {
-    for (const FetchRequest::FetchPartition& partition : topic.partitions) {
-      plan.targets.push_back(target_of(topic, partition));
-    }
-  }
-  merge_repeated(plan.targets);
+  plan.targets = targets_of(request);
   return plan;
 }
 
@@ -169,9 +173,10 @@ FetchPlan FetchSessions::plan_incremental(std::int16_t version, const FetchReque
       for (const FetchSession::Entry& entry : session.order) plan.targets.push_back(entry.target);
     }
   }
-  if (empty) {  // nothing is left of it; the answer says that there is no session
+  if (empty) {  // nothing is left of it; the answer says that there is no session, and has what this request asks for
     remove(request.session_id);
     plan.session = nullptr;
+    plan.targets = targets_of(request);
     return plan;
   }
   bool goes_on = false;

@@ -93,5 +93,22 @@ TEST_F(FetchSessionsTest, WhatIsForgottenTakesNoPlace) {
   }
 }
 
+// As in Kafka 3.9.2: what a request asks for is answered, even if it forgets that itself.
+TEST_F(FetchSessionsTest, OneThatForgetsEverythingIsAnsweredWithoutASession) {
+  FetchRequest last = request_of(1, 2);
+  last.session_id = fetch(request_of(0, 1)).session_id;
+  last.session_epoch = 1;
+  FetchRequest::ForgottenTopic& forgotten = last.forgotten_topics_data.emplace_back();
+  forgotten.topic = "t";
+  forgotten.partitions = {0, 1, 2};
+  const FetchPlan plan = sessions_.plan(kVersion, last, now_ms_);
+  EXPECT_EQ(plan.error, ErrorCode::none);
+  EXPECT_EQ(plan.session, nullptr);
+  EXPECT_FALSE(plan.may_create);
+  ASSERT_EQ(plan.targets.size(), 2U);
+  EXPECT_EQ(plan.targets[1].partition, 2);
+  EXPECT_EQ(fetch(last).error_code, ErrorCode::fetch_session_id_not_found);
+}
+
 }  // namespace
 }  // namespace broker::api
