@@ -123,6 +123,8 @@ class Stream:
             self.keep_one_wrong_value(values["topics"])
             for each in (each for topic in values["topics"] for each in topic["assignments"]):
                 each["partition_index"] = abs(each["partition_index"])
+                if 0 not in each["broker_ids"]:  # of a partition that no broker can lead none of Kafka's ever hears
+                    each["broker_ids"].append(0)
         if self.key == ALTER_REASSIGNMENTS:
             for partition in (partition for topic in values["topics"] for partition in topic["partitions"]):
                 if partition["replicas"] == [0]:  # Kafka's partition gets a new leader epoch from what changes nothing
