@@ -1,10 +1,12 @@
-// Records for an internal topic that are made together, in one allocation for all of them: a commit of offsets makes one for each of
-// its partitions. Filled, then read; a plain value.
+// Records for an internal topic that are made together, one behind the other in one buffer, which is allocated once if its size is
+// told before: a commit of offsets makes one for each of its partitions. Filled, then read; a plain value. One that was moved from is
+// empty.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -18,7 +20,18 @@ class RecordList {
   RecordList() = default;
   RecordList(const KeyAndValue& record) { add(record); }
   RecordList(const std::vector<KeyAndValue>& records) {
+    std::size_t bytes = 0;
+    for (const KeyAndValue& one : records) bytes += one.key.size() + (one.value ? one.value->size() : 0);
+    reserve(records.size(), bytes);
     for (const KeyAndValue& one : records) add(one);
+  }
+  RecordList(const RecordList&) = default;
+  RecordList(RecordList&& other) noexcept : bytes_(std::exchange(other.bytes_, {})), size_(std::exchange(other.size_, 0)) {}
+  RecordList& operator=(const RecordList&) = default;
+  RecordList& operator=(RecordList&& other) noexcept {
+    bytes_ = std::exchange(other.bytes_, {});
+    size_ = std::exchange(other.size_, 0);
+    return *this;
   }
 
   // For so many records of so many bytes of keys and values.

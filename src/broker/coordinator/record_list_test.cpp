@@ -45,5 +45,16 @@ TEST(RecordList, OneOfNothingIsEmpty) {
   EXPECT_FALSE(RecordList(KeyAndValue{}).empty());
 }
 
+TEST(RecordList, WhatWasMovedIsGone) {
+  RecordList first(KeyAndValue{bytes_of("a"), bytes_of("1")});
+  RecordList second(std::move(first));
+  for (const RecordList* one : {&first, &second}) EXPECT_EQ(one->bytes(), one == &first ? 0U : 2U);
+  EXPECT_EQ(first.size(), 0U);
+  first = std::move(second);
+  EXPECT_EQ(first.size(), 1U);
+  EXPECT_EQ(second.size(), 0U);
+  EXPECT_EQ(second.bytes(), 0U);
+}
+
 }  // namespace
 }  // namespace broker::coordinator
