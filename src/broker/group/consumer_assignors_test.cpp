@@ -54,6 +54,27 @@ class Group {
   TargetAssignment target_;
 };
 
+// Records may be damaged, or of a topic that had more.
+TEST(Assignors, WhatATopicDoesntHaveIsNobodys) {
+  const std::set<base::Uuid> both = {id_of('t'), id_of('u')};
+  const std::set<base::Uuid> one = {id_of('t')};
+  for (const std::set<base::Uuid>* second : {&both, &one}) {
+    AssignorInput input;
+    input.partition_counts = {{id_of('t'), 2}, {id_of('u'), 1}};
+    for (const std::string name : {"a", "b"}) {
+      AssignorMember& member = input.members.emplace_back();
+      member.member_id = name;
+      member.topics = name == "a" ? &both : second;
+    }
+    input.members[0].current[id_of('t')] = {-1, 2};
+    std::multiset<std::int32_t> owned;
+    for (const auto& [member, topics] : assign_uniform(input)) {
+      for (const auto& [id, partitions] : topics) owned.insert(partitions.begin(), partitions.end());
+    }
+    EXPECT_EQ(owned, (std::multiset<std::int32_t>{0, 0, 1}));
+  }
+}
+
 TEST(Assignors, UniformMovesAsLittleAsPossible) {
   Group group;
   group.topic('t', 6);

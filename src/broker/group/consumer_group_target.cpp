@@ -1,5 +1,6 @@
 // What a consumer group's members subscribe to, and who shall own what.
 #include <algorithm>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -41,15 +42,17 @@ std::size_t ConsumerGroup::subscribers_of(const std::string& regex) const {
 
 namespace {
 
-// Like Kafka's hash of a topic, by all replicas, in sync or not, whose broker is there.
-std::vector<std::vector<std::string>> racks_of(const metadata::Topic& topic, const metadata::ClusterMetadata& cluster) {
+// By all replicas, in sync or not. None: a replica's broker is away, and its rack with it.
+std::optional<std::vector<std::vector<std::string>>> racks_of(const metadata::Topic& topic,
+                                                              const metadata::ClusterMetadata& cluster) {
   std::vector<std::vector<std::string>> racks(topic.partitions.size());
   for (const auto& [index, partition] : topic.partitions) {
     if (std::cmp_less(index, 0) || std::cmp_greater_equal(index, racks.size())) continue;
     std::set<std::string> distinct;
     for (const std::int32_t replica : partition.replicas) {
       const auto broker = cluster.brokers.find(replica);
-      if (broker != cluster.brokers.end() && broker->second.rack) distinct.insert(*broker->second.rack);
+      if (broker == cluster.brokers.end()) return std::nullopt;
+      if (broker->second.rack) distinct.insert(*broker->second.rack);
     }
     racks[static_cast<std::size_t>(index)].assign(distinct.begin(), distinct.end());
   }
@@ -107,7 +110,12 @@ TargetAssignment ConsumerGroup::compute_target(const metadata::ClusterMetadata& 
     for (const base::Uuid& topic_id : topics) {
       const metadata::Topic& topic = *cluster.topic(topic_id);
       input.partition_counts[topic_id] = static_cast<std::int32_t>(topic.partitions.size());
-      if (has_racks) input.partition_racks.try_emplace(topic_id, racks_of(topic, cluster));
+      if (!has_racks || input.partition_racks.contains(topic_id) || input.unknown_racks.contains(topic_id)) continue;
+      if (auto racks = racks_of(topic, cluster)) {
+        input.partition_racks.emplace(topic_id, std::move(*racks));
+      } else {
+        input.unknown_racks.insert(topic_id);
+      }
     }
   }
   return assign(preferred_assignor(outlook), input);

@@ -1,8 +1,9 @@
 // Exchanges the owners of partitions, so that as many as possible are with a member in the rack of one of their replicas.
 // For the server's assignors, which first say who owns what by balance and stickiness. Pure and deterministic.
 // The rules are those of KIP-881, which Kafka 3.9's client-side assignors follow (AbstractStickyAssignor, RangeAssignor): balance
-// comes before racks, racks before stickiness. Other than there, what can't be matched stays with its owner where it can, and
-// nothing moves that doesn't help another one to a match.
+// comes before racks, racks before stickiness. Other than there, the matching is a maximum, where Kafka's takes the first that fits;
+// what can't be matched stays with its owner where it can, and nothing moves that doesn't help another one to a match; and a member
+// without a rack matches nothing, where it matches everything in Kafka's RangeAssignor.
 #pragma once
 
 #include <string_view>
@@ -19,7 +20,8 @@ struct OwnedUnits {
   bool extras_may_move = false;
 };
 
-// The owners. The same as before if racks make no difference: all units have the same ones of the members' racks, or none.
+// The owners. The same as before if racks make no difference, by Kafka's rule: all units have the same racks, or none has a member's.
+// Takes about as long as to read all racks of units a few times, whatever members tell: theirs that no unit has don't count.
 std::vector<std::size_t> match_racks(const OwnedUnits& units);
 
 }  // namespace broker::group

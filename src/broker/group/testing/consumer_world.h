@@ -52,6 +52,19 @@ class World {
     next->topics[name] = next->topics_by_id[topic->id] = topic;
     cluster_ = next;
   }
+  // Of each partition the brokers that have it. Those that aren't placed yet are away.
+  void replicate(const std::string& name, const std::vector<std::vector<std::int32_t>>& replicas) {
+    auto next = std::make_shared<metadata::ClusterMetadata>(*cluster_);
+    auto topic = std::make_shared<metadata::Topic>(*cluster_->topic(name));
+    for (std::size_t i = 0; i < replicas.size(); ++i) topic->partitions[static_cast<std::int32_t>(i)].replicas = replicas[i];
+    next->topics[name] = next->topics_by_id[topic->id] = topic;
+    cluster_ = next;
+  }
+  void stop_broker(std::int32_t id) {
+    auto next = std::make_shared<metadata::ClusterMetadata>(*cluster_);
+    next->brokers.erase(id);
+    cluster_ = next;
+  }
   Time now() const { return {wall_clock_ahead_ms + clock_, clock_}; }
 
   // Decides, writes, applies; what is written can be read back into an equal group.
