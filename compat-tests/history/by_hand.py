@@ -359,8 +359,8 @@ class Hands:
 
     def offset_of(self, group):
         """As string."""
-        offset = str(self.reader.committed_offset(group, TOPIC, stable=True))
-        return "CONCURRENT_TRANSACTIONS" if offset == "88" else offset
+        offset = self.reader.committed_offset(group, TOPIC, stable=True)
+        return "CONCURRENT_TRANSACTIONS" if offset == "88" else str(offset)  # an error's number is text
 
 
 def committed(batches, aborted):

@@ -88,13 +88,13 @@ def idempotent_producer(stream):
 def topic(stream):
     name = stream.name(stream.one_of("nm"))
     new = {"name": name, "num_partitions": stream.one_of([1, 2]), "replication_factor": 1, "assignments": []}
-    create = requests.CREATE_TOPICS, {"topics": [new | {"configs": []}], "timeout_ms": 5000, "validate_only": False}
-    more = requests.CREATE_PARTITIONS, {"topics": [{"name": name, "count": 3, "assignments": None}], "timeout_ms": 5000, "validate_only": False}
+    create = requests.CREATE_TOPICS, {"topics": [new | {"configs": []}], "timeout_ms": 60_000, "validate_only": False}
+    more = requests.CREATE_PARTITIONS, {"topics": [{"name": name, "count": 3, "assignments": None}], "timeout_ms": 60_000, "validate_only": False}
     commit = requests.OFFSET_COMMIT, {
         "group_id": stream.name("h"), "generation_id_or_member_epoch": -1, "member_id": "", "group_instance_id": None,
         "topics": [{"name": name, "partitions": [{"partition_index": 0, "committed_offset": 3, "committed_metadata": ""}]}]}
     fetch = requests.OFFSET_FETCH, {"group_id": stream.name("h"), "topics": None, "groups": [{"group_id": stream.name("h"), "topics": None}]}
     tell = requests.METADATA, {"topics": [{"name": name, "topic_id": bytes(16)}]}
     configs = requests.DESCRIBE_CONFIGS, {"resources": [{"resource_type": 2, "resource_name": name, "configuration_keys": None}]}
-    delete = requests.DELETE_TOPICS, {"topics": [{"name": name, "topic_id": bytes(16)}], "topic_names": [name], "timeout_ms": 5000}
+    delete = requests.DELETE_TOPICS, {"topics": [{"name": name, "topic_id": bytes(16)}], "topic_names": [name], "timeout_ms": 60_000}
     return [create, tell, configs, more, tell, commit, fetch, delete, fetch, tell]

@@ -251,7 +251,7 @@ class Stream:
             return -1  # only followers have one
         if name == "timeout_ms" and self.key in (CREATE_TOPICS, CREATE_PARTITIONS, ELECT_LEADERS):
             short = self.one_of([2000, 300])  # a partition without a leader is waited for
-            return short if self.key == ELECT_LEADERS else 5000  # every new one gets a leader, on a slow machine as well
+            return short if self.key == ELECT_LEADERS else 60_000  # every new one gets a leader, on a slow machine as well
         return self.one_of(VALUES.get(name, [0, 1, -1]))
 
     def text(self, name):

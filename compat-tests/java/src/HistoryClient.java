@@ -54,6 +54,7 @@ public class HistoryClient {
     static volatile boolean writing = true;
     static volatile boolean copying = true;
     static volatile boolean reading = true;
+    static Map<TopicPartition, OffsetAndMetadata> copied = Collections.emptyMap(); // the offsets that the copiers have committed
 
     static void say(String client, Object... what) {
         StringBuilder line = new StringBuilder();
@@ -396,12 +397,11 @@ public class HistoryClient {
 
     static boolean copiedAll(AdminClient admin) throws Exception {
         try (KafkaConsumer<String, String> consumer = consumer("ends", "readers-" + topic)) {
-            Map<TopicPartition, OffsetAndMetadata> committed =
-                admin.listConsumerGroupOffsets("copiers-" + topic).partitionsToOffsetAndMetadata().get();
+            copied = admin.listConsumerGroupOffsets("copiers-" + topic).partitionsToOffsetAndMetadata().get();
             Map<TopicPartition, Long> ends = consumer.endOffsets(partitions(topic));
             // A marker at the end is passed by without a commit, so that the records before it have to do.
             for (TopicPartition one : partitions(topic)) {
-                OffsetAndMetadata at = committed.get(one);
+                OffsetAndMetadata at = copied.get(one);
                 consumer.assign(Collections.singletonList(one));
                 consumer.seek(one, at == null ? 0 : at.offset());
                 while (consumer.position(one) < ends.get(one)) {
@@ -466,7 +466,12 @@ public class HistoryClient {
             for (Thread one : writers) one.join();
             System.out.println("written");
             long until = System.nanoTime() + HANGING_NS;
+            Map<TopicPartition, OffsetAndMetadata> before = copied;
             while (!copiedAll(admin)) {
+                if (!copied.equals(before)) { // they hang if they get no further, not if they have much to copy
+                    before = copied;
+                    until = System.nanoTime() + HANGING_NS;
+                }
                 if (System.nanoTime() > until) {
                     say("last", "hanging", topic, "copiers");
                     break;

@@ -39,6 +39,13 @@ ConfigSetter admin_switch(bool AdminServerConfig::*member) {
   };
 }
 
+ConfigSetter admin_protection(bool AdminServerConfig::*member) {
+  return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
+    const bool value = protecting_value(key, entry);
+    if (config.admin) (*config.admin).*member = value;
+  };
+}
+
 // -1: none.
 ConfigSetter metrics_port(std::optional<std::uint16_t> PrometheusConfig::*member) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
@@ -47,9 +54,9 @@ ConfigSetter metrics_port(std::optional<std::uint16_t> PrometheusConfig::*member
   };
 }
 
-ConfigSetter metrics_switch(bool PrometheusConfig::*member) {
+ConfigSetter metrics_protection(bool PrometheusConfig::*member) {
   return [=](Config& config, const std::string& key, const ConfigEntry& entry) {
-    const bool value = switch_value(config.warnings, key, entry);
+    const bool value = protecting_value(key, entry);
     if (config.prometheus) (*config.prometheus).*member = value;
   };
 }
@@ -73,8 +80,8 @@ void add_http_keys(ConfigKeys& keys) {
   keys["admin.commandURL"] = admin_text(&AdminServerConfig::command_url);
   keys["admin.idleTimeout"] = admin_number(&AdminServerConfig::idle_timeout_ms, 1, kIntMax);
   keys["admin.portUnification"] = admin_switch(&AdminServerConfig::port_unification);
-  keys["admin.forceHttps"] = admin_switch(&AdminServerConfig::force_https);
-  keys["admin.needClientAuth"] = admin_switch(&AdminServerConfig::need_client_auth);
+  keys["admin.forceHttps"] = admin_protection(&AdminServerConfig::force_https);
+  keys["admin.needClientAuth"] = admin_protection(&AdminServerConfig::need_client_auth);
   keys["admin.snapshot.enabled"] = admin_switch(&AdminServerConfig::snapshot_enabled);
   keys["admin.restore.enabled"] = admin_switch(&AdminServerConfig::restore_enabled);
   keys["admin.rateLimiterIntervalInMS"] = admin_number(&AdminServerConfig::rate_limit_interval_ms, 0, kIntMax);
@@ -95,8 +102,8 @@ void add_http_keys(ConfigKeys& keys) {
   keys["metricsProvider.ssl.trustStore.password"] =
       metrics_text([](PrometheusConfig& config, const std::string& value) { config.tls.trust_store.password = value; });
   keys["metricsProvider.ssl.trustStore.type"] = check_store_type;
-  keys["metricsProvider.ssl.need.client.auth"] = metrics_switch(&PrometheusConfig::needs_client_auth);
-  keys["metricsProvider.ssl.want.client.auth"] = metrics_switch(&PrometheusConfig::wants_client_auth);
+  keys["metricsProvider.ssl.need.client.auth"] = metrics_protection(&PrometheusConfig::needs_client_auth);
+  keys["metricsProvider.ssl.want.client.auth"] = metrics_protection(&PrometheusConfig::wants_client_auth);
   keys["metricsProvider.ssl.enabledProtocols"] = metrics_text(
       [](PrometheusConfig& config, const std::string& value) { config.tls.protocols = value_list(value); });
   keys["metricsProvider.ssl.ciphersuites"] = metrics_text(

@@ -90,6 +90,10 @@ ConfigSetter boolean_of(bool Config::*member) {
   };
 }
 
+ConfigSetter protecting(bool Config::*member) {
+  return [=](Config& config, const std::string& key, const ConfigEntry& entry) { config.*member = protecting_value(key, entry); };
+}
+
 ConfigSetter text_of(std::string Config::*member) {
   return [=](Config& config, const std::string&, const ConfigEntry& entry) { config.*member = trimmed(entry.value); };
 }
@@ -146,8 +150,8 @@ void add_serving(ConfigKeys& keys) {
   keys["minSessionTimeout"] = number_of(&Config::session_timeout_min_ms, -1, kIntMax);
   keys["maxSessionTimeout"] = number_of(&Config::session_timeout_max_ms, -1, kIntMax);
   keys["extendedTypesEnabled"] = boolean_of(&Config::extended_types);
-  keys["reconfigEnabled"] = boolean_of(&Config::reconfig);
-  keys["enforceQuota"] = boolean_of(&Config::enforce_quota);
+  keys["reconfigEnabled"] = protecting(&Config::reconfig);
+  keys["enforceQuota"] = protecting(&Config::enforce_quota);
   keys["skipACL"] = word_of(&Config::skip_acl, "yes", "no", true);
   keys["DigestAuthenticationProvider.superDigest"] = text_of(&Config::super_digest);
   keys["4lw.commands.whitelist"] = set_commands;
@@ -184,7 +188,7 @@ void add_disk(ConfigKeys& keys) {
   keys["txnLogSizeLimitInKb"] = set_log_size_limit;
   keys["forceSync"] = word_of(&Config::force_sync, "no", "yes", false);
   keys["fsync.warningthresholdms"] = number_of(&Config::slow_sync_ms, 0, kLongMax);
-  keys["digest.enabled"] = boolean_of(&Config::digest);
+  keys["digest.enabled"] = protecting(&Config::digest);
   keys["snapshot.compression.method"] = set_compression;
   keys["snapshot.trust.empty"] = boolean_of(&Config::trust_empty_snapshot);
   keys["serializeLastProcessedZxid.enabled"] = boolean_of(&Config::snapshot_last_zxid);

@@ -271,6 +271,18 @@ TEST(ZooKeeperServerConfig, OnlyItsOwnWordTurnsSomethingOffOrOn) {
                                            "snapshot.trust.empty=yes is false, here as in ZooKeeper: only true is true"));
 }
 
+// Java's Boolean would take "yes" for false there, and so open what its owner meant to close.
+TEST(ZooKeeperServerConfig, SwitchesThatProtectAreTrueOrFalse) {
+  for (const char* key : {"enforceQuota", "digest.enabled", "reconfigEnabled", "admin.forceHttps", "admin.needClientAuth",
+                          "metricsProvider.ssl.need.client.auth", "metricsProvider.ssl.want.client.auth"}) {
+    EXPECT_THAT([&] { parse("dataDir=/d\n" + std::string(key) + "=yes\n"); },
+                ::testing::ThrowsMessage<ConfigError>(::testing::HasSubstr("must be true or false")))
+        << key;
+    EXPECT_NO_THROW(parse("dataDir=/d\n" + std::string(key) + "=True\n")) << key;
+    EXPECT_NO_THROW(parse("dataDir=/d\n" + std::string(key) + "=false\n")) << key;
+  }
+}
+
 TEST(ZooKeeperServerConfig, BoundsBelowTheLeastAreTakenForIt) {
   const auto config = parse("dataDir=/d\nsnapCount=1\nmaxClientCnxns=-1\nmaxCnxns=-5\nglobalOutstandingLimit=0\npreAllocSize=-1\n");
   EXPECT_EQ(config.snapshot_every, 2u);

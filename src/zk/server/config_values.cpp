@@ -71,6 +71,12 @@ bool switch_value(std::vector<std::string>& warnings, const std::string& key, co
   return value == "true";
 }
 
+bool protecting_value(const std::string& key, const ConfigEntry& entry) {
+  const std::string text = lower(trimmed(entry.value));
+  if (text == "yes") refuse_value(key, entry, "it must be true or false");
+  return choice_value(key, entry, {"true", "false", "no"}) == "true";
+}
+
 std::string_view choice_value(const std::string& key, const ConfigEntry& entry,
                               std::initializer_list<std::string_view> choices) {
   std::string text = lower(trimmed(entry.value));

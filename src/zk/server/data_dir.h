@@ -57,7 +57,8 @@ class DataDir {
   // What was replayed is on disk after it. A server that was killed may have written it without a sync: were it lost with the next
   // power cut, what is written behind it would follow a gap, and what was shown of it would be gone.
   void sync_logs(const std::vector<std::string>& paths);
-  // Keeps this many of the newest snapshots and the logs that the oldest of them needs. At least 3 are kept.
+  // Keeps this many of the newest whole snapshots, at least 3, and the logs that the oldest of them needs. What is older goes, unfinished
+  // snapshots of a killed ZooKeeper among it. Nothing goes as long as there are no more whole ones than are kept.
   void purge(std::size_t keep);
 
   const std::string& snapshot_dir() const { return snapshot_dir_; }

@@ -123,7 +123,8 @@ class Server::Impl {
   std::optional<std::uint64_t> snapshot_digest_;
   std::uint64_t txns_since_snapshot_ = 0;
   std::uint64_t bytes_since_snapshot_ = 0;
-  std::uint64_t snapshot_limit_ = 0;
+  std::uint64_t snapshot_limit_ = 0;        // more transactions than these are a reason for a snapshot,
+  std::uint64_t snapshot_bytes_limit_ = 0;  // or more bytes of them
   bool snapshot_is_asked_ = false;  // the one being written is
   std::vector<std::function<void(const SnapshotResult&)>> snapshot_waiters_, snapshot_askers_;
 

@@ -30,8 +30,12 @@ SnapshotOptions snapshot_options(const ZooKeeperServerConfig& config) {
 }  // namespace
 
 void Server::Impl::draw_snapshot_limit() {
-  std::uint64_t half = std::max<std::uint64_t>(config_.snapshot_every / 2, 1);
-  snapshot_limit_ = half + random_() % half;
+  const auto draw = [&](std::uint64_t limit) {
+    const std::uint64_t half = std::max<std::uint64_t>(limit / 2, 1);
+    return half + random_() % half;
+  };
+  snapshot_limit_ = draw(config_.snapshot_every);
+  snapshot_bytes_limit_ = config_.snapshot_every_bytes == UINT64_MAX ? UINT64_MAX : draw(config_.snapshot_every_bytes);
 }
 
 // On the loop, which serves nobody meanwhile.
@@ -51,7 +55,7 @@ void Server::Impl::write_whole_snapshot() {
 
 void Server::Impl::maybe_start_snapshot() {
   if (snapshot_thread_ || failed_ || restore_) return;
-  if (txns_since_snapshot_ < snapshot_limit_ && bytes_since_snapshot_ < config_.snapshot_every_bytes) return;
+  if (txns_since_snapshot_ <= snapshot_limit_ && bytes_since_snapshot_ <= snapshot_bytes_limit_) return;
   try {
     start_snapshot();
   } catch (const std::system_error& error) {  // no thread can be had: until then, the log holds everything

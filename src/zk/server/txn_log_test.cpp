@@ -83,7 +83,6 @@ struct FailingWrites {
   }
 };
 
-// Past the page cache: whichever write fails, append() says so, and what was synced before is whole.
 // ZooKeeper's rule: a file grows once less than 4 KiB are left of it, to a multiple of preAllocSize.
 TEST(PreallocatedLog, GrowsBeforeItIsFull) {
   base::MemoryFileSystem files;
@@ -117,6 +116,7 @@ TEST(FullLog, IsSyncedBeforeTheNextOneBegins) {
   EXPECT_EQ(base::read_file(files, "/log/log.2")[kFileHeaderBytes + 9], 1);
 }
 
+// Past the page cache: whichever write fails, append() says so, and what was synced before is whole.
 TEST(FailingLog, KeepsWhatWasSynced) {
   for (const auto& [error, half] : {std::pair(EIO, false), std::pair(ENOSPC, true)}) {
     bool failed = true;

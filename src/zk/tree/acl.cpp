@@ -40,7 +40,7 @@ std::optional<Address> parse_ipv4(std::string_view text) {
 std::optional<Address> parse_address(std::string_view text) {
   if (text.find(':') == std::string_view::npos) return parse_ipv4(text);
   Address address;
-  if (text.find('.') != std::string_view::npos) return std::nullopt;
+  if (text.find_first_not_of("0123456789abcdefABCDEF:") != std::string_view::npos) return std::nullopt;
   if (inet_pton(AF_INET6, std::string(text).c_str(), address.bytes.data()) != 1) return std::nullopt;
   address.size = 16;
   return address;

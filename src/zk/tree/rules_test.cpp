@@ -53,6 +53,7 @@ TEST(Acl, AddressesAreReadAsByZooKeeper) {
                          "10.1.2.3/8/8", "::1/-1", ""}) {
     EXPECT_FALSE(is_valid_ip_pattern(no)) << no;
   }
+  EXPECT_FALSE(is_valid_ip_pattern(std::string_view("::1\0x", 5)));
 }
 
 TEST(Acl, AnIdentityIsAllowedWhatItsOwnEntryAllows) {
