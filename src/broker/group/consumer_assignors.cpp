@@ -416,7 +416,11 @@ class RackExchange {
     for (const AssignorMember* member : members) {
       for (const base::Uuid& topic_id : topics) {
         const std::set<std::int32_t>& partitions = current_of(*member, topic_id);
-        if (!partitions.empty()) target_of(*member)[topic_id] = partitions;
+        if (partitions.empty()) {
+          target_of(*member).erase(topic_id);
+        } else {
+          target_of(*member)[topic_id] = partitions;
+        }
       }
     }
   }

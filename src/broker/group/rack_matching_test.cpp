@@ -188,6 +188,20 @@ TEST(RackMatching, NothingIsExchangedOfATopicWhoseRacksAreUnknown) {
   EXPECT_EQ(group.computed("range").at("1").at(id_of('t')), std::set<std::int32_t>{0});
 }
 
+// With fewer partitions than members: those who have none keep none, also if "range" without racks would give them one.
+TEST(RackMatching, WhatStaysIsOfOneMemberAlone) {
+  RackGroup group;
+  group.topic('t', "b c");
+  for (const char* rack : {"a", "b", "c"}) group.member(rack, "t", rack);
+  const std::string before = group.text("range");
+  TargetAssignment with_racks = group.computed("range");
+  EXPECT_EQ(with_racks["b"][id_of('t')], std::set<std::int32_t>{0});
+  EXPECT_EQ(with_racks["c"][id_of('t')], std::set<std::int32_t>{1});
+  group.input.unknown_racks = {id_of('t')};
+  group.input.partition_racks.erase(id_of('t'));
+  EXPECT_EQ(group.text("range"), before);
+}
+
 // What takes long here would take for ever with more: chains of exchanges are found for all units of a round together.
 TEST(RackMatching, ManyUnitsInManyRacks) {
   std::mt19937 random(7);
