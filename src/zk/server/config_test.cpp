@@ -262,7 +262,7 @@ TEST(ZooKeeperServerConfig, OnlyItsOwnWordTurnsSomethingOffOrOn) {
                           "skipACL=true has no effect, here as in ZooKeeper: only yes counts"));
   EXPECT_THAT(parse("dataDir=/d\nskipACL=no\nforceSync=yes\n").warnings, ::testing::IsEmpty());
   // To Java's Boolean everything but "true" is false.
-  const auto config = parse("dataDir=/d\nsnapshot.trust.empty=yes\nextendedTypesEnabled=yes\nenforceQuota=no\ndigest.enabled=TRUE\n");
+  const auto config = parse("dataDir=/d\nsnapshot.trust.empty=yes\nextendedTypesEnabled=yes\nenforceQuota=false\ndigest.enabled=TRUE\n");
   EXPECT_FALSE(config.trust_empty_snapshot);
   EXPECT_FALSE(config.extended_types);
   EXPECT_FALSE(config.enforce_quota);
@@ -278,6 +278,7 @@ TEST(ZooKeeperServerConfig, SwitchesThatProtectAreTrueOrFalse) {
     EXPECT_THAT([&] { parse("dataDir=/d\n" + std::string(key) + "=yes\n"); },
                 ::testing::ThrowsMessage<ConfigError>(::testing::HasSubstr("must be true or false")))
         << key;
+    EXPECT_THROW(parse("dataDir=/d\n" + std::string(key) + "=no\n"), ConfigError) << key;
     EXPECT_NO_THROW(parse("dataDir=/d\n" + std::string(key) + "=True\n")) << key;
     EXPECT_NO_THROW(parse("dataDir=/d\n" + std::string(key) + "=false\n")) << key;
   }

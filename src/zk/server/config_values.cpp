@@ -73,8 +73,8 @@ bool switch_value(std::vector<std::string>& warnings, const std::string& key, co
 
 bool protecting_value(const std::string& key, const ConfigEntry& entry) {
   const std::string text = lower(trimmed(entry.value));
-  if (text == "yes") refuse_value(key, entry, "it must be true or false");
-  return choice_value(key, entry, {"true", "false", "no"}) == "true";
+  if (text != "true" && text != "false") refuse_value(key, entry, "it must be true or false");
+  return text == "true";
 }
 
 std::string_view choice_value(const std::string& key, const ConfigEntry& entry,

@@ -27,8 +27,8 @@ std::int64_t number_value(const std::string& key, const ConfigEntry& entry, std:
 bool boolean_value(const std::string& key, const ConfigEntry& entry);
 // The same of a switch that ZooKeeper asks Java's Boolean for: to that, "yes" is false, which a warning tells.
 bool switch_value(std::vector<std::string>& warnings, const std::string& key, const ConfigEntry& entry);
-// true or false, in any case. For a switch that protects, where ZooKeeper would take "yes" for false and open what its owner meant to
-// close, and for those where ZooKeeper itself refuses it.
+// true or false, in any case. For a switch that protects: ZooKeeper would take whatever else for false, and a typing mistake should not
+// open what its owner meant to close; and for those where ZooKeeper itself refuses what is neither.
 bool protecting_value(const std::string& key, const ConfigEntry& entry);
 // One of these, in any case; returned as it is written here.
 std::string_view choice_value(const std::string& key, const ConfigEntry& entry,

@@ -1,7 +1,5 @@
 #include "zk/server/security_config.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <map>
 
@@ -16,14 +14,6 @@ namespace {
 using Entry = ConfigEntry;
 
 constexpr std::string_view kProvider = "authProvider.";
-
-// Java takes everything but "true" for false; a typing mistake should not open what its owner meant to close.
-bool boolean(std::string_view key, const Entry& entry) {
-  std::string text = trimmed(entry.value);
-  if (::strcasecmp(text.c_str(), "true") == 0) return true;
-  if (::strcasecmp(text.c_str(), "false") == 0) return false;
-  throw ConfigError(entry.line, std::string(key) + "=" + entry.value + " is not valid: it must be true or false");
-}
 
 bool has_provider(const tree::AclSchemes& schemes, const std::string& scheme) {
   return scheme == "ip" || (scheme == "digest" && schemes.digest) || (scheme == "sasl" && schemes.sasl) ||
@@ -101,7 +91,7 @@ bool SecurityConfig::take(std::string_view key, const Entry& entry, std::vector<
       {"DigestAuthenticationProvider.digestAlg", &schemes.digest_algorithm},
   };
   if (auto found = booleans.find(key); found != booleans.end()) {
-    *found->second = boolean(key, entry);
+    *found->second = protecting_value(std::string(key), entry);
   } else if (auto text = texts.find(key); text != texts.end()) {
     *text->second = trimmed(entry.value);
     if (key == "sasl.serverconfig") login_section_is_set = true;
